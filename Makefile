@@ -1,0 +1,74 @@
+# Every target installs what it needs inside the checkout: uv into .tools, packages into .venv (development)
+# or .demo/venv (the demo only). Nothing is written outside the checkout.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+# A hardlink across file systems fails with a warning a package; copying is quiet everywhere.
+export UV_LINK_MODE ?= copy
+SOURCES := service schemas tests benchmarks
+
+.PHONY: help demo install test lint format bench lock contract clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: .demo/venv/.installed ## See it work: embedded broker and CPU engine (IMAGES=DIR judges your own folder)
+	@.demo/venv/bin/modstream demo $(if $(IMAGES),--images "$(IMAGES)")
+
+install: .venv/.installed ## Install everything for development into .venv
+
+test: .venv/.installed ## Run every test that this machine can run (REQUIRE_ALL=1 turns skips into errors)
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.installed ## ruff, mypy --strict and import-linter
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed ## Format the code and sort its imports
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: .venv/.installed ## Ratios against baselines, measured in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+contract: .venv/.installed ## Write schemas/published anew from the models
+	$(BIN)/python -m schemas.publish
+
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command "make lock"
+
+lock: $(UV) ## Pin every dependency with hashes into requirements/
+	echo uv | $(COMPILE) --upgrade - -o requirements/uv.txt
+	$(COMPILE) --upgrade pyproject.toml --group build -o requirements/service.txt
+	$(COMPILE) pyproject.toml --group build --extra demo -c requirements/service.txt -o requirements/demo.txt
+	$(COMPILE) pyproject.toml --group build --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt
+
+clean: ## Remove what the targets above made
+	rm -rf .venv .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "modstream needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .tools/uv || \
+	  { echo "This Python cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
+	@.tools/uv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+
+# $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form.
+define install
+	@test -x $(1)/bin/python || $(UV) venv -q --python $(PYTHON) $(1)
+	@$(UV) pip sync -q --python $(1)/bin/python --require-hashes $(2)
+	@$(UV) pip install -q --python $(1)/bin/python --no-deps --no-build-isolation -e .
+	@touch $(1)/.installed
+endef
+
+.venv/.installed: requirements/dev.txt pyproject.toml | $(UV)
+	@echo "installing the development tools into .venv"
+	$(call install,.venv,requirements/dev.txt)
+
+.demo/venv/.installed: requirements/demo.txt pyproject.toml | $(UV)
+	@echo "installing the demo's packages into .demo/venv"
+	$(call install,.demo/venv,requirements/demo.txt)

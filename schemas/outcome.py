@@ -1,0 +1,33 @@
+"""The parts that `Verdict` and `Tags` share: what was judged, by what, and from which record."""
+
+from pydantic import Field
+
+from schemas.base import Message
+
+
+class SourceRecordV1(Message):
+    """The input record that an outcome answers; the same record always has the same three values."""
+
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+
+
+class ModelV1(Message):
+    """The model whose output was judged."""
+
+    name: str
+    revision: str = Field(description="Pins the weights: a commit, a tag, or a checksum.")
+    adapter: str | None = Field(default=None, description="The LoRA adapter, if one was used.")
+
+
+class ImageFactsV1(Message):
+    """The image file as it was fetched."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the encoded file.")
+    width: int = Field(ge=1, description="Pixels, upright.")
+    height: int = Field(ge=1, description="Pixels, upright.")
+    bytes: int = Field(ge=1, description="Size of the encoded file.")
+    media_type: str = Field(description="By content, whatever the name or the sender said.")
+    frames: int = Field(ge=1, description="Frames in the file; 1 for a still image.")
+    frames_judged: int = Field(ge=1, description="How many of them, evenly spaced, the model saw.")

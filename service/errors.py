@@ -1,0 +1,49 @@
+"""Errors say what the caller should do: rejected → dead letter, transient → attempt again, fatal → exit uncommitted.
+
+Every error has a stable reason code that dead letters, metrics and documents share. Raise the most specific class
+with facts as keyword arguments, never with a finished sentence: `ImageTooLarge(size_bytes=..., limit_bytes=...)`.
+The classes of one stage stand beside that stage; the three branches and what several stages raise stand here.
+"""
+
+from typing import ClassVar
+
+
+class ModstreamError(Exception):
+    """Base of every error with a reason code; `message` formats the facts given by keyword.
+
+    Facts never hold image bytes, captions, credentials or full URLs: they are logged and published.
+    """
+
+    reason: ClassVar[str]
+    message: ClassVar[str]
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(self.message.format_map(facts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the facts, so that errors cross process borders."""
+        return _rebuild, (type(self), self.facts)
+
+
+def _rebuild(kind: type[ModstreamError], facts: dict[str, object]) -> ModstreamError:
+    return kind(**facts)
+
+
+class RejectedError(ModstreamError):
+    """The record itself is at fault: no further attempt can help; it becomes a dead letter at once."""
+
+
+class TransientError(ModstreamError):
+    """The world is at fault for now: attempt again, then dead letter."""
+
+
+class FatalError(ModstreamError):
+    """The service is at fault and cannot go on: exit uncommitted, so that nothing is lost."""
+
+
+class UnexpectedError(TransientError):
+    """A defect of ours met this record; another attempt may find the defect mended or elsewhere."""
+
+    reason = "internal.unexpected"
+    message = "Unexpected {kind}: {detail}"

@@ -1,0 +1,38 @@
+"""What can go wrong in an engine."""
+
+from service.errors import FatalError, RejectedError, TransientError
+
+
+class EngineTimeoutError(TransientError):
+    """The engine did not answer in time."""
+
+    reason = "engine.timeout"
+    message = "The engine gave no answer in {limit_s} s (engine.timeout_s)"
+
+
+class EngineFailedError(TransientError):
+    """The engine failed on this request and can go on."""
+
+    reason = "engine.failed"
+    message = "The engine failed: {detail}"
+
+
+class EngineRejectedError(RejectedError):
+    """The engine refuses this request and always will."""
+
+    reason = "engine.rejected"
+    message = "The engine refuses the request: {detail}"
+
+
+class EngineDeadError(FatalError):
+    """The engine cannot go on; the process exits and is restarted."""
+
+    reason = "engine.dead"
+    message = "The engine died: {detail}"
+
+
+class EngineConfigurationError(FatalError):
+    """The engine cannot start with these settings."""
+
+    reason = "engine.configuration"
+    message = "{setting}: {detail}"

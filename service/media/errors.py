@@ -1,0 +1,101 @@
+"""What can go wrong between a reference and checked pixels. URLs are never part of a message: they may be signed."""
+
+from service.errors import RejectedError, TransientError
+
+
+class ImageReferenceError(RejectedError):
+    """The reference itself cannot be used."""
+
+    reason = "image.reference_invalid"
+    message = "The image reference cannot be used: {detail}"
+
+
+class SchemeNotAllowedError(RejectedError):
+    """The scheme is unknown, or the operator has not opened it."""
+
+    reason = "image.scheme_not_allowed"
+    message = "References by {scheme} are not allowed{hint}"
+
+
+class AddressNotAllowedError(RejectedError):
+    """The reference leads to an address that may not be contacted."""
+
+    reason = "image.address_not_allowed"
+    message = "{host} leads to {address}, which may not be contacted (media.fetch.allow_hosts, allow_networks)"
+
+
+class ImageNotFoundError(RejectedError):
+    """There is no such image, or no right to read it."""
+
+    reason = "image.not_found"
+    message = "The image is not there: {detail}"
+
+
+class ImageTooLargeError(RejectedError):
+    """The encoded file is too large."""
+
+    reason = "image.too_large"
+    message = "The image has more than {limit_bytes} bytes (media.fetch.max_bytes)"
+
+
+class TooManyRedirectsError(RejectedError):
+    """The server redirects too often."""
+
+    reason = "image.too_many_redirects"
+    message = "More than {limit} redirects (media.fetch.max_redirects)"
+
+
+class FetchTimeoutError(TransientError):
+    """The image did not arrive in time."""
+
+    reason = "fetch.timeout"
+    message = "The image did not arrive in time: {detail}"
+
+
+class FetchFailedError(TransientError):
+    """The server or the way to it failed."""
+
+    reason = "fetch.failed"
+    message = "The image could not be fetched: {detail}"
+
+
+class UnsupportedFormatError(RejectedError):
+    """The content is no image of an allowed format."""
+
+    reason = "image.unsupported_format"
+    message = "The content is no image of a supported format: {detail}"
+
+
+class ImageCorruptError(RejectedError):
+    """The file starts as an image and cannot be read to its end."""
+
+    reason = "image.corrupt"
+    message = "The image cannot be decoded: {detail}"
+
+
+class TooManyPixelsError(RejectedError):
+    """The image would take too much memory: a decompression bomb, or simply too large."""
+
+    reason = "image.too_many_pixels"
+    message = "{width} × {height} pixels in {frames} frames exceed {limit_pixels} (media.decode.max_pixels)"
+
+
+class AspectRatioError(RejectedError):
+    """One side is so much longer than the other that nothing would be left to see."""
+
+    reason = "image.aspect_ratio"
+    message = "{width} x {height} is more elongated than {limit}:1"
+
+
+class DecodeCrashedError(RejectedError):
+    """The file crashed its decoder, or took all its memory; the pool replaced the process."""
+
+    reason = "image.decode_crashed"
+    message = "The image crashed its decoder ({detail})"
+
+
+class DecodeTimeoutError(RejectedError):
+    """The file kept its decoder busy for too long; the pool replaced the process."""
+
+    reason = "image.decode_timeout"
+    message = "Decoding took more than {limit_s} s (media.decode.timeout_s)"

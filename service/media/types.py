@@ -1,0 +1,29 @@
+"""What the media stages hand to each other."""
+
+from dataclasses import dataclass
+
+from service.pixels import RgbPixels
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedImage:
+    """An encoded image file, unchecked."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """A checked image: its facts and the frames to judge."""
+
+    sha256: str
+    """Of the encoded file, lower-case hexadecimal."""
+    width: int
+    """Pixels of the whole image, upright."""
+    height: int
+    encoded_bytes: int
+    media_type: str
+    """By content."""
+    frames_total: int
+    frames: tuple[RgbPixels, ...]
+    """Within the engine's `ImageSpec`."""

@@ -1,0 +1,28 @@
+"""Kafka records as the rest of the service sees them."""
+
+from dataclasses import dataclass
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record as it came from an input topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """A record to publish; the broker's default partitioner places it by its key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers

@@ -1,0 +1,37 @@
+"""What this machine cannot test is a skip that names its reason, and an error when REQUIRE_ALL=1."""
+
+import functools
+import os
+import shutil
+import subprocess
+
+import pytest
+
+# The executable that shows that a tool is there.
+TOOL_COMMANDS = {"seaweedfs": "weed", "asyncapi": "asyncapi-check"}
+
+
+@functools.cache
+def missing_docker() -> str | None:
+    """Say why no container can be started, or None."""
+    if shutil.which("docker") is None:
+        return "needs a Docker engine: no docker command found"
+    answer = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    return None if answer.returncode == 0 else "needs a Docker engine: none answers"
+
+
+def missing_tool(name: str) -> str | None:
+    """Say which tool is missing, or None."""
+    command = TOOL_COMMANDS[name]
+    return None if shutil.which(command) else f"needs {name}: no {command} on the PATH"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail under REQUIRE_ALL=1, what cannot run here."""
+    missing = [missing_tool(marker.args[0]) for marker in item.iter_markers("tool")]
+    if item.get_closest_marker("docker"):
+        missing.append(missing_docker())
+    for reason in filter(None, missing):
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(f"REQUIRE_ALL=1, but the test {reason}", pytrace=False)
+        pytest.skip(reason)

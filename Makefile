@@ -50,12 +50,14 @@ lock: $(UV) ## Pin every dependency with hashes into requirements/
 clean: ## Remove what the targets above made
 	rm -rf .venv .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(UV):
+# Debian's python3 comes with neither pip nor a venv module that could install it, so pip's wheel is in the checkout.
+$(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "modstream needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .tools/uv || \
-	  { echo "This Python cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
-	@.tools/uv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	@$(PYTHON) -m venv --clear --without-pip .tools/uv
+	@.tools/uv/bin/python $(wildcard requirements/bootstrap/pip-*.whl)/pip install --quiet --disable-pip-version-check \
+	  --no-cache-dir --require-hashes -r requirements/uv.txt
+	@touch $@
 
 # $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form.
 define install

@@ -1,0 +1,132 @@
+"""Logs: dotted events with fields, JSON for machines and colours for people, libraries' own included.
+
+Modules log by `structlog.get_logger(__name__)`; what is bound by `bind_record` stands in every line beneath it.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import orjson
+import structlog
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from service.errors import FatalError, ModstreamError, RejectedError, TransientError
+from service.settings import TelemetrySettings
+from service.telemetry.redaction import redact
+
+_BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError: "fatal"}
+
+
+def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = None) -> None:
+    """Send every log of this process, libraries' included, to the stream (standard error by default)."""
+    stream = sys.stderr if stream is None else stream
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # so that a second call, as tests make, reaches loggers already in use
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(settings, stream))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    # Below info libraries log what they send and receive, and that is payload.
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("service").setLevel(level)
+
+
+@contextmanager
+def bind_record(*, topic: str, partition: int, offset: int, event_id: str | None = None) -> Iterator[None]:
+    """Name the record in every log line beneath, in tasks started beneath as well."""
+    facts: dict[str, object] = {"topic": topic, "partition": partition, "offset": offset}
+    if event_id is not None:
+        facts["event_id"] = event_id
+    with structlog.contextvars.bound_contextvars(**facts):
+        try:
+            yield
+        finally:
+            structlog.contextvars.unbind_contextvars("event_id")
+
+
+def bind_event(event_id: str) -> None:
+    """Add the event's id, which is known only once the record was read, until `bind_record` ends."""
+    structlog.contextvars.bind_contextvars(event_id=event_id)
+
+
+def _shared() -> list[Processor]:
+    """What happens to our own and to libraries' events alike, before they are rendered."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+        _add_error_facts,
+    ]
+
+
+def _formatter(settings: TelemetrySettings, stream: TextIO) -> logging.Formatter:
+    readable = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(_for_people(colors=stream.isatty()) if readable else _for_machines()),
+        ],
+    )
+
+
+def _for_people(*, colors: bool) -> list[Processor]:
+    """Tracebacks become text before redaction, and plain: rich ones show local variables, images among them."""
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return [structlog.processors.format_exc_info, redact, renderer]
+
+
+def _for_machines() -> list[Processor]:
+    """Tracebacks become fields, without local variables for the same reason."""
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+    return [structlog.processors.ExceptionRenderer(tracebacks), redact, _render_json]
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return orjson.dumps(event).decode()
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the current span, if any, so that a log line leads to its trace."""
+    span = get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = format_trace_id(span.trace_id)
+        event["span_id"] = format_span_id(span.span_id)
+    return event
+
+
+def _add_error_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Turn an `error=` field into its message, and give the reason code and branch of ours, raised or named."""
+    error = event.get("error")
+    if isinstance(error, BaseException):
+        event["error"] = str(error) if isinstance(error, ModstreamError) else f"{type(error).__qualname__}: {error}"
+    else:
+        error = _raised(event.get("exc_info"))
+    if isinstance(error, ModstreamError):
+        event.setdefault("reason", error.reason)
+        event.setdefault("branch", next(name for kind, name in _BRANCHES.items() if isinstance(error, kind)))
+    return event
+
+
+def _raised(exc_info: object) -> BaseException | None:
+    """Find the exception in what logging calls `exc_info`: an exception, a triple, or a true value."""
+    match exc_info:
+        case BaseException() as error:
+            return error
+        case (_, BaseException() as error, _):
+            return error
+        case None | False:
+            return None
+        case _:
+            return sys.exc_info()[1]

@@ -2,15 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, FailFast, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from schemas.base import Identifier, Message, Task, UtcTime
 
 # Context travels through to every outcome, so its size is bounded: it is for ids and labels, not for payloads.
 MAX_CONTEXT_ENTRIES = 32
+MAX_CONTEXT_KEY_CHARACTERS = 128
 MAX_CONTEXT_VALUE_CHARACTERS = 1024
+# As much text as the longest listing descriptions have; a prompt has to hold it.
 MAX_CAPTION_CHARACTERS = 8192
+# What common HTTP servers accept as a request line.
 MAX_URL_CHARACTERS = 8192
+# RFC 6838 allows 127 characters for a registered name.
+MAX_MEDIA_TYPE_CHARACTERS = 127
 
 
 class ImageByUrlV1(Message):
@@ -27,18 +33,28 @@ class ImageByUrlV1(Message):
 class ImageInlineV1(Message):
     """An image that travels inside the event."""
 
-    inline: str = Field(min_length=1, description="The encoded image file in standard base64.")
+    inline: str = Field(
+        min_length=1,
+        description="The encoded image file in standard base64.",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
     media_type: str = Field(
-        max_length=127,
+        max_length=MAX_MEDIA_TYPE_CHARACTERS,
         description="What the sender takes the file for; the content decides.",
         examples=["image/jpeg"],
     )
 
 
 def _kind_of_image(value: Any) -> str | None:
-    """Tell by its fields which kind of image a value is, so that errors speak of one kind only."""
-    has = value.__contains__ if isinstance(value, dict) else lambda name: hasattr(value, name)
-    return "inline" if has("inline") else "url" if has("url") else None
+    """Tell by its fields which kind of image a value is, so that errors speak of one kind only.
+
+    Null counts as missing, because many serialisers write every field; both at once would be a guess.
+    """
+    fields = value if isinstance(value, dict) else vars(value) if isinstance(value, Message) else {}
+    has_url, has_inline = fields.get("url") is not None, fields.get("inline") is not None
+    if has_url == has_inline:
+        return None
+    return "url" if has_url else "inline"
 
 
 ImageReferenceV1 = Annotated[
@@ -51,21 +67,38 @@ ImageReferenceV1 = Annotated[
 ]
 
 
+def _without_repeats(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    return tuple(dict.fromkeys(tasks))
+
+
+def _bounded(context: Any) -> Any:
+    """Count before looking at the entries, which would each leave an error behind."""
+    if isinstance(context, dict) and len(context) > MAX_CONTEXT_ENTRIES:
+        raise PydanticCustomError(
+            "too_long", "Dictionary should have at most {limit} entries", {"limit": MAX_CONTEXT_ENTRIES}
+        )
+    return context
+
+
+ContextKey = Annotated[str, Field(min_length=1, max_length=MAX_CONTEXT_KEY_CHARACTERS)]
+ContextValue = Annotated[str, Field(max_length=MAX_CONTEXT_VALUE_CHARACTERS)]
+
+
 class ImageUploadedV1(Message):
     """An image was uploaded and wants a verdict, tags, or both."""
 
     image_id: Identifier = Field(description="The uploader's id of the image; outcomes carry it back.")
     tenant: Identifier = Field(default="default", description="Whose rules apply.")
-    image: ImageReferenceV1
+    image: ImageReferenceV1 = Field(description="Where the image is, or the image itself.")
     caption: str | None = Field(
         default=None, max_length=MAX_CAPTION_CHARACTERS, description="Text shown with the image; untrusted."
     )
-    uploaded_at: UtcTime | None = Field(default=None, description="When the user uploaded it, RFC 3339.")
-    tasks: tuple[Task, ...] = Field(
+    uploaded_at: UtcTime | None = Field(default=None, description="When the user uploaded it, RFC 3339 with zone.")
+    tasks: Annotated[tuple[Task, ...], FailFast(), AfterValidator(_without_repeats)] = Field(
         default=("moderation",), min_length=1, description="What is wanted: a verdict, tags, or both."
     )
     policy: Identifier | None = Field(default=None, description="A policy by name; else the tenant's.")
-    context: dict[str, Annotated[str, Field(max_length=MAX_CONTEXT_VALUE_CHARACTERS)]] = Field(
+    context: Annotated[dict[ContextKey, ContextValue], BeforeValidator(_bounded)] = Field(
         default_factory=dict,
         max_length=MAX_CONTEXT_ENTRIES,
         description="Strings that come back unchanged in every outcome.",

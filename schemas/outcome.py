@@ -8,15 +8,15 @@ from schemas.base import Message
 class SourceRecordV1(Message):
     """The input record that an outcome answers; the same record always has the same three values."""
 
-    topic: str
-    partition: int = Field(ge=0)
-    offset: int = Field(ge=0)
+    topic: str = Field(description="The topic that the upload event was read from.")
+    partition: int = Field(ge=0, description="Its partition.")
+    offset: int = Field(ge=0, description="Its offset in that partition.")
 
 
 class ModelV1(Message):
     """The model whose output was judged."""
 
-    name: str
+    name: str = Field(description="As its publisher names it.")
     revision: str = Field(description="Pins the weights: a commit, a tag, or a checksum.")
     adapter: str | None = Field(default=None, description="The LoRA adapter, if one was used.")
 

@@ -9,47 +9,59 @@ from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 
 Milliseconds = Annotated[float, Field(ge=0.0)]
 
+REASON_CODES = ("score_over_threshold", "engine_does_not_judge")
+"""What version 1 writes; the field stays open, so that a new code breaks no reader."""
+
 
 class ReasonV1(Message):
     """One rule that spoke against allowing the image, or why it could not be judged."""
 
-    code: Literal["score_over_threshold", "engine_does_not_judge"] = Field(description="Stable, for programs.")
-    category: str | None = Field(default=None, description="The category that the rule is about.")
-    score: Score | None = None
-    threshold: Score | None = None
+    code: str = Field(
+        description="Stable, for programs. New codes may come: treat one that you do not know by its decision.",
+        json_schema_extra={"x-extensible-enum": list(REASON_CODES)},
+    )
+    category: str | None = Field(default=None, description="The category that the rule is about; null if about none.")
+    score: Score | None = Field(default=None, description="The category's score; null where no score was compared.")
+    threshold: Score | None = Field(default=None, description="The bar that the score reached; null likewise.")
     decision: Decision = Field(description="What this reason alone calls for.")
-    message: str = Field(description="For people.")
+    message: str = Field(description="For people; its wording may change.")
 
 
 class PolicyV1(Message):
     """The rules that turned scores into the decision."""
 
-    name: str
-    version: str
+    name: str = Field(description="The policy that the event or its tenant named.", examples=["default"])
+    version: str = Field(description="As its authors number it.", examples=["1"])
     hash: str = Field(description="SHA-256 of the policy's canonical JSON: equal hash, equal rules.")
 
 
 class VerdictV1(Message):
     """What was decided about one image."""
 
-    image_id: Identifier
-    tenant: Identifier
+    image_id: Identifier = Field(description="The uploader's id of the image.")
+    tenant: Identifier = Field(description="Whose rules were applied.")
     status: Literal["moderated", "not_moderated"] = Field(
         description="not_moderated: no model judged the image, and the decision is a precaution."
     )
-    decision: Decision
-    deciding_category: str | None = Field(description="The category that the decision rests on; null for allow.")
-    scores: dict[str, Score] = Field(description="One for every category of the taxonomy that the engine covers.")
-    not_covered: tuple[str, ...] = Field(description="Categories nobody looked at; their absence is no 'safe'.")
-    reasons: tuple[ReasonV1, ...]
-    policy: PolicyV1
-    engine: str
-    model: ModelV1
+    decision: Decision = Field(description="What the policy calls for; what then happens is up to the platform.")
+    deciding_category: str | None = Field(
+        description="The category that the decision rests on; null for allow, and where no category was judged."
+    )
+    scores: dict[str, Score] = Field(
+        description="Probability in [0, 1] for every category of the taxonomy that the engine covers."
+    )
+    not_covered: tuple[str, ...] = Field(
+        description="Categories of the taxonomy that nobody looked at; their absence from the scores is no 'safe'."
+    )
+    reasons: tuple[ReasonV1, ...] = Field(description="Why it is not a plain allow; empty for a plain allow.")
+    policy: PolicyV1 = Field(description="The rules that decided.")
+    engine: str = Field(description="The kind of runtime that ran the model.", examples=["onnx", "rehearsal"])
+    model: ModelV1 = Field(description="The model that saw the image.")
     prompt_hash: str | None = Field(description="SHA-256 of the prompt; null where the engine takes none.")
     calibration: str | None = Field(description="Version of the score calibration; null where there is none.")
-    image: ImageFactsV1
-    source: SourceRecordV1
+    image: ImageFactsV1 = Field(description="The image file as it was fetched.")
+    source: SourceRecordV1 = Field(description="The upload event that this verdict answers.")
     attempt: int = Field(ge=1, description="1 unless earlier attempts failed.")
     timings_ms: dict[str, Milliseconds] = Field(description="Milliseconds by stage, and in all as 'total'.")
-    moderated_at: UtcTime
-    context: dict[str, str]
+    moderated_at: UtcTime = Field(description="When the decision was made, RFC 3339 in UTC.")
+    context: dict[str, str] = Field(description="The upload event's context, unchanged.")

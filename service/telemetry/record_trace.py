@@ -61,7 +61,7 @@ class RecordTrace:
 
     @contextmanager
     def sending(self, topic: str) -> Iterator[Headers]:
-        """Trace the publication of an outcome: hold it open until the outcome is published.
+        """Trace the making and handing over of an outcome; the transaction that publishes it serves many records.
 
         Yields the headers that carry the trace on; without tracing they pass on what the uploader sent, if anything.
         """

@@ -1,0 +1,38 @@
+"""What can go wrong with policies and with the scores that they are applied to."""
+
+from service.errors import FatalError, RejectedError, TransientError
+
+
+class UnknownCategoriesError(FatalError):
+    """An engine or a file speaks of categories that the taxonomy lacks."""
+
+    reason = "policy.unknown_categories"
+    message = "{source} names unknown categories: {unknown}; known are {known}"
+
+
+class PolicyFileError(FatalError):
+    """A policy file cannot be used."""
+
+    reason = "policy.invalid_file"
+    message = "{path}, line {line}: {detail} (read because of {setting})"
+
+
+class PolicySettingsError(FatalError):
+    """The policy settings do not fit together."""
+
+    reason = "policy.invalid_settings"
+    message = "{setting}: {detail}"
+
+
+class UnknownPolicyError(RejectedError):
+    """An event names a policy that this service does not have."""
+
+    reason = "policy.unknown"
+    message = "No policy is named {name!r}; there are {known}"
+
+
+class UnusableScoresError(TransientError):
+    """An engine broke its promise: scores are missing, superfluous or no probabilities."""
+
+    reason = "policy.unusable_scores"
+    message = "The engine's scores cannot be judged by: {detail}"

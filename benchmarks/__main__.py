@@ -1,0 +1,69 @@
+"""`python -m benchmarks [NAME…]`: one table of ratios from one run; exit code 1 when a promised ratio is missed."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.runner import Comparison, Timing, find_benchmarks, measure, misses_target
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named benchmarks, all of them when none is named."""
+    console = Console()
+    known = find_benchmarks()
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        console.print(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(known)}")
+        return 2
+    table = _new_table()
+    missed = sum(_run_benchmark(name, table, console) for name in names or known)
+    console.print(table)
+    return 1 if missed else 0
+
+
+def _run_benchmark(name: str, table: Table, console: Console) -> int:
+    """Add a benchmark's rows to the table and return how many promises it missed."""
+    missed = 0
+    with find_benchmarks()[name].comparisons() as comparisons:
+        for comparison in comparisons:
+            with console.status(f"{name}: {comparison.title}"):
+                timings = measure(comparison)
+            _add_rows(table, f"{name}: {comparison.title}", comparison, timings)
+            missed += misses_target(comparison, timings)
+    return missed
+
+
+def _new_table() -> Table:
+    table = Table(title="medians of interleaved rounds; ratios against the first row of each group")
+    for heading in ("benchmark", "contender"):
+        table.add_column(heading)
+    for heading in ("rate", "ratio"):
+        table.add_column(heading, justify="right")
+    table.add_column("promised")
+    return table
+
+
+def _add_rows(table: Table, title: str, comparison: Comparison, timings: Sequence[Timing]) -> None:
+    for place, timing in enumerate(timings):
+        is_last = place == len(timings) - 1
+        table.add_row(
+            title if place == 0 else "",
+            timing.name,
+            f"{timing.rate:,.1f} {comparison.unit}",
+            f"{timing.ratio:.2f} ×",
+            _verdict(comparison, timings) if is_last else "",
+            end_section=is_last,
+        )
+
+
+def _verdict(comparison: Comparison, timings: Sequence[Timing]) -> str:
+    if comparison.target_ratio is None:
+        return ""
+    reached = "missed" if misses_target(comparison, timings) else "kept"
+    return f"≥ {comparison.target_ratio:.1f} ×: {reached}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""Contenders timed in turn, so that a busy moment of the machine meets them all; what counts is the ratio.
+
+A benchmark is a module of this package with a context manager `comparisons()` that yields `Comparison`s and cleans
+up after them; nothing needs to be registered.
+"""
+
+import importlib
+import pkgutil
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import benchmarks
+
+DEFAULT_ROUNDS = 7
+"""Odd, so that the median is a measured value; a single disturbed round, or two, do not move it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way of doing the work."""
+
+    name: str
+    run: Callable[[], int]
+    """Does the work once and returns how many units it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Ways of doing the same work, the first of which is the baseline."""
+
+    title: str
+    contenders: tuple[Contender, ...]
+    unit: str = "images/s"
+    target_ratio: float | None = None
+    """What the last contender must reach against the baseline."""
+    rounds: int = DEFAULT_ROUNDS
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What one contender reached: medians over the rounds."""
+
+    name: str
+    rate: float
+    """Units a second."""
+    ratio: float
+    """Against the baseline of the same round."""
+
+
+class Benchmark(Protocol):
+    """A module of this package."""
+
+    def comparisons(self) -> AbstractContextManager[Sequence[Comparison]]:
+        """Prepare the comparisons; what they need is freed on leaving."""
+        ...
+
+
+def find_benchmarks() -> dict[str, Benchmark]:
+    """Return the benchmarks by the names of their modules."""
+    names = (info.name for info in pkgutil.iter_modules(benchmarks.__path__) if info.name != "__main__")
+    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in sorted(names)}
+    return {name: cast("Benchmark", module) for name, module in modules.items() if hasattr(module, "comparisons")}
+
+
+def measure(comparison: Comparison) -> list[Timing]:
+    """Run every contender once unmeasured, then in turn for the rounds."""
+    for contender in comparison.contenders:
+        contender.run()
+    rounds = [[_rate(contender) for contender in comparison.contenders] for _ in range(comparison.rounds)]
+    return [
+        Timing(
+            name=contender.name,
+            rate=statistics.median(rates[place] for rates in rounds),
+            ratio=statistics.median(rates[place] / rates[0] for rates in rounds),
+        )
+        for place, contender in enumerate(comparison.contenders)
+    ]
+
+
+def misses_target(comparison: Comparison, timings: Sequence[Timing]) -> bool:
+    """Say whether the comparison promises a ratio that was not reached."""
+    return comparison.target_ratio is not None and timings[-1].ratio < comparison.target_ratio
+
+
+def _rate(contender: Contender) -> float:
+    start = time.perf_counter()
+    units = contender.run()
+    return units / (time.perf_counter() - start)

@@ -1,13 +1,14 @@
-"""Every setting, its default and the default's reason: frozen groups, filled from a YAML file and the environment.
+"""Every setting, its default and the default's reason: frozen groups.
 
-The environment wins over the file. `MODSTREAM_KAFKA__GROUP_ID` is `kafka.group_id`.
+`service.configuration` fills them from a YAML file and the environment: `MODSTREAM_KAFKA__GROUP_ID` is
+`kafka.group_id`. The docstrings become docs/settings.md.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, LiteralString, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
 MIB = 1024 * 1024
 
@@ -21,6 +22,11 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def settings_conflict(message: LiteralString, *settings: str) -> PydanticCustomError:
+    """Return the error of settings that do not go together; their dotted names travel in its context."""
+    return PydanticCustomError("settings_conflict", message, {"settings": ", ".join(settings)})
+
+
 class KafkaSettings(Group):
     """The connection to the brokers."""
 
@@ -31,14 +37,19 @@ class KafkaSettings(Group):
     client_id: str = "modstream"
     """Shown in the brokers' logs and metrics."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """What the brokers' listener speaks."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How the user signs in, with the SASL protocols."""
     sasl_username: str | None = None
+    """Needed with the SASL protocols."""
     sasl_password: SecretStr | None = None
+    """Needed with the SASL protocols."""
     ssl_cafile: Path | None = None
     """CA certificates in PEM; the system's when not set."""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "lz4"
     """Of what is produced; lz4 costs the least CPU."""
     request_timeout_s: PositiveSeconds = 20.0
+    """For one answer of a broker; above `commit.timeout_s`."""
     session_timeout_s: PositiveSeconds = 15.0
     """A process silent for so long loses its partitions."""
     heartbeat_interval_s: PositiveSeconds = 1.0
@@ -50,14 +61,34 @@ class KafkaSettings(Group):
     max_request_bytes: Positive = 1 * MIB
     """The brokers' message.max.bytes: larger outcomes cannot be published."""
 
+    @model_validator(mode="after")
+    def _sasl_has_credentials(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            message = "This protocol needs kafka.sasl_username and kafka.sasl_password"
+            raise settings_conflict(message, "kafka.security_protocol")
+        return self
+
 
 class TopicSettings(Group):
     """Names of the topics."""
 
     uploads: str = "images.uploaded"
+    """What upload services publish; read."""
     verdicts: str = "images.verdicts"
+    """What was decided; written."""
     tags: str = "images.tags"
+    """What images show; written."""
     dead_letters: str = "images.uploaded.dead"
+    """What could not be judged, with the reason; written."""
+
+    @model_validator(mode="after")
+    def _outcomes_are_not_read_again(self) -> Self:
+        if self.uploads in {self.verdicts, self.tags, self.dead_letters}:
+            names = ("topics.verdicts", "topics.tags", "topics.dead_letters")
+            raise settings_conflict(
+                "topics.uploads must differ from the topics that are written", "topics.uploads", *names
+            )
+        return self
 
 
 class WindowSettings(Group):
@@ -78,20 +109,32 @@ class CommitSettings(Group):
     interval_s: PositiveSeconds = 0.1
     """A transaction costs about 3 ms of CPU, whatever it holds; ten a second cost 3 % of a core a partition."""
     max_outcomes: Positive = 1000
+    """Bounds the time and memory of one transaction."""
     timeout_s: PositiveSeconds = 15.0
     """A commit that takes longer is given up, its producer rebuilt and its fate read back; under
     `kafka.request_timeout_s`."""
     transaction_timeout_s: PositiveSeconds = 60.0
     """After this the broker aborts the transaction of a process that vanished; above `timeout_s`."""
 
+    @model_validator(mode="after")
+    def _transactions_outlive_commits(self) -> Self:
+        if self.transaction_timeout_s <= self.timeout_s:
+            message = "commit.transaction_timeout_s must be above commit.timeout_s"
+            raise settings_conflict(message, "commit.transaction_timeout_s", "commit.timeout_s")
+        return self
+
 
 class RetrySettings(Group):
     """Attempts in process for transient faults."""
 
     max_attempts: Positive = 4
+    """The first one included; then the record becomes a dead letter."""
     initial_backoff_s: PositiveSeconds = 0.2
+    """Delay before the second attempt."""
     max_backoff_s: PositiveSeconds = 5.0
+    """No delay is longer."""
     multiplier: Annotated[float, Field(ge=1.0)] = 3.0
+    """Each delay is so many times the one before."""
     jitter: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Share of each delay that is random, so that records that failed together do not come back together."""
 
@@ -104,6 +147,7 @@ class DeadLetterSettings(Group):
     max_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
     """Dead letters among the last `window_records` outcomes."""
     window_records: Positive = 5000
+    """Outcomes that `max_ratio` looks back at."""
 
 
 class S3Settings(Group):
@@ -114,8 +158,18 @@ class S3Settings(Group):
     endpoint: str | None = None
     """For compatible stores, such as http://minio:9000; AWS when not set."""
     region: str = "us-east-1"
+    """Where the buckets are."""
     access_key_id: str | None = None
+    """The usual AWS chain (environment, profile, instance role) when not set."""
     secret_access_key: SecretStr | None = None
+    """Belongs to `access_key_id`."""
+
+    @model_validator(mode="after")
+    def _keys_come_in_pairs(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            message = "media.fetch.s3.access_key_id and secret_access_key are set both or neither"
+            raise settings_conflict(message, "media.fetch.s3.access_key_id", "media.fetch.s3.secret_access_key")
+        return self
 
 
 class FetchSettings(Group):
@@ -128,7 +182,9 @@ class FetchSettings(Group):
     read_timeout_s: PositiveSeconds = 5.0
     """Between two pieces of data."""
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 3
+    """Each one is checked like the first address."""
     max_connections: Positive = 128
+    """Open at a time, all hosts together."""
     allow_hosts: tuple[str, ...] = ()
     """Names of hosts that may be contacted although their addresses are private, such as "minio.internal"."""
     allow_networks: tuple[str, ...] = ()
@@ -173,6 +229,7 @@ class RehearsalSettings(Group):
     """An engine for load rehearsals: answers after a set time and judges nothing."""
 
     batch_size: Positive = 64
+    """Images that are answered together."""
     batch_s: Annotated[float, Field(ge=0.0)] = 0.376
     """Time a batch takes: as an H100 runs Qwen3-VL-8B."""
 
@@ -181,6 +238,7 @@ class EngineSettings(Group):
     """What judges the images."""
 
     kind: Literal["onnx", "rehearsal"] = "onnx"
+    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals."""
     onnx: OnnxSettings = OnnxSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     timeout_s: PositiveSeconds = 60.0
@@ -202,6 +260,7 @@ class TelemetrySettings(Group):
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: readable in a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Less than this is not written."""
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced when not set."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
@@ -215,17 +274,8 @@ class ShutdownSettings(Group):
     """Time for work in flight after SIGTERM: under the 30 s that Kubernetes grants."""
 
 
-class Settings(BaseSettings):
+class Settings(Group):
     """All settings of one process."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="MODSTREAM_",
-        env_nested_delimiter="__",
-        use_attribute_docstrings=True,
-        nested_model_default_partial_update=True,
-    )
 
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     """at_least_once is for brokers without transactions: after a crash some outcomes may come twice."""
@@ -242,3 +292,10 @@ class Settings(BaseSettings):
     policy: PolicySettings = PolicySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @model_validator(mode="after")
+    def _commits_end_before_requests(self) -> Self:
+        if self.commit.timeout_s >= self.kafka.request_timeout_s:
+            message = "commit.timeout_s must be under kafka.request_timeout_s"
+            raise settings_conflict(message, "commit.timeout_s", "kafka.request_timeout_s")
+        return self

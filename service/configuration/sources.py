@@ -1,0 +1,140 @@
+"""Values as they were given: read from a YAML file or the environment, each with the place it came from."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from service.configuration.catalogue import ENVIRONMENT_PREFIX, NESTING, Setting, Shape
+from service.configuration.problems import Problem, closest, unknown_setting
+
+CONFIG_VARIABLE = "MODSTREAM_CONFIG"
+"""Names the settings file where `--config` does not."""
+
+# Kubernetes announces every Service of a namespace to every pod in variables of these forms. One called "modstream"
+# must not look like misspelt settings.
+_KUBERNETES_SERVICE = re.compile(
+    r"MODSTREAM(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value and where it was given."""
+
+    value: object
+    source: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one source gave, and what is wrong with it."""
+
+    values: dict[str, Given] = field(default_factory=dict)
+    """By dotted name."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_environment(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> Reading:
+    """Read `MODSTREAM_…` variables; an empty one counts as not set, as compose files pass on what nobody set."""
+    reading = Reading()
+    for variable, text in sorted(environment.items()):
+        name = variable.upper()
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace(NESTING, ".")
+        if path not in settings:
+            if not _KUBERNETES_SERVICE.fullmatch(name):
+                reading.problems.append(_unknown_variable(variable, path, settings))
+        elif text:
+            reading.values[path] = Given(_value_of(text, settings[path]), variable)
+    return reading
+
+
+def _unknown_variable(variable: str, path: str, settings: Mapping[str, Setting]) -> Problem:
+    """Suggest by the variable's name, since that is what has to be mended."""
+    flat = {setting.path.replace(".", "_"): setting.variable for setting in settings.values()}
+    names = [setting.variable for setting in settings.values()]
+    meant = flat.get(path.replace(".", "_")) or closest(variable.upper(), names)
+    return unknown_setting("", variable, meant)
+
+
+def _value_of(text: str, setting: Setting) -> object:
+    """Return the text, or its parts for a list: a YAML (or JSON) list in brackets, or parts between commas."""
+    if setting.shape is not Shape.LIST:
+        return text
+    if text.lstrip().startswith("["):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
+    """Read a YAML file."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        return Reading(problems=[Problem("", str(path), f"The file cannot be read: {error.strerror}.")])
+    except UnicodeDecodeError:
+        return Reading(problems=[Problem("", str(path), "The file is not UTF-8 text.")])
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return Reading(problems=[Problem("", f"{path}:{line}", f"This is not YAML: {error.problem}.")])
+    reading = Reading()
+    if root is not None:
+        _FileReader(path, settings, reading).read_group("", root)
+    return reading
+
+
+class _FileReader:
+    """Walks the nodes of a file, which know their lines."""
+
+    def __init__(self, path: Path, settings: Mapping[str, Setting], reading: Reading) -> None:
+        self._path = path
+        self._settings = settings
+        self._groups = {name for path in settings for name in _ancestors(path)}
+        self._reading = reading
+
+    def read_group(self, group: str, node: yaml.Node) -> None:
+        """Read a mapping; an empty value is an empty group, as when all in it is commented out."""
+        if not isinstance(node, yaml.MappingNode):
+            if self._construct(node) is not None:
+                detail = "Settings are written as 'name: value', one a line."
+                self._reading.problems.append(Problem(group, self._place(node), detail))
+            return
+        for key, value in node.value:
+            name = f"{group}.{key.value}" if group else str(key.value)
+            self._read_entry(name, key, value)
+
+    def _read_entry(self, name: str, key: yaml.Node, value: yaml.Node) -> None:
+        if name in self._groups:
+            self.read_group(name, value)
+        elif name not in self._settings:
+            meant = closest(name, [*self._settings, *self._groups])
+            self._reading.problems.append(unknown_setting(name, self._place(key), meant))
+        elif name in self._reading.values:
+            detail = f"It is set twice; first at {self._reading.values[name].source}."
+            self._reading.problems.append(Problem(name, self._place(key), detail))
+        else:
+            self._reading.values[name] = Given(self._construct(value), self._place(key))
+
+    def _construct(self, node: yaml.Node) -> object:
+        # Only the node is used: the loader's own stream stays empty.
+        try:
+            return yaml.SafeLoader("").construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError) as error:
+            # A value that looks like a date, but is none, for example.
+            return f"{type(error).__name__}: {error}"
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self._path}:{node.start_mark.line + 1}"
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    """Yield the groups that a dotted name lies in."""
+    while path := path.rpartition(".")[0]:
+        yield path

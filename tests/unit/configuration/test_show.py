@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import yaml
+
+from service.configuration.catalogue import catalogue
+from service.configuration.load import load_settings
+from service.configuration.show import defaults_yaml, effective_yaml, reference_markdown
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_effective_settings_load_again_to_the_same(tmp_path: Path) -> None:
+    environment = {"MODSTREAM_MEDIA__FETCH__ALLOW_HOSTS": "a, b", "MODSTREAM_DELIVERY": "at_least_once"}
+    loaded = load_settings(None, environment)
+    config = tmp_path / "effective.yaml"
+    config.write_text(effective_yaml(loaded), encoding="utf-8")
+    assert load_settings(config, {}).settings == loaded.settings
+
+
+def test_the_effective_settings_say_where_each_came_from(tmp_path: Path) -> None:
+    config = tmp_path / "modstream.yaml"
+    config.write_text("ordering: key\n", encoding="utf-8")
+    text = effective_yaml(load_settings(config, {"MODSTREAM_DELIVERY": "at_least_once"}))
+    remarks = {line.split(":")[0]: line.partition("  # ")[2] for line in text.splitlines() if "  # " in line}
+    assert remarks == {"ordering": f"{config}:1", "delivery": "MODSTREAM_DELIVERY"}
+
+
+def test_secrets_are_hidden() -> None:
+    environment = {
+        "MODSTREAM_KAFKA__SASL_PASSWORD": "hunter2",
+        "MODSTREAM_TELEMETRY__OTLP_ENDPOINT": "http://user:hunter2@collector:4318",
+    }
+    assert "hunter2" not in effective_yaml(load_settings(None, environment))
+
+
+def test_the_file_of_defaults_changes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "defaults.yaml"
+    config.write_text(defaults_yaml(), encoding="utf-8")
+    assert load_settings(config, {}).settings == load_settings(None, {}).settings
+    assert set(load_settings(config, {}).sources) == set(catalogue())
+
+
+def test_the_file_of_defaults_is_plain_yaml() -> None:
+    assert yaml.safe_load(defaults_yaml())["kafka"]["group_id"] == "modstream"
+
+
+def test_every_setting_is_described() -> None:
+    assert [setting.path for setting in catalogue().values() if not setting.description] == []
+
+
+def test_the_reference_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == reference_markdown(), "write it anew: .venv/bin/modstream config --markdown > docs/settings.md"

@@ -1,1 +1,83 @@
 """The only place that builds objects: start → consume → drain → stop."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from importlib.metadata import version
+
+import structlog
+
+from service.inference.engine import Engine
+from service.inference.factory import build_engine
+from service.media.decoder import ImageDecoder
+from service.media.fetch.fetcher import ImageFetcher
+from service.pipeline.moderate import Moderator
+from service.pipeline.processor import Processor
+from service.policy.loader import load_policies
+from service.settings import Settings
+from service.telemetry.record_trace import RecordTracer
+from service.telemetry.tracing import build_tracer
+
+log = structlog.get_logger(__name__)
+
+# What a shell reports for a process that a second signal ended.
+EXIT_FORCED = 130
+
+
+async def run_service(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal exits at once, uncommitted and without loss.
+
+    Raises `FatalError` when the service cannot start or go on.
+    """
+    async with AsyncExitStack() as stack:
+        tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
+        stack.callback(stop_tracing)
+        # The engine first: a model may load for a minute, and members of a group that do not poll are thrown out.
+        engine = await _started(build_engine(settings.engine), stack)
+        handler = Moderator(
+            fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
+            decoder=await stack.enter_async_context(ImageDecoder(settings.media.decode)),
+            engine=engine,
+            engine_timeout_s=settings.engine.timeout_s,
+            policies=load_policies(settings.policy),
+            topics=settings.topics,
+            tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
+        )
+        processor = Processor(settings, handler)
+        with _draining_on_signals(processor):
+            await processor.run()
+
+
+async def _started(engine: Engine, stack: AsyncExitStack) -> Engine:
+    stack.push_async_callback(engine.stop)
+    await engine.start()
+    description = engine.description
+    log.info("engine.ready", engine=description.kind, model=description.model_name, covers=sorted(description.covers))
+    return engine
+
+
+@contextmanager
+def _draining_on_signals(processor: Processor) -> Iterator[None]:
+    """Drain on the first signal, exit on the second."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def on_signal(number: signal.Signals) -> None:
+        nonlocal asked
+        if asked:
+            log.warning("service.forced", signal=number.name)
+            os._exit(EXIT_FORCED)  # no clean-up that could hang once more; what is uncommitted is read again
+        asked = True
+        log.info("service.draining", signal=number.name)
+        processor.drain()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,117 @@
+"""Pure: what the stages found, put together as the messages of the contract."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.image_uploaded import ImageUploadedV1
+from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
+from schemas.tags import AttributeValueV1, TagsV1
+from schemas.verdict import PolicyV1, VerdictV1
+from service.inference.engine import EngineDescription, EngineOutput, Tag
+from service.media.types import DecodedImage
+from service.policy.decide import DecisionResult
+from service.policy.policy import Policy
+from service.stream.records import SourceRecord
+
+NO_ATTRIBUTES = "none"
+"""The attribute schema of tags from an engine that makes none: who waits for tags gets an answer all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an outcome is about: one event, the record it came in, and its image."""
+
+    record: SourceRecord
+    attempt: int
+    event: ImageUploadedV1
+    image: DecodedImage
+
+    def source(self) -> SourceRecordV1:
+        """Return the record's coordinates."""
+        return SourceRecordV1(topic=self.record.topic, partition=self.record.partition, offset=self.record.offset)
+
+    def facts(self) -> ImageFactsV1:
+        """Return the image's facts."""
+        image = self.image
+        return ImageFactsV1(
+            sha256=image.sha256,
+            width=image.width,
+            height=image.height,
+            bytes=image.encoded_bytes,
+            media_type=image.media_type,
+            frames=image.frames_total,
+            frames_judged=len(image.frames),
+        )
+
+
+def verdict(
+    subject: Subject,
+    *,
+    engine: EngineDescription,
+    scores: Mapping[str, float] | None,
+    policy: Policy,
+    result: DecisionResult,
+    timings_ms: Mapping[str, float],
+    moderated_at: datetime,
+) -> VerdictV1:
+    """Return the verdict; `scores` are those that the result was decided on."""
+    return VerdictV1(
+        image_id=subject.event.image_id,
+        tenant=subject.event.tenant,
+        status=result.status,
+        decision=result.decision,
+        deciding_category=result.deciding_category,
+        scores=dict(scores or {}),
+        not_covered=result.not_covered,
+        reasons=result.reasons,
+        policy=PolicyV1(name=policy.name, version=policy.version, hash=policy.hash),
+        engine=engine.kind,
+        model=_model(engine),
+        prompt_hash=engine.prompt_hash,
+        calibration=engine.calibration,
+        image=subject.facts(),
+        source=subject.source(),
+        attempt=subject.attempt,
+        timings_ms=dict(timings_ms),
+        moderated_at=moderated_at,
+        context=subject.event.context,
+    )
+
+
+def tags(
+    subject: Subject, *, engine: EngineDescription, outputs: Sequence[EngineOutput], tagged_at: datetime
+) -> TagsV1:
+    """Return the tags of all frames together, each value with its highest confidence."""
+    return TagsV1(
+        image_id=subject.event.image_id,
+        tenant=subject.event.tenant,
+        attribute_schema=engine.attribute_schema or NO_ATTRIBUTES,
+        attributes=_union([output.tags for output in outputs]),
+        engine=engine.kind,
+        model=_model(engine),
+        image=subject.facts(),
+        source=subject.source(),
+        attempt=subject.attempt,
+        tagged_at=tagged_at,
+        context=subject.event.context,
+    )
+
+
+def _model(engine: EngineDescription) -> ModelV1:
+    return ModelV1(name=engine.model_name, revision=engine.model_revision, adapter=engine.adapter)
+
+
+def _union(frames: Sequence[Mapping[str, Sequence[Tag]]]) -> dict[str, tuple[AttributeValueV1, ...]]:
+    best: dict[str, dict[str, float]] = {}
+    for frame in frames:
+        for attribute, values in frame.items():
+            confidences = best.setdefault(attribute, {})
+            for tag in values:
+                confidences[tag.value] = max(tag.confidence, confidences.get(tag.value, 0.0))
+    return {attribute: _surest_first(confidences) for attribute, confidences in best.items()}
+
+
+def _surest_first(confidences: Mapping[str, float]) -> tuple[AttributeValueV1, ...]:
+    ranked = sorted(confidences.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(AttributeValueV1(value=value, confidence=confidence) for value, confidence in ranked)

@@ -1,0 +1,49 @@
+"""An engine for tests that reads its scores off the pixels, so that a test can paint the answer it wants."""
+
+import asyncio
+from collections.abc import Mapping
+
+from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
+from service.pixels import ImageSpec
+
+ATTRIBUTE_SCHEMA = "objects/1"
+
+
+class PaintedEngine:
+    """The red, green and blue of the top left pixel are the scores of three categories, in 255ths."""
+
+    CATEGORIES = ("sexual_explicit", "violence", "weapons")
+
+    def __init__(self, *, hold: asyncio.Event | None = None) -> None:
+        self._hold = hold
+        self.requests: list[EngineRequest] = []
+
+    @property
+    def description(self) -> EngineDescription:
+        """Covers three categories, one of them by a hint."""
+        return EngineDescription(
+            kind="painted",
+            model_name="painted",
+            model_revision="1",
+            covers=frozenset(self.CATEGORIES),
+            hints=frozenset({"weapons"}),
+            image_spec=ImageSpec(max_pixels=64 * 64),
+            concurrency=8,
+            attribute_schema=ATTRIBUTE_SCHEMA,
+        )
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def judge(self, request: EngineRequest) -> EngineOutput:
+        """Answer at once, or when the test lets go."""
+        self.requests.append(request)
+        if self._hold is not None:
+            await self._hold.wait()
+        red, green, blue = (int(value) / 255 for value in request.pixels[0, 0])
+        scores = dict(zip(self.CATEGORIES, (red, green, blue), strict=True)) if request.wants_scores else None
+        tags: Mapping[str, tuple[Tag, ...]] = {"objects": (Tag("paint", max(red, green, blue)),)}
+        return EngineOutput(scores, tags if request.wants_tags else {})
+
+    async def stop(self) -> None:
+        """Nothing to free."""

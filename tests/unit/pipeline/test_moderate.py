@@ -1,0 +1,151 @@
+"""One event to its outcomes, on working stand-ins for the world around it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+import pytest
+from opentelemetry.trace import NoOpTracer
+
+from schemas.image_uploaded import ImageReferenceV1
+from schemas.tags import TagsV1
+from schemas.verdict import VerdictV1
+from service.errors import RejectedError
+from service.inference.errors import EngineTimeoutError
+from service.media.errors import ImageNotFoundError
+from service.media.types import DecodedImage, FetchedImage
+from service.pipeline.moderate import Moderator
+from service.pipeline.processor import Job
+from service.pixels import ImageSpec, RgbPixels
+from service.policy.loader import load_policies
+from service.settings import PolicySettings, TopicSettings
+from service.stream.records import OutgoingRecord, SourceRecord
+from service.telemetry.record_trace import RecordTracer
+from tests.support.engine import PaintedEngine
+from tests.support.waiting import wait_until
+
+Colour = tuple[int, int, int]
+SAFE: Colour = (0, 0, 0)
+VIOLENT: Colour = (0, 255, 0)
+ARMED: Colour = (0, 0, 255)
+
+
+class Album:
+    """Fetcher and decoder in one: knows images by URL, each a list of one-colour frames."""
+
+    def __init__(self, **images: Sequence[Colour]) -> None:
+        self._images = images
+
+    async def fetch(self, reference: ImageReferenceV1) -> FetchedImage:
+        """Return the name of the image as its file."""
+        name = getattr(reference, "url", "")
+        if name not in self._images:
+            raise ImageNotFoundError(detail="not in the album")
+        return FetchedImage(name.encode())
+
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
+        """Paint the frames."""
+        frames = tuple(_painted(colour) for colour in self._images[fetched.data.decode()])
+        return DecodedImage("0" * 64, 8, 8, len(fetched.data), "image/png", len(frames) + 1, frames)
+
+
+def _painted(colour: Colour) -> RgbPixels:
+    return np.full((8, 8, 3), colour, dtype=np.uint8)
+
+
+def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeout_s: float = 5.0) -> Moderator:
+    return Moderator(
+        fetcher=album,
+        decoder=album,
+        engine=engine or PaintedEngine(),
+        engine_timeout_s=engine_timeout_s,
+        policies=load_policies(PolicySettings()),
+        topics=TopicSettings(),
+        tracer=RecordTracer(NoOpTracer(), group_id="tests"),
+    )
+
+
+def job(event: dict[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
+    value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42"} | event)
+    record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
+    return Job(record, attempt, hold_bytes=(held if held is not None else []).append)
+
+
+def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:
+    (record,) = [record for record in records if record.topic == "images.verdicts"]
+    return VerdictV1.model_validate_json(record.value or b"")
+
+
+async def test_a_verdict_names_the_event_the_record_and_all_that_produced_it() -> None:
+    event = {"image": {"url": "safe"}, "tenant": "shop", "context": {"listing": "7"}}
+    records = await moderator(Album(safe=[SAFE]))(job(event, attempt=2))
+    verdict = verdict_of(records)
+    assert records[0].key == b"key"
+    assert (verdict.image_id, verdict.tenant, verdict.context) == ("42", "shop", {"listing": "7"})
+    assert (verdict.source.topic, verdict.source.partition, verdict.source.offset) == ("images.uploaded", 3, 17)
+    assert (verdict.status, verdict.decision, verdict.attempt) == ("moderated", "allow", 2)
+    assert (verdict.policy.name, verdict.model.name, verdict.engine) == ("default", "painted", "painted")
+    assert set(verdict.scores) == set(PaintedEngine.CATEGORIES)
+    assert "child_safety" in verdict.not_covered
+    assert {"fetch", "decode", "engine", "decide", "total"} <= set(verdict.timings_ms)
+
+
+async def test_the_worst_frame_of_an_animated_image_counts() -> None:
+    verdict = verdict_of(await moderator(Album(film=[SAFE, VIOLENT, SAFE]))(job({"image": {"url": "film"}})))
+    assert (verdict.decision, verdict.deciding_category) == ("block", "violence")
+    assert (verdict.image.frames, verdict.image.frames_judged) == (4, 3)
+
+
+async def test_a_hint_sends_to_review_and_never_blocks() -> None:
+    verdict = verdict_of(await moderator(Album(armed=[ARMED]))(job({"image": {"url": "armed"}})))
+    assert (verdict.decision, verdict.deciding_category) == ("review", "weapons")
+
+
+async def test_tags_come_beside_the_verdict_when_wanted() -> None:
+    event = {"image": {"url": "film"}, "tasks": ["moderation", "tags"]}
+    records = await moderator(Album(film=[SAFE, VIOLENT]))(job(event))
+    assert [record.topic for record in records] == ["images.verdicts", "images.tags"]
+    tags = TagsV1.model_validate_json(records[1].value or b"")
+    assert [(tag.value, tag.confidence) for tag in tags.attributes["objects"]] == [("paint", 1.0)]
+
+
+async def test_tags_alone_make_no_verdict() -> None:
+    records = await moderator(Album(safe=[SAFE]))(job({"image": {"url": "safe"}, "tasks": ["tags"]}))
+    assert [record.topic for record in records] == ["images.tags"]
+
+
+async def test_fetched_bytes_are_counted_into_the_window() -> None:
+    held: list[int] = []
+    await moderator(Album(safe=[SAFE]))(job({"image": {"url": "safe"}}, held=held))
+    assert held == [len(b"safe")]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (b"no event", "event.not_json"),
+        ({"image": {"url": "lost"}}, "image.not_found"),
+        ({"image": {"url": "safe"}, "policy": "nobody's"}, "policy.unknown"),
+    ],
+)
+async def test_what_cannot_be_judged_says_why(event: dict[str, object] | bytes, reason: str) -> None:
+    with pytest.raises(RejectedError) as failure:
+        await moderator(Album(safe=[SAFE]))(job(event))
+    assert failure.value.reason == reason
+
+
+async def test_an_engine_that_does_not_answer_ends_in_a_transient_error() -> None:
+    engine = PaintedEngine(hold=asyncio.Event())
+    with pytest.raises(EngineTimeoutError):
+        await moderator(Album(safe=[SAFE]), engine=engine, engine_timeout_s=0.05)(job({"image": {"url": "safe"}}))
+    assert len(engine.requests) == 1
+
+
+async def test_cancelling_a_job_cancels_its_engine_requests() -> None:
+    engine = PaintedEngine(hold=asyncio.Event())
+    task = asyncio.create_task(moderator(Album(safe=[SAFE, SAFE]), engine=engine)(job({"image": {"url": "safe"}})))
+    await wait_until(lambda: len(engine.requests) == 2, description="both frames are in the engine")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

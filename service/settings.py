@@ -1,7 +1,6 @@
 """Every setting, its default and the default's reason: frozen groups.
 
-`service.configuration` fills them from a YAML file and the environment: `MODSTREAM_KAFKA__GROUP_ID` is
-`kafka.group_id`. The docstrings become docs/settings.md.
+`service.configuration` fills them from a YAML file and the environment; the docstrings become docs/settings.md.
 """
 
 from pathlib import Path

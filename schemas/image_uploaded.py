@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, FailFast, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from schemas.base import Identifier, Message, Task, UtcTime
@@ -11,6 +11,8 @@ from schemas.base import Identifier, Message, Task, UtcTime
 MAX_CONTEXT_ENTRIES = 32
 MAX_CONTEXT_KEY_CHARACTERS = 128
 MAX_CONTEXT_VALUE_CHARACTERS = 1024
+# Every task there is, several times over: repeats are harmless, endless lists are not.
+MAX_TASKS = 16
 # As much text as the longest listing descriptions have; a prompt has to hold it.
 MAX_CAPTION_CHARACTERS = 8192
 # What common HTTP servers accept as a request line.
@@ -71,13 +73,15 @@ def _without_repeats(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
     return tuple(dict.fromkeys(tasks))
 
 
-def _bounded(context: Any) -> Any:
+def _at_most(limit: int) -> BeforeValidator:
     """Count before looking at the entries, which would each leave an error behind."""
-    if isinstance(context, dict) and len(context) > MAX_CONTEXT_ENTRIES:
-        raise PydanticCustomError(
-            "too_long", "Dictionary should have at most {limit} entries", {"limit": MAX_CONTEXT_ENTRIES}
-        )
-    return context
+
+    def count(value: Any) -> Any:
+        if isinstance(value, dict | list | tuple) and len(value) > limit:
+            raise PydanticCustomError("too_long", "Input should have at most {limit} entries", {"limit": limit})
+        return value
+
+    return BeforeValidator(count)
 
 
 ContextKey = Annotated[str, Field(min_length=1, max_length=MAX_CONTEXT_KEY_CHARACTERS)]
@@ -94,11 +98,14 @@ class ImageUploadedV1(Message):
         default=None, max_length=MAX_CAPTION_CHARACTERS, description="Text shown with the image; untrusted."
     )
     uploaded_at: UtcTime | None = Field(default=None, description="When the user uploaded it, RFC 3339 with zone.")
-    tasks: Annotated[tuple[Task, ...], FailFast(), AfterValidator(_without_repeats)] = Field(
-        default=("moderation",), min_length=1, description="What is wanted: a verdict, tags, or both."
+    tasks: Annotated[tuple[Task, ...], _at_most(MAX_TASKS), AfterValidator(_without_repeats)] = Field(
+        default=("moderation",),
+        min_length=1,
+        max_length=MAX_TASKS,
+        description="What is wanted: a verdict, tags, or both; a repeat counts once.",
     )
     policy: Identifier | None = Field(default=None, description="A policy by name; else the tenant's.")
-    context: Annotated[dict[ContextKey, ContextValue], BeforeValidator(_bounded)] = Field(
+    context: Annotated[dict[ContextKey, ContextValue], _at_most(MAX_CONTEXT_ENTRIES)] = Field(
         default_factory=dict,
         max_length=MAX_CONTEXT_ENTRIES,
         description="Strings that come back unchanged in every outcome.",

@@ -38,5 +38,3 @@ VERDICT_V1 = MessageVersion("verdict", 1, VerdictV1, "modstream.image.verdict", 
 TAGS_V1 = MessageVersion("tags", 1, TagsV1, "modstream.image.tags", "output")
 
 MESSAGES = (IMAGE_UPLOADED_V1, VERDICT_V1, TAGS_V1)
-BY_EVENT_TYPE = {message.event_type: message for message in MESSAGES}
-BY_MODEL = {message.model: message for message in MESSAGES}

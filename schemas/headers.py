@@ -1,0 +1,83 @@
+"""The Kafka headers around each message, as JSON Schemas: CloudEvents in binary mode, traces, dead letters.
+
+On the wire every header is UTF-8 text, unless its description says otherwise.
+"""
+
+from typing import Any
+
+from schemas.json_schemas import Schema
+from schemas.registry import MessageVersion
+
+_TRACE = {
+    "traceparent": "W3C trace context; the trace goes on in the outcomes.",
+    "tracestate": "W3C trace context, the vendors' part.",
+}
+
+_DEAD_LETTER = {
+    "modstream-reason": "The reason code, such as image.not_found: stable, for programs.",
+    "modstream-message": "The reason in words; never holds captions or URLs.",
+    "modstream-attempt": "Attempts that were made, as a decimal number.",
+    "modstream-origin-topic": "Where the record was read from.",
+    "modstream-origin-partition": "Its partition, as a decimal number.",
+    "modstream-origin-offset": "Its offset, as a decimal number.",
+    "modstream-origin-timestamp": "Its timestamp, milliseconds since 1970 as a decimal number.",
+    "modstream-failed-at": "When it was given up, RFC 3339 in UTC.",
+}
+
+_SPRING_AND_CONNECT = {
+    "kafka_dlt-original-topic": "As Spring Kafka writes it.",
+    "kafka_dlt-original-partition": "As Spring Kafka writes it: 4 bytes, big-endian.",
+    "kafka_dlt-original-offset": "As Spring Kafka writes it: 8 bytes, big-endian.",
+    "kafka_dlt-original-timestamp": "As Spring Kafka writes it: 8 bytes, big-endian.",
+    "kafka_dlt-exception-fqcn": "As Spring Kafka writes it: the kind of the error.",
+    "kafka_dlt-exception-message": "As Spring Kafka writes it.",
+    "kafka_dlt-exception-stacktrace": "As Spring Kafka writes it, shortened.",
+    "__connect.errors.topic": "As Kafka Connect writes it.",
+    "__connect.errors.partition": "As Kafka Connect writes it, a decimal number.",
+    "__connect.errors.offset": "As Kafka Connect writes it, a decimal number.",
+    "__connect.errors.exception.class.name": "As Kafka Connect writes it.",
+    "__connect.errors.exception.message": "As Kafka Connect writes it.",
+}
+
+
+def cloudevents_headers(message: MessageVersion) -> Schema:
+    """Return the headers of a message in binary mode; an upload may come without any."""
+    required: dict[str, Schema] = {
+        "ce_specversion": {"const": "1.0", "description": "The version of CloudEvents."},
+        "ce_type": {"const": message.event_type, "description": "Message and version."},
+        "ce_id": {"minLength": 1, "description": _id_description(message)},
+        "ce_source": {"minLength": 1, "description": _source_description(message)},
+    }
+    written: dict[str, Schema] = {
+        "ce_subject": {"description": "The image_id."},
+        "ce_time": {"format": "date-time", "description": "When it happened, RFC 3339."},
+        "content-type": {"const": "application/json", "description": "Of the value."},
+    }
+    if message.direction == "input":
+        written["content-type"] = {"description": "application/json, application/cloudevents+json or none."}
+        return _object({**required, **written, **_described(_TRACE)}, required=())
+    return _object({**required, **written, **_described(_TRACE)}, required=(*required, *written))
+
+
+def dead_letter_headers() -> Schema:
+    """Return the headers that a dead letter has beside the original ones."""
+    return _object(_described(_DEAD_LETTER | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
+
+
+def _id_description(message: MessageVersion) -> str:
+    if message.direction == "input":
+        return "Names the event, together with ce_source."
+    return "Always the same for one source record: a second record with this id is a repeat."
+
+
+def _source_description(message: MessageVersion) -> str:
+    return "The uploader as a URI reference." if message.direction == "input" else "Who writes: /modstream."
+
+
+def _described(descriptions: dict[str, str]) -> dict[str, Schema]:
+    return {name: {"description": text} for name, text in descriptions.items()}
+
+
+def _object(properties: dict[str, Schema], *, required: tuple[str, ...]) -> Schema:
+    typed: dict[str, Any] = {name: {"type": "string"} | rest for name, rest in properties.items()}
+    return {"type": "object", "properties": typed} | ({"required": list(required)} if required else {})

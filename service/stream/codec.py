@@ -1,0 +1,162 @@
+"""Records ↔ messages of the contract. Pure: bytes and headers in, models out, and the other way round."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageUploadedV1
+from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVersion
+from schemas.tags import TagsV1
+from schemas.verdict import VerdictV1
+from service.errors import RejectedError
+from service.stream.codec_errors import (
+    EventEmptyError,
+    EventInvalidError,
+    EventNotJsonError,
+    EventTooLargeError,
+    EventTypeUnsupportedError,
+    EventVersionUnsupportedError,
+)
+from service.stream.envelope import Envelope, open_record, write_binary
+from service.stream.records import Headers, OutgoingRecord, SourceRecord
+
+# An inline image of 25 MiB, the largest that is fetched by default, takes 33.4 MiB in base64.
+MAX_EVENT_BYTES = 36 * 1024 * 1024
+# A dead letter has room for a hint, not for every fault of a hopeless event.
+MAX_FAULTS_NAMED = 5
+# The CloudEvents source of outcomes; with it, an id names one outcome for good.
+OUTCOME_SOURCE = "/modstream"
+# Any constant would do; it must never change, because consumers spot repeats by the ids made from it.
+_ID_NAMESPACE = UUID("5b0f1c0e-6a2b-5f57-9f43-0d1f5d1f9a3e")
+_TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
+_VERSIONED_UPLOAD = re.compile(rf"{re.escape(IMAGE_UPLOADED_V1.event_family)}\.v([0-9]{{1,6}})")
+_FIELD_NAMES = frozenset(
+    name for model in (ImageUploadedV1, ImageByUrlV1, ImageInlineV1) for name in model.model_fields
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadEvent:
+    """A decoded upload."""
+
+    event: ImageUploadedV1
+    envelope: Envelope | None
+    """None for a bare JSON value."""
+    trace_headers: Headers
+    """`traceparent` and `tracestate` as the uploader sent them."""
+
+
+def decode_upload(record: SourceRecord, *, max_bytes: int = MAX_EVENT_BYTES) -> UploadEvent:
+    """Read an upload in CloudEvents binary mode, in structured mode, or as bare JSON without headers.
+
+    Raises a `RejectedError` with a reason code `event.…` for everything else, and nothing but that.
+    """
+    if not record.value:
+        raise EventEmptyError
+    if len(record.value) > max_bytes:
+        raise EventTooLargeError(size_bytes=len(record.value), limit_bytes=max_bytes)
+    opened = open_record(record.value, record.headers)
+    if opened.envelope is not None:
+        _check_type(opened.envelope.type)
+    if opened.data is None:
+        raise EventEmptyError
+    trace_headers = tuple(header for header in record.headers if header[0] in _TRACE_HEADERS and header[1])
+    return UploadEvent(_validate(opened.data), opened.envelope, trace_headers)
+
+
+def encode_verdict(
+    verdict: VerdictV1, *, topic: str, source: SourceRecord, trace_headers: Headers = ()
+) -> OutgoingRecord:
+    """Write a verdict in binary mode, under the key of the record that it answers."""
+    attributes = _outcome_attributes(VERDICT_V1, source) | _about(verdict.image_id, verdict.moderated_at)
+    body = verdict.model_dump_json().encode()
+    return _outgoing(body, attributes, topic=topic, key=source.key, trace_headers=trace_headers)
+
+
+def encode_tags(tags: TagsV1, *, topic: str, source: SourceRecord, trace_headers: Headers = ()) -> OutgoingRecord:
+    """Write tags in binary mode, under the key of the record that they answer."""
+    attributes = _outcome_attributes(TAGS_V1, source) | _about(tags.image_id, tags.tagged_at)
+    body = tags.model_dump_json().encode()
+    return _outgoing(body, attributes, topic=topic, key=source.key, trace_headers=trace_headers)
+
+
+def encode_upload(
+    event: ImageUploadedV1,
+    *,
+    topic: str,
+    event_id: str,
+    source: str,
+    time: datetime,
+    trace_headers: Headers = (),
+) -> OutgoingRecord:
+    """Write an upload in binary mode, keyed by the image's id; `source` is the sender as a URI reference."""
+    attributes = {"type": IMAGE_UPLOADED_V1.event_type, "id": event_id, "source": source} | _about(event.image_id, time)
+    # What stands at its default says nothing, and a short event shows how little is needed.
+    body = event.model_dump_json(exclude_defaults=True).encode()
+    return _outgoing(body, attributes, topic=topic, key=event.image_id.encode(), trace_headers=trace_headers)
+
+
+def outcome_id(message: MessageVersion, source: SourceRecord) -> str:
+    """Return the CloudEvents id of the outcome of one record: always the same, so that a repeat can be spotted.
+
+    The timestamp tells records apart that stood at the same offset before and after a topic was made anew.
+    """
+    place = f"{source.topic}/{source.partition}/{source.offset}/{source.timestamp_ms}"
+    return str(uuid5(_ID_NAMESPACE, f"{message.event_type}/{place}"))
+
+
+def _check_type(event_type: str) -> None:
+    if event_type == IMAGE_UPLOADED_V1.event_type:
+        return
+    versioned = _VERSIONED_UPLOAD.fullmatch(event_type)
+    if versioned:
+        raise EventVersionUnsupportedError(version=int(versioned[1]), expected=IMAGE_UPLOADED_V1.event_type)
+    raise EventTypeUnsupportedError(expected=IMAGE_UPLOADED_V1.event_type)
+
+
+def _validate(data: object) -> ImageUploadedV1:
+    validate: Callable[..., ImageUploadedV1] = (
+        ImageUploadedV1.model_validate_json if isinstance(data, bytes) else ImageUploadedV1.model_validate
+    )
+    try:
+        return validate(data)
+    except ValidationError as error:
+        rejection = _rejection(error)
+    # Raised here and not above, where it would carry pydantic's error along, and with it the payload.
+    raise rejection
+
+
+def _rejection(error: ValidationError) -> RejectedError:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        return EventNotJsonError(detail=faults[0]["msg"].removeprefix("Invalid JSON: "))
+    named = [f"{_path(fault)}: {fault['msg']}" for fault in faults[:MAX_FAULTS_NAMED]]
+    more = len(faults) - len(named)
+    return EventInvalidError(
+        schema=IMAGE_UPLOADED_V1.slug, detail="; ".join([*named, f"and {more} more"] if more else named)
+    )
+
+
+def _path(fault: ErrorDetails) -> str:
+    """Name the field; keys of `context` are the sender's text and shown as a star."""
+    parts = [str(part) if isinstance(part, int) or part in _FIELD_NAMES else "*" for part in fault["loc"]]
+    return ".".join(parts) or "event"
+
+
+def _outcome_attributes(message: MessageVersion, source: SourceRecord) -> dict[str, object]:
+    return {"type": message.event_type, "id": outcome_id(message, source), "source": OUTCOME_SOURCE}
+
+
+def _about(image_id: str, time: datetime) -> dict[str, object]:
+    return {"specversion": "1.0", "subject": image_id, "time": time, "datacontenttype": "application/json"}
+
+
+def _outgoing(
+    body: bytes, attributes: dict[str, object], *, topic: str, key: bytes | None, trace_headers: Headers
+) -> OutgoingRecord:
+    return OutgoingRecord(topic, key, body, (*write_binary(attributes, body), *trace_headers))

@@ -36,3 +36,10 @@ class EngineConfigurationError(FatalError):
 
     reason = "engine.configuration"
     message = "{setting}: {detail}"
+
+
+class EngineNotRunningError(FatalError):
+    """The engine was stopped, or never started; the record is not at fault and stays uncommitted."""
+
+    reason = "engine.not_running"
+    message = "The engine is not running"

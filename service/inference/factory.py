@@ -1,0 +1,25 @@
+"""Builds the engine that the settings name, and imports no other's libraries."""
+
+from service.inference.catalogue import load_catalogue
+from service.inference.engine import Engine
+from service.inference.errors import EngineConfigurationError
+from service.inference.rehearsal_engine import RehearsalEngine
+from service.settings import EngineSettings, OnnxSettings
+
+
+def build_engine(settings: EngineSettings) -> Engine:
+    """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built."""
+    match settings.kind:
+        case "onnx":
+            return _build_onnx(settings.onnx)
+        case "rehearsal":
+            return RehearsalEngine(settings.rehearsal)
+
+
+def _build_onnx(settings: OnnxSettings) -> Engine:
+    try:
+        from service.inference.onnx_engine import OnnxEngine  # noqa: PLC0415 - an extra; other engines do without it
+    except ModuleNotFoundError as error:
+        detail = f"'onnx' needs the package {error.name}, which the extra 'onnx' brings: pip install 'modstream[onnx]'"
+        raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
+    return OnnxEngine(load_catalogue(settings.classifiers), threads=settings.threads)

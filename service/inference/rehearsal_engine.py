@@ -1,0 +1,97 @@
+"""An engine that takes its time and judges nothing: for load rehearsals and benchmarks without a GPU."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
+from service.inference.errors import EngineNotRunningError
+from service.pixels import ImageSpec
+from service.settings import RehearsalSettings
+
+# What a Qwen3-VL with 256 vision tokens of 32 × 32 pixels gets, so that decoding costs what it would cost there.
+VISION_PATCH = 32
+IMAGE_SPEC = ImageSpec(max_pixels=256 * VISION_PATCH**2, multiple_of=VISION_PATCH)
+
+NOTHING_JUDGED = EngineOutput(scores=None)
+
+
+class RehearsalEngine:
+    """Answers as a GPU would pace it: batches run one after the other, each with whatever waits when it starts.
+
+    `sleep` stands for the time that a batch takes.
+    """
+
+    def __init__(
+        self, settings: RehearsalSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._settings = settings
+        self._sleep = sleep
+        self._waiting: deque[asyncio.Future[EngineOutput]] = deque()
+        self._batch: list[asyncio.Future[EngineOutput]] = []
+        self._arrival = asyncio.Event()
+        self._batches: asyncio.Task[None] | None = None
+        self._description = _describe(settings)
+
+    @property
+    def description(self) -> EngineDescription:
+        """What this engine is; known before it starts."""
+        return self._description
+
+    async def start(self) -> None:
+        """Begin to run batches."""
+        self._batches = asyncio.create_task(self._run_batches(), name="rehearsal-batches")
+
+    async def judge(self, request: EngineRequest) -> EngineOutput:
+        """Answer after the batch that the request gets into; a cancelled request gives up its place."""
+        if self._batches is None:
+            raise EngineNotRunningError
+        answer: asyncio.Future[EngineOutput] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self._arrival.set()
+        return await answer
+
+    async def stop(self) -> None:
+        """Stop; requests in flight end with `EngineNotRunningError`."""
+        task, self._batches = self._batches, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait([task])
+        for answer in (*self._batch, *self._waiting):
+            if not answer.done():
+                answer.set_exception(EngineNotRunningError())
+
+    async def _run_batches(self) -> None:
+        while True:
+            await self._arrival.wait()
+            self._batch = self._take_batch()
+            if not self._waiting:
+                self._arrival.clear()
+            if self._batch:
+                await self._sleep(self._settings.batch_s)
+            for answer in self._batch:
+                if not answer.done():
+                    answer.set_result(NOTHING_JUDGED)
+
+    def _take_batch(self) -> list[asyncio.Future[EngineOutput]]:
+        """Take those who waited longest; cancelled requests are done already and take no place."""
+        batch: list[asyncio.Future[EngineOutput]] = []
+        while self._waiting and len(batch) < self._settings.batch_size:
+            answer = self._waiting.popleft()
+            if not answer.done():
+                batch.append(answer)
+        return batch
+
+
+def _describe(settings: RehearsalSettings) -> EngineDescription:
+    return EngineDescription(
+        kind="rehearsal",
+        model_name="rehearsal",
+        model_revision=f"{settings.batch_size}x{settings.batch_s}s",
+        covers=frozenset(),
+        hints=frozenset(),
+        image_spec=IMAGE_SPEC,
+        # One batch runs while the next one gathers.
+        concurrency=2 * settings.batch_size,
+    )

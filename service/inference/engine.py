@@ -53,7 +53,8 @@ class EngineOutput:
     """The answer to one request."""
 
     scores: Mapping[str, float] | None
-    """Probability in [0, 1] for exactly the categories of `covers`; None if the engine did not judge."""
+    """Probability in [0, 1] for exactly the categories of `covers`; None if scores were not wanted, or the engine does
+    not judge."""
     tags: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
     """Values by attribute, surest first; empty unless wanted."""
 
@@ -80,5 +81,5 @@ class Engine(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Free everything; requests in flight end with an error or are cancelled."""
+        """Free everything; requests in flight end with an error or are cancelled. Harmless if never started."""
         ...

@@ -1,6 +1,6 @@
 """What can go wrong between a reference and checked pixels. URLs are never part of a message: they may be signed."""
 
-from service.errors import RejectedError, TransientError
+from service.errors import FatalError, RejectedError, TransientError
 
 
 class ImageReferenceError(RejectedError):
@@ -88,10 +88,17 @@ class AspectRatioError(RejectedError):
 
 
 class DecodeCrashedError(RejectedError):
-    """The file crashed its decoder, or took all its memory; the pool replaced the process."""
+    """The file crashed two decoders, one after the other; the pool replaced them."""
 
     reason = "image.decode_crashed"
     message = "The image crashed its decoder ({detail})"
+
+
+class DecodeMemoryError(RejectedError):
+    """The file took all the memory that a decoder has; the pool replaced the process."""
+
+    reason = "image.decode_memory"
+    message = "Decoding took more than {limit_bytes} bytes (media.decode.memory_bytes)"
 
 
 class DecodeTimeoutError(RejectedError):
@@ -99,3 +106,10 @@ class DecodeTimeoutError(RejectedError):
 
     reason = "image.decode_timeout"
     message = "Decoding took more than {limit_s} s (media.decode.timeout_s)"
+
+
+class DecoderUnavailableError(FatalError):
+    """No decoder process can be started: nothing is known about the image."""
+
+    reason = "decode.unavailable"
+    message = "No decoder process starts: {detail}"

@@ -27,3 +27,5 @@ class DecodedImage:
     frames_total: int
     frames: tuple[RgbPixels, ...]
     """Within the engine's `ImageSpec`."""
+    profile_ignored: bool = False
+    """It had a colour profile that could not be used: its colours were taken for sRGB."""

@@ -1,0 +1,92 @@
+"""Reads what a decoder process says, believing nothing: it has just read a hostile file."""
+
+import itertools
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from service.errors import RejectedError
+from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError, UnsupportedFormatError
+from service.media.types import DecodedImage
+from service.pixels import RgbPixels
+
+# What a decoder may accuse a file of; its other ends are told by how the process died.
+REJECTIONS: dict[str, type[RejectedError]] = {
+    kind.reason: kind for kind in (AspectRatioError, ImageCorruptError, TooManyPixelsError, UnsupportedFormatError)
+}
+
+BYTES_A_PIXEL = 3
+
+Side = Annotated[int, Field(gt=0)]
+
+
+class NonsenseError(Exception):
+    """The answer is none that a sound decoder gives."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Decoded(_Strict):
+    outcome: Literal["decoded"]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    width: Side
+    height: Side
+    media_type: Annotated[str, Field(pattern="^image/[a-z]{2,10}$")]
+    frames_total: Annotated[int, Field(gt=0)]
+    frame_sizes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)]
+    profile_ignored: bool
+
+
+class _Rejected(_Strict):
+    outcome: Literal["rejected"]
+    reason: str
+    facts: dict[str, int | str]
+
+
+_ANSWERS = TypeAdapter[_Decoded | _Rejected](Annotated[_Decoded | _Rejected, Field(discriminator="outcome")])
+
+
+def read_answer(text: bytes, pixels: bytearray, *, encoded_bytes: int) -> DecodedImage:
+    """Return the image whose facts and pixels these are; raises the RejectedError it names, or NonsenseError."""
+    try:
+        answer = _ANSWERS.validate_json(text)
+    except ValidationError as error:
+        raise NonsenseError from error
+    if isinstance(answer, _Rejected):
+        raise _rejection(answer)
+    return _image(answer, pixels, encoded_bytes)
+
+
+def _rejection(answer: _Rejected) -> RejectedError:
+    try:
+        return REJECTIONS[answer.reason](**answer.facts)
+    except KeyError as error:
+        raise NonsenseError from error
+
+
+def _image(answer: _Decoded, pixels: bytearray, encoded_bytes: int) -> DecodedImage:
+    return DecodedImage(
+        sha256=answer.sha256,
+        width=answer.width,
+        height=answer.height,
+        encoded_bytes=encoded_bytes,
+        media_type=answer.media_type,
+        frames_total=answer.frames_total,
+        frames=_cut(pixels, answer.frame_sizes),
+        profile_ignored=answer.profile_ignored,
+    )
+
+
+def _cut(pixels: bytearray, sizes: tuple[tuple[int, int], ...]) -> tuple[RgbPixels, ...]:
+    """Return the frames that lie one after the other, without copying them."""
+    lengths = [width * height * BYTES_A_PIXEL for width, height in sizes]
+    if sum(lengths) != len(pixels):
+        raise NonsenseError
+    starts = itertools.accumulate(lengths, initial=0)
+    return tuple(
+        np.frombuffer(pixels, np.uint8, length, start).reshape(height, width, BYTES_A_PIXEL)
+        for length, start, (width, height) in zip(lengths, starts, sizes, strict=False)
+    )

@@ -1,0 +1,157 @@
+"""The service's handle on one decoder process: starts it, asks it, and knows how it died. Blocks: for threads."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import service
+from service.media.decode_answer import NonsenseError, read_answer
+from service.media.decode_protocol import (
+    ANSWER,
+    MAX_FACTS_BYTES,
+    OUT_OF_MEMORY_EXIT,
+    READY,
+    REQUEST,
+    SOCKET_BUFFER_BYTES,
+    PeerGoneError,
+    ProcessLimits,
+    receive,
+    send,
+)
+from service.media.errors import DecoderUnavailableError, DecodeTimeoutError
+from service.media.types import DecodedImage
+from service.pixels import ImageSpec
+
+# A start takes a fifth of a second on an idle core.
+START_TIMEOUT_S = 30.0
+
+# From the socket's closing to the process's end, while the kernel frees its memory.
+EXIT_TIMEOUT_S = 5.0
+
+# All else stays out: a decoder that has been taken over shall find no credentials.
+PASSED_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
+
+
+class ProcessDiedError(Exception):
+    """The process ended instead of answering, or answered what no decoder would."""
+
+    def __init__(self, detail: str, *, is_out_of_memory: bool = False) -> None:
+        self.detail = detail
+        self.is_out_of_memory = is_out_of_memory
+        super().__init__(detail)
+
+
+class DecodeProcess:
+    """One decoder process. Asked by one thread at a time; `kill` may come from any."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, limits: ProcessLimits) -> None:
+        self._process = process
+        self._connection = connection
+        self._limits = limits
+
+    @classmethod
+    def launch(cls, module: str, limits: ProcessLimits) -> "DecodeProcess":
+        """Start a process that runs the module and wait until it is ready; raises DecoderUnavailableError."""
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        command = [sys.executable, "-P", "-m", module, limits.to_json()]
+        try:
+            with theirs:
+                process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                    command, stdin=theirs.fileno(), env=_bare_environment(), start_new_session=True
+                )
+        except OSError as error:
+            ours.close()
+            raise DecoderUnavailableError(detail=str(error)) from error
+        launched = cls(process, ours, limits)
+        launched._wait_until_ready()
+        return launched
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.poll() is None
+
+    def ask(self, data: bytes, spec: ImageSpec, *, timeout_s: float) -> DecodedImage:
+        """Have one file decoded; raises RejectedError or, when the process is to be replaced, ProcessDiedError."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            send(self._connection, REQUEST.pack(len(data), spec.max_pixels, spec.multiple_of), data, deadline=deadline)
+            return self._receive_image(data, spec, deadline)
+        except TimeoutError:
+            self.end()
+            raise DecodeTimeoutError(limit_s=timeout_s) from None
+        except NonsenseError:
+            self.end()
+            raise ProcessDiedError("an answer that makes no sense") from None
+        except PeerGoneError:
+            raise self._explain_death(timeout_s) from None
+
+    def kill(self) -> None:
+        """End the process at once; a thread that waits for its answer gets ProcessDiedError and frees the rest."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """End the process at once and free everything."""
+        self.kill()
+        self._wait_for_exit()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            receive(self._connection, len(READY), deadline=time.monotonic() + START_TIMEOUT_S)
+        except (PeerGoneError, TimeoutError) as error:
+            self.end()
+            detail = f"{type(error).__name__}, exit code {self._process.returncode}"
+            raise DecoderUnavailableError(detail=detail) from error
+
+    def _receive_image(self, data: bytes, spec: ImageSpec, deadline: float) -> DecodedImage:
+        facts_bytes, pixel_bytes = ANSWER.unpack(receive(self._connection, ANSWER.size, deadline=deadline))
+        most_pixel_bytes = self._limits.max_frames * 3 * max(spec.max_pixels, spec.multiple_of**2)
+        if facts_bytes > MAX_FACTS_BYTES or pixel_bytes > most_pixel_bytes:
+            raise NonsenseError
+        text = receive(self._connection, facts_bytes, deadline=deadline)
+        pixels = receive(self._connection, pixel_bytes, deadline=deadline)
+        return read_answer(bytes(text), pixels, encoded_bytes=len(data))
+
+    def _explain_death(self, timeout_s: float) -> Exception:
+        exit_code = self._wait_for_exit()
+        if exit_code == -signal.SIGXCPU:
+            return DecodeTimeoutError(limit_s=timeout_s)
+        if exit_code < 0:
+            return ProcessDiedError(f"signal {-exit_code}")
+        return ProcessDiedError(f"exit code {exit_code}", is_out_of_memory=exit_code == OUT_OF_MEMORY_EXIT)
+
+    def _wait_for_exit(self) -> int:
+        self._connection.close()
+        try:
+            return self._process.wait(EXIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int) -> ProcessLimits:
+    """Return what a process of ours is told; its processor time is the time limit, rounded up."""
+    return ProcessLimits(
+        parent_pid=os.getpid(),
+        memory_bytes=memory_bytes,
+        cpu_s=int(timeout_s) + 1,
+        max_pixels=max_pixels,
+        max_frames=max_frames,
+    )
+
+
+def _bare_environment() -> dict[str, str]:
+    """Return the little that Python needs, and the way to the very code that runs here."""
+    passed = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
+    return {**passed, "PYTHONPATH": str(Path(str(service.__file__)).parent.parent)}

@@ -1,0 +1,79 @@
+"""The frames of a picture that are looked at: each made upright, reduced and turned to sRGB."""
+
+from collections.abc import Iterator
+
+from PIL import Image
+from PIL.ExifTags import Base
+from PIL.ImageFile import ImageFile
+
+from service.media.colours import to_srgb, widen
+from service.media.sizes import Size, spread, target_size
+
+Transpose = Image.Transpose
+
+# By EXIF's number: what makes the stored picture upright. 5 to 8 swap width and height.
+UPRIGHT: dict[int, Transpose] = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+FIRST_TO_SWAP_SIDES = 5
+
+# JPEG's own reduction and the box filter stop at twice the target, so that the bicubic filter still has
+# something to smooth: no difference is seen from a full-size reduction.
+REDUCING_GAP = 2.0
+
+
+def looked_at(image: ImageFile, max_frames: int) -> list[int]:
+    """Return the numbers of the frames to look at, evenly spaced from the first to the last."""
+    return spread(frames_total(image), max_frames)
+
+
+def frames_total(image: ImageFile) -> int:
+    """Return how many frames the file says that it has."""
+    return int(getattr(image, "n_frames", 1))
+
+
+def orientation(image: ImageFile) -> int:
+    """Return EXIF's orientation, 1 (upright) if there is none or it makes no sense."""
+    if image.format == "PNG":
+        # EXIF may follow the pixels there, and must not be what reports that they are broken.
+        image.load()
+    try:
+        value = image.getexif().get(Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - EXIF is free-form and Pillow raises whatever its parsing meets; the pixels stand
+        return 1
+    return value if value in UPRIGHT else 1
+
+
+def upright_size(size: Size, turn: int) -> Size:
+    """Return width and height after turning."""
+    return size[::-1] if turn >= FIRST_TO_SWAP_SIDES else size
+
+
+def read_frames(
+    image: ImageFile, numbers: list[int], *, turn: int, max_pixels: int, multiple_of: int
+) -> Iterator[tuple[Image.Image, bool]]:
+    """Yield each frame as RGB and whether its colour profile, if it has one, could be used."""
+    for number in numbers:
+        if number:
+            image.seek(number)
+        reduced = _reduce(image, turn=turn, max_pixels=max_pixels, multiple_of=multiple_of)
+        rgb, is_managed = to_srgb(reduced, image.info.get("icc_profile"))
+        yield (rgb.transpose(UPRIGHT[turn]) if turn in UPRIGHT else rgb), is_managed
+
+
+def _reduce(image: ImageFile, *, turn: int, max_pixels: int, multiple_of: int) -> Image.Image:
+    """Decode a frame no larger than needed and resize it, still lying as it was stored."""
+    upright = upright_size(image.size, turn)
+    target = upright_size(target_size(upright, max_pixels=max_pixels, multiple_of=multiple_of), turn)
+    drafted = image.draft(None, (round(target[0] * REDUCING_GAP), round(target[1] * REDUCING_GAP)))
+    image.load()
+    box = drafted[1] if drafted else None
+    return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)

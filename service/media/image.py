@@ -1,0 +1,101 @@
+"""An encoded file to checked, upright, reduced sRGB frames: plain and synchronous, for a process that may die of it.
+
+Imports neither numpy nor the settings, so that a decoder process starts in a fraction of a second.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from service.errors import RejectedError
+from service.media.errors import ImageCorruptError
+from service.media.formats import MediaType, open_header, sniff, webp_canvas
+from service.media.frames import frames_total, looked_at, orientation, read_frames, upright_size
+from service.media.sizes import Size, check_size
+
+# Enough for Pillow's sentence; some quote the file.
+MAX_DETAIL_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a file may cost, and what is wanted of it."""
+
+    max_pixels: int
+    """Width × height × frames looked at."""
+    max_frames: int
+    target_pixels: int
+    """Of each frame handed on."""
+    multiple_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlainImage:
+    """A decoded file in types that cross a process border cheaply."""
+
+    sha256: str
+    width: int
+    height: int
+    media_type: MediaType
+    frames_total: int
+    frame_sizes: tuple[Size, ...]
+    profile_ignored: bool
+    """It had a colour profile that could not be used."""
+    pixels: tuple[bytes, ...]
+    """Each frame as rows of RGB."""
+
+
+def decode_image(data: bytes, limits: DecodeLimits) -> PlainImage:
+    """Decode a file; raises RejectedError if it is at fault and MemoryError if there is not enough for it."""
+    media_type = sniff(data)
+    with _pillow_within(limits):
+        if media_type == "image/webp":
+            check_size(webp_canvas(data), frames_total=1, frames_looked_at=1, max_pixels=limits.max_pixels)
+        image = open_header(data, media_type)
+        return _decode_opened(image, data, media_type, limits)
+
+
+def _decode_opened(image: ImageFile, data: bytes, media_type: MediaType, limits: DecodeLimits) -> PlainImage:
+    size, total, numbers = image.size, frames_total(image), looked_at(image, limits.max_frames)
+    check_size(size, frames_total=total, frames_looked_at=len(numbers), max_pixels=limits.max_pixels)
+    turn = orientation(image)
+    wanted = read_frames(image, numbers, turn=turn, max_pixels=limits.target_pixels, multiple_of=limits.multiple_of)
+    frames, managed = zip(*wanted, strict=True)
+    width, height = upright_size(size, turn)
+    return PlainImage(
+        sha256=hashlib.sha256(data).hexdigest(),
+        width=width,
+        height=height,
+        media_type=media_type,
+        frames_total=total,
+        frame_sizes=tuple(frame.size for frame in frames),
+        profile_ignored=not all(managed),
+        pixels=tuple(frame.tobytes() for frame in frames),
+    )
+
+
+@contextmanager
+def _pillow_within(limits: DecodeLimits) -> Iterator[None]:
+    """Hold Pillow to our limit, whatever warnings filter is set, and turn its many errors into one.
+
+    Pillow raises at twice its limit and only warns at once it; frames that reach beyond their canvas meet it.
+    """
+    pillow_limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = (limits.max_pixels + 1) // 2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (RejectedError, MemoryError):
+        raise
+    except Exception as error:
+        # Plugins let through whatever their parsing meets: struct.error, IndexError, SyntaxError, zlib.error, …
+        detail = f"{type(error).__name__}: {error}"[:MAX_DETAIL_CHARACTERS]
+        raise ImageCorruptError(detail=detail) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = pillow_limit

@@ -1,0 +1,64 @@
+"""Pure arithmetic on sizes: what is refused before any pixel is decoded, and what a picture is reduced to."""
+
+import math
+
+from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError
+
+# The vision models refuse longer ones; below it, nothing recognisable is left on the short side.
+MAX_ASPECT_RATIO = 200
+
+# Frames between the judged ones must be composed too. Eight times the pixel limit is about what one core composes
+# within the default time limit, so that a longer animation is refused at once instead of after all that work.
+COMPOSED_PER_LOOKED_AT = 8
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def check_size(size: Size, *, frames_total: int, frames_looked_at: int, max_pixels: int) -> None:
+    """Refuse empty, too large and too elongated pictures; raises the rejection that fits."""
+    width, height = size
+    if width <= 0 or height <= 0:
+        raise ImageCorruptError(detail=f"a size of {width} × {height} pixels")
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise AspectRatioError(width=width, height=height, limit=MAX_ASPECT_RATIO)
+    area = width * height
+    if area * frames_looked_at > max_pixels:
+        raise TooManyPixelsError(width=width, height=height, frames=frames_looked_at, limit_pixels=max_pixels)
+    composed_limit = COMPOSED_PER_LOOKED_AT * max_pixels
+    if area * frames_total > composed_limit:
+        raise TooManyPixelsError(width=width, height=height, frames=frames_total, limit_pixels=composed_limit)
+
+
+def target_size(size: Size, *, max_pixels: int, multiple_of: int) -> Size:
+    """Return the size to resize to: at most `max_pixels` in area, the aspect kept, both sides exact multiples.
+
+    Nothing is enlarged but to the next multiple. `max_pixels` must be at least `multiple_of` squared.
+    """
+    width, height = size
+    scale = min(1.0, math.sqrt(max_pixels / (width * height)))
+    across, down = (_nearest(side * scale, multiple_of) for side in size)
+    if across * down > max_pixels:
+        across, down = (_below(side * scale, multiple_of) for side in size)
+    # A side that was raised to one multiple leaves less for the other.
+    return (
+        min(across, _below(max_pixels / down, multiple_of)),
+        min(down, _below(max_pixels / across, multiple_of)),
+    )
+
+
+def spread(total: int, wanted: int) -> list[int]:
+    """Return up to `wanted` evenly spaced places in `range(total)`, the first and the last among them."""
+    if wanted >= total:
+        return list(range(total))
+    if wanted == 1:
+        return [0]
+    return [round(place * (total - 1) / (wanted - 1)) for place in range(wanted)]
+
+
+def _nearest(side: float, multiple_of: int) -> int:
+    return max(multiple_of, round(side / multiple_of) * multiple_of)
+
+
+def _below(side: float, multiple_of: int) -> int:
+    return max(multiple_of, math.floor(side / multiple_of) * multiple_of)

@@ -14,7 +14,7 @@ REASON_CODES = ("score_over_threshold", "engine_does_not_judge")
 
 
 class ReasonV1(Message):
-    """One rule that spoke against allowing the image, or why it could not be judged."""
+    """One finding of the policy, or why the image was not judged."""
 
     code: str = Field(
         description="Stable, for programs. New codes may come: treat one that you do not know by its decision.",
@@ -22,8 +22,10 @@ class ReasonV1(Message):
     )
     category: str | None = Field(default=None, description="The category that the rule is about; null if about none.")
     score: Score | None = Field(default=None, description="The category's score; null where no score was compared.")
-    threshold: Score | None = Field(default=None, description="The bar that the score reached; null likewise.")
-    decision: Decision = Field(description="What this reason alone calls for.")
+    threshold: Score | None = Field(
+        default=None, description="The bar that the score reached; null where there is none."
+    )
+    decision: Decision = Field(description="What this reason alone calls for; allow makes it a label.")
     message: str = Field(description="For people; its wording may change.")
 
 
@@ -53,7 +55,9 @@ class VerdictV1(Message):
     not_covered: tuple[str, ...] = Field(
         description="Categories of the taxonomy that nobody looked at; their absence from the scores is no 'safe'."
     )
-    reasons: tuple[ReasonV1, ...] = Field(description="Why it is not a plain allow; empty for a plain allow.")
+    reasons: tuple[ReasonV1, ...] = Field(
+        description="What the policy found, gravest first; empty where it found nothing."
+    )
     policy: PolicyV1 = Field(description="The rules that decided.")
     engine: str = Field(description="The kind of runtime that ran the model.", examples=["onnx", "rehearsal"])
     model: ModelV1 = Field(description="The model that saw the image.")

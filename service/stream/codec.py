@@ -33,7 +33,6 @@ MAX_FAULTS_NAMED = 5
 OUTCOME_SOURCE = "/modstream"
 # Any constant would do; it must never change, because consumers spot repeats by the ids made from it.
 _ID_NAMESPACE = UUID("5b0f1c0e-6a2b-5f57-9f43-0d1f5d1f9a3e")
-_TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 _VERSIONED_UPLOAD = re.compile(rf"{re.escape(IMAGE_UPLOADED_V1.event_family)}\.v([0-9]{{1,6}})")
 _FIELD_NAMES = frozenset(
     name for model in (ImageUploadedV1, ImageByUrlV1, ImageInlineV1) for name in model.model_fields
@@ -47,8 +46,6 @@ class UploadEvent:
     event: ImageUploadedV1
     envelope: Envelope | None
     """None for a bare JSON value."""
-    trace_headers: Headers
-    """`traceparent` and `tracestate` as the uploader sent them."""
 
 
 def decode_upload(record: SourceRecord, *, max_bytes: int = MAX_EVENT_BYTES) -> UploadEvent:
@@ -65,8 +62,7 @@ def decode_upload(record: SourceRecord, *, max_bytes: int = MAX_EVENT_BYTES) -> 
         _check_type(opened.envelope.type)
     if opened.data is None:
         raise EventEmptyError
-    trace_headers = tuple(header for header in record.headers if header[0] in _TRACE_HEADERS and header[1])
-    return UploadEvent(_validate(opened.data), opened.envelope, trace_headers)
+    return UploadEvent(_validate(opened.data), opened.envelope)
 
 
 def encode_verdict(

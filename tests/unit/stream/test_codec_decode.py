@@ -1,52 +1,18 @@
-"""The codec: three forms in, binary mode out, and a reason for everything else."""
+"""The codec reads three forms, and has a reason for everything else."""
 
 import base64
 import json
 import traceback
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from schemas.example_files import read_examples
-from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageUploadedV1
-from schemas.registry import TAGS_V1, VERDICT_V1
-from schemas.tags import TagsV1
-from schemas.verdict import VerdictV1
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
 from service.errors import RejectedError
-from service.stream.codec import (
-    MAX_FAULTS_NAMED,
-    UploadEvent,
-    decode_upload,
-    encode_tags,
-    encode_upload,
-    encode_verdict,
-    outcome_id,
-)
+from service.stream.codec import MAX_FAULTS_NAMED, decode_upload
 from service.stream.records import Headers, SourceRecord
-
-BY_URL = {"image_id": "42", "image": {"url": "https://cdn.example.com/42.jpg"}}
-INLINE = {"image_id": "42", "image": {"inline": "/9j/4AAQ", "media_type": "image/jpeg"}}
-UPLOADED = "modstream.image.uploaded.v1"
-BINARY: dict[str, bytes] = {
-    "ce_specversion": b"1.0",
-    "ce_type": UPLOADED.encode(),
-    "ce_source": b"/uploads",
-    "ce_id": b"7",
-}
-STRUCTURED = {"specversion": "1.0", "type": UPLOADED, "source": "/uploads", "id": "7"}
-STRUCTURED_HEADERS: Headers = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
-
-
-def a_record(value: object, headers: Headers | dict[str, bytes] = (), *, key: bytes | None = b"42") -> SourceRecord:
-    """Return a record; a value that is no bytes is written as JSON."""
-    encoded = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
-    pairs = tuple(headers.items()) if isinstance(headers, dict) else headers
-    return SourceRecord("images.uploaded", 3, 1200, 1_772_366_400_000, key, encoded, pairs)
+from tests.support.uploads import BINARY, BY_URL, INLINE, STRUCTURED, STRUCTURED_HEADERS, a_record
 
 
 def reason_of(record: SourceRecord) -> str:
@@ -126,11 +92,6 @@ class TestReading:
     def test_null_headers_count_as_missing(self) -> None:
         null: Any = None
         assert decode_upload(a_record(BY_URL, (("ce_id", null), ("content-type", null)))).envelope is None
-
-    def test_trace_headers_are_kept_as_they_came(self) -> None:
-        traced: Headers = (("traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"), ("tracestate", b"a=b"))
-        upload = decode_upload(a_record(BY_URL, (("other", b"x"), *traced)))
-        assert upload.trace_headers == traced
 
 
 class TestRejecting:
@@ -291,159 +252,3 @@ class TestRejecting:
         assert caught.value.__context__ is None
         assert "SECRET" not in str(caught.value).upper()
         assert "SECRET" not in "".join(traceback.format_exception_only(caught.value)).upper()
-
-
-class TestWriting:
-    source = a_record(BY_URL, key=b"\xffkey")
-
-    def test_a_verdict_is_a_cloudevent_in_binary_mode(self) -> None:
-        verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["allow"])
-        record = encode_verdict(verdict, topic="images.verdicts", source=self.source)
-        assert (record.topic, record.key) == ("images.verdicts", b"\xffkey")
-        assert dict(record.headers) == {
-            "ce_specversion": b"1.0",
-            "ce_type": b"modstream.image.verdict.v1",
-            "ce_id": outcome_id(VERDICT_V1, self.source).encode(),
-            "ce_source": b"/modstream",
-            "ce_subject": verdict.image_id.encode(),
-            "ce_time": verdict.moderated_at.isoformat().replace("+00:00", "Z").encode(),
-            "content-type": b"application/json",
-        }
-        assert VerdictV1.model_validate_json(record.value or b"") == verdict
-
-    def test_tags_are_a_cloudevent_in_binary_mode(self) -> None:
-        tags = TagsV1.model_validate(read_examples(TAGS_V1)["objects"])
-        record = encode_tags(tags, topic="images.tags", source=self.source)
-        headers = dict(record.headers)
-        assert (record.topic, record.key) == ("images.tags", b"\xffkey")
-        assert headers["ce_type"] == b"modstream.image.tags.v1"
-        assert headers["ce_id"] != outcome_id(VERDICT_V1, self.source).encode()
-        assert TagsV1.model_validate_json(record.value or b"") == tags
-
-    def test_the_sdk_reads_what_is_written(self) -> None:
-        verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["block"])
-        record = encode_verdict(verdict, topic="images.verdicts", source=self.source)
-        event = from_kafka_event(KafkaMessage(dict(record.headers), None, record.value or b""))
-        assert event.get_id() == outcome_id(VERDICT_V1, self.source)
-        assert VerdictV1.model_validate(event.get_data()) == verdict
-
-    def test_trace_headers_travel_beside_the_attributes(self) -> None:
-        traced: Headers = (("traceparent", b"00-1"), ("tracestate", b"a=b"))
-        verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["allow"])
-        record = encode_verdict(verdict, topic="t", source=self.source, trace_headers=traced)
-        assert record.headers[-2:] == traced
-
-    def test_an_outcome_has_the_same_id_however_often_it_is_made(self) -> None:
-        # Written out, because a change would make every consumer see repeats as new.
-        assert outcome_id(VERDICT_V1, self.source) == "e03afe41-4808-50d6-a4ab-6fa3ba6aa489"
-
-    @pytest.mark.parametrize("field", ["topic", "partition", "offset", "timestamp_ms"])
-    def test_another_record_gives_another_id(self, field: str) -> None:
-        place: dict[str, Any] = {"topic": "t", "partition": 1, "offset": 2, "timestamp_ms": 3}
-        other = place | {field: "u" if field == "topic" else 9}
-        make: Callable[..., SourceRecord] = lambda **given: SourceRecord(**given, key=None, value=None, headers=())  # noqa: E731 - one line
-        assert outcome_id(VERDICT_V1, make(**place)) != outcome_id(VERDICT_V1, make(**other))
-
-    def test_an_upload_written_is_read_back(self) -> None:
-        event = ImageUploadedV1.model_validate(BY_URL | {"tasks": ["tags"], "context": {"a": "b"}})
-        moment = datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))
-        record = encode_upload(event, topic="images.uploaded", event_id="e1", source="/shop", time=moment)
-        upload = decode_upload(a_record(record.value, record.headers))
-        assert record.key == b"42"
-        assert upload.event == event
-        assert upload.envelope is not None
-        assert (upload.envelope.id, upload.envelope.source, upload.envelope.time) == ("e1", "/shop", moment)
-
-    def test_a_least_upload_stays_small(self) -> None:
-        event = ImageUploadedV1.model_validate(BY_URL)
-        record = encode_upload(event, topic="t", event_id="e1", source="/shop", time=datetime.now(UTC))
-        assert json.loads(record.value or b"") == BY_URL
-
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["\0", "a" * 300, "2026-03-01T12:00:00Z", "tags", "9999-12-31T23:59:59-12:00"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=10,
-)
-image_values = json_values | st.fixed_dictionaries(
-    {}, optional={"url": json_values, "inline": json_values, "media_type": json_values}
-)
-upload_values = st.fixed_dictionaries(
-    {},
-    optional={
-        "image_id": st.text() | json_values,
-        "image": st.just({"url": "https://cdn.example.com/1.jpg"}) | image_values,
-        "tenant": st.text() | json_values,
-        "caption": json_values,
-        "uploaded_at": json_values | st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
-        "tasks": st.lists(st.sampled_from(["moderation", "tags", "other"])) | json_values,
-        "policy": json_values,
-        "context": st.dictionaries(st.text(), st.text()) | json_values,
-        "unknown": json_values,
-    },
-)
-envelope_values = st.fixed_dictionaries(
-    {"specversion": st.just("1.0") | json_values, "data": upload_values | json_values},
-    optional={
-        name: st.sampled_from(["x", UPLOADED]) | json_values
-        for name in ("id", "type", "source", "time", "subject", "datacontenttype", "dataschema", "data_base64", "own")
-    },
-)
-# Python writes NaN and Infinity, which is no JSON, and lone surrogates as escapes.
-written = (upload_values | envelope_values | json_values).map(lambda value: json.dumps(value).encode())
-header_names = st.sampled_from(
-    [*BINARY, "ce_time", "ce_subject", "ce_x", "ce_", "content-type", "traceparent", "CE_ID"]
-)
-header_values = st.none() | st.binary() | st.sampled_from([*BINARY.values(), b"application/cloudevents+json"])
-header_lists = st.lists(st.tuples(header_names | st.text(), header_values), max_size=8).map(tuple)
-likely_headers = st.sampled_from([(), tuple(BINARY.items()), STRUCTURED_HEADERS])
-
-# A busy machine is no failure, so there is no deadline.
-fuzzed = settings(max_examples=300, deadline=None)
-
-
-class TestFuzzing:
-    @fuzzed
-    @given(value=st.none() | st.binary() | written, headers=likely_headers | header_lists, key=st.none() | st.binary())
-    def test_every_record_ends_as_event_or_rejection(self, value: bytes | None, headers: Headers, key: bytes) -> None:
-        record = a_record(value, headers, key=key)
-        outcome = self.decode_or_reject(record)
-        if isinstance(outcome, RejectedError):
-            assert outcome.reason.startswith("event.")
-            assert len(str(outcome).encode()) < 2000
-        else:
-            self.can_be_answered(outcome, record)
-
-    @fuzzed
-    @given(value=upload_values.map(lambda value: json.dumps(value).encode()), headers=likely_headers)
-    def test_likely_uploads_end_as_event_or_rejection(self, value: bytes, headers: Headers) -> None:
-        record = a_record(value, headers)
-        outcome = self.decode_or_reject(record)
-        if isinstance(outcome, UploadEvent):
-            self.can_be_answered(outcome, record)
-
-    @staticmethod
-    def decode_or_reject(record: SourceRecord) -> UploadEvent | RejectedError:
-        """Any other exception fails the test."""
-        try:
-            return decode_upload(record)
-        except RejectedError as rejection:
-            return rejection
-
-    @staticmethod
-    def can_be_answered(upload: UploadEvent, record: SourceRecord) -> None:
-        """Whatever was accepted can be written into an outcome, and into an upload again."""
-        event = upload.event
-        verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["allow"]).model_copy(
-            update={"image_id": event.image_id, "tenant": event.tenant, "context": event.context}
-        )
-        outcome = encode_verdict(verdict, topic="t", source=record, trace_headers=upload.trace_headers)
-        assert VerdictV1.model_validate_json(outcome.value or b"").context == event.context
-        moment = event.uploaded_at or datetime(2026, 1, 1, tzinfo=UTC)
-        again = encode_upload(event, topic="t", event_id="1", source="/", time=moment)
-        assert decode_upload(a_record(again.value, again.headers)).event == event

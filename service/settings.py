@@ -9,10 +9,9 @@ from typing import Annotated, Literal, LiteralString, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-MIB = 1024 * 1024
+from service.setting_types import HostNames, Networks, OptionalEndpoint, Positive, PositiveSeconds
 
-PositiveSeconds = Annotated[float, Field(gt=0)]
-Positive = Annotated[int, Field(gt=0)]
+MIB = 1024 * 1024
 
 
 class Group(BaseModel):
@@ -154,7 +153,7 @@ class S3Settings(Group):
 
     buckets: tuple[str, ...] = ()
     """Buckets that events may name; empty refuses every s3:// reference, "*" allows any that the credentials reach."""
-    endpoint: str | None = None
+    endpoint: OptionalEndpoint = None
     """For compatible stores, such as http://minio:9000; AWS when not set."""
     region: str = "us-east-1"
     """Where the buckets are."""
@@ -184,9 +183,9 @@ class FetchSettings(Group):
     """Each one is checked like the first address."""
     max_connections: Positive = 128
     """Open at a time, all hosts together."""
-    allow_hosts: tuple[str, ...] = ()
+    allow_hosts: HostNames = ()
     """Names of hosts that may be contacted although their addresses are private, such as "minio.internal"."""
-    allow_networks: tuple[str, ...] = ()
+    allow_networks: Networks = ()
     """Networks in CIDR form that may be contacted although they are private, such as "10.20.0.0/16"."""
     file_root: Path | None = None
     """Folder that file references must lie in; not set refuses them all."""

@@ -63,11 +63,11 @@ def read_policy(path: Path) -> Policy:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _error(path, 1, str(error)) from error
-    root = _compose(path, text)
+    root, content = _parse(path, text)
     for line, key in _repeated_keys(root):
         raise _error(path, line, f"{key!r} stands there twice")
     try:
-        return Policy.model_validate(yaml.safe_load(text))
+        return Policy.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(step) for step in first["loc"])
@@ -79,15 +79,16 @@ def _error(path: Path, line: int, detail: str) -> PolicyFileError:
     return PolicyFileError(path=path, line=line, detail=detail, setting="policy.path")
 
 
-def _compose(path: Path, text: str) -> yaml.Node:
+def _parse(path: Path, text: str) -> tuple[yaml.Node, object]:
+    """Return the file's nodes, which know their lines, and its content."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise _error(path, mark.line + 1 if mark else 1, str(error.problem)) from error
     if root is None:
         raise _error(path, 1, "the file is empty")
-    return root
+    return root, content
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:

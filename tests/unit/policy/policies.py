@@ -1,0 +1,33 @@
+"""Policies and scores for property tests."""
+
+from hypothesis import strategies as st
+
+from service.policy.policy import CategoryRule, Policy
+from service.policy.taxonomy import CHILD_SAFETY, NAMES
+
+CHILD_RULE = CategoryRule(review=0.1, block=0.8)
+
+shares = st.floats(0.0, 1.0)
+decisions = st.sampled_from(("allow", "review", "block"))
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> CategoryRule:
+    label, review, block = sorted(draw(st.tuples(shares, shares, shares)))
+    kept = draw(st.tuples(st.booleans(), st.booleans(), st.booleans()))
+    bars = [bar if keep else None for bar, keep in zip((label, review, block), kept, strict=True)]
+    return CategoryRule(label=bars[0], review=bars[1], block=bars[2])
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    return Policy(
+        name=draw(st.sampled_from(("default", "strict"))),
+        version=draw(st.sampled_from(("1", "2"))),
+        when_not_moderated=draw(decisions),
+        categories=draw(st.dictionaries(st.sampled_from(NAMES), rules())) | {CHILD_SAFETY: CHILD_RULE},
+    )
+
+
+scores = st.dictionaries(st.sampled_from(NAMES), shares, min_size=1)
+names = st.frozensets(st.sampled_from(NAMES))

@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks
 
-.PHONY: help demo install test lint format bench lock contract clean
+.PHONY: help demo install test lint format bench chaos lock contract clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,13 @@ format: .venv/.installed ## Format the code and sort its imports
 
 bench: .venv/.installed ## Ratios against baselines, measured in one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# RECORDS, SEED, PARTITIONS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
+CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS PACE GAP WORKER,\
+  $(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+chaos: .venv/.installed ## Kill, freeze and restart everything and count: nothing lost, nothing twice (needs Docker)
+	@$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m schemas.publish

@@ -1,0 +1,206 @@
+"""One chaos run: broker, workers, feeder, nemesis and reader together, and the balance at the end."""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import TopicPartition
+
+from service.settings import CommitSettings, KafkaSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
+from tests.chaos.broker import ENVIRONMENT, Bouncer, rebalances
+from tests.chaos.feeder import Feeder, build_producer, create_topics
+from tests.chaos.fleet import Fleet, command
+from tests.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
+from tests.chaos.reader import Reader, end_offsets
+from tests.chaos.tally import Balance, Tally
+from tests.support.kafka import KafkaBroker, running_kafka
+
+TOPICS = TopicSettings()
+WATCHED = (TOPICS.uploads, TOPICS.verdicts, TOPICS.tags, TOPICS.dead_letters)
+GROUP = "chaos"
+# What stands in the topic before the first worker starts, so that the window is deep from the first moment.
+BACKLOG_SHARE = 0.2
+WATCH_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The run as asked for; with the same options the nemesis has the same plan."""
+
+    records: int = 100_000
+    seed: int = 0
+    partitions: int = 8
+    records_per_s: int = 300
+    """Pace of the feeder; it decides how long the run takes."""
+    mean_gap_s: float = 4.0
+    """Between two misfortunes."""
+    patience_s: float = 90.0
+    """A run in which no record is finished for so long has failed."""
+    worker: str = "modstream"
+    """`plain` shows that the harness sees duplicates."""
+
+    @property
+    def feed_s(self) -> float:
+        """How long the feeder takes if nothing holds it up."""
+        return self.records * (1 - BACKLOG_SHARE) / self.records_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened and what it did to the records."""
+
+    options: Options
+    seconds: float
+    acts: Counter[Act]
+    rebalances: int
+    longest_silence_s: float
+    """The longest time in which no record was finished."""
+    own_exits: tuple[tuple[str, int], ...]
+    """Workers that ended by themselves, and their exit codes."""
+    killed_at_end: tuple[str, ...]
+    """Workers that did not end in time after SIGTERM."""
+    stuck: bool
+    """No progress for `patience_s`, or a transaction that stayed open."""
+    balance: Balance
+    logs: Path
+    """The workers' logs."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise was kept."""
+        return self.balance.holds and not self.stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands."""
+
+    finished: int
+    acts: Counter[Act]
+    workers: int
+
+
+def settings_for(address: str) -> Settings:
+    """Return settings with timeouts short enough for many misfortunes in a short time."""
+    return Settings(
+        kafka=KafkaSettings(
+            bootstrap_servers=address,
+            group_id=GROUP,
+            request_timeout_s=8.0,
+            session_timeout_s=3.0,
+            heartbeat_interval_s=0.5,
+            rebalance_timeout_s=8.0,
+        ),
+        commit=CommitSettings(timeout_s=5.0, transaction_timeout_s=10.0),
+        retry=RetrySettings(initial_backoff_s=0.05),
+        shutdown=ShutdownSettings(drain_s=8.0),
+    )
+
+
+async def run_trial(options: Options, on_progress: Callable[[Progress], None] = lambda _: None) -> Report:
+    """Run to the end, to a standstill, or to cancellation; nothing that was started is left."""
+    with running_kafka(**ENVIRONMENT) as broker:
+        await create_topics(broker.bootstrap_servers, WATCHED, options.partitions)
+        async with asyncio.TaskGroup() as group, build_producer(broker.bootstrap_servers) as producer:
+            feeder = Feeder(producer, TOPICS.uploads, options.partitions)
+            return await _Trial(options, broker, feeder, group, on_progress).run()
+
+
+class _Trial:
+    """The moving parts of one run."""
+
+    def __init__(
+        self,
+        options: Options,
+        broker: KafkaBroker,
+        feeder: Feeder,
+        group: asyncio.TaskGroup,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._options = options
+        self._broker = broker
+        self._feeder = feeder
+        self._group = group
+        self._on_progress = on_progress
+        self._settings = settings_for(broker.bootstrap_servers)
+        self._logs = Path(tempfile.mkdtemp(prefix="modstream-chaos-"))
+        self._fleet = Fleet(group, command(options.worker, self._settings.model_dump_json()), self._logs)
+        steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
+        self._nemesis = Nemesis(
+            steps, fleet=self._fleet, bouncer=Bouncer(broker), session_timeout_s=self._settings.kafka.session_timeout_s
+        )
+        self._tally = Tally(TOPICS)
+        self._reader = Reader(broker.bootstrap_servers, WATCHED, options.partitions, self._tally)
+        self._longest_silence_s = 0.0
+
+    async def run(self) -> Report:
+        backlog = int(self._options.records * BACKLOG_SHARE)
+        reading = self._group.create_task(self._reader.run(), name="reader")
+        await self._feeder.feed_at_once(range(backlog))
+        for _ in range(MIN_WORKERS):
+            self._fleet.join()
+        start = time.monotonic()
+        nemesis = self._group.create_task(self._nemesis.run(), name="nemesis")
+        rest = range(backlog, self._options.records)
+        feeding = self._group.create_task(
+            self._feeder.feed(rest, per_second=self._options.records_per_s), name="feeder"
+        )
+        progressed = await self._watch(nemesis, feeding)
+        seconds = time.monotonic() - start
+        late = await self._stop(nemesis, feeding)
+        settled = await self._settle()
+        reading.cancel()
+        return self._report(seconds, tuple(late), stuck=not (progressed and settled))
+
+    async def _watch(self, *helpers: asyncio.Task[None]) -> bool:
+        """Wait until everything is finished; return False when nothing moves any more."""
+        finished, since = -1, time.monotonic()
+        while finished < self._options.records or not all(task.done() for task in helpers):
+            await asyncio.sleep(WATCH_S)
+            now = time.monotonic()
+            if self._tally.finished != finished:
+                finished, since = self._tally.finished, now
+                self._on_progress(Progress(finished, self._nemesis.done, len(self._fleet.staying)))
+            elif finished < self._tally.inputs:
+                self._longest_silence_s = max(self._longest_silence_s, now - since)
+            if now - since > self._options.patience_s:
+                return False
+        return True
+
+    async def _stop(self, *helpers: asyncio.Task[None]) -> list[str]:
+        """End the helpers, which a stuck run leaves behind, and then the workers."""
+        for task in helpers:
+            task.cancel()
+        await asyncio.wait(helpers)
+        for seat in self._fleet.staying:
+            seat.resume()
+        return await self._fleet.leave(timeout_s=self._settings.shutdown.drain_s + 5.0)
+
+    async def _settle(self) -> bool:
+        """Let the reader come to the very end, so that late duplicates count; False if a transaction stays open."""
+        places = [TopicPartition(topic, number) for topic in WATCHED for number in range(self._options.partitions)]
+        ends = await end_offsets(self._broker.bootstrap_servers, places)
+        deadline = time.monotonic() + self._settings.commit.transaction_timeout_s + 15.0
+        while not await self._reader.reaches(ends):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(WATCH_S)
+        return True
+
+    def _report(self, seconds: float, killed_at_end: tuple[str, ...], *, stuck: bool) -> Report:
+        return Report(
+            options=self._options,
+            seconds=seconds,
+            acts=self._nemesis.done,
+            rebalances=rebalances(self._broker, GROUP),
+            longest_silence_s=self._longest_silence_s,
+            own_exits=tuple(self._fleet.own_exits),
+            killed_at_end=killed_at_end,
+            stuck=stuck,
+            balance=self._tally.balance(range(self._options.records)),
+            logs=self._logs,
+        )

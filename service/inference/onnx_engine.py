@@ -99,7 +99,7 @@ class OnnxEngine:
         try:
             return _run(self._models, request)
         except _ORT_ERRORS as error:
-            raise EngineFailedError(detail=str(error)) from error
+            raise EngineFailedError(detail=_in_one_line(error)) from error
 
 
 def _describe(catalogue: Catalogue, threads: int) -> EngineDescription:
@@ -142,7 +142,7 @@ def _load(classifier: Classifier) -> _Model:
         model = _Model(classifier, session, inputs[0], session.get_outputs()[0].name)
         shape = model.run(np.zeros((1, 1, 3), np.uint8)).shape
     except (*_ORT_ERRORS, EngineFailedError) as error:
-        raise _misfit(classifier, str(error)) from error
+        raise _misfit(classifier, _in_one_line(error)) from error
     if shape != (len(classifier.labels),):
         raise _misfit(classifier, f"its output has shape {shape}, but there are {len(classifier.labels)} labels")
     return model
@@ -161,6 +161,10 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _misfit(classifier: Classifier, detail: str) -> EngineConfigurationError:

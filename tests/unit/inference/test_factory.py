@@ -1,0 +1,38 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.inference.errors import EngineConfigurationError
+from service.inference.factory import build_engine
+from service.settings import EngineSettings, OnnxSettings
+
+
+@pytest.mark.parametrize("kind", ["onnx", "rehearsal"])
+def test_the_settings_name_the_engine(kind: str) -> None:
+    assert build_engine(EngineSettings.model_validate({"kind": kind})).description.kind == kind
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "service.inference.onnx_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EngineConfigurationError, match=r"engine\.kind: .*onnxruntime.*pip install 'modstream\[onnx\]'"):
+        build_engine(EngineSettings(kind="onnx"))
+
+
+def test_another_engine_does_not_load_onnxruntime() -> None:
+    code = """
+import sys
+from service.inference.factory import build_engine
+from service.settings import EngineSettings
+build_engine(EngineSettings(kind="rehearsal"))
+assert "onnxruntime" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_catalogue_that_is_not_there_is_named() -> None:
+    settings = EngineSettings(onnx=OnnxSettings(classifiers=Path("none.yaml")))
+    with pytest.raises(EngineConfigurationError, match=r"engine\.onnx\.classifiers: none\.yaml"):
+        build_engine(settings)

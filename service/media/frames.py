@@ -23,8 +23,12 @@ UPRIGHT: dict[int, Transpose] = {
 }
 FIRST_TO_SWAP_SIDES = 5
 
-# JPEG's own reduction and the box filter stop at twice the target, so that the bicubic filter still has
-# something to smooth: no difference is seen from a full-size reduction.
+# JPEG's decoder leaves out detail at almost no cost, down to half, a quarter or an eighth; it stops at one and a
+# quarter times the target, so that the bicubic filter has the last word. Against a full decode, photographs come out
+# at 42 dB at worst, less of a change than their compression was. Stopping at twice would give 52 dB, for twice the time.
+DRAFT_GAP = 1.25
+
+# Other formats: a box filter does the coarse part of a large reduction.
 REDUCING_GAP = 2.0
 
 
@@ -73,7 +77,7 @@ def _reduce(image: ImageFile, *, turn: int, max_pixels: int, multiple_of: int) -
     """Decode a frame no larger than needed and resize it, still lying as it was stored."""
     upright = upright_size(image.size, turn)
     target = upright_size(target_size(upright, max_pixels=max_pixels, multiple_of=multiple_of), turn)
-    drafted = image.draft(None, (round(target[0] * REDUCING_GAP), round(target[1] * REDUCING_GAP)))
+    drafted = image.draft(None, (round(target[0] * DRAFT_GAP), round(target[1] * DRAFT_GAP)))
     image.load()
     box = drafted[1] if drafted else None
     return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)

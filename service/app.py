@@ -11,7 +11,7 @@ import structlog
 
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
-from service.media.decoder import ImageDecoder
+from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
@@ -38,7 +38,7 @@ async def run_service(settings: Settings) -> None:
         engine = await _started(build_engine(settings.engine), stack)
         handler = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
-            decoder=await stack.enter_async_context(ImageDecoder(settings.media.decode)),
+            decoder=await _opened(ImageDecoder(settings.media.decode), stack),
             engine=engine,
             engine_timeout_s=settings.engine.timeout_s,
             policies=load_policies(settings.policy),
@@ -56,6 +56,12 @@ async def _started(engine: Engine, stack: AsyncExitStack) -> Engine:
     description = engine.description
     log.info("engine.ready", engine=description.kind, model=description.model_name, covers=sorted(description.covers))
     return engine
+
+
+async def _opened(decoder: ImageDecoder, stack: AsyncExitStack) -> ImageDecoder:
+    await decoder.start()
+    stack.push_async_callback(decoder.close)
+    return decoder
 
 
 @contextmanager

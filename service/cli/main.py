@@ -2,12 +2,37 @@
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Image moderation as a stream: uploads in, verdicts and tags out.")
+from service.cli.config import config
+from service.cli.serve import serve
+from service.cli.topics import app as topics
 
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # they hold settings, and with them secrets
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Image moderation as a stream: upload events in, verdicts and tags out, each image judged exactly once.
 
-@app.callback()
-def _main() -> None:
-    """Keep subcommands named even while there is only one."""
+    [bold]Start here[/]
+
+      modstream demo                                see it work, alone
+
+      modstream config --defaults > modstream.yaml  settings to start from
+
+      modstream topics create -c modstream.yaml     once for each cluster
+
+      modstream serve -c modstream.yaml             run the service
+
+      modstream send photo.jpg -c modstream.yaml    publish an event
+
+      modstream watch -c modstream.yaml             follow the outcomes
+
+    [bold]Exit codes[/]  0 done · 1 failed · 2 wrong arguments or settings · 3 fatal fault while serving (nothing lost)
+    """,
+)
+app.command(rich_help_panel="Service")(serve)
+app.command(rich_help_panel="Service")(config)
+app.add_typer(topics, name="topics", rich_help_panel="Service")
 
 
 def run() -> None:

@@ -1,0 +1,15 @@
+"""How the command ends, for scripts: documented in `modstream --help`, relied upon by supervisors."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every subcommand."""
+
+    OK = 0
+    FAILED = 1
+    """The command understood what it should do and could not."""
+    USAGE = 2
+    """Wrong arguments or settings: the same command fails again until they are mended."""
+    FATAL = 3
+    """`serve` met a fault that it cannot go on with. Nothing is lost: start it again."""

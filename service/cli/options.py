@@ -1,0 +1,59 @@
+"""What subcommands share: the settings options, and how errors are shown."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from service.cli.exits import ExitCode
+from service.configuration.load import LoadedSettings, load_settings
+from service.configuration.problems import InvalidSettingsError
+from service.configuration.sources import CONFIG_VARIABLE
+from service.errors import ModstreamError
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help=f"YAML file of settings; else the one that {CONFIG_VARIABLE} names. MODSTREAM_… variables win over it.",
+    ),
+]
+
+
+def load_or_exit(config: Path | None) -> LoadedSettings:
+    """Return the settings; on problems show all of them and exit with the code for wrong usage."""
+    try:
+        return load_settings(config, os.environ)
+    except InvalidSettingsError as error:
+        console = error_console()
+        first, *rest = str(error).splitlines()
+        console.print(f"[bold red]{escape(first)}[/]", highlight=False)
+        console.print(escape("\n".join(rest)), highlight=False)
+        raise typer.Exit(ExitCode.USAGE) from None
+
+
+def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:
+    """Show why the command cannot go on; raise what is returned."""
+    error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    return typer.Exit(code)
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Turn the service's own errors into a message and an exit code: no traceback for what a user can mend."""
+    try:
+        yield
+    except ModstreamError as error:
+        raise fail(f"{error} [{error.reason}]") from None
+
+
+def error_console() -> Console:
+    """Return the console for what is not output; long lines of paths are not broken where they can be copied."""
+    return Console(stderr=True, soft_wrap=True)

@@ -1,0 +1,46 @@
+"""`modstream serve`: the service itself."""
+
+import asyncio
+
+import structlog
+import typer
+import uvloop
+
+from service.cli.exits import ExitCode
+from service.cli.options import ConfigOption, load_or_exit
+from service.errors import FatalError
+from service.settings import Settings
+from service.telemetry.logs import configure_logging
+
+log = structlog.get_logger(__name__)
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Judge images: read upload events, publish verdicts and tags, until SIGTERM or Ctrl-C.
+
+    The first signal drains what is in flight, a second one exits at once; nothing is lost either way.
+
+    [bold]Examples[/]
+
+      modstream serve --config modstream.yaml
+
+      MODSTREAM_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 modstream serve
+
+    [bold]Exit codes[/]  0 drained and stopped · 2 wrong settings · 3 fatal fault: nothing lost, start it again
+    """
+    settings = load_or_exit(config).settings
+    configure_logging(settings.telemetry)
+    raise typer.Exit(_serve(settings))
+
+
+def _serve(settings: Settings) -> ExitCode:
+    """Run the service; its fatal errors become the last line of the log."""
+    from service.app import run_service  # noqa: PLC0415 # other subcommands need not load engine and decoders
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_service(settings))
+    except FatalError as error:
+        log.critical("service.fatal", error=error)
+        return ExitCode.FATAL
+    return ExitCode.OK

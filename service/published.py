@@ -1,0 +1,52 @@
+"""Outcomes as readers of the topics see them: records → verdicts, tags and dead letters."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from schemas.tags import TagsV1
+from schemas.verdict import VerdictV1
+from service.settings import TopicSettings
+from service.stream.records import SourceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Why an event got no verdict."""
+
+    key: str
+    reason: str
+    message: str
+    attempt: int
+
+
+Outcome = VerdictV1 | TagsV1 | DeadLetter
+
+
+def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
+    """Return what a record of an outcome topic says; None for what is none of this version's."""
+    try:
+        if record.topic == topics.verdicts:
+            return VerdictV1.model_validate_json(record.value or b"")
+        if record.topic == topics.tags:
+            return TagsV1.model_validate_json(record.value or b"")
+    except ValidationError:
+        return None
+    return _dead_letter(record)
+
+
+def key_of(record: SourceRecord) -> str:
+    """Return the record's key as text."""
+    return (record.key or b"").decode(errors="replace")
+
+
+def _dead_letter(record: SourceRecord) -> DeadLetter:
+    """Read the headers; those of the original record stand before ours."""
+    texts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    attempt = texts.get("modstream-attempt", "")
+    return DeadLetter(
+        key=key_of(record),
+        reason=texts.get("modstream-reason", "unknown"),
+        message=texts.get("modstream-message", ""),
+        attempt=int(attempt) if attempt.isdecimal() else 1,
+    )

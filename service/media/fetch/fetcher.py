@@ -1,0 +1,93 @@
+"""A reference becomes the bytes of an image file, by whichever way its scheme names."""
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+from types import TracebackType
+from typing import Self
+
+from aiohttp.abc import AbstractResolver
+
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
+from service.media.errors import FetchTimeoutError, ImageReferenceError, SchemeNotAllowedError
+from service.media.fetch.client import GuardedClient
+from service.media.fetch.files import FileReader
+from service.media.fetch.guard import AddressGuard
+from service.media.fetch.inline import decode_inline
+from service.media.fetch.resolver import ThreadResolver
+from service.media.fetch.s3 import S3Fetcher
+from service.media.fetch.web import WebFetcher
+from service.media.types import FetchedImage
+from service.settings import FetchSettings
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
+
+
+class ImageFetcher:
+    """Fetches images within the limits of the settings; an asynchronous context manager."""
+
+    def __init__(self, settings: FetchSettings, *, resolver: AbstractResolver | None = None) -> None:
+        self._settings = settings
+        self._resolver = resolver or ThreadResolver()
+        self._slots = asyncio.Semaphore(settings.max_connections)
+        self._public = self._client(trusts_private=False)
+        self._trusting = self._client(trusts_private=True)
+        self._web = WebFetcher(
+            public=self._public,
+            trusting=self._trusting,
+            allow_hosts=settings.allow_hosts,
+            max_redirects=settings.max_redirects,
+        )
+        # The operator names the store's endpoint, so it is trusted; only here, not in an event's own URL.
+        self._s3 = S3Fetcher(settings.s3, self._trusting)
+        self._files = FileReader(settings.file_root, limit_bytes=settings.max_bytes)
+        self._open = AsyncExitStack()
+
+    def _client(self, *, trusts_private: bool) -> GuardedClient:
+        open_networks = [ip_network(text) for text in self._settings.allow_networks]
+        guard = AddressGuard(open_networks, trusts_private=trusts_private)
+        return GuardedClient(self._settings, guard, self._resolver)
+
+    async def __aenter__(self) -> Self:
+        """Open the sessions."""
+        self._open.push_async_callback(self._resolver.close)
+        await self._open.enter_async_context(self._public)
+        await self._open.enter_async_context(self._trusting)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the sessions and every connection."""
+        await self._open.aclose()
+
+    async def fetch(self, reference: ImageByUrlV1 | ImageInlineV1) -> FetchedImage:
+        """Return the image file that a reference names; raise `RejectedError` or `TransientError`."""
+        if isinstance(reference, ImageInlineV1):
+            return FetchedImage(decode_inline(reference.inline, limit_bytes=self._settings.max_bytes))
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    return FetchedImage(await self._fetch_url(reference.url))
+            except TimeoutError:
+                limit = f"{self._settings.timeout_s:g} s (media.fetch.timeout_s)"
+                raise FetchTimeoutError(detail=f"it took more than {limit}") from None
+
+    async def _fetch_url(self, url: str) -> bytes:
+        match _scheme_of(url):
+            case "http" | "https":
+                return await self._web.fetch(url)
+            case "s3":
+                return await self._s3.fetch(url)
+            case "file":
+                return await asyncio.to_thread(self._files.read, url)
+            case scheme:
+                raise SchemeNotAllowedError(scheme=scheme, hint=": http, https, s3 and file are known")
+
+
+def _scheme_of(url: str) -> str:
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise ImageReferenceError(detail="a URL starts with a scheme such as https://")
+    return scheme[1].lower()

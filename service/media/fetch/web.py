@@ -1,0 +1,38 @@
+"""Images by http and https: redirects are followed by hand, each one checked like the first URL."""
+
+from collections.abc import Iterable
+
+from yarl import URL
+
+from service.media.errors import TooManyRedirectsError
+from service.media.fetch.client import GuardedClient
+from service.media.fetch.web_address import canonical_hosts, host_of, parse_redirect, parse_web_address
+
+
+class WebFetcher:
+    """Fetches by the trusting client from hosts that the operator named, by the other one from all others."""
+
+    def __init__(
+        self, *, public: GuardedClient, trusting: GuardedClient, allow_hosts: Iterable[str], max_redirects: int
+    ) -> None:
+        self._public = public
+        self._trusting = trusting
+        self._allow_hosts = canonical_hosts(allow_hosts)
+        self._max_redirects = max_redirects
+
+    async def fetch(self, text: str) -> bytes:
+        """Return the image file at a URL; raise `RejectedError` or `TransientError`."""
+        url = parse_web_address(text)
+        for _ in range(self._max_redirects + 1):
+            answer = await self._client_for(url).get(url)
+            if answer.location is not None:
+                url = parse_redirect(url, answer.location)
+            elif answer.succeeded:
+                return answer.body
+            else:
+                raise answer.failure(host_of(url))
+        raise TooManyRedirectsError(limit=self._max_redirects)
+
+    def _client_for(self, url: URL) -> GuardedClient:
+        """Choose by each hop's own host, so that a named host opens no other one; connections are not shared."""
+        return self._trusting if host_of(url) in self._allow_hosts else self._public

@@ -1,0 +1,85 @@
+"""Text to URL, strictly: where two readers could see two different hosts in one text, there is no URL. Pure."""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from yarl import URL
+
+from service.media.errors import ImageReferenceError, SchemeNotAllowedError
+
+SCHEMES = ("http", "https")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Nothing in it needs an escape, so it can be sent as it stands: another spelling would break signatures.
+_READY_TO_SEND = re.compile("[!-~]+")
+# Underscores are no part of host names by the book, and are there in practice. At most 253 characters in all.
+_HOST_NAME = re.compile(r"(?!.{255})([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+# Resolvers read such names as IPv4 addresses in parts, octal or hexadecimal: 127.1, 0177.0.0.1, 0x7f000001.
+_LOOKS_LIKE_IPV4 = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
+
+
+def parse_web_address(text: str) -> URL:
+    """Return the URL of an image on the web; raise `ImageReferenceError` or `SchemeNotAllowedError`."""
+    if _CONTROL.search(text):
+        raise ImageReferenceError(detail="it has control characters")
+    try:
+        url = URL(text, encoded=bool(_READY_TO_SEND.fullmatch(text)))
+    except ValueError:
+        raise ImageReferenceError(detail="it is no valid URL") from None
+    return checked(url)
+
+
+def parse_redirect(url: URL, location: str) -> URL:
+    """Return where a redirect leads to: absolute, or relative to the URL that was asked."""
+    if _CONTROL.search(location):
+        raise ImageReferenceError(detail="a redirect has control characters")
+    try:
+        target = url.join(URL(location, encoded=bool(_READY_TO_SEND.fullmatch(location))))
+    except ValueError:
+        raise ImageReferenceError(detail="a redirect is no valid URL") from None
+    if target.scheme not in SCHEMES:
+        raise SchemeNotAllowedError(scheme=target.scheme[:32], hint=" in redirects")
+    return checked(target)
+
+
+def checked(url: URL) -> URL:
+    """Return the URL if its host can be read in one way only, and it names no user."""
+    if "@" in url.raw_authority or url.user is not None or url.password is not None:
+        raise ImageReferenceError(detail="a URL with user name or password is not accepted")
+    host = (url.raw_host or "").lower()
+    bracketed = "[" in url.raw_authority
+    if bracketed != (":" in host) or not _is_host(host):
+        raise ImageReferenceError(detail="its host is neither a name nor an address in its usual notation")
+    return url
+
+
+def host_of(url: URL) -> str:
+    """Return the host of a checked URL in the form that hosts are compared in, also fit for messages."""
+    return canonical_host(url.raw_host or "")
+
+
+def canonical_host(host: str) -> str:
+    """Return a host name without regard to case and to the dot that may end it."""
+    return host.lower().removesuffix(".")
+
+
+def canonical_hosts(hosts: Iterable[str]) -> frozenset[str]:
+    """Return host names from settings in the form that hosts are compared in, in ASCII as on the wire."""
+    return frozenset(canonical_host(URL.build(scheme="http", host=host).raw_host or "") for host in hosts)
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        return _reads_as(IPv6Address, host)
+    if _LOOKS_LIKE_IPV4.fullmatch(host):
+        return _reads_as(IPv4Address, host)
+    return _HOST_NAME.fullmatch(host) is not None
+
+
+def _reads_as(kind: type[IPv4Address | IPv6Address], host: str) -> bool:
+    try:
+        kind(host)
+    except ValueError:
+        return False
+    return "%" not in host

@@ -1,10 +1,12 @@
 """Creates the topics and publishes the records: some as a backlog, the others at a pace beside the nemesis."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.chaos.workload import encode
@@ -13,6 +15,7 @@ CHUNKS_PER_SECOND = 20
 # Outlasts any bounce: a batch that the producer gives up may have been written, and to send it again would feed a
 # record twice.
 REQUEST_TIMEOUT_MS = 120_000
+STOP_TIMEOUT_S = 3.0
 
 
 async def create_topics(address: str, topics: Sequence[str], partitions: int) -> None:
@@ -53,8 +56,23 @@ class Feeder:
         return written
 
 
-def build_producer(address: str) -> AIOKafkaProducer:
-    """Return a producer that retries for long and never writes a record twice."""
-    return AIOKafkaProducer(
+@asynccontextmanager
+async def running_producer(address: str) -> AsyncIterator[AIOKafkaProducer]:
+    """Provide a producer that retries for long and never writes a record twice."""
+    producer = AIOKafkaProducer(
         bootstrap_servers=address, enable_idempotence=True, linger_ms=5, request_timeout_ms=REQUEST_TIMEOUT_MS
     )
+    async with stopped_soon(producer):
+        yield producer
+
+
+@asynccontextmanager
+async def stopped_soon(client: AIOKafkaProducer | AIOKafkaConsumer) -> AsyncIterator[None]:
+    """Start a client; stop it at the end, even if its broker is away for good because the run was interrupted."""
+    await client.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await client.stop()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from tests.chaos.feeder import stopped_soon
 from tests.chaos.tally import Tally
 from tests.chaos.workload import decode
 
@@ -27,7 +28,7 @@ class Reader:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._address, isolation_level="read_committed", auto_offset_reset="none"
         )
-        async with consumer:
+        async with stopped_soon(consumer):
             consumer.assign(self._places)
             for place in self._places:
                 consumer.seek(place, 0)

@@ -1,10 +1,12 @@
 """One chaos run: broker, workers, feeder, nemesis and reader together, and the balance at the end."""
 
 import asyncio
+import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from aiokafka import TopicPartition
 
 from service.settings import CommitSettings, KafkaSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
 from tests.chaos.broker import ENVIRONMENT, Bouncer, rebalances
-from tests.chaos.feeder import Feeder, build_producer, create_topics
+from tests.chaos.feeder import Feeder, create_topics, running_producer
 from tests.chaos.fleet import Fleet, command
 from tests.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
 from tests.chaos.reader import Reader, end_offsets
@@ -103,11 +105,22 @@ def settings_for(address: str) -> Settings:
 
 async def run_trial(options: Options, on_progress: Callable[[Progress], None] = lambda _: None) -> Report:
     """Run to the end, to a standstill, or to cancellation; nothing that was started is left."""
-    with running_kafka(**ENVIRONMENT) as broker:
+    with running_kafka(**ENVIRONMENT) as broker, _kept_if_reported() as logs:
         await create_topics(broker.bootstrap_servers, WATCHED, options.partitions)
-        async with asyncio.TaskGroup() as group, build_producer(broker.bootstrap_servers) as producer:
+        async with running_producer(broker.bootstrap_servers) as producer, asyncio.TaskGroup() as group:
             feeder = Feeder(producer, TOPICS.uploads, options.partitions)
-            return await _Trial(options, broker, feeder, group, on_progress).run()
+            return await _Trial(options, broker, feeder, group, logs, on_progress).run()
+
+
+@contextmanager
+def _kept_if_reported() -> Iterator[Path]:
+    """Provide a folder for logs; who gets the report decides what becomes of it."""
+    folder = Path(tempfile.mkdtemp(prefix="modstream-chaos-"))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
 
 
 class _Trial:
@@ -119,6 +132,7 @@ class _Trial:
         broker: KafkaBroker,
         feeder: Feeder,
         group: asyncio.TaskGroup,
+        logs: Path,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._options = options
@@ -127,8 +141,10 @@ class _Trial:
         self._group = group
         self._on_progress = on_progress
         self._settings = settings_for(broker.bootstrap_servers)
-        self._logs = Path(tempfile.mkdtemp(prefix="modstream-chaos-"))
-        self._fleet = Fleet(group, command(options.worker, self._settings.model_dump_json()), self._logs)
+        self._logs = logs
+        self._fleet = Fleet(
+            group, command(options.worker, self._settings.model_dump_json(exclude_defaults=True)), self._logs
+        )
         steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
         self._nemesis = Nemesis(
             steps, fleet=self._fleet, bouncer=Bouncer(broker), session_timeout_s=self._settings.kafka.session_timeout_s

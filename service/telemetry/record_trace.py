@@ -76,10 +76,6 @@ class RecordTrace:
         """Name the event once its id is known."""
         self._span.set_attribute(names.MESSAGING_MESSAGE_ID, event_id)
 
-    def failed(self, error: Exception) -> None:
-        """Mark the record as failed where the error does not leave the block, as with a dead letter."""
-        _mark_failed(self._span, error)
-
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds by stage, as a verdict tells them."""
         return self._timer.timings_ms()

@@ -45,11 +45,6 @@ def inject(context: Context | None = None) -> Headers:
     return tuple((name, value.encode("ascii")) for name, value in carrier.items())
 
 
-def without_trace_context(headers: Headers) -> Headers:
-    """Return the headers less any trace context, which would be stale in a record published anew."""
-    return tuple(header for header in headers if header[0] not in _FIELDS)
-
-
 def _nothing_to_stop() -> None:
     """Stop a tracer that does nothing."""
 

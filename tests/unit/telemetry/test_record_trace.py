@@ -12,7 +12,7 @@ from opentelemetry.semconv._incubating.attributes import error_attributes, messa
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode
 
-from service.media.errors import FetchTimeoutError, ImageNotFoundError
+from service.media.errors import FetchTimeoutError
 from service.telemetry import names
 from service.telemetry.names import Headers
 from service.telemetry.record_trace import RecordTracer, StageTimer
@@ -162,18 +162,6 @@ def test_an_error_of_a_library_gives_its_type_and_not_its_words(
     assert fetch.attributes == {"error.type": "ConnectionResetError"}
     assert fetch.status.description is None
     assert "secret" not in fetch.to_json()
-
-
-def test_a_dead_letter_marks_the_record_although_no_error_leaves_it(
-    tracer: RecordTracer, exporter: InMemorySpanExporter
-) -> None:
-    with tracer.process(topic="images.uploaded", partition=0, offset=0, headers=()) as trace:
-        trace.failed(ImageNotFoundError(detail="HTTP 404"))
-
-    (process,) = exporter.get_finished_spans()
-    assert process.status.status_code is StatusCode.ERROR
-    assert process.attributes is not None
-    assert process.attributes["error.type"] == "image.not_found"
 
 
 def test_an_untraced_record_passes_its_producers_context_on_untouched() -> None:

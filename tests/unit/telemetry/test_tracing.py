@@ -6,7 +6,7 @@ import sys
 from opentelemetry.trace import NoOpTracer
 
 from service.settings import TelemetrySettings
-from service.telemetry.tracing import build_tracer, extract, inject, without_trace_context
+from service.telemetry.tracing import build_tracer, extract, inject
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -46,8 +46,3 @@ def test_trace_context_survives_the_way_through_headers() -> None:
 def test_headers_that_are_no_trace_context_give_none() -> None:
     for value in (b"", b"00", b"\xff\xfe", b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01", TRACEPARENT * 1000):
         assert inject(extract((("traceparent", value),))) == ()
-
-
-def test_a_record_published_anew_can_drop_its_stale_trace_context() -> None:
-    headers = (("traceparent", TRACEPARENT), ("ce_id", b"1"), ("tracestate", b"a=1"))
-    assert without_trace_context(headers) == (("ce_id", b"1"),)

@@ -1,0 +1,180 @@
+"""The rules of CONTRIBUTING.md that no linter knows."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import service
+from service.configuration.catalogue import catalogue, groups
+from service.configuration.sources import CONFIG_VARIABLE
+from service.errors import FatalError, ModstreamError, RejectedError, TransientError
+from service.inference.catalogue import load_catalogue
+from service.policy.loader import load_policies
+from service.policy.taxonomy import NAMES
+from service.settings import PolicySettings
+
+ROOT = Path(__file__).parents[2]
+
+MAX_MODULE_LINES = 300
+
+REASON = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*\.[a-z0-9]+(_[a-z0-9]+)*")
+
+# What docs/operate.md calls the three branches.
+BRANCHES: dict[type[ModstreamError], str] = {
+    RejectedError: "dead letter at once",
+    TransientError: "tried again, then dead letter",
+    FatalError: "the service stops",
+}
+
+# Hosts of package registries and paths of single machines; split, or this file would break its own rule.
+FOREIGN = re.compile(
+    rb"py" rb"pi\.org|pythonhosted\.org|npm" rb"js\.(?:org|com)|crates" rb"\.io|maven" rb"\.org"
+    rb"|(?<![\w./}])/(?:work|root|home)/"
+)  # fmt: skip
+
+SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?P<rest>.*)")
+JUSTIFIED = re.compile(r"(?:: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*|\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:- |# )\w.*")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """List the files that git tracks and that are there."""
+    listing = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, check=True).stdout
+    return [path for name in listing.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def error_classes() -> list[type[ModstreamError]]:
+    """Find every error of the service that can be raised."""
+    for module in pkgutil.walk_packages(service.__path__, "service."):
+        importlib.import_module(module.name)
+    return sorted(_ours(ModstreamError), key=lambda kind: kind.__qualname__)
+
+
+def _ours(base: type[ModstreamError]) -> Iterator[type[ModstreamError]]:
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith("service.") and kind not in BRANCHES:
+            yield kind
+        yield from _ours(kind)
+
+
+def log_events() -> set[str]:
+    """Find the events that the service logs."""
+    call = re.compile(r"\b_?log(?:\.\w+)?\([^\")]*\"([a-z_]+\.[a-z_.]+)\"")
+    return {event for path in (ROOT / "service").rglob("*.py") for event in call.findall(path.read_text())}
+
+
+def markdown() -> list[Path]:
+    return tracked("*.md")
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {relative(path): len(path.read_text().splitlines()) for path in tracked("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_MODULE_LINES} == {}
+
+
+def test_packages_are_entered_through_their_modules() -> None:
+    assert [relative(path) for path in tracked("*__init__.py") if path.read_text().strip()] == []
+
+
+def test_every_silenced_check_says_why() -> None:
+    silent = [
+        f"{relative(path)}:{number}: {line.strip()}"
+        for path in tracked("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if (found := SUPPRESSION.search(line)) and not JUSTIFIED.match(found["rest"])
+    ]
+    assert silent == []
+
+
+def test_no_file_names_a_registry_or_a_machine() -> None:
+    binary = {".whl", ".onnx", ".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".bin"}
+    found = {
+        relative(path): match[0].decode()
+        for path in tracked()
+        if path.suffix not in binary and (match := FOREIGN.search(path.read_bytes()))
+    }
+    assert found == {}
+
+
+def test_requirement_files_pin_by_hash_and_name_no_index() -> None:
+    files = tracked("requirements/*.txt")
+    assert files
+    for path in files:
+        lines = re.sub(r"\\\n", "", path.read_text()).splitlines()
+        requirements = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == [], path.name
+
+
+def test_every_error_has_a_reason_code_of_its_own() -> None:
+    errors = error_classes()
+    assert {kind.__name__: kind.reason for kind in errors if not REASON.fullmatch(kind.reason)} == {}
+    assert [reason for reason, count in Counter(kind.reason for kind in errors).items() if count > 1] == []
+
+
+def test_every_error_says_what_the_caller_should_do() -> None:
+    assert [kind.__name__ for kind in error_classes() if not issubclass(kind, tuple(BRANCHES))] == []
+
+
+def test_the_operators_table_of_reason_codes_is_complete_and_true() -> None:
+    text = (ROOT / "docs/operate.md").read_text()
+    table = text.partition("\n| Reason |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([a-z0-9_.]+)` \| ([^|]+) \|", table, re.MULTILINE)
+    actual = {
+        kind.reason: name for kind in error_classes() for branch, name in BRANCHES.items() if issubclass(kind, branch)
+    }
+    assert dict(rows) == actual
+    assert len(rows) == len(actual)
+
+
+def test_the_log_events_that_the_operator_reads_about_exist() -> None:
+    text = (ROOT / "docs/operate.md").read_text()
+    told = re.findall(r"^\| `([a-z0-9_.]+)` \| (?:debug|info|warning|error) \|", text, re.MULTILINE)
+    assert told
+    assert set(told) <= log_events()
+
+
+def test_the_table_of_categories_is_complete_and_true() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", (ROOT / "docs/moderation.md").read_text(), re.MULTILINE
+    )
+    rules, engine = load_policies(PolicySettings()).default.categories, load_catalogue(None)
+    assert rows == [
+        (
+            name,
+            "hints" if name in engine.hints else "yes" if name in engine.covers else "not covered",
+            ", ".join(f"{bar} {score:g}" for bar, score in rules[name] if score is not None),
+        )
+        for name in NAMES
+    ]
+
+
+@pytest.mark.parametrize("document", markdown(), ids=relative)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", markdown(), ids=relative)
+def test_settings_that_documents_name_exist(document: Path) -> None:
+    variables = {setting.variable for setting in catalogue().values()} | {CONFIG_VARIABLE}
+    assert set(re.findall(r"\bMODSTREAM_[A-Z0-9_]*[A-Z0-9]\b", document.read_text())) <= variables
+
+    known = set(catalogue()) | {group.path for group in groups()}
+    first = "|".join(group.path for group in groups() if group.path and "." not in group.path)
+    named = set(re.findall(rf"`((?:{first})(?:\.[a-z0-9_]+)+)`", document.read_text()))
+    assert named <= known | {kind.reason for kind in error_classes()} | log_events()
+
+
+@pytest.mark.parametrize("document", markdown(), ids=relative)
+def test_make_targets_that_documents_name_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s]*$|`)", document.read_text(), re.MULTILINE)) <= targets

@@ -55,7 +55,7 @@ class OnnxEngine:
 
     def __init__(self, catalogue: Catalogue, *, threads: int) -> None:
         self._catalogue = catalogue
-        self._threads = threads or _cores()
+        self._threads = threads or usable_cores()
         self._models: tuple[_Model, ...] = ()
         self._pool: ThreadPoolExecutor | None = None
         self._description = _describe(catalogue, self._threads)
@@ -158,7 +158,7 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 

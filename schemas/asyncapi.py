@@ -23,7 +23,10 @@ mode. Unknown fields are accepted in uploads, and readers of outcomes have to ac
 The topics' names are modstream's defaults; an operator may have renamed them.
 """
 
-_DEAD_LETTER_VALUE = "The value of the record that could not be processed, byte for byte; often no valid event."
+_DEAD_LETTER_VALUE = """\
+The value of the record that could not be processed, byte for byte unless modstream-truncated says otherwise.
+Often it is no valid event.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def _dead_letter() -> dict[str, Any]:
         "modstream-origin-partition": "3",
         "modstream-origin-offset": "1207",
         "modstream-origin-timestamp": "1772366400000",
-        "modstream-failed-at": "2026-03-01T12:00:00.412Z",
+        "modstream-failed-at": "2026-03-01T12:00:00.412+00:00",
     }
     payload: Schema = {"description": _DEAD_LETTER_VALUE}
     return {

@@ -24,6 +24,10 @@ _DEAD_LETTER = {
     "modstream-failed-at": "When it was given up, RFC 3339 in UTC.",
 }
 
+_RARELY = {
+    "modstream-truncated": "What was cut or left out so that the record fits (headers, value, key); mostly absent.",
+}
+
 _SPRING_AND_CONNECT = {
     "kafka_dlt-original-topic": "As Spring Kafka writes it.",
     "kafka_dlt-original-partition": "As Spring Kafka writes it: 4 bytes, big-endian.",
@@ -61,7 +65,7 @@ def cloudevents_headers(message: MessageVersion) -> Schema:
 
 def dead_letter_headers() -> Schema:
     """Return the headers that a dead letter has beside the original ones."""
-    return _object(_described(_DEAD_LETTER | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
+    return _object(_described(_DEAD_LETTER | _RARELY | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
 
 
 def _id_description(message: MessageVersion) -> str:

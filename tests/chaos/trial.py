@@ -109,7 +109,10 @@ async def run_trial(options: Options, on_progress: Callable[[Progress], None] = 
         await create_topics(broker.bootstrap_servers, WATCHED, options.partitions)
         async with running_producer(broker.bootstrap_servers) as producer, asyncio.TaskGroup() as group:
             feeder = Feeder(producer, TOPICS.uploads, options.partitions)
-            return await _Trial(options, broker, feeder, group, logs, on_progress).run()
+            trial = _Trial(
+                options=options, broker=broker, feeder=feeder, group=group, logs=logs, on_progress=on_progress
+            )
+            return await trial.run()
 
 
 @contextmanager
@@ -131,6 +134,7 @@ class _Trial:
         options: Options,
         broker: KafkaBroker,
         feeder: Feeder,
+        *,
         group: asyncio.TaskGroup,
         logs: Path,
         on_progress: Callable[[Progress], None],

@@ -16,6 +16,7 @@ from service.media.fetch.fetcher import ImageFetcher
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
 from service.policy.loader import load_policies
+from service.policy.taxonomy import check_categories
 from service.settings import Settings
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_tracer
@@ -54,6 +55,7 @@ async def _started(engine: Engine, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(engine.stop)
     await engine.start()
     description = engine.description
+    check_categories(description.covers, source=f"The engine {description.kind} ({description.model_name})")
     log.info("engine.ready", engine=description.kind, model=description.model_name, covers=sorted(description.covers))
     return engine
 

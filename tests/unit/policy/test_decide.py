@@ -54,6 +54,7 @@ def test_the_gravest_decision_wins_over_the_clearest() -> None:
 
 def test_among_equals_the_widest_margin_decides() -> None:
     assert apply({"sexual_explicit": 0.5, "weapons": 0.7}).deciding_category == "weapons"
+    assert apply({"sexual_explicit": 0.5, "violence": 0.55}).deciding_category == "sexual_explicit"
 
 
 def test_at_one_margin_the_taxonomys_order_decides() -> None:

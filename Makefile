@@ -7,7 +7,7 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 # A hardlink across file systems fails with a warning a package; copying is quiet everywhere.
 export UV_LINK_MODE ?= copy
-SOURCES := service schemas tests benchmarks
+SOURCES := service schemas tests benchmarks scripts
 
 .PHONY: help demo install test lint format bench chaos lock contract clean
 

@@ -1,34 +1,56 @@
 """The main loop: receive → admit → handle → hand over to the committer → finish."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+import structlog
+
+from service.errors import FatalError
+from service.pipeline.attempts import Attempts
+from service.pipeline.flights import Flight, Flights, Lane
+from service.pipeline.handler import Handler
+from service.pipeline.handler import Job as Job  # noqa: PLC0414 - handlers found it here first
+from service.pipeline.ordering import KeyOrder
+from service.pipeline.window import Window
 from service.settings import Settings
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.assignment import StreamListener
+from service.stream.dead_letter_limit import DeadLetterLimit
+from service.stream.offsets import Progress
+from service.stream.opening import open_stream
+from service.stream.records import Partition, SourceRecord
+
+log = structlog.get_logger(__name__)
+
+_KEEP_ALIVE_S = 30.0
+"""How often a full window lets the group know that this process works: a tenth of what the group waits for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One record to handle, and which attempt this is, from 1."""
+class Stream(Protocol):
+    """Where records come from."""
 
-    record: SourceRecord
-    attempt: int
-    hold_bytes: Callable[[int], None]
-    """Counts bytes that were fetched for the record into the window, until the record is finished."""
-
-
-class Handler(Protocol):
-    """Turns a record into what is published for it."""
-
-    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
-        """Return the outcomes; raise `RejectedError`, `TransientError` or `FatalError` (all else is unexpected)."""
+    async def receive(self, max_records: int) -> Sequence[tuple[Lane, Sequence[SourceRecord]]]:
+        """Wait a while for records."""
         ...
+
+    async def keep_alive(self) -> None:
+        """Tell the group that this process works although it takes no records."""
+        ...
+
+    def wake(self) -> None:
+        """End the current or else the next wait of `receive`."""
+        ...
+
+
+Connect = Callable[[Settings, StreamListener], AbstractAsyncContextManager[Stream]]
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the processor did since it started, and what it is doing."""
+    """What the processor is doing, and what is committed since it started."""
 
     in_flight: int
     finished: int
@@ -36,23 +58,132 @@ class Counters:
 
 
 class Processor:
-    """Runs a handler on every record of the uploads topic, each to exactly one committed outcome."""
+    """Runs a handler on every record of the input topics, each to exactly one committed outcome."""
 
-    def __init__(self, settings: Settings, handler: Handler) -> None:
+    def __init__(self, settings: Settings, handler: Handler, *, connect: Connect = open_stream) -> None:
         self._settings = settings
-        self._handler = handler
+        self._connect = connect
+        self._attempts = Attempts(settings, handler)
+        self._limit = DeadLetterLimit(settings.dead_letter)
+        self._window = Window(settings.window)
+        self._order = KeyOrder() if settings.ordering == "key" else None
+        self._flights = Flights()
+        self._stream: Stream | None = None
+        self._stopping = False
+        self._failure: Exception | None = None
+        self._finished = 0
+        self._dead_lettered = 0
 
     async def run(self) -> None:
         """Process until `drain` was called and what was in flight is committed or `shutdown.drain_s` is over.
 
         Raises `FatalError` when the service cannot start or go on; nothing is lost then.
         """
-        raise NotImplementedError
+        async with self._connect(self._settings, self) as stream:
+            self._stream = stream
+            try:
+                await self._consume(stream)
+                await self._land_all()
+            finally:
+                await self._abort_all()
+        log.info("processor.stopped", finished=self._finished, dead_lettered=self._dead_lettered)
+        if self._failure is not None:
+            raise self._failure
 
     def drain(self) -> None:
         """Stop taking records in and let `run` return once what is in flight is done; safe to call more than once."""
-        raise NotImplementedError
+        self._stopping = True
+        self._window.interrupt()
+        if self._stream is not None:
+            self._stream.wake()
 
     def counters(self) -> Counters:
         """Return a snapshot."""
-        raise NotImplementedError
+        return Counters(self._window.records, self._finished, self._dead_lettered)
+
+    def on_held(self, partitions: frozenset[Partition]) -> None:
+        """Abort what belongs to partitions that others hold now."""
+        self._flights.keep_only(partitions)
+
+    def on_opened(self, partition: Partition, progress: Progress) -> None:
+        """Abort what another owner finished; the rest is adopted as its records are delivered again."""
+        self._flights.abort_finished(partition, progress)
+
+    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+        """Forget what is done."""
+        flights = self._flights.end(partition, offsets)
+        self._finished += len(flights)
+        self._dead_lettered += sum(flight.dead_reason is not None for flight in flights)
+
+    def on_failed(self, error: FatalError) -> None:
+        """Stop; what is unfinished stays uncommitted."""
+        self._fail(error)
+
+    async def _consume(self, stream: Stream) -> None:
+        while not self._stopping:
+            if not self._window.room:
+                await self._wait_for_room(stream)
+                continue
+            for lane, records in await stream.receive(self._window.room):
+                for record in records:
+                    self._admit(record, lane)
+
+    async def _wait_for_room(self, stream: Stream) -> None:
+        try:
+            async with asyncio.timeout(_KEEP_ALIVE_S):
+                await self._window.wait_for_room()
+        except TimeoutError:
+            await stream.keep_alive()
+
+    def _admit(self, record: SourceRecord, lane: Lane) -> None:
+        if self._flights.adopt(record, lane):
+            return
+        flight = Flight(record, lane)
+        self._flights.begin(flight)
+        self._window.admit(flight.held_bytes)
+        predecessor = self._order.predecessor(record.key) if self._order else None
+        flight.task = asyncio.create_task(
+            self._fly(flight, predecessor), name=f"handle {record.topic}/{record.partition}/{record.offset}"
+        )
+        flight.task.add_done_callback(partial(self._landed, flight))
+        if self._order:
+            self._order.follow(record.key, flight.task)
+
+    async def _fly(self, flight: Flight, predecessor: asyncio.Task[None] | None) -> None:
+        try:
+            if predecessor is not None:
+                await asyncio.wait([predecessor])
+            resolution = await self._attempts.resolve(flight.record, partial(self._hold, flight))
+            self._limit.observe(resolution.dead_reason)
+            flight.outcomes, flight.dead_reason = resolution.outcomes, resolution.dead_reason
+            await flight.land()
+        except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
+            self._fail(error)
+
+    def _landed(self, flight: Flight, _task: asyncio.Task[None]) -> None:
+        # Not by `finally` in the task: one that is cancelled before its first step never gets there.
+        self._window.release(flight.held_bytes)
+
+    def _hold(self, flight: Flight, size_bytes: int) -> None:
+        flight.held_bytes += size_bytes
+        self._window.hold(size_bytes)
+
+    async def _land_all(self) -> None:
+        """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""
+        tasks = self._flights.tasks()
+        if tasks and self._failure is None:
+            _, late = await asyncio.wait(tasks, timeout=self._settings.shutdown.drain_s)
+            if late:
+                log.warning("processor.drain_timed_out", unfinished=len(late))
+
+    async def _abort_all(self) -> None:
+        tasks = self._flights.tasks()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            log.error("processor.failed", error=error)
+            self._failure = error
+        self.drain()

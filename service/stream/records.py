@@ -1,8 +1,16 @@
 """Kafka records as the rest of the service sees them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes], ...]
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)

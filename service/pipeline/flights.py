@@ -1,0 +1,97 @@
+"""Records in flight by their coordinates, so that work goes on when their partition is lost and comes back."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from service.stream.offsets import Progress
+from service.stream.records import OutgoingRecord, Partition, SourceRecord
+
+
+class Lane(Protocol):
+    """The way back of a delivered record; closed when its partition is lost."""
+
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+        """Hand over the outcomes of a delivered record; ignored when closed."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until there is room for outcomes, or the lane is closed."""
+        ...
+
+
+class Flight:
+    """One record from its first delivery until its outcomes are committed."""
+
+    __slots__ = ("dead_reason", "held_bytes", "lane", "outcomes", "record", "task")
+
+    def __init__(self, record: SourceRecord, lane: Lane) -> None:
+        self.record = record
+        self.lane = lane
+        self.held_bytes = len(record.value or b"")
+        self.outcomes: tuple[OutgoingRecord, ...] | None = None
+        self.dead_reason: str | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def land(self) -> None:
+        """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""
+        lane = self.lane
+        await lane.room()
+        if self.lane is lane:
+            self.submit()
+
+    def submit(self) -> None:
+        """Hand the outcomes over, if there are any yet."""
+        if self.outcomes is not None:
+            self.lane.submit(self.record.offset, self.outcomes)
+
+    def abort(self) -> None:
+        """End the work; it is somebody else's, or in vain."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Flights:
+    """Every flight, by partition and offset."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[tuple[str, int], dict[int, Flight]] = {}
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that still run."""
+        flights = (flight for partition in self._partitions.values() for flight in partition.values())
+        return [flight.task for flight in flights if flight.task is not None and not flight.task.done()]
+
+    def adopt(self, record: SourceRecord, lane: Lane) -> bool:
+        """Continue a flight whose record was delivered again; False when there is none."""
+        flight = self._partitions.get((record.topic, record.partition), {}).get(record.offset)
+        if flight is None:
+            return False
+        if flight.record != record:  # a topic that was deleted and made anew
+            flight.abort()
+            return False
+        flight.lane = lane
+        flight.submit()
+        return True
+
+    def begin(self, flight: Flight) -> None:
+        """Take note of a flight."""
+        record = flight.record
+        self._partitions.setdefault((record.topic, record.partition), {})[record.offset] = flight
+
+    def end(self, partition: Partition, offsets: Iterable[int]) -> list[Flight]:
+        """Forget flights whose outcomes are committed, and return them."""
+        flights = self._partitions.get(partition, {})
+        return [flights.pop(offset) for offset in offsets if offset in flights]
+
+    def keep_only(self, partitions: frozenset[Partition]) -> None:
+        """Abort the flights of all other partitions."""
+        for partition in self._partitions.keys() - partitions:
+            for flight in self._partitions.pop(partition).values():
+                flight.abort()
+
+    def abort_finished(self, partition: Partition, progress: Progress) -> None:
+        """Abort the flights whose records another owner finished."""
+        flights = self._partitions.get(partition, {})
+        for offset in [offset for offset in flights if progress.is_finished(offset)]:
+            flights.pop(offset).abort()

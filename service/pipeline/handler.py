@@ -1,0 +1,25 @@
+"""What the stream asks of whoever judges records."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.stream.records import OutgoingRecord, SourceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One record to handle, and which attempt this is, from 1."""
+
+    record: SourceRecord
+    attempt: int
+    hold_bytes: Callable[[int], None]
+    """Counts bytes that were fetched for the record into the window, until the record is finished."""
+
+
+class Handler(Protocol):
+    """Turns a record into what is published for it."""
+
+    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
+        """Return the outcomes; raise `RejectedError`, `TransientError` or `FatalError` (all else is unexpected)."""
+        ...

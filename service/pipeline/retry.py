@@ -1,0 +1,40 @@
+"""Pure: an error and the attempts made → what to do with the record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.errors import ModstreamError, TransientError
+from service.settings import RetrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptAgain:
+    """Attempt again in this process."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Make it a dead letter."""
+
+
+Decision = AttemptAgain | GiveUp
+
+
+def decide(
+    error: ModstreamError, *, attempts_here: int, settings: RetrySettings, random: Callable[[], float]
+) -> Decision:
+    """Decide after so many failed attempts in this process; `random` gives numbers from 0 to 1."""
+    if not isinstance(error, TransientError):
+        return GiveUp()
+    if attempts_here < settings.max_attempts:
+        return AttemptAgain(backoff_s(attempts_here, settings, random()))
+    return GiveUp()
+
+
+def backoff_s(attempts: int, settings: RetrySettings, chance: float) -> float:
+    """Return the delay after so many attempts: exponential up to the limit, shortened by chance as jitter."""
+    # The exponent is bounded so that a high multiplier cannot overflow a float.
+    exponential_s = settings.initial_backoff_s * settings.multiplier ** min(attempts - 1, 64)
+    return min(exponential_s, settings.max_backoff_s) * (1 - settings.jitter * chance)

@@ -1,0 +1,60 @@
+"""The window of work in flight, bounded by records and bytes; the span is bounded where records are received."""
+
+import asyncio
+
+from service.settings import WindowSettings
+
+
+class Window:
+    """Counts what is in flight and says when there is room for more."""
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self._max_records = settings.max_records
+        self._max_bytes = settings.max_bytes
+        self._records = 0
+        self._bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    @property
+    def records(self) -> int:
+        """Records in flight."""
+        return self._records
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes held for them."""
+        return self._bytes
+
+    @property
+    def room(self) -> int:
+        """How many records may be admitted now; one at least when nothing is in flight, however large it is."""
+        if self._bytes >= self._max_bytes and self._records:
+            return 0
+        return max(self._max_records - self._records, 0)
+
+    def admit(self, size_bytes: int) -> None:
+        """Take in a record."""
+        self._records += 1
+        self.hold(size_bytes)
+
+    def hold(self, size_bytes: int) -> None:
+        """Count more bytes for a record in flight."""
+        self._bytes += size_bytes
+        if not self.room:
+            self._has_room.clear()
+
+    def release(self, size_bytes: int) -> None:
+        """Let go of a record and of all bytes that were held for it."""
+        self._records -= 1
+        self._bytes -= size_bytes
+        if self.room:
+            self._has_room.set()
+
+    async def wait_for_room(self) -> None:
+        """Wait until a record may be admitted, or until interrupted."""
+        await self._has_room.wait()
+
+    def interrupt(self) -> None:
+        """End the current wait, and the next."""
+        self._has_room.set()

@@ -1,0 +1,148 @@
+"""Which partitions are ours: a lane for each, through every rebalance."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from service.errors import FatalError
+from service.settings import CommitSettings
+from service.stream.committer import OutcomeWriter
+from service.stream.connection import describe
+from service.stream.errors import ConsumerFailedError
+from service.stream.lane import Lane, LaneKeeper
+from service.stream.membership import Membership
+from service.stream.offsets import Progress
+from service.stream.records import Partition
+
+log = structlog.get_logger(__name__)
+
+
+class StreamListener(Protocol):
+    """Hears what happens to partitions; records of a lost one may come again and their work can be adopted then."""
+
+    def on_held(self, partitions: frozenset[Partition]) -> None:
+        """Only these are ours now: work on records of others is in vain."""
+        ...
+
+    def on_opened(self, partition: Partition, progress: Progress) -> None:
+        """Every record that is unfinished by this progress will be delivered, again where it was before."""
+        ...
+
+    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+        """The outcomes of these records are committed."""
+        ...
+
+    def on_failed(self, error: FatalError) -> None:
+        """The stream cannot go on."""
+        ...
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Keeps a lane for every assigned partition.
+
+    aiokafka's own view is not enough: it delivers records while callbacks run, and lists partitions that are lost.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        settings: CommitSettings,
+        listener: StreamListener,
+        *,
+        make_writer: Callable[[TopicPartition], OutcomeWriter],
+        release_timeout_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._listener = listener
+        self._make_writer = make_writer
+        self._release_timeout_s = release_timeout_s
+        self._membership = Membership(consumer)
+        self._keepers: dict[asyncio.Task[None], LaneKeeper] = {}
+        self._released = False
+        self.lanes: dict[Partition, Lane] = {}
+        """Those whose records may be taken."""
+        self.changed = asyncio.Event()
+        """Set when a lane opens or moves on."""
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Commit what is finished and let go; what is in flight goes on, in case the partition comes back."""
+        # aiokafka only logs what a listener raises, and would go on without us.
+        try:
+            log.info("partitions.revoked", count=len(revoked))
+            await self._close_lanes()
+        except Exception as error:  # noqa: BLE001 - reported, so that the process stops
+            self._fail(error)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Begin to open the partitions; a slow broker must not keep the group's heartbeat waiting for that."""
+        try:
+            log.info("partitions.assigned", count=len(assigned))
+            if not self._released:
+                self._listener.on_held(frozenset(Partition(*partition) for partition in assigned))
+                for partition in assigned:
+                    self._keep(partition)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    async def release(self) -> None:
+        """Let go of everything for good."""
+        self._released = True
+        await self._close_lanes()
+
+    def _keep(self, partition: TopicPartition) -> None:
+        keeper = LaneKeeper(
+            Partition(*partition),
+            self._make_writer(partition),
+            self._settings,
+            is_member=self._membership.confirm,
+            on_open=self._opened,
+            on_gone=self._gone,
+            on_committed=self._committed,
+        )
+        task = asyncio.create_task(keeper.run(), name=f"keep {partition.topic}/{partition.partition}")
+        self._keepers[task] = keeper
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._keepers.pop(task, None)
+        if not task.cancelled() and (error := task.exception()):
+            self._fail(error)
+
+    async def _close_lanes(self) -> None:
+        self.lanes.clear()
+        keepers = dict(self._keepers)
+        for task, keeper in keepers.items():
+            if not keeper.close():
+                task.cancel()
+        if keepers:
+            _, late = await asyncio.wait(keepers, timeout=self._release_timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _opened(self, lane: Lane, stored: Progress) -> None:
+        # Without it aiokafka may read from an offset that it learnt before the previous owner was fenced.
+        self._consumer.seek(TopicPartition(*lane.partition), stored.base)
+        self.lanes[lane.partition] = lane
+        self._listener.on_opened(lane.partition, stored)
+        self.changed.set()
+
+    def _gone(self, lane: Lane) -> None:
+        if self.lanes.get(lane.partition) is lane:
+            del self.lanes[lane.partition]
+
+    def _committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+        self._listener.on_committed(partition, offsets)
+        self.changed.set()
+
+    def _fail(self, error: BaseException) -> None:
+        log.error("stream.failed", error=error, exc_info=error)
+        if not isinstance(error, FatalError):
+            failure = ConsumerFailedError(detail=describe(error))
+            failure.__cause__ = error
+            error = failure
+        self._listener.on_failed(error)

@@ -1,0 +1,150 @@
+"""Commits one partition's outcomes together with its progress, batch by batch, each exactly once."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from service.settings import CommitSettings
+from service.stream.backoff import until_answered
+from service.stream.errors import CommitRefusedError, CommitUnknownError, PartitionLostError
+from service.stream.offsets import PartitionProgress, Progress
+from service.stream.records import OutgoingRecord
+
+log = structlog.get_logger(__name__)
+
+_MAX_REFUSALS = 5
+"""Commits of one batch that fail although the brokers answer in between: then it is the batch, not the weather."""
+
+_BUSY_SHARE = 8
+"""The time between commits is at least so many times what the last one took: sixteen partitions at 10 Hz would
+otherwise cost half a core."""
+
+_MAX_ADAPTED_INTERVAL_S = 0.5
+"""Where that ends: outcomes should not wait longer because a broker is slow."""
+
+
+class OutcomeWriter(Protocol):
+    """Writes outcomes and progress of one partition as one."""
+
+    async def open(self) -> Progress:
+        """Become the partition's only writer, then return its stored progress; raises `CommitUnknownError`."""
+        ...
+
+    async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
+        """Publish and store; raises `CommitUnknownError` when that may or may not have happened."""
+        ...
+
+    async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
+        """Tell whether a commit of unknown fate happened, ready for the next; raises `PartitionLostError` too."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the partition."""
+        ...
+
+
+class PartitionCommitter:
+    """Gathers finished records and commits them: the next batch gathers while one commits."""
+
+    def __init__(
+        self,
+        writer: OutcomeWriter,
+        progress: PartitionProgress,
+        settings: CommitSettings,
+        *,
+        name: str,
+        on_committed: Callable[[Sequence[int]], None],
+    ) -> None:
+        self._writer = writer
+        self._progress = progress
+        self._settings = settings
+        self._name = name
+        self._log = log.bind(partition=name)
+        self._on_committed = on_committed
+        self._offsets: list[int] = []
+        self._records: list[OutgoingRecord] = []
+        self._closing = False
+        self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
+        self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+        """Take over a finished record; ignored once closed, when the partition's next owner takes it on."""
+        if self._closing:
+            return
+        self._offsets.append(offset)
+        self._records.extend(outcomes)
+        self._waiting.set()
+        if len(self._offsets) >= self._settings.max_outcomes:
+            self._urgent.set()
+            if len(self._offsets) >= 2 * self._settings.max_outcomes:
+                self._room.clear()
+
+    async def room(self) -> None:
+        """Wait while two batches are waiting: outcomes must not pile up when brokers are slow."""
+        await self._room.wait()
+
+    def close(self) -> None:
+        """Let `run` end after what was submitted so far."""
+        self._closing = True
+        self._waiting.set()
+        self._urgent.set()
+        self._room.set()
+
+    async def run(self) -> None:
+        """Commit until closed; raises `PartitionLostError` when another owner took over, and fatal errors."""
+        loop = asyncio.get_running_loop()
+        not_before_s = loop.time()  # after a quiet time the first outcome does not wait
+        while await self._batch_due(not_before_s):
+            started_s = loop.time()
+            await self._commit(*self._take())
+            adapted_s = min(_BUSY_SHARE * (loop.time() - started_s), _MAX_ADAPTED_INTERVAL_S)
+            not_before_s = started_s + max(self._settings.interval_s, adapted_s)
+
+    async def _batch_due(self, not_before_s: float) -> bool:
+        """Wait for outcomes and for their time; False when closed and all is done."""
+        await self._waiting.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(not_before_s):
+                await self._urgent.wait()
+        return bool(self._offsets)
+
+    def _take(self) -> tuple[list[int], list[OutgoingRecord]]:
+        batch = self._offsets, self._records
+        self._offsets, self._records = [], []
+        self._room.set()
+        if not self._closing:
+            self._waiting.clear()
+            self._urgent.clear()
+        return batch
+
+    async def _commit(self, offsets: list[int], records: list[OutgoingRecord]) -> None:
+        plan = self._progress.plan(offsets)
+        for attempt in range(1, _MAX_REFUSALS + 1):
+            try:
+                await self._writer.commit(records, plan)
+                break
+            except CommitUnknownError as error:
+                self._log.warning("commit.unknown", error=error, attempt=attempt, records=len(records))
+                if await self._settle(plan):
+                    break
+                if attempt == _MAX_REFUSALS:
+                    raise CommitRefusedError(partition=self._name, attempts=attempt, detail=str(error)) from error
+        self._progress.apply(plan, offsets)
+        self._on_committed(offsets)
+
+    async def _settle(self, plan: Progress) -> bool:
+        """Learn whether a commit happened, for as long as the partition is ours."""
+        happened = await until_answered(partial(self._settle_once, plan), event="commit.unsettled")
+        self._log.info("commit.settled", happened=happened)
+        return happened
+
+    async def _settle_once(self, plan: Progress) -> bool:
+        if self._closing:
+            raise PartitionLostError
+        return await self._writer.settle(attempted=plan, committed=self._progress.committed)

@@ -1,0 +1,152 @@
+"""Settings → aiokafka's clients, each with the choices that the stream's promise rests on."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from service.settings import KafkaSettings
+from service.stream.errors import AccessDeniedError, KafkaUnreachableError
+
+# Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
+# batch must stay under the brokers' message.max.bytes.
+_BATCH_BYTES = 256 * 1024
+
+# Ends the wait for a client that no longer answers; an orderly end takes milliseconds.
+_STOP_TIMEOUT_S = 5.0
+
+Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient
+ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
+
+
+class KafkaConnection:
+    """Makes clients for one cluster; who asks for one starts and stops it."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """The settings of every client made here."""
+        return self._settings
+
+    def group_consumer(self) -> AIOKafkaConsumer:
+        """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
+        settings = self._settings
+        return AIOKafkaConsumer(
+            **self._common(),
+            group_id=settings.group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # aiokafka's default skips what was there before a new group
+            isolation_level="read_committed",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=_milliseconds(settings.session_timeout_s),
+            heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_s),
+            rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout_s),
+            max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
+        )
+
+    def reader(self, topics: Sequence[str]) -> AIOKafkaConsumer:
+        """Return a consumer of all partitions, outside any group, that sees committed records alone."""
+        return AIOKafkaConsumer(
+            *topics,
+            **self._common(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # of partitions that are added later
+            isolation_level="read_committed",
+        )
+
+    def producer(self) -> AIOKafkaProducer:
+        """Return a producer whose records are acknowledged by all replicas in sync."""
+        return AIOKafkaProducer(**self._common(), **self._publishing(), acks="all")
+
+    def transactional_producer(self, transactional_id: str, *, timeout_s: float) -> AIOKafkaProducer:
+        """Return a producer; starting it fences every other one of the same id."""
+        return AIOKafkaProducer(
+            **self._common(),
+            **self._publishing(),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=_milliseconds(timeout_s),
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """Return a client for topics and stored offsets."""
+        return AIOKafkaAdminClient(**self._common())
+
+    @asynccontextmanager
+    async def running(self, client: ClientT) -> AsyncIterator[ClientT]:
+        """Start a client and stop it afterwards."""
+        await self.start(client)
+        try:
+            yield client
+        finally:
+            await stop_client(client)
+
+    async def start(self, client: Client) -> None:
+        """Start a client, or leave nothing open and raise `KafkaUnreachableError` or `AccessDeniedError`."""
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await client.start()
+        except (KafkaConnectionError, OSError, TimeoutError) as error:
+            await stop_client(client)
+            raise KafkaUnreachableError(
+                bootstrap_servers=self._settings.bootstrap_servers, detail=describe(error)
+            ) from error
+        except KafkaError as error:
+            await stop_client(client)
+            raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    def _common(self) -> dict[str, object]:
+        settings = self._settings
+        password = settings.sasl_password
+        return {
+            "bootstrap_servers": settings.bootstrap_servers.split(","),
+            "client_id": settings.client_id,
+            "request_timeout_ms": _milliseconds(settings.request_timeout_s),
+            "security_protocol": settings.security_protocol,
+            "ssl_context": self._ssl_context if settings.security_protocol.endswith("SSL") else None,
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+
+    def _publishing(self) -> dict[str, object]:
+        settings = self._settings
+        return {
+            "compression_type": None if settings.compression == "none" else settings.compression,
+            "max_request_size": settings.max_request_bytes,
+            "max_batch_size": min(_BATCH_BYTES, settings.max_request_bytes),
+        }
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._settings.ssl_cafile)
+
+
+async def stop_client(client: Client) -> None:
+    """Stop a client: in good order where that is possible, and soon in any case.
+
+    Errors do not matter any more: what was not committed is read again.
+    """
+    stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await stop()
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's name and text; many of Kafka's have no text."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,151 @@
+"""Records in: from every assigned partition in turn, each once, as many as there is room for."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from typing import TypeAlias
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.stream.assignment import Assignment
+from service.stream.connection import describe
+from service.stream.errors import ConsumerFailedError
+from service.stream.lane import Lane
+from service.stream.records import Partition, SourceRecord
+
+log = structlog.get_logger(__name__)
+
+_POLL_TIMEOUT_S = 0.2
+"""How long a poll waits for records before it looks again which partitions may be read."""
+
+_NOBODYS = TopicPartition("", 0)
+"""Polling it tells the group that this process lives, and keeps what was fetched ahead where it is."""
+
+
+Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord]]
+
+
+class KafkaStream:
+    """Records of the input topics, each until its outcome is committed; made by `open_stream`."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        assignment: Assignment,
+        *,
+        max_span: int,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._consumer = consumer
+        self._assignment = assignment
+        self._max_span = max_span
+        self._now_s = now_s
+        self._woken = False
+        self._poll: asyncio.Timeout | None = None
+        self._turn = 0
+
+    def wake(self) -> None:
+        """Let a `receive` that waits, or else the next one, return at once."""
+        self._woken = True
+        if self._poll is not None:
+            self._poll.reschedule(asyncio.get_running_loop().time())
+
+    async def keep_alive(self) -> None:
+        """Tell the group that this process works although it takes no records at the moment."""
+        await self._interruptibly(self._getmany(_NOBODYS, timeout_s=0.0, max_records=1))
+
+    async def receive(self, max_records: int) -> list[tuple[Lane, list[SourceRecord]]]:
+        """Return records that became available, at most so many, by partition; none when woken or after a while.
+
+        Raises `ConsumerFailedError`.
+        """
+        # Nothing may wait between aiokafka's answer and ours: a rebalance in between would take lanes away.
+        fetched = await self._interruptibly(self._fetch(max_records))
+        return [delivery for partition, records in fetched.items() if (delivery := self._deliver(partition, records))]
+
+    async def _interruptibly(self, fetching: Coroutine[None, None, Fetched]) -> Fetched:
+        """Await a fetch until it is done or `wake` is called; aiokafka may wait for a rebalance without limit."""
+        if self._woken:
+            self._woken = False
+            fetching.close()
+            return {}
+        try:
+            async with asyncio.timeout(None) as self._poll:
+                return await fetching
+        except TimeoutError:
+            self._woken = False
+            return {}
+        finally:
+            self._poll = None
+
+    async def _fetch(self, max_records: int) -> Fetched:
+        readable = self._readable()
+        if not readable:
+            await self._getmany(_NOBODYS, timeout_s=0.0, max_records=1)
+            await self._until_changed()
+            return {}
+        # Each poll begins with another partition: aiokafka itself empties one after the other.
+        self._turn = (self._turn + 1) % len(readable)
+        fetched = await self._getmany(readable[self._turn], timeout_s=0.0, max_records=max_records)
+        return fetched or await self._getmany(*readable, timeout_s=_POLL_TIMEOUT_S, max_records=max_records)
+
+    def _readable(self) -> list[TopicPartition]:
+        now_s = self._now_s()
+        return [
+            TopicPartition(*partition)
+            for partition, lane in self._assignment.lanes.items()
+            if lane.rests_until_s <= now_s and lane.progress.span < self._max_span
+        ]
+
+    async def _until_changed(self) -> None:
+        self._assignment.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_TIMEOUT_S):
+                await self._assignment.changed.wait()
+
+    async def _getmany(self, *partitions: TopicPartition, timeout_s: float, max_records: int) -> Fetched:
+        try:
+            fetched: Fetched = await self._consumer.getmany(
+                *partitions, timeout_ms=round(timeout_s * 1000), max_records=max_records
+            )
+        except KafkaError as error:
+            if error.retriable:
+                log.warning("consumer.retrying", error=error)
+                return {}
+            raise ConsumerFailedError(detail=describe(error)) from error
+        return fetched
+
+    def _deliver(
+        self, partition: TopicPartition, records: list[ConsumerRecord]
+    ) -> tuple[Lane, list[SourceRecord]] | None:
+        lane = self._assignment.lanes.get(Partition(*partition))
+        if lane is None:
+            return None  # it will be read again once it is open
+        return lane, [source_record(record) for record in self._admitted(partition, lane, records)]
+
+    def _admitted(self, partition: TopicPartition, lane: Lane, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Return those that are to be processed now; what must wait is put back."""
+        admitted = []
+        for record in records:
+            if not lane.progress.fits(record.offset, self._max_span):
+                self._consumer.seek(partition, record.offset)
+                break
+            if lane.progress.deliver(record.offset):
+                admitted.append(record)
+        return admitted
+
+
+def source_record(record: ConsumerRecord) -> SourceRecord:
+    """Return a record as the rest of the service sees it."""
+    return SourceRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )

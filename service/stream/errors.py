@@ -1,0 +1,87 @@
+"""What goes wrong between the service and its brokers."""
+
+from service.errors import FatalError, RejectedError, TransientError
+
+
+class KafkaUnreachableError(FatalError):
+    """No broker answers at start."""
+
+    reason = "kafka.unreachable"
+    message = "no Kafka broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers): {detail}"
+
+
+class AccessDeniedError(FatalError):
+    """The brokers refuse what the service must do."""
+
+    reason = "kafka.access_denied"
+    message = "Kafka refuses {operation} to this client: {detail}"
+
+
+class TopicMissingError(FatalError):
+    """A topic does not exist."""
+
+    reason = "kafka.topic_missing"
+    message = "topic {topic} (setting {setting}) does not exist; `modstream topics create` creates it"
+
+
+class TopicCreationError(FatalError):
+    """A topic could not be created."""
+
+    reason = "kafka.topic_creation"
+    message = "topic {topic} (setting {setting}) could not be created: {detail}"
+
+
+class TransactionsRefusedError(FatalError):
+    """The broker cannot give what `delivery: exactly_once` promises."""
+
+    reason = "kafka.transactions_refused"
+    message = (
+        "delivery is exactly_once, but the broker refuses transactions ({detail}); "
+        "set delivery: at_least_once (MODSTREAM_DELIVERY=at_least_once) for a broker without them"
+    )
+
+
+class ProgressUnreadableError(FatalError):
+    """The group's stored offset carries metadata of somebody else or of a later version."""
+
+    reason = "kafka.progress_unreadable"
+    message = (
+        "the metadata of the group's offset {offset} is none of this version's ({metadata!r}): another program or a "
+        "newer version uses the group (setting kafka.group_id)"
+    )
+
+
+class ConsumerFailedError(FatalError):
+    """Records can no longer be read."""
+
+    reason = "kafka.consumer_failed"
+    message = "reading from Kafka failed: {detail}"
+
+
+class CommitRefusedError(FatalError):
+    """A batch was refused again and again although the brokers answer: restarting reads its records anew."""
+
+    reason = "kafka.commit_refused"
+    message = "outcomes of {partition} could not be committed in {attempts} attempts: {detail}"
+
+
+class OutcomeTooLargeError(RejectedError):
+    """An outcome is larger than the brokers accept."""
+
+    reason = "outcome.too_large"
+    message = "an outcome for {topic} takes {size_bytes} bytes, more than the {limit_bytes} of kafka.max_request_bytes"
+
+
+class PublishError(TransientError):
+    """Records could not be published."""
+
+    reason = "kafka.publish"
+    message = "could not publish to {topic}: {detail}"
+
+
+class CommitUnknownError(Exception):
+    """A commit ended without an answer: it may have happened. Never leaves the stream."""
+
+
+class PartitionLostError(Exception):
+    """Another owner has a partition, or has committed to it. Never leaves the stream."""

@@ -1,0 +1,114 @@
+"""One assigned partition: opened, worked on, given up or opened again."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from service.settings import CommitSettings
+from service.stream.backoff import until_answered
+from service.stream.committer import OutcomeWriter, PartitionCommitter
+from service.stream.errors import PartitionLostError
+from service.stream.offsets import PartitionProgress, Progress
+from service.stream.records import OutgoingRecord, Partition
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """The way of one partition's records, from its stored progress on; a partition opened again gets a new one."""
+
+    def __init__(self, partition: Partition, progress: PartitionProgress, committer: PartitionCommitter) -> None:
+        self.partition = partition
+        self.progress = progress
+        self.committer = committer
+        self.rests_until_s = 0.0
+        """Epoch seconds before which its next record must not be judged; 0 when nothing is put off."""
+
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+        """Hand over what is to be committed for a delivered record, once; ignored when the lane is closed."""
+        self.committer.submit(offset, outcomes)
+
+    async def room(self) -> None:
+        """Wait until the committer has room, or the lane is closed."""
+        await self.committer.room()
+
+
+class LaneKeeper:
+    """Keeps a lane open for one partition for as long as it is assigned."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        writer: OutcomeWriter,
+        settings: CommitSettings,
+        *,
+        is_member: Callable[[], Awaitable[bool]],
+        on_open: Callable[[Lane, Progress], None],
+        on_gone: Callable[[Lane], None],
+        on_committed: Callable[[Partition, Sequence[int]], None],
+    ) -> None:
+        self._partition = partition
+        self._writer = writer
+        self._settings = settings
+        self._is_member = is_member
+        self._on_open = on_open
+        self._on_gone = on_gone
+        self._on_committed = on_committed
+        self._lane: Lane | None = None
+        self._closed = False
+        self._log = log.bind(topic=partition.topic, partition=partition.partition)
+
+    def close(self) -> bool:
+        """Let `run` end after a last commit; False when there is nothing to commit and it can be cancelled."""
+        self._closed = True
+        if self._lane is None:
+            return False
+        self._lane.committer.close()
+        return True
+
+    async def run(self) -> None:
+        """Open the partition and commit until closed; a partition lost to another owner is opened again if still ours.
+
+        Raises fatal errors.
+        """
+        try:
+            while True:
+                stored = await until_answered(self._open, event="partition.unopened")
+                try:
+                    await self._work(stored)
+                except PartitionLostError:
+                    self._log.warning("partition.lost")
+                else:
+                    return
+                # An evicted process is assigned partitions anew soon; until then they are somebody else's.
+                if self._closed or not await until_answered(self._is_member, event="partition.unconfirmed"):
+                    return
+        finally:
+            await self._writer.close()
+
+    async def _open(self) -> Progress:
+        await self._writer.close()
+        return await self._writer.open()
+
+    async def _work(self, stored: Progress) -> None:
+        lane = self._new_lane(stored)
+        self._log.info("partition.opened", base=stored.base, finished_above=stored.bitmap.bit_count())
+        self._lane = lane
+        self._on_open(lane, stored)
+        try:
+            await lane.committer.run()
+        finally:
+            self._lane = None
+            lane.committer.close()
+            self._on_gone(lane)
+
+    def _new_lane(self, stored: Progress) -> Lane:
+        progress = PartitionProgress(stored)
+        committer = PartitionCommitter(
+            self._writer,
+            progress,
+            self._settings,
+            name=f"{self._partition.topic}/{self._partition.partition}",
+            on_committed=lambda offsets: self._on_committed(self._partition, offsets),
+        )
+        return Lane(self._partition, progress, committer)

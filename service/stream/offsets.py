@@ -1,0 +1,115 @@
+"""Pure: which offsets of a partition are finished, as `(base, bitmap)` that fits into offset metadata.
+
+Only offsets that were delivered are tracked: transaction markers and compaction leave gaps in a partition, so an
+offset that never comes must not be waited for.
+"""
+
+import base64
+import binascii
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from service.stream.errors import ProgressUnreadableError
+
+MAX_SPAN = 24_000
+"""Offsets a bitmap may cover: 3,001 bytes make 4,004 base64 characters, under the brokers' limit of 4,096."""
+
+MAX_METADATA_CHARS = 4096
+"""`offset.metadata.max.bytes` of brokers, a static setting, counted in characters."""
+
+_VERSION = "ms1:"
+"""Marks whose metadata it is and in which form, so that a later form can be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Every offset below `base` is finished, and those above it whose bit is set: bit n stands for `base + n`."""
+
+    base: int
+    bitmap: int = 0
+
+    def is_finished(self, offset: int) -> bool:
+        """Tell whether an offset is done."""
+        return offset < self.base or bool(self.bitmap >> (offset - self.base) & 1)
+
+    def encode(self) -> str:
+        """Return the bitmap as offset metadata, empty when nothing above the base is finished."""
+        if not self.bitmap:
+            return ""
+        raw = self.bitmap.to_bytes((self.bitmap.bit_length() + 7) // 8, "little")
+        return _VERSION + base64.b64encode(raw).decode()
+
+    @classmethod
+    def decode(cls, base: int, metadata: str) -> "Progress":
+        """Read what `encode` wrote beside the offset; raises `ProgressUnreadableError` for anything else."""
+        if not metadata:
+            return cls(base)
+        if not metadata.startswith(_VERSION):
+            raise ProgressUnreadableError(offset=base, metadata=metadata[:40])
+        try:
+            raw = base64.b64decode(metadata.removeprefix(_VERSION), validate=True)
+        except binascii.Error:
+            raise ProgressUnreadableError(offset=base, metadata=metadata[:40]) from None
+        return cls(base, int.from_bytes(raw, "little"))
+
+
+class PartitionProgress:
+    """Follows one partition from a stored progress on; changes only once a commit is known to have happened."""
+
+    def __init__(self, stored: Progress) -> None:
+        self._committed = stored
+        self._next = stored.base
+        self._delivered: deque[int] = deque()
+        self._finished: set[int] = set()  # of _delivered, those that wait behind an unfinished one
+
+    @property
+    def committed(self) -> Progress:
+        """What the broker holds."""
+        return self._committed
+
+    @property
+    def span(self) -> int:
+        """Offsets from the oldest unfinished one to behind the newest delivered one."""
+        return self._next - self._delivered[0] if self._delivered else 0
+
+    def fits(self, offset: int, max_span: int) -> bool:
+        """Tell whether delivering an offset keeps the bitmap within `max_span` offsets."""
+        return not self._delivered or offset - self._delivered[0] <= max_span
+
+    def deliver(self, offset: int) -> bool:
+        """Take note of a delivered offset; False when it was delivered before or is finished already."""
+        if offset < self._next:
+            return False
+        self._next = offset + 1
+        if self._committed.is_finished(offset):
+            return False
+        self._delivered.append(offset)
+        return True
+
+    def plan(self, batch: Collection[int]) -> Progress:
+        """Return the progress once these delivered offsets are finished as well; changes nothing."""
+        batch = frozenset(batch)
+        base = next((o for o in self._delivered if o not in batch and o not in self._finished), self._next)
+        base = max(base, self._committed.base)  # which may have passed offsets that are yet to be delivered
+        bitmap = self._committed.bitmap >> (base - self._committed.base) | _bits(base, batch)
+        passed = (~bitmap & (bitmap + 1)).bit_length() - 1  # finished by an earlier owner, right at the base
+        return Progress(base + passed, bitmap >> passed)
+
+    def apply(self, plan: Progress, batch: Collection[int]) -> None:
+        """Take over a plan that was committed, with the batch that it was made for."""
+        self._committed = plan
+        self._finished.update(batch)
+        while self._delivered and self._delivered[0] in self._finished:
+            self._finished.remove(self._delivered.popleft())
+
+
+def _bits(base: int, offsets: frozenset[int]) -> int:
+    """Return a bitmap of the offsets above the base; through bytes, because setting bits of a long int copies it."""
+    above = [offset - base for offset in offsets if offset > base]
+    if not above:
+        return 0
+    raw = bytearray(max(above) // 8 + 1)
+    for bit in above:
+        raw[bit >> 3] |= 1 << (bit & 7)
+    return int.from_bytes(raw, "little")

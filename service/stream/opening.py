@@ -1,0 +1,66 @@
+"""Builds the stream: checks the brokers, joins the group, and leaves it in good order."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from service.settings import Settings
+from service.stream.assignment import Assignment, StreamListener
+from service.stream.at_least_once_writer import AtLeastOnceWriter
+from service.stream.committer import OutcomeWriter
+from service.stream.connection import KafkaConnection
+from service.stream.consumer import KafkaStream
+from service.stream.membership import Membership
+from service.stream.stored_offsets import StoredOffsets
+from service.stream.topics import check_topics, named_topics
+from service.stream.transactional_writer import TransactionalWriter, check_transactions
+
+WriterFactory = Callable[[TopicPartition], OutcomeWriter]
+
+
+@asynccontextmanager
+async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIterator[KafkaStream]:
+    """Join the group; on leaving the block, commit what is finished and leave the group.
+
+    Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `TransactionsRefusedError`.
+    """
+    connection = KafkaConnection(settings.kafka)
+    await check_topics(connection, named_topics(settings.topics))
+    async with (
+        connection.running(connection.group_consumer()) as consumer,
+        _writers(connection, consumer, settings) as make_writer,
+    ):
+        assignment = Assignment(
+            consumer,
+            settings.commit,
+            listener,
+            make_writer=make_writer,
+            # The group waits for us for so long; leave it time to join in again.
+            release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
+        )
+        consumer.subscribe([settings.topics.uploads], listener=assignment)
+        try:
+            yield KafkaStream(consumer, assignment, max_span=settings.window.max_span)
+        finally:
+            await assignment.release()
+
+
+@asynccontextmanager
+async def _writers(
+    connection: KafkaConnection, consumer: AIOKafkaConsumer, settings: Settings
+) -> AsyncIterator[WriterFactory]:
+    """Give what makes the writer of a partition, by the setting `delivery`."""
+    is_member = Membership(consumer).confirm
+    async with connection.running(connection.admin()) as admin:
+        stored = StoredOffsets(admin, settings.kafka.group_id)
+        if settings.delivery == "exactly_once":
+            await check_transactions(connection, settings.commit)
+            yield lambda partition: TransactionalWriter(
+                connection, partition, stored, settings.commit, is_member=is_member
+            )
+            return
+        async with connection.running(connection.producer()) as producer:
+            yield lambda partition: AtLeastOnceWriter(
+                producer, consumer, partition, stored, settings.commit, is_member=is_member
+            )

@@ -1,0 +1,28 @@
+"""Reads what a group has stored about its partitions; `consumer.committed()` would drop the metadata."""
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from service.stream.offsets import Progress
+
+
+class StoredOffsets:
+    """The group's stored progress, partition by partition."""
+
+    def __init__(self, admin: AIOKafkaAdminClient, group_id: str) -> None:
+        self._admin = admin
+        self._group_id = group_id
+
+    async def fetch(self, partition: TopicPartition) -> Progress:
+        """Return a partition's progress, base 0 when none is stored; raises `KafkaError` when it cannot be told.
+
+        The answer is current only after the start of the partition's transactional producer: that ends the
+        transaction of a previous owner, which this request does not wait for.
+        """
+        stored = await self._admin.list_consumer_group_offsets(self._group_id, partitions=[partition])
+        # A coordinator that is loading or elsewhere answers with no partition at all: no answer, not no offset.
+        if partition not in stored:
+            raise KafkaError(f"no answer for the offset of {partition}")
+        offset, metadata = stored[partition]
+        return Progress(0) if offset < 0 else Progress.decode(offset, metadata)

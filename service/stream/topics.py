@@ -1,0 +1,98 @@
+"""The topics that the service needs: named, checked at start, created on request."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from service.settings import TopicSettings
+from service.stream.connection import KafkaConnection, describe
+from service.stream.errors import KafkaUnreachableError, TopicCreationError, TopicMissingError
+
+_MAX_DEFAULT_REPLICAS = 3
+"""As many as survive the loss of one broker while another is restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """What became of one topic."""
+
+    setting: str
+    topic: str
+    partitions: int
+    created: bool
+
+
+def named_topics(settings: TopicSettings) -> dict[str, str]:
+    """Return every topic by the setting that names it."""
+    return {f"topics.{name}": topic for name, topic in settings.model_dump().items()}
+
+
+async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -> None:
+    """Raise `TopicMissingError` for a topic that does not exist: publishing to it would hang rather than fail."""
+    async with connection.running(connection.admin()) as admin:
+        existing = await _partitions(admin, connection)
+    for setting, topic in topics.items():
+        if topic not in existing:
+            raise TopicMissingError(topic=topic, setting=setting)
+
+
+async def ensure_topics(
+    connection: KafkaConnection,
+    topics: Mapping[str, str],
+    *,
+    partitions: int,
+    replication_factor: int | None = None,
+) -> list[TopicState]:
+    """Create the topics that are missing; three replicas where there are as many brokers unless told otherwise.
+
+    Existing topics are left as they are. Raises `TopicCreationError` with what the brokers say.
+    """
+    async with connection.running(connection.admin()) as admin:
+        before = await _partitions(admin, connection)
+        replicas = replication_factor or await _default_replicas(admin)
+        missing = {setting: topic for setting, topic in topics.items() if topic not in before}
+        if missing:
+            await _create(admin, missing, partitions=partitions, replicas=replicas)
+            await _wait_for(admin, connection, set(missing.values()))
+    return [
+        TopicState(setting, topic, before.get(topic, partitions), created=topic not in before)
+        for setting, topic in topics.items()
+    ]
+
+
+async def _partitions(admin: AIOKafkaAdminClient, connection: KafkaConnection) -> dict[str, int]:
+    """Return the number of partitions of every topic that exists."""
+    try:
+        described = await admin.describe_topics()
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaUnreachableError(
+            bootstrap_servers=connection.settings.bootstrap_servers, detail=describe(error)
+        ) from error
+    return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+
+async def _default_replicas(admin: AIOKafkaAdminClient) -> int:
+    cluster = await admin.describe_cluster()
+    return min(_MAX_DEFAULT_REPLICAS, len(cluster["brokers"]))
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: Mapping[str, str], *, partitions: int, replicas: int) -> None:
+    settings = {topic: setting for setting, topic in missing.items()}
+    new = [NewTopic(name=topic, num_partitions=partitions, replication_factor=replicas) for topic in settings]
+    answer = await admin.create_topics(new)
+    for topic, code, *detail in answer.topic_errors:
+        # Another process may have been quicker.
+        if for_code(code) not in (NoError, TopicAlreadyExistsError):
+            raise TopicCreationError(
+                topic=topic, setting=settings[topic], detail=describe(for_code(code)(*filter(None, detail)))
+            )
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, connection: KafkaConnection, topics: set[str]) -> None:
+    """Return once the brokers know the topics: they say created before they do."""
+    async with asyncio.timeout(connection.settings.request_timeout_s):
+        while topics - (await _partitions(admin, connection)).keys():  # noqa: ASYNC110 - Kafka has no event
+            await asyncio.sleep(0.05)

@@ -1,0 +1,92 @@
+"""Real Apache Kafka for tests: one broker in a container at a fixed port, so that it can be bounced."""
+
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+IMAGE = "apache/kafka:4.3.1"
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class KafkaBroker:
+    """One broker, and what may happen to it."""
+
+    def __init__(self, container: DockerContainer, port: int) -> None:
+        self._container = container
+        self.bootstrap_servers = f"localhost:{port}"
+
+    def kill(self) -> None:
+        """End the broker as a power cut would; its log stays."""
+        self._docker("kill")
+
+    def start(self) -> None:
+        """Start it again with its log, at the same port."""
+        self._docker("start")
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self._docker("stop")
+
+    def logs(self) -> str:
+        """Return what it has logged so far, over all its starts."""
+        return self._docker("logs")
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+        self._docker("pause")
+
+    def unpause(self) -> None:
+        """Let it go on."""
+        self._docker("unpause")
+
+    def _docker(self, command: str) -> str:
+        name = self._container.get_wrapped_container().name
+        return subprocess.run(["docker", command, name], check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def running_kafka(**environment: str) -> Iterator[KafkaBroker]:
+    """Start a broker, with further variables of its environment, and remove it afterwards."""
+    port = free_port()
+    with _container(port, environment) as container:
+        yield KafkaBroker(container, port)
+
+
+def _container(port: int, further: Mapping[str, str]) -> DockerContainer:
+    """One node at localhost:port, the same port inside the container and out.
+
+    The broker also connects to the address that it tells clients, to verify transactions: with another port inside,
+    transactional sends would fail for ever. A random port would change at a restart, too.
+    """
+    environment = {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://localhost:{port}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        # A single node cannot hold the three replicas that the internal topics ask for by default.
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        # Tests must not depend on topics that appear by themselves.
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        # A killed broker is let in again only when its old session has ended: back in 5 to 10 s instead of 18 s.
+        "KAFKA_BROKER_SESSION_TIMEOUT_MS": "2000",
+        "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
+    }
+    container = DockerContainer(IMAGE).with_envs(**environment, **further).with_bind_ports(port, port)
+    return container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(90))

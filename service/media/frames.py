@@ -25,7 +25,8 @@ FIRST_TO_SWAP_SIDES = 5
 
 # JPEG's decoder leaves out detail at almost no cost, down to half, a quarter or an eighth; it stops at one and a
 # quarter times the target, so that the bicubic filter has the last word. Against a full decode, photographs come out
-# at 42 dB at worst, less of a change than their compression was. Stopping at twice would give 52 dB, for twice the time.
+# at 42 dB at worst, less of a change than their compression was. Stopping at twice would give 52 dB, for up to twice
+# the work.
 DRAFT_GAP = 1.25
 
 # Other formats: a box filter does the coarse part of a large reduction.

@@ -3,6 +3,7 @@
 import typer
 
 from service.cli.config import config
+from service.cli.demo import demo
 from service.cli.serve import serve
 from service.cli.topics import app as topics
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     [bold]Exit codes[/]  0 done · 1 failed · 2 wrong arguments or settings · 3 fatal fault while serving (nothing lost)
     """,
 )
+app.command(rich_help_panel="Try it")(demo)
 app.command(rich_help_panel="Service")(serve)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")

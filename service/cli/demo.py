@@ -1,0 +1,83 @@
+"""`modstream demo`: the whole of it on this machine, on photographs."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.exits import ExitCode
+from service.cli.options import errors_shown, fail
+from service.demo.errors import DemoFailedError
+from service.demo.report import report, shown_progress
+from service.demo.run import DemoResult, run_demo
+
+# Beside what `make demo` installs; ignored by git and removed by `make clean`.
+HOME = Path(".demo")
+# What a shell reports for a program that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+
+
+def demo(
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+            metavar="DIR",
+            help="Judge the JPEG, PNG, WebP, GIF and AVIF images of this folder and its sub-folders instead.",
+        ),
+    ] = None,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run's folder: settings, logs and samples.")] = False,
+) -> None:
+    """See it work: embedded broker, real service, photographs and broken files in, verdicts out.
+
+    Nothing else is needed: no Kafka, no GPU, no network. Everything runs on this machine and is stopped at the end.
+    The last line is for scripts: events, verdicts, dead letters, lost, duplicated, seconds.
+
+    [bold]Examples[/]
+
+      modstream demo
+
+      modstream demo --images ~/Pictures
+
+    [bold]Exit codes[/]  0 every event had exactly one outcome · 1 some had not, or the demo could not run · 2 usage
+    """
+    started_s = time.monotonic()
+    console = Console()
+    folder = _run_folder()
+    with errors_shown():
+        try:
+            result = asyncio.run(_run(images, folder, console))
+        except DemoFailedError as error:
+            raise fail(str(error)) from None
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            console.print("stopped")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    report(result, HOME / "contact-sheet.html", console, started_s=started_s)
+    if result.succeeded and not keep:
+        shutil.rmtree(folder)
+    raise typer.Exit(ExitCode.OK if result.succeeded else ExitCode.FAILED)
+
+
+def _run_folder() -> Path:
+    """Make a folder for this run: two demos at a time do not meet."""
+    parent = HOME / "run"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=parent))
+
+
+async def _run(images: Path | None, folder: Path, console: Console) -> DemoResult:
+    task = asyncio.current_task()
+    # Ctrl-C cancels already; a supervisor's SIGTERM must stop broker and service as well.
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with shown_progress(console) as progress:
+        return await run_demo(images, folder, progress)

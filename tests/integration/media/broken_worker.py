@@ -1,0 +1,3 @@
+"""A decoder process that never gets ready."""
+
+raise SystemExit(5)

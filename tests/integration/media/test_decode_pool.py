@@ -1,0 +1,242 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.errors import RejectedError
+from service.media.decode_pool import ImageDecoder
+from service.media.errors import (
+    DecodeCrashedError,
+    DecodeMemoryError,
+    DecoderUnavailableError,
+    DecodeTimeoutError,
+    ImageCorruptError,
+    UnsupportedFormatError,
+)
+from service.media.types import DecodedImage, FetchedImage
+from service.pixels import ImageSpec
+from service.settings import DecodeSettings
+from tests.integration.media.conftest import MEMORY_BYTES
+from tests.support.waiting import wait_until
+from tests.unit.media.image_files import BLUE, GREEN, RED, animation, encoded, plain
+
+SPEC = ImageSpec(max_pixels=256 * 256, multiple_of=16)
+GOOD = encoded(plain(RED), "PNG")
+
+
+async def decode(decoder: ImageDecoder, data: bytes) -> DecodedImage:
+    return await decoder.decode(FetchedImage(data), SPEC)
+
+
+def is_there(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def memory_bytes(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def limit_of(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(int(line.removeprefix(name).split()[0]) for line in lines if line.startswith(name))
+
+
+def environment_names(pid: int) -> set[bytes]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return {entry.split(b"=")[0] for entry in entries if entry}
+
+
+def start_service() -> tuple["subprocess.Popen[str]", list[int]]:
+    """Start a process with a pool, hanging in a decode, and return it and the pool's processes."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    parent.stdout.close()
+    return parent, pids
+
+
+async def test_an_image_comes_back_with_its_facts_and_frames(decoder: ImageDecoder) -> None:
+    data = animation("PNG", [RED, GREEN, BLUE], (36, 32))
+    image = await decode(decoder, data)
+    assert (image.width, image.height, image.encoded_bytes, image.media_type) == (36, 32, len(data), "image/png")
+    assert (image.frames_total, image.profile_ignored) == (3, False)
+    assert [frame.shape for frame in image.frames] == [(32, 32, 3)] * 3
+    assert [tuple(frame[9, 9]) for frame in image.frames] == [RED, GREEN, BLUE]
+    assert all(frame.flags.c_contiguous for frame in image.frames)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"text", UnsupportedFormatError), (GOOD[:60], ImageCorruptError), (b"", UnsupportedFormatError)],
+)
+async def test_a_rejection_crosses_the_border_as_it_was(
+    decoder: ImageDecoder, data: bytes, error: type[RejectedError]
+) -> None:
+    before = decoder.process_ids
+    with pytest.raises(error):
+        await decode(decoder, data)
+    assert decoder.process_ids == before
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "detail"),
+    [
+        (b"%crash", DecodeCrashedError, "signal 11"),
+        (b"%leave", DecodeCrashedError, "exit code 3"),
+        (b"%hang", DecodeTimeoutError, r"more than 1\.0 s"),
+        (b"%sleep", DecodeTimeoutError, r"more than 1\.0 s"),
+        (b"%eat", DecodeMemoryError, f"more than {MEMORY_BYTES} bytes"),
+        (b"%babble", DecodeCrashedError, "no sense"),
+        (b"%lie", DecodeCrashedError, "no sense"),
+    ],
+)
+async def test_a_hostile_file_costs_only_itself(
+    decoder: ImageDecoder, data: bytes, error: type[RejectedError], detail: str
+) -> None:
+    innocents = [asyncio.create_task(decode(decoder, GOOD), name=f"before-{place}") for place in range(10)]
+    hostile = asyncio.create_task(decode(decoder, data), name="hostile")
+    innocents += [asyncio.create_task(decode(decoder, GOOD), name=f"after-{place}") for place in range(10)]
+    with pytest.raises(error, match=detail):
+        await hostile
+    assert all(image.width == 32 for image in await asyncio.gather(*innocents))
+    assert (await decode(decoder, GOOD)).width == 32
+
+
+async def test_many_hostile_files_at_once_leave_the_pool_alive(decoder: ImageDecoder) -> None:
+    hostile = [b"%crash", b"%leave", b"%eat", b"%babble", b"%crash", b"%eat"]
+    results = await asyncio.gather(*(decode(decoder, data) for data in hostile), return_exceptions=True)
+    assert {type(result) for result in results} == {DecodeCrashedError, DecodeMemoryError}
+    assert (await decode(decoder, GOOD)).width == 32
+
+
+async def test_memory_stays_within_the_limit(decoder: ImageDecoder) -> None:
+    parent_before = memory_bytes(os.getpid(), "VmRSS")
+    for _ in range(2):
+        with pytest.raises(DecodeMemoryError):
+            await decode(decoder, b"%eat")
+    await asyncio.gather(*(decode(decoder, GOOD) for _ in range(4)))
+    assert memory_bytes(os.getpid(), "VmRSS") - parent_before < 32 * 1024 * 1024
+    for pid in decoder.process_ids:
+        assert MEMORY_BYTES < limit_of(pid, "Max address space") < MEMORY_BYTES + 128 * 1024 * 1024
+        assert limit_of(pid, "Max core file size") == 0
+
+
+async def test_a_cancelled_decode_frees_its_process_at_once(decoder: ImageDecoder) -> None:
+    before = decoder.process_ids
+    tasks = [asyncio.create_task(decode(decoder, b"%hang"), name=f"hang-{place}") for place in range(2)]
+    await asyncio.sleep(0)
+    await wait_until(lambda: all(cpu_is_used(pid) for pid in before), description="both processes are busy")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    await wait_until(lambda: not any(map(is_there, before)), description="the busy processes are gone")
+    assert (await decode(decoder, GOOD)).width == 32
+
+
+def cpu_is_used(pid: int) -> bool:
+    """Whether the process is running now, rather than waiting for a file."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+
+
+async def test_a_process_killed_while_idle_is_replaced_and_nobody_blamed(decoder: ImageDecoder) -> None:
+    before = decoder.process_ids
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    images = await asyncio.gather(*(decode(decoder, GOOD) for _ in range(6)))
+    assert [image.width for image in images] == [32] * 6
+    assert before.isdisjoint(decoder.process_ids)
+
+
+async def test_a_process_killed_from_outside_at_work_is_not_the_files_fault(decoder: ImageDecoder) -> None:
+    """The second process decides: here it hangs too, and the file is told off for that alone."""
+    before = decoder.process_ids
+    task = asyncio.create_task(decode(decoder, b"%hang"), name="hang")
+    await wait_until(lambda: any(cpu_is_used(pid) for pid in before), description="a process is busy")
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(DecodeTimeoutError):
+        await task
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_processes_leave_signals_to_the_service(decoder: ImageDecoder, number: signal.Signals) -> None:
+    before = decoder.process_ids
+    for pid in before:
+        os.kill(pid, number)
+    await asyncio.gather(*(decode(decoder, GOOD) for _ in range(4)))
+    assert decoder.process_ids == before
+
+
+async def test_processes_know_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODSTREAM_KAFKA__SASL_PASSWORD", "geheim")
+    decoder = ImageDecoder(DecodeSettings(workers=1))
+    await decoder.start()
+    (pid,) = decoder.process_ids
+    names = environment_names(pid)
+    await decoder.close()
+    assert b"PYTHONPATH" in names
+    assert names <= {b"PATH", b"LD_LIBRARY_PATH", b"LANG", b"PYTHONPATH"}
+
+
+async def test_the_loop_goes_on_while_images_are_decoded(decoder: ImageDecoder) -> None:
+    tasks = [asyncio.create_task(decode(decoder, b"%sleep"), name=f"sleep-{place}") for place in range(2)]
+    turns = 0
+    while not any(task.done() for task in tasks):
+        await asyncio.sleep(0.01)
+        turns += 1
+    await asyncio.wait(tasks)
+    assert all(isinstance(task.exception(), DecodeTimeoutError) for task in tasks)
+    assert turns > 20
+
+
+async def test_closing_ends_every_process_and_waits_for_images_in_hand() -> None:
+    decoder = ImageDecoder(DecodeSettings(workers=2))
+    await decoder.start()
+    pids = decoder.process_ids
+    tasks = [asyncio.create_task(decode(decoder, GOOD), name=f"decode-{place}") for place in range(4)]
+    await asyncio.sleep(0)
+    await decoder.close()
+    assert [(await task).width for task in tasks] == [32] * 4
+    assert not any(map(is_there, pids))
+
+
+async def test_a_process_that_cannot_start_is_fatal_and_names_what_happened() -> None:
+    decoder = ImageDecoder(DecodeSettings(workers=2), worker_module="tests.integration.media.broken_worker")
+    with pytest.raises(DecoderUnavailableError, match="exit code 5"):
+        await decoder.start()
+
+
+PARENT = """
+import asyncio, sys
+from service.media.decode_pool import ImageDecoder
+from service.media.types import FetchedImage
+from service.pixels import ImageSpec
+from service.settings import DecodeSettings
+
+async def main():
+    decoder = ImageDecoder(DecodeSettings(workers=2), worker_module="tests.integration.media.hostile_worker")
+    await decoder.start()
+    print(*decoder.process_ids, flush=True)
+    await decoder.decode(FetchedImage(b"%hang"), ImageSpec(65536))
+
+asyncio.run(main())
+"""
+
+
+async def test_processes_end_with_the_service_even_in_a_hanging_decode() -> None:
+    parent, pids = start_service()
+    assert len(pids) == 2
+    await wait_until(lambda: any(cpu_is_used(pid) for pid in pids), description="a process hangs")
+    parent.kill()
+    parent.wait()
+    await wait_until(lambda: not any(map(is_there, pids)), description="the processes are gone")

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         console.print("interrupted; broker and workers are gone")
         return INTERRUPTED
     console.print(table(report))
-    if report.holds:
+    if report.holds and options.worker == "modstream":
         shutil.rmtree(report.logs)
         return 0
     console.print(f"own exits: {report.own_exits}\nworkers' logs: {report.logs}", highlight=False)

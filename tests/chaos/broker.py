@@ -3,10 +3,16 @@
 import asyncio
 import re
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import wait_until
 
 # Sessions shorter than the usual 6 s make room for more zombies in a short run.
 ENVIRONMENT = {"KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000"}
+# A broker that is up is spared for a while: bounces without a pause would only keep everybody from working.
+SPARED_S = 5.0
 _STABILIZED = re.compile(r"Stabilized group (\S+) generation \d+")
 
 
@@ -21,16 +27,29 @@ class Bouncer:
         """Kill -9 the broker, leave it down for a while, and start it again."""
         async with self._bouncing:
             await asyncio.to_thread(self._broker.kill)
-            try:
-                await asyncio.sleep(down_s)
-            finally:
-                await asyncio.to_thread(self._broker.start)
+            await asyncio.sleep(down_s)
+            await self._start()
 
     async def restart(self) -> None:
         """Stop the broker in good order and start it again."""
         async with self._bouncing:
             await asyncio.to_thread(self._broker.stop)
-            await asyncio.to_thread(self._broker.start)
+            await self._start()
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self._broker.start)
+        await wait_until(self._answers, description="the broker answers", timeout_s=60.0)
+        await asyncio.sleep(SPARED_S)
+
+    async def _answers(self) -> bool:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker.bootstrap_servers)
+        try:
+            await admin.start()
+        except KafkaError:
+            return False
+        finally:
+            await admin.close()
+        return True
 
 
 def rebalances(broker: KafkaBroker, group_id: str) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Seat:
         self._command = command
         self._log_file = log_file
         self._process: asyncio.subprocess.Process | None = None
+        self._started_at = 0.0
         self._struck = False
         self.leaving = False
 
@@ -45,7 +47,7 @@ class Seat:
                 stderr=log,
                 start_new_session=True,
             )
-        self._process = process
+        self._process, self._started_at = process, time.monotonic()
         try:
             return await process.wait()
         finally:
@@ -54,6 +56,11 @@ class Seat:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    @property
+    def age_s(self) -> float:
+        """How long the process that sits here has run."""
+        return time.monotonic() - self._started_at
 
     @property
     def can_be_struck(self) -> bool:

@@ -12,6 +12,7 @@ from tests.chaos.fleet import Fleet, Seat
 
 MIN_WORKERS = 2
 MAX_WORKERS = 3
+JOINED_AFTER_S = 2.5
 
 
 class Act(StrEnum):
@@ -108,4 +109,6 @@ class Nemesis:
 
     def _pick(self, step: Step) -> Seat | None:
         standing = [seat for seat in self._fleet.staying if seat.can_be_struck]
-        return standing[int(step.choice * len(standing))] if standing else None
+        # Who has not even joined the group yet makes a poor victim.
+        victims = [seat for seat in standing if seat.age_s > JOINED_AFTER_S] or standing
+        return victims[int(step.choice * len(victims))] if victims else None

@@ -20,6 +20,7 @@ from tests.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
 from tests.chaos.reader import Reader, end_offsets
 from tests.chaos.tally import Balance, Tally
 from tests.support.kafka import KafkaBroker, running_kafka
+from tests.support.waiting import wait_until
 
 TOPICS = TopicSettings()
 WATCHED = (TOPICS.uploads, TOPICS.verdicts, TOPICS.tags, TOPICS.dead_letters)
@@ -164,7 +165,7 @@ class _Trial:
         for _ in range(MIN_WORKERS):
             self._fleet.join()
         start = time.monotonic()
-        nemesis = self._group.create_task(self._nemesis.run(), name="nemesis")
+        nemesis = self._group.create_task(self._strike_once_under_way(), name="nemesis")
         rest = range(backlog, self._options.records)
         feeding = self._group.create_task(
             self._feeder.feed(rest, per_second=self._options.records_per_s), name="feeder"
@@ -175,6 +176,10 @@ class _Trial:
         settled = await self._settle()
         reading.cancel()
         return self._report(seconds, tuple(late), stuck=not (progressed and settled))
+
+    async def _strike_once_under_way(self) -> None:
+        await wait_until(lambda: self._tally.finished > 0, description="the first record is finished", timeout_s=60.0)
+        await self._nemesis.run()
 
     async def _watch(self, *helpers: asyncio.Task[None]) -> bool:
         """Wait until everything is finished; return False when nothing moves any more."""

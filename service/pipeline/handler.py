@@ -20,6 +20,6 @@ class Job:
 class Handler(Protocol):
     """Turns a record into what is published for it."""
 
-    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
+    async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
         """Return the outcomes; raise `RejectedError`, `TransientError` or `FatalError` (all else is unexpected)."""
         ...

@@ -124,7 +124,10 @@ class Processor:
             if not self._window.room:
                 await self._wait_for_room(stream)
                 continue
-            for lane, records in await stream.receive(self._window.room):
+            received = await stream.receive(self._window.room)
+            if self._stopping:
+                return  # what came meanwhile stays uncommitted, for the next owner
+            for lane, records in received:
                 for record in records:
                     self._admit(record, lane)
 

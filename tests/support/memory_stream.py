@@ -1,0 +1,107 @@
+"""A stream in memory: delivers records, commits outcomes at once, and can take partitions away and give them back."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from service.settings import Settings
+from service.stream.assignment import StreamListener
+from service.stream.offsets import Progress
+from service.stream.records import OutgoingRecord, Partition, SourceRecord
+
+TOPIC = "images.uploaded"
+
+
+def record(offset: int, *, key: bytes | None = None, value: bytes = b"event", partition: int = 0) -> SourceRecord:
+    """Return a record of the uploads topic."""
+    return SourceRecord(TOPIC, partition, offset, 1_700_000_000_000, key, value, ())
+
+
+class MemoryLane:
+    """A lane whose outcomes are committed as they come."""
+
+    def __init__(self, stream: "MemoryStream", partition: Partition) -> None:
+        self._stream = stream
+        self._partition = partition
+        self.is_closed = False
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+        """Commit."""
+        if not self.is_closed:
+            self._stream.commit(self._partition, offset, outcomes)
+
+    async def room(self) -> None:
+        """Wait as long as the test wants."""
+        await self.has_room.wait()
+
+
+class MemoryStream:
+    """Records that are there, and outcomes that are committed."""
+
+    def __init__(self, records: Sequence[SourceRecord] = ()) -> None:
+        self._arrivals = deque(records)
+        self._wakes = asyncio.Event()
+        self.listener: StreamListener | None = None
+        self.lanes: dict[Partition, MemoryLane] = {}
+        self.committed: dict[tuple[int, int], Sequence[OutgoingRecord]] = {}
+        self.largest_request = 0
+        self.kept_alive = 0
+        self.left = False
+
+    @asynccontextmanager
+    async def connect(self, _settings: Settings, listener: StreamListener) -> AsyncIterator["MemoryStream"]:
+        """Give itself to a processor."""
+        self.listener = listener
+        yield self
+        self.left = True
+
+    def arrive(self, *records: SourceRecord) -> None:
+        """Let records arrive."""
+        self._arrivals.extend(records)
+        self._wakes.set()
+
+    def take_away(self, partition: Partition) -> None:
+        """Revoke a partition."""
+        lane = self.lanes.pop(partition)
+        lane.is_closed = True
+        lane.has_room.set()
+
+    def give_back(self, partition: Partition, progress: Progress, *records: SourceRecord) -> None:
+        """Assign it again and deliver records again."""
+        assert self.listener is not None
+        self.listener.on_held(frozenset({partition}))
+        self.listener.on_opened(partition, progress)
+        self.arrive(*records)
+
+    def commit(self, partition: Partition, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+        """Store outcomes; each record's only once."""
+        assert self.listener is not None
+        assert (partition.partition, offset) not in self.committed
+        self.committed[partition.partition, offset] = outcomes
+        self.listener.on_committed(partition, [offset])
+
+    async def receive(self, max_records: int) -> list[tuple[MemoryLane, list[SourceRecord]]]:
+        """Return what arrived, none after a while."""
+        self.largest_request = max(self.largest_request, max_records)
+        if not self._arrivals:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await self._wakes.wait()
+        self._wakes.clear()
+        taken = [self._arrivals.popleft() for _ in range(min(max_records, len(self._arrivals)))]
+        return [(self._lane(Partition(each.topic, each.partition)), [each]) for each in taken]
+
+    async def keep_alive(self) -> None:
+        """Count."""
+        self.kept_alive += 1
+
+    def wake(self) -> None:
+        """End a wait."""
+        self._wakes.set()
+
+    def _lane(self, partition: Partition) -> MemoryLane:
+        return self.lanes.setdefault(partition, MemoryLane(self, partition))

@@ -1,0 +1,78 @@
+"""A working stand-in for a broker's side of one partition: outcomes and progress, committed as one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Literal
+
+from service.stream.errors import CommitUnknownError, PartitionLostError
+from service.stream.offsets import Progress
+from service.stream.records import OutgoingRecord
+from service.stream.transactional_writer import was_committed
+
+Fault = Literal["lost request", "lost answer", "unreachable", "evicted"]
+
+
+class PartitionStore:
+    """What is committed for a partition, whoever writes it."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(0)
+        self.records: list[OutgoingRecord] = []
+        self.commits: list[list[OutgoingRecord]] = []
+
+    def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
+        """Store as one."""
+        self.progress = progress
+        self.records += records
+        self.commits.append(list(records))
+
+
+class StoreWriter:
+    """An `OutcomeWriter` on a store; faults happen in the order given, each to one call."""
+
+    def __init__(self, store: PartitionStore, faults: Sequence[Fault] = ()) -> None:
+        self._store = store
+        self._faults = deque(faults)
+        self.is_open = False
+        self.commits_begun = 0
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+
+    async def open(self) -> Progress:
+        """Open, unless unreachable."""
+        if self._fault("unreachable"):
+            raise CommitUnknownError("unreachable")
+        self.is_open = True
+        return self._store.progress
+
+    async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
+        """Commit, unless the request or its answer is lost."""
+        if not self.is_open:
+            raise CommitUnknownError("not open")
+        self.commits_begun += 1
+        await self.may_commit.wait()
+        if self._fault("lost request"):
+            self.is_open = False
+            raise CommitUnknownError("the request was lost")
+        self._store.commit(records, progress)
+        if self._fault("lost answer"):
+            self.is_open = False
+            raise CommitUnknownError("the answer was lost")
+
+    async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
+        """Compare, unless evicted."""
+        if self._fault("evicted"):
+            raise PartitionLostError
+        await self.close()
+        return was_committed(await self.open(), attempted=attempted, committed=committed)
+
+    async def close(self) -> None:
+        """Close."""
+        self.is_open = False
+
+    def _fault(self, fault: Fault) -> bool:
+        if self._faults and self._faults[0] == fault:
+            self._faults.popleft()
+            return True
+        return False

@@ -1,0 +1,338 @@
+"""The main loop: every record to one outcome, through failures, drains and rebalances."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service.errors import FatalError, RejectedError, TransientError
+from service.pipeline.handler import Handler, Job
+from service.pipeline.processor import Counters, Processor
+from service.settings import (
+    DeadLetterSettings,
+    KafkaSettings,
+    RetrySettings,
+    Settings,
+    ShutdownSettings,
+    WindowSettings,
+)
+from service.stream.dead_letter_limit import DeadLetterLimitError
+from service.stream.errors import ConsumerFailedError
+from service.stream.offsets import Progress
+from service.stream.records import OutgoingRecord, Partition
+from tests.support.memory_stream import TOPIC, MemoryStream, record
+from tests.support.waiting import wait_until
+
+SETTINGS = Settings(retry=RetrySettings(max_attempts=3, initial_backoff_s=0.001))
+UPLOADS_0 = Partition(TOPIC, 0)
+
+
+class WrongError(RejectedError):
+    reason = "test.wrong"
+    message = "wrong"
+
+
+class BusyError(TransientError):
+    reason = "test.busy"
+    message = "busy"
+
+
+class BrokenError(FatalError):
+    reason = "test.broken"
+    message = "broken"
+
+
+def verdict(job: Job, value: bytes = b"allow") -> tuple[OutgoingRecord, ...]:
+    return (OutgoingRecord("images.verdicts", job.record.key, value, ()),)
+
+
+async def allow(job: Job) -> tuple[OutgoingRecord, ...]:
+    return verdict(job)
+
+
+class Gate:
+    """A handler that holds every record until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.cancelled: list[int] = []
+        self._gates: dict[int, asyncio.Event] = {}
+
+    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
+        offset = job.record.offset
+        self.started.append(offset)
+        try:
+            await self._gates.setdefault(offset, asyncio.Event()).wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(offset)
+            raise
+        return verdict(job)
+
+    def let_go(self, *offsets: int) -> None:
+        for offset in offsets:
+            self._gates.setdefault(offset, asyncio.Event()).set()
+
+
+@asynccontextmanager
+async def running(stream: MemoryStream, handler: Handler, settings: Settings = SETTINGS) -> AsyncIterator[Processor]:
+    processor = Processor(settings, handler, connect=stream.connect)
+    run = asyncio.create_task(processor.run())
+    yield processor
+    processor.drain()
+    await run
+
+
+async def committed(stream: MemoryStream, count: int) -> None:
+    await wait_until(lambda: len(stream.committed) == count, description=f"{count} are committed", timeout_s=5)
+
+
+async def test_every_record_gets_its_outcome() -> None:
+    stream = MemoryStream([record(offset) for offset in range(100)])
+    async with running(stream, allow) as processor:
+        await committed(stream, 100)
+        assert processor.counters() == Counters(in_flight=0, finished=100, dead_lettered=0)
+    assert stream.left
+
+
+async def test_a_slow_record_holds_nobody_up() -> None:
+    stream, gate = MemoryStream([record(0), record(1)]), Gate()
+    async with running(stream, gate):
+        gate.let_go(1)
+        await committed(stream, 1)
+        assert (0, 1) in stream.committed
+        gate.let_go(0)
+
+
+async def test_no_more_is_taken_in_than_the_window_holds() -> None:
+    stream, gate = MemoryStream([record(offset) for offset in range(10)]), Gate()
+    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=3)})
+    async with running(stream, gate, settings) as processor:
+        await wait_until(lambda: len(gate.started) == 3, description="the window is full")
+        assert processor.counters().in_flight == 3
+        gate.let_go(*range(10))
+        await committed(stream, 10)
+    assert stream.largest_request == 3
+
+
+async def test_bytes_that_a_handler_fetches_count_until_its_record_is_finished() -> None:
+    stream = MemoryStream([record(0), record(1)])
+    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_bytes=100)})
+    gate = Gate()
+
+    async def fetching(job: Job) -> tuple[OutgoingRecord, ...]:
+        job.hold_bytes(1000)
+        return await gate(job)
+
+    async with running(stream, fetching, settings) as processor:
+        await wait_until(lambda: processor.counters().in_flight == 2, description="both are in flight")
+        await asyncio.sleep(0.05)  # a poll that began before the bytes were known ends
+        stream.arrive(record(2))
+        gate.let_go(0)
+        await committed(stream, 1)
+        assert gate.started == [0, 1]  # the other still holds its bytes
+        gate.let_go(1, 2)
+        await committed(stream, 3)
+
+
+async def test_a_rejected_record_becomes_a_dead_letter_at_once() -> None:
+    stream = MemoryStream([record(0, key=b"42")])
+    attempts = []
+
+    async def reject(job: Job) -> tuple[OutgoingRecord, ...]:
+        attempts.append(job.attempt)
+        raise WrongError
+
+    async with running(stream, reject) as processor:
+        await committed(stream, 1)
+        assert processor.counters().dead_lettered == 1
+    (letter,) = stream.committed[0, 0]
+    assert (letter.topic, letter.key) == ("images.uploaded.dead", b"42")
+    assert dict(letter.headers)["modstream-reason"] == b"test.wrong"
+    assert attempts == [1]
+
+
+async def test_a_transient_fault_is_attempted_again_until_it_is_over() -> None:
+    stream = MemoryStream([record(0)])
+    attempts = []
+
+    async def busy_twice(job: Job) -> tuple[OutgoingRecord, ...]:
+        attempts.append(job.attempt)
+        if job.attempt < 3:
+            raise BusyError
+        return verdict(job)
+
+    async with running(stream, busy_twice):
+        await committed(stream, 1)
+    assert stream.committed[0, 0][0].topic == "images.verdicts"
+    assert attempts == [1, 2, 3]
+
+
+async def test_a_defect_is_attempted_again_and_then_told_without_its_message() -> None:
+    stream = MemoryStream([record(0)])
+    attempts = []
+
+    async def defective(job: Job) -> tuple[OutgoingRecord, ...]:
+        attempts.append(job.attempt)
+        raise ValueError("https://bucket/42.jpg?signature=secret")
+
+    async with running(stream, defective):
+        await committed(stream, 1)
+    headers = dict(stream.committed[0, 0][0].headers)
+    assert headers["modstream-reason"] == b"internal.unexpected"
+    assert headers["modstream-message"].startswith(b"Unexpected ValueError: in defective, line ")
+    assert attempts == [1, 2, 3]
+
+
+async def test_an_outcome_that_no_broker_takes_becomes_a_dead_letter() -> None:
+    stream = MemoryStream([record(0)])
+    settings = SETTINGS.model_copy(update={"kafka": KafkaSettings(max_request_bytes=20_000)})
+
+    async def verbose(job: Job) -> tuple[OutgoingRecord, ...]:
+        return verdict(job, b"x" * 30_000)
+
+    async with running(stream, verbose, settings):
+        await committed(stream, 1)
+    assert dict(stream.committed[0, 0][0].headers)["modstream-reason"] == b"outcome.too_large"
+
+
+async def test_a_fatal_error_stops_the_service_and_leaves_its_record_uncommitted() -> None:
+    stream = MemoryStream([record(offset) for offset in range(3)])
+
+    async def break_at_one(job: Job) -> tuple[OutgoingRecord, ...]:
+        if job.record.offset == 1:
+            raise BrokenError
+        return verdict(job)
+
+    with pytest.raises(BrokenError):
+        await Processor(SETTINGS, break_at_one, connect=stream.connect).run()
+    assert (0, 1) not in stream.committed
+    assert stream.left
+
+
+async def test_a_stream_that_fails_stops_the_service_while_its_window_is_full() -> None:
+    stream, gate = MemoryStream([record(0), record(1)]), Gate()
+    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=2)})
+    run = asyncio.create_task(Processor(settings, gate, connect=stream.connect).run())
+    await wait_until(lambda: len(gate.started) == 2, description="the window is full")
+    assert stream.listener is not None
+    stream.listener.on_failed(ConsumerFailedError(detail="test"))
+    with pytest.raises(ConsumerFailedError):
+        await run
+    assert gate.cancelled == [0, 1]
+
+
+async def test_too_many_dead_letters_stop_the_service_without_giving_up_the_last() -> None:
+    stream = MemoryStream([record(offset) for offset in range(10)])
+    settings = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_consecutive=4)})
+
+    async def reject(_job: Job) -> tuple[OutgoingRecord, ...]:
+        raise WrongError
+
+    with pytest.raises(DeadLetterLimitError):
+        await Processor(settings, reject, connect=stream.connect).run()
+    assert len(stream.committed) == 3
+
+
+async def test_a_drain_takes_nothing_in_and_waits_for_what_is_in_flight() -> None:
+    stream, gate = MemoryStream([record(0)]), Gate()
+    processor = Processor(SETTINGS, gate, connect=stream.connect)
+    run = asyncio.create_task(processor.run())
+    await wait_until(lambda: gate.started == [0], description="a record is in flight")
+    processor.drain()
+    stream.arrive(record(1))
+    await asyncio.sleep(0)
+    assert not run.done()
+    gate.let_go(0)
+    await run
+    assert set(stream.committed) == {(0, 0)}
+    assert gate.started == [0]
+
+
+async def test_a_drain_ends_at_its_deadline() -> None:
+    stream, gate = MemoryStream([record(0), record(1)]), Gate()
+    settings = SETTINGS.model_copy(update={"shutdown": ShutdownSettings(drain_s=0.05)})
+    async with running(stream, gate, settings):
+        gate.let_go(1)
+        await committed(stream, 1)
+    assert gate.cancelled == [0]
+    assert set(stream.committed) == {(0, 1)}
+
+
+async def test_work_in_flight_is_adopted_when_its_partition_comes_back() -> None:
+    stream, gate = MemoryStream([record(0), record(1)]), Gate()
+    async with running(stream, gate):
+        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
+        stream.take_away(UPLOADS_0)
+        gate.let_go(0)  # finishes while the partition is nobody's
+        stream.give_back(UPLOADS_0, Progress(0), record(0), record(1))
+        gate.let_go(1)
+        await committed(stream, 2)
+    assert Counter(gate.started) == {0: 1, 1: 1}
+    assert gate.cancelled == []
+
+
+async def test_an_outcome_that_waits_for_room_follows_its_record_to_the_next_lane() -> None:
+    stream, gate = MemoryStream([record(0)]), Gate()
+    async with running(stream, gate):
+        await wait_until(lambda: gate.started == [0], description="the record is in flight")
+        stream.lanes[UPLOADS_0].has_room.clear()
+        gate.let_go(0)
+        await asyncio.sleep(0.01)
+        assert not stream.committed
+        stream.take_away(UPLOADS_0)
+        stream.give_back(UPLOADS_0, Progress(0), record(0))
+        await committed(stream, 1)
+    assert gate.started == [0]
+
+
+async def test_work_that_another_owner_finished_is_aborted() -> None:
+    stream, gate = MemoryStream([record(0), record(1)]), Gate()
+    async with running(stream, gate):
+        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
+        stream.take_away(UPLOADS_0)
+        stream.give_back(UPLOADS_0, Progress(1), record(1))
+        await wait_until(lambda: gate.cancelled == [0], description="the finished one is aborted")
+        gate.let_go(1)
+        await committed(stream, 1)
+
+
+async def test_work_on_a_partition_that_others_hold_is_aborted() -> None:
+    stream, gate = MemoryStream([record(0), record(0, partition=1)]), Gate()
+    async with running(stream, gate) as processor:
+        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
+        stream.take_away(UPLOADS_0)
+        stream.give_back(Partition(TOPIC, 1), Progress(0))
+        await wait_until(lambda: len(gate.cancelled) == 1, description="the lost one is aborted")
+        assert processor.counters().in_flight == 1
+        gate.let_go(0)
+        await committed(stream, 1)
+    assert set(stream.committed) == {(1, 0)}
+
+
+async def test_another_record_at_the_same_offset_is_not_mistaken_for_the_first() -> None:
+    stream, gate = MemoryStream([record(0, value=b"old topic")]), Gate()
+    async with running(stream, gate):
+        await wait_until(lambda: gate.started == [0], description="the record is in flight")
+        stream.take_away(UPLOADS_0)
+        stream.give_back(UPLOADS_0, Progress(0), record(0, value=b"new topic"))
+        await wait_until(lambda: gate.started == [0, 0], description="the other record is judged")
+        gate.let_go(0)
+        await committed(stream, 1)
+
+
+async def test_records_of_one_key_are_judged_one_after_the_other_while_others_overtake() -> None:
+    stream = MemoryStream([record(0, key=b"a"), record(1, key=b"a"), record(2, key=b"b"), record(3, key=b"a")])
+    gate = Gate()
+    settings = SETTINGS.model_copy(update={"ordering": "key"})
+    async with running(stream, gate, settings):
+        await wait_until(lambda: gate.started == [0, 2], description="one of each key is in flight")
+        gate.let_go(2)
+        await committed(stream, 1)
+        gate.let_go(1, 3)
+        await asyncio.sleep(0.01)
+        assert gate.started == [0, 2]
+        gate.let_go(0)
+        await committed(stream, 4)
+    assert gate.started == [0, 2, 1, 3]

@@ -1,0 +1,62 @@
+"""The window of work in flight."""
+
+import asyncio
+
+from service.pipeline.window import Window
+from service.settings import WindowSettings
+
+
+def test_records_bound_the_window() -> None:
+    window = Window(WindowSettings(max_records=2))
+    window.admit(10)
+    assert window.room == 1
+    window.admit(10)
+    assert window.room == 0
+    window.release(10)
+    assert window.room == 1
+
+
+def test_bytes_bound_the_window_as_they_become_known() -> None:
+    window = Window(WindowSettings(max_records=10, max_bytes=100))
+    window.admit(10)
+    assert window.room == 9
+    window.hold(90)
+    assert window.room == 0
+    window.release(100)
+    assert (window.room, window.held_bytes) == (10, 0)
+
+
+def test_a_record_larger_than_the_window_is_admitted_alone() -> None:
+    window = Window(WindowSettings(max_records=10, max_bytes=100))
+    assert window.room > 0
+    window.admit(1000)
+    assert window.room == 0
+
+
+async def test_who_waits_for_room_wakes_when_a_record_is_released() -> None:
+    window = Window(WindowSettings(max_records=1))
+    window.admit(0)
+    waiting = asyncio.create_task(window.wait_for_room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    window.release(0)
+    await waiting
+
+
+async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:
+    window = Window(WindowSettings(max_records=10, max_bytes=100))
+    window.admit(150)
+    window.admit(5)
+    waiting = asyncio.create_task(window.wait_for_room())
+    window.release(5)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    window.release(150)
+    await waiting
+
+
+async def test_an_interrupted_wait_ends_although_there_is_no_room() -> None:
+    window = Window(WindowSettings(max_records=1))
+    window.admit(0)
+    window.interrupt()
+    await window.wait_for_room()

@@ -1,0 +1,186 @@
+"""Batches of outcomes, committed exactly once whatever happens to a commit."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from service.settings import CommitSettings
+from service.stream.committer import PartitionCommitter
+from service.stream.errors import CommitRefusedError, PartitionLostError
+from service.stream.offsets import PartitionProgress, Progress
+from service.stream.records import OutgoingRecord
+from tests.support.partition_store import Fault, PartitionStore, StoreWriter
+from tests.support.waiting import wait_until
+
+SOON = CommitSettings(interval_s=0.01)
+LATER = CommitSettings(interval_s=3600.0)
+
+
+def outcome(offset: int) -> OutgoingRecord:
+    return OutgoingRecord("verdicts", b"%d" % offset, b"verdict", ())
+
+
+class Partition:
+    """A partition under test: offsets 0 to 9 are delivered."""
+
+    def __init__(self, settings: CommitSettings = SOON, faults: Sequence[Fault] = ()) -> None:
+        self.store = PartitionStore()
+        self.writer = StoreWriter(self.store, faults)
+        self.writer.is_open = True
+        self.progress = PartitionProgress(Progress(0))
+        self.committed: list[int] = []
+        self.committer = PartitionCommitter(
+            self.writer, self.progress, settings, name="uploads/0", on_committed=self.committed.extend
+        )
+        for offset in range(10):
+            self.progress.deliver(offset)
+
+    def finish(self, *offsets: int) -> None:
+        for offset in offsets:
+            self.committer.submit(offset, [outcome(offset)])
+
+    async def commit_all(self) -> None:
+        """Commit what is finished and end."""
+        self.committer.close()
+        await self.committer.run()
+
+
+async def test_an_outcome_is_committed_without_waiting_for_older_records() -> None:
+    partition = Partition()
+    partition.finish(3)
+    await partition.commit_all()
+    assert partition.store.records == [outcome(3)]
+    assert partition.store.progress == Progress(0, 0b1000)
+    assert partition.committed == [3]
+
+
+async def test_the_first_outcome_after_a_quiet_time_is_committed_at_once() -> None:
+    partition = Partition(LATER)
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the outcome is committed", timeout_s=5)
+    partition.finish(1)
+    await partition_closes(partition, run)
+
+
+async def partition_closes(partition: Partition, run: asyncio.Task[None]) -> None:
+    partition.committer.close()
+    await run
+
+
+async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
+    partition = Partition(LATER)
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    partition.finish(1, 2, 3)
+    await asyncio.sleep(0)
+    assert partition.committed == [0]
+    await partition_closes(partition, run)
+    assert partition.store.commits == [[outcome(0)], [outcome(1), outcome(2), outcome(3)]]
+
+
+async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
+    partition = Partition(CommitSettings(interval_s=3600.0, max_outcomes=3))
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    partition.finish(1, 2, 3)
+    await wait_until(lambda: partition.committed == [0, 1, 2, 3], description="the full batch is committed")
+    await partition_closes(partition, run)
+
+
+async def test_the_next_batch_gathers_while_one_commits() -> None:
+    partition = Partition()
+    partition.writer.may_commit.clear()
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.writer.commits_begun == 1, description="a commit is under way")
+    partition.finish(1, 2)
+    partition.writer.may_commit.set()
+    await wait_until(lambda: len(partition.committed) == 3, description="all are committed")
+    await partition_closes(partition, run)
+    assert [len(commit) for commit in partition.store.commits] == [1, 2]
+
+
+async def test_two_batches_may_wait_and_no_more() -> None:
+    partition = Partition(CommitSettings(interval_s=0.01, max_outcomes=2))
+    partition.finish(0, 1, 2)
+    await partition.committer.room()
+    partition.finish(3)
+    blocked = asyncio.create_task(partition.committer.room())
+    await asyncio.sleep(0)
+    assert not blocked.done()
+    await partition.commit_all()
+    await blocked
+
+
+async def test_a_record_without_outcomes_is_committed_as_well() -> None:
+    partition = Partition()
+    partition.committer.submit(0, [])
+    await partition.commit_all()
+    assert partition.store.progress == Progress(1)
+
+
+async def test_what_comes_after_closing_is_left_to_the_next_owner() -> None:
+    partition = Partition()
+    partition.committer.close()
+    partition.finish(0)
+    await partition.committer.run()
+    assert partition.store.records == []
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["lost request"],
+        ["lost answer"],
+        ["lost request", "lost request", "lost answer"],
+        ["lost answer", "unreachable"],
+        ["lost request", "unreachable", "unreachable", "lost request"],
+    ],
+)
+async def test_every_outcome_is_committed_once_whatever_gets_lost(faults: list[Fault]) -> None:
+    partition = Partition(faults=faults)
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(1, 0)
+    await wait_until(lambda: partition.committed == [1, 0], description="the batch is committed")
+    partition.finish(2)
+    await partition_closes(partition, run)
+    assert partition.store.records == [outcome(1), outcome(0), outcome(2)]
+    assert partition.store.progress == Progress(3)
+
+
+async def test_a_partition_with_another_owners_commit_is_given_up() -> None:
+    partition = Partition(faults=["lost request"])
+    partition.store.progress = Progress(7)
+    partition.finish(0)
+    with pytest.raises(PartitionLostError):
+        await partition.committer.run()
+    assert partition.store.records == []
+    assert partition.committed == []
+
+
+async def test_a_process_outside_the_group_gives_its_partition_up_without_fencing_the_new_owner() -> None:
+    partition = Partition(faults=["lost request", "evicted"])
+    partition.finish(0)
+    with pytest.raises(PartitionLostError):
+        await partition.committer.run()
+    assert not partition.writer.is_open
+
+
+async def test_a_batch_that_is_refused_again_and_again_stops_the_service() -> None:
+    partition = Partition(faults=["lost request"] * 5)
+    partition.finish(0)
+    with pytest.raises(CommitRefusedError, match="uploads/0"):
+        await partition.committer.run()
+    assert partition.committed == []
+
+
+async def test_a_failed_commit_while_closing_is_left_to_the_next_owner() -> None:
+    partition = Partition(faults=["lost request"])
+    partition.finish(0)
+    with pytest.raises(PartitionLostError):
+        await partition.commit_all()
+    assert partition.store.records == []

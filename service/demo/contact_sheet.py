@@ -16,7 +16,7 @@ from service.published import DeadLetter
 
 MAX_CARDS = 500
 """At some 20 KB each; the gravest are shown."""
-MAX_SCORES = 4
+MAX_SCORES = 3
 MAX_TAGS = 4
 
 _FILTERS = (("all", "All"), ("block", "Block"), ("review", "Review"), ("allow", "Allow"))

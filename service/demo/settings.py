@@ -13,7 +13,8 @@ def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:
     document = {
         # The embedded broker knows no transactions.
         "delivery": "at_least_once",
-        "kafka": {"bootstrap_servers": broker, "group_id": "modstream-demo"},
+        # It also lets a group's first member wait for half of the session: 8 s of 15 s, 2 s of 4 s.
+        "kafka": {"bootstrap_servers": broker, "group_id": "modstream-demo", "session_timeout_s": 4.0},
         "media": {"fetch": {"file_root": str(file_root.resolve())}},
         # For whoever reads the log after a failure.
         "telemetry": {"log_format": "console"},

@@ -11,8 +11,9 @@ from service.demo.outcomes import Outcomes, gravest_first
 # A screenful or so; the contact sheet has more.
 MAX_ROWS = 40
 MAX_CATEGORIES = 3
-# Scores under this are shown as nothing: they say nothing.
-LEAST_SCORE = 0.01
+MAX_TAGS = 1
+# Scores under this say nothing: only the highest is shown, and dimmed.
+LEAST_SCORE = 0.05
 
 COLOURS = {"allow": "green", "review": "yellow", "block": "red"}
 
@@ -41,12 +42,12 @@ def verdict_row(name: str, verdict: VerdictV1, tags: TagsV1 | None) -> tuple[Tex
 
 def verdict_table(title: str) -> Table:
     """Return the table without rows."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("image", overflow="fold")
-    table.add_column("decision")
-    table.add_column("categories")
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("image", overflow="ellipsis", no_wrap=True)
+    table.add_column("decision", min_width=len("decision"))
+    table.add_column("categories", overflow="ellipsis", no_wrap=True)
     table.add_column("tags", overflow="ellipsis", no_wrap=True)
-    table.add_column("ms", justify="right")
+    table.add_column("ms", justify="right", min_width=len("1000"))
     return table
 
 
@@ -65,17 +66,17 @@ def _scores(verdict: VerdictV1, colour: str) -> Text:
     if verdict.status == "not_moderated":
         return Text("not judged", style="dim")
     top = sorted(verdict.scores.items(), key=lambda item: -item[1])[:MAX_CATEGORIES]
+    telling = [item for item in top if item[1] >= LEAST_SCORE]
     parts = [
-        Text(f"{name} {score:.2f}", style=colour if name == verdict.deciding_category else "")
-        for name, score in top
-        if score >= LEAST_SCORE
+        Text(f"{name} {score:.2f}", style=colour if name == verdict.deciding_category else "" if telling else "dim")
+        for name, score in telling or top[:1]
     ]
-    return Text(", ").join(parts) if parts else Text("nothing found", style="dim")
+    return Text(", ").join(parts)
 
 
 def _tags(tags: TagsV1 | None) -> str:
     values = [value for each in (tags.attributes.values() if tags else ()) for value in each]
-    return ", ".join(f"{value.value} {value.confidence:.2f}" for value in values[:2])
+    return ", ".join(f"{value.value} {value.confidence:.2f}" for value in values[:MAX_TAGS])
 
 
 def _dead_letters(outcomes: Outcomes) -> Table:

@@ -1,60 +1,17 @@
 """Spans arrive at a real OTLP/HTTP server, as protobuf, with the resource that names this service."""
 
-import gzip
 import time
-from collections.abc import Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterable
 from socket import create_server
-from threading import Thread
 
-import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from service.settings import TelemetrySettings
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import FLUSH_LIMIT_S, build_tracer
+from tests.integration.telemetry.collector import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-
-
-class Collector(ThreadingHTTPServer):
-    """Keeps what OTLP/HTTP exporters send to it."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), CollectorHandler)
-        self.received: list[tuple[str, ResourceSpans]] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class CollectorHandler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        plain = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-        request = ExportTraceServiceRequest.FromString(plain)
-        self.server.received += [(self.path, spans) for spans in request.resource_spans]
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing about requests."""
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever, name="collector")
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def texts(attributes: Iterable[KeyValue]) -> dict[str, str]:
@@ -84,7 +41,7 @@ def test_the_spans_of_a_record_arrive_when_the_tracer_stops(collector: Collector
     resource = texts(sent.resource.attributes)
     assert (resource["service.name"], resource["service.version"]) == ("modstream", "1.2.3")
     assert resource["service.instance.id"]
-    spans = [span for scope in sent.scope_spans for span in scope.spans]
+    spans = collector.spans()
     assert {span.name for span in spans} == {"process images.uploaded", "fetch", "send images.verdicts"}
     assert {span.trace_id.hex() for span in spans} == {TRACE_ID}
     assert sent.scope_spans[0].schema_url == "https://opentelemetry.io/schemas/1.44.0"

@@ -1,0 +1,38 @@
+"""A collector: a real HTTP server that decodes what OTLP exporters send to it."""
+
+import gzip
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+
+class Collector(ThreadingHTTPServer):
+    """Keeps what OTLP/HTTP exporters send to it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), CollectorHandler)
+        self.received: list[tuple[str, ResourceSpans]] = []
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def spans(self) -> list[Span]:
+        return [span for _, sent in self.received for scope in sent.scope_spans for span in scope.spans]
+
+
+class CollectorHandler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        plain = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        request = ExportTraceServiceRequest.FromString(plain)
+        self.server.received += [(self.path, spans) for spans in request.resource_spans]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing about requests."""

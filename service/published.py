@@ -1,6 +1,6 @@
 """Outcomes as readers of the topics see them: records → verdicts, tags and dead letters."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
 
@@ -38,6 +38,19 @@ def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
 def key_of(record: SourceRecord) -> str:
     """Return the record's key as text."""
     return (record.key or b"").decode(errors="replace")
+
+
+def as_json(record: SourceRecord, outcome: Outcome) -> dict[str, object]:
+    """Return an outcome with the record that it stood in, for programs."""
+    kinds: dict[type, str] = {VerdictV1: "verdict", TagsV1: "tags", DeadLetter: "dead_letter"}
+    return {
+        "kind": kinds[type(outcome)],
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": key_of(record),
+        "value": asdict(outcome) if isinstance(outcome, DeadLetter) else outcome.model_dump(mode="json"),
+    }
 
 
 def _dead_letter(record: SourceRecord) -> DeadLetter:

@@ -4,8 +4,10 @@ import typer
 
 from service.cli.config import config
 from service.cli.demo import demo
+from service.cli.send import send
 from service.cli.serve import serve
 from service.cli.topics import app as topics
+from service.cli.watch import watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +34,8 @@ app = typer.Typer(
     """,
 )
 app.command(rich_help_panel="Try it")(demo)
+app.command(rich_help_panel="Try it")(send)
+app.command(rich_help_panel="Try it")(watch)
 app.command(rich_help_panel="Service")(serve)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")

@@ -41,8 +41,13 @@ def load_or_exit(config: Path | None) -> LoadedSettings:
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:
     """Show why the command cannot go on; raise what is returned."""
-    error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    complain(message)
     return typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """Show an error."""
+    error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""`modstream send`: publishes upload events, as an upload service would."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, get_args
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import track
+
+from schemas.base import Task
+from schemas.image_uploaded import ImageByUrlV1
+from service.cli.exits import ExitCode
+from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, load_or_exit
+from service.sending import UploadSender
+from service.uploads import UploadOptions, UploadTargetError, event_of, uploads_of
+
+
+def send(
+    targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s), s3 or file.")],
+    config: ConfigOption = None,
+    *,
+    references: Annotated[
+        bool,
+        typer.Option("--by-reference", help="Send files by their file:// URL; else they travel in the event."),
+    ] = False,
+    task: Annotated[
+        list[str] | None, typer.Option(help="What is wanted: moderation (the default), tags; may be repeated.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose rules apply.")] = "default",
+    policy: Annotated[str | None, typer.Option(help="A policy by name; else the tenant's.")] = None,
+    caption: Annotated[str | None, typer.Option(help="Text shown with the image.")] = None,
+    context: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Comes back in the outcomes; may be repeated.")
+    ] = None,
+) -> None:
+    """Publish an upload event for each image.
+
+    Files travel inside their events if they are small enough, or by reference if the service can read them where they
+    are (its setting media.fetch.file_root). URLs are always references. Folders are searched with their sub-folders.
+
+    [bold]Examples[/]
+
+      modstream send photo.jpg
+
+      modstream send https://cdn.example.com/42.jpg --task moderation --task tags
+
+      modstream send ~/Pictures --by-reference --tenant shop --context album=7
+
+    [bold]Exit codes[/]  0 all were sent · 1 some or all were not · 2 wrong arguments or settings
+    """
+    settings = load_or_exit(config).settings
+    options = _options(task or ["moderation"], tenant, policy, caption, context or [])
+    try:
+        uploads = list(uploads_of(targets))
+        # Before anything is sent: the contract may refuse tenant, policy or caption.
+        event_of("check", ImageByUrlV1(url="check"), options)
+    except UploadTargetError as error:
+        raise fail(str(error), code=ExitCode.USAGE) from None
+    except ValidationError as error:
+        raise fail(_contract_says(error), code=ExitCode.USAGE) from None
+    sender = UploadSender(settings, options, references=references, complain=complain)
+    console = error_console()
+    with errors_shown():
+        shown = track(uploads, "sending", console=console, transient=True, disable=not console.is_terminal)
+        sent = asyncio.run(sender.send(shown))
+    Console().print(f"sent {sent} of {len(uploads)} events to {settings.topics.uploads}", highlight=False)
+    raise typer.Exit(ExitCode.OK if sent == len(uploads) else ExitCode.FAILED)
+
+
+def _options(
+    tasks: Sequence[str], tenant: str, policy: str | None, caption: str | None, context: Sequence[str]
+) -> UploadOptions:
+    known: dict[str, Task] = {name: name for name in get_args(Task)}
+    if unknown := [name for name in tasks if name not in known]:
+        raise fail(f"--task {unknown[0]}: allowed are {', '.join(known)}", code=ExitCode.USAGE)
+    if wrong := [entry for entry in context if "=" not in entry]:
+        raise fail(f"--context {wrong[0]}: write KEY=VALUE", code=ExitCode.USAGE)
+    entries = dict(entry.split("=", 1) for entry in context)
+    return UploadOptions(tuple(known[name] for name in tasks), tenant, policy, caption, entries)
+
+
+def _contract_says(error: ValidationError) -> str:
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
+    return "; ".join(faults)

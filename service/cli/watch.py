@@ -1,0 +1,123 @@
+"""`modstream watch`: follows what the service publishes."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from typing import Annotated, Protocol
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from schemas.tags import TagsV1
+from schemas.verdict import VerdictV1
+from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.demo.tables import verdict_row, verdict_table
+from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of
+from service.settings import Settings
+from service.stream.reader import open_reader
+from service.stream.records import SourceRecord
+from service.stream.topics import named_topics
+
+# How soon Ctrl-C and the end of `--count` are noticed.
+POLL_S = 0.5
+# Lines that the table's title and head take.
+TABLE_FRAME_LINES = 4
+
+
+class Display(Protocol):
+    """Shows outcomes as they come."""
+
+    def show(self, record: SourceRecord, outcome: Outcome) -> None:
+        """Show one more."""
+        ...
+
+
+def watch(
+    config: ConfigOption = None,
+    *,
+    lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")] = False,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Also what was published before; else only what comes now.")
+    ] = False,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many outcomes.")] = None,
+) -> None:
+    """Follow verdicts, tags and dead letters as they are published, until Ctrl-C.
+
+    [bold]Examples[/]
+
+      modstream watch -c modstream.yaml
+
+      modstream watch --json --from-beginning | jq 'select(.kind == "dead_letter")'
+
+    [bold]Exit codes[/]  0 ended by Ctrl-C or --count · 1 the brokers do not answer · 2 wrong settings
+    """
+    settings = load_or_exit(config).settings
+    console = Console()
+    with errors_shown(), contextlib.suppress(KeyboardInterrupt):
+        if lines or not console.is_terminal:
+            asyncio.run(_follow(settings, _JsonLines(), from_beginning=from_beginning, count=count))
+            return
+        with Live(console=console, auto_refresh=True, vertical_overflow="crop") as live:
+            display = _LiveTable(live, rows=console.height - TABLE_FRAME_LINES)
+            asyncio.run(_follow(settings, display, from_beginning=from_beginning, count=count))
+
+
+async def _follow(settings: Settings, display: Display, *, from_beginning: bool, count: int | None) -> None:
+    """Show outcomes until so many were shown."""
+    topics = named_topics(settings.topics)
+    topics.pop("topics.uploads")
+    seen = 0
+    async with open_reader(settings.kafka, topics, start="beginning" if from_beginning else "end") as reader:
+        while True:
+            for record in await reader.read(timeout_s=POLL_S):
+                outcome = outcome_of(record, settings.topics)
+                if outcome is None:
+                    continue
+                display.show(record, outcome)
+                seen += 1
+                if seen == count:
+                    return
+
+
+class _JsonLines:
+    """Writes one object a line."""
+
+    def show(self, record: SourceRecord, outcome: Outcome) -> None:
+        """Write it at once, also into a pipe."""
+        typer.echo(json.dumps(as_json(record, outcome), ensure_ascii=False))
+
+
+class _LiveTable:
+    """Keeps the newest verdicts and dead letters on the screen; tags join the verdict of their image."""
+
+    def __init__(self, live: Live, *, rows: int) -> None:
+        self._live = live
+        self._shown: deque[tuple[str, VerdictV1 | DeadLetter]] = deque(maxlen=max(rows, 1))
+        self._tags: dict[str, TagsV1] = {}
+        self._total = 0
+
+    def show(self, record: SourceRecord, outcome: Outcome) -> None:
+        """Draw the table anew."""
+        key = key_of(record)
+        if isinstance(outcome, TagsV1):
+            self._tags[key] = outcome
+        else:
+            self._total += 1
+            self._shown.append((key, outcome))
+        # Tags are kept for what is on the screen, and for verdicts that may come right behind them.
+        if len(self._tags) > 4 * (self._shown.maxlen or 1):
+            self._tags.pop(next(iter(self._tags)))
+        self._live.update(self._table())
+
+    def _table(self) -> Table:
+        table = verdict_table(f"{self._total} verdicts and dead letters")
+        for key, outcome in self._shown:
+            if isinstance(outcome, DeadLetter):
+                table.add_row(Text(key), Text("dead", style="bold magenta"), Text(outcome.reason, style="magenta"))
+            else:
+                table.add_row(*verdict_row(key, outcome, self._tags.get(key)))
+        return table

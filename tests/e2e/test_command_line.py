@@ -1,0 +1,108 @@
+"""Topics, service, send and watch as an operator runs them one after the other, on the embedded broker."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from service.demo.broker import embedded_broker
+from service.demo.processes import service_process
+
+
+@pytest.fixture
+async def config(tmp_path: Path) -> AsyncIterator[Path]:
+    async with embedded_broker(tmp_path / "broker.log") as broker:
+        document = {
+            "delivery": "at_least_once",
+            "kafka": {"bootstrap_servers": broker, "session_timeout_s": 4.0},
+            "media": {"fetch": {"file_root": str(tmp_path)}},
+        }
+        path = tmp_path / "modstream.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        yield path
+
+
+def modstream(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service", *arguments, "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def outcomes(output: str) -> dict[tuple[str, str], Any]:
+    documents = [json.loads(line) for line in output.splitlines()]
+    return {(document["kind"], document["key"]): document["value"] for document in documents}
+
+
+async def test_an_operator_sees_verdict_tags_and_dead_letter_of_what_was_sent(config: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 48), "navy").save(photo)
+    assert modstream(config, "topics", "check").returncode == 1
+    created = modstream(config, "topics", "create", "--partitions", "2")
+    assert created.returncode == 0
+    assert created.stdout.count("created") == 4
+    assert modstream(config, "topics", "check").returncode == 0
+    async with service_process(config, tmp_path / "service.log"):
+        options = ("--task", "moderation", "--task", "tags", "--tenant", "shop", "--context", "album=7=b")
+        sent = modstream(config, "send", str(photo), "http://127.0.0.1/private.jpg", *options)
+        assert (sent.returncode, sent.stdout) == (0, "sent 2 of 2 events to images.uploaded\n")
+        watched = modstream(config, "watch", "--json", "--from-beginning", "--count", "3")
+    seen = outcomes(watched.stdout)
+    assert seen.keys() == {
+        ("verdict", "photo.png"),
+        ("tags", "photo.png"),
+        ("dead_letter", "127.0.0.1/private.jpg"),
+    }
+    verdict = seen["verdict", "photo.png"]
+    assert (verdict["tenant"], verdict["context"]) == ("shop", {"album": "7=b"})
+    assert seen["dead_letter", "127.0.0.1/private.jpg"]["reason"] == "image.address_not_allowed"
+
+
+async def test_a_file_that_no_event_can_hold_is_told_and_the_others_are_sent(config: Path, tmp_path: Path) -> None:
+    modstream(config, "topics", "create")
+    (tmp_path / "large.jpg").write_bytes(bytes(1024 * 1024))
+    (tmp_path / "small.jpg").write_bytes(bytes(1024))
+    sent = modstream(config, "send", str(tmp_path))
+    assert sent.returncode == 1
+    assert sent.stdout == "sent 1 of 2 events to images.uploaded\n"
+    assert "large.jpg is not sent" in sent.stderr
+    assert "--by-reference" in sent.stderr
+    assert modstream(config, "send", str(tmp_path), "--by-reference").returncode == 0
+
+
+async def test_sending_to_a_topic_that_is_missing_fails_at_once(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    sent = modstream(config, "send", str(tmp_path / "photo.jpg"))
+    assert sent.returncode == 1
+    assert "modstream topics create" in sent.stderr
+
+
+async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_names_the_setting(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODSTREAM_DELIVERY", "exactly_once")
+    modstream(config, "topics", "create")
+    served = modstream(config, "serve")
+    assert served.returncode == 3
+    assert "MODSTREAM_DELIVERY=at_least_once" in served.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("send", "absent.jpg"), "neither a file nor a folder"),
+        (("send", "https://example.com/x.jpg", "--task", "judge"), "allowed are moderation, tags"),
+        (("send", "https://example.com/x.jpg", "--context", "novalue"), "KEY=VALUE"),
+        (("send", "https://example.com/x.jpg", "--tenant", ""), "tenant"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    config = tmp_path / "modstream.yaml"
+    config.touch()
+    result = modstream(config, *arguments)
+    assert result.returncode == 2
+    assert told in result.stderr

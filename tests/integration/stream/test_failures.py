@@ -1,0 +1,55 @@
+"""What cannot be judged, and what cannot be started."""
+
+import pytest
+
+from service.pipeline.processor import Processor
+from service.settings import KafkaSettings, TopicSettings
+from service.stream.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
+from tests.integration.stream.world import World
+from tests.support.kafka import free_port
+from tests.support.stream_worker import ObedientHandler, ToldToStopError
+
+
+@pytest.mark.docker
+async def test_rejected_and_failing_records_become_dead_letters_among_the_verdicts(world: World) -> None:
+    await world.publish([{}, {"fail": "rejected"}, {"fail": "transient"}, {}])
+    async with world.processor():
+        await world.every_record_has_one_outcome()
+    letters = {int(letter.key): dict(letter.headers) for letter in world.reader.of(world.settings.topics.dead_letters)}
+    assert {number: headers["modstream-reason"] for number, headers in letters.items()} == {
+        1: b"test.rejected",
+        2: b"test.transient",
+    }
+    assert letters[2]["modstream-attempt"] == b"2"
+    assert letters[1]["modstream-origin-topic"] == world.settings.topics.uploads.encode()
+
+
+@pytest.mark.docker
+async def test_a_fatal_error_leaves_its_record_to_the_next_process(world: World) -> None:
+    await world.publish([{}, {"fail": "fatal"}, {}])
+    for _ in range(2):
+        with pytest.raises(ToldToStopError):
+            await Processor(world.settings, ObedientHandler(world.settings.topics.verdicts)).run()
+    await world.reader.linger(quiet_s=1.0)
+    assert 1 not in {int(record.key) for record in world.reader.records}
+
+
+@pytest.mark.docker
+async def test_a_missing_topic_stops_the_start_and_names_its_setting(world: World) -> None:
+    topics = TopicSettings(**world.settings.topics.model_dump() | {"verdicts": "nowhere"})
+    settings = world.settings.model_copy(update={"topics": topics})
+    with pytest.raises(TopicMissingError, match=r"topic nowhere \(setting topics\.verdicts\)"):
+        await Processor(settings, ObedientHandler("nowhere")).run()
+
+
+async def test_brokers_that_do_not_answer_stop_the_start_and_name_the_setting(small_world: World) -> None:
+    kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}")
+    settings = small_world.settings.model_copy(update={"kafka": kafka})
+    with pytest.raises(KafkaUnreachableError, match=r"kafka\.bootstrap_servers"):
+        await Processor(settings, ObedientHandler("nowhere")).run()
+
+
+async def test_exactly_once_without_transactions_stops_the_start_and_names_the_setting(small_world: World) -> None:
+    settings = small_world.settings.model_copy(update={"delivery": "exactly_once"})
+    with pytest.raises(TransactionsRefusedError, match="MODSTREAM_DELIVERY=at_least_once"):
+        await Processor(settings, ObedientHandler("nowhere")).run()

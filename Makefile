@@ -32,7 +32,7 @@ format: .venv/.installed ## Format the code and sort its imports
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: .venv/.installed ## Ratios against baselines, measured in one run
+bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, measured in one run (ARGS=--quick, ARGS=NAME)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # RECORDS, SEED, PARTITIONS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
@@ -53,6 +53,7 @@ lock: $(UV) ## Pin every dependency with hashes into requirements/
 	$(COMPILE) --upgrade pyproject.toml --group build -o requirements/service.txt
 	$(COMPILE) pyproject.toml --group build --extra demo -c requirements/service.txt -o requirements/demo.txt
 	$(COMPILE) pyproject.toml --group build --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt
+	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) --upgrade -c requirements/service.txt - -o requirements/bench.txt
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -81,3 +82,9 @@ endef
 .demo/venv/.installed: requirements/demo.txt pyproject.toml | $(UV)
 	@echo "installing the demo's packages into .demo/venv"
 	$(call install,.demo/venv,requirements/demo.txt)
+
+# What the service is measured against; in an environment of its own, because it must not shape ours.
+.tools/bench/.installed: requirements/bench.txt | $(UV)
+	@test -x .tools/bench/bin/python || $(UV) venv -q --python $(PYTHON) .tools/bench
+	@$(UV) pip sync -q --python .tools/bench/bin/python --require-hashes $<
+	@touch $@

@@ -19,13 +19,25 @@ DEFAULT_ROUNDS = 7
 """Odd, so that the median is a measured value; a single disturbed round, or two, do not move it."""
 
 
+class UnavailableError(Exception):
+    """This machine lacks what a benchmark needs; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Work that timed itself, because its starting and stopping are not to count."""
+
+    units: float
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """One way of doing the work."""
 
     name: str
-    run: Callable[[], int]
-    """Does the work once and returns how many units it did."""
+    run: Callable[[], int | Stretch]
+    """Does the work once and returns how many units it did, and in which time if that is not all the call took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,10 @@ class Comparison:
     target_ratio: float | None = None
     """What the last contender must reach against the baseline."""
     rounds: int = DEFAULT_ROUNDS
+    warm_up: bool = True
+    """Whether everybody runs once unmeasured."""
+    quick: bool = True
+    """Whether it is part of a quick run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,7 @@ class Benchmark(Protocol):
     """A module of this package."""
 
     def comparisons(self) -> AbstractContextManager[Sequence[Comparison]]:
-        """Prepare the comparisons; what they need is freed on leaving."""
+        """Prepare the comparisons, freed on leaving; raises `UnavailableError` where they cannot run."""
         ...
 
 
@@ -68,7 +84,7 @@ def find_benchmarks() -> dict[str, Benchmark]:
 
 def measure(comparison: Comparison) -> list[Timing]:
     """Run every contender once unmeasured, then in turn for the rounds."""
-    for contender in comparison.contenders:
+    for contender in comparison.contenders if comparison.warm_up else ():
         contender.run()
     rounds = [[_rate(contender) for contender in comparison.contenders] for _ in range(comparison.rounds)]
     return [
@@ -88,5 +104,7 @@ def misses_target(comparison: Comparison, timings: Sequence[Timing]) -> bool:
 
 def _rate(contender: Contender) -> float:
     start = time.perf_counter()
-    units = contender.run()
-    return units / (time.perf_counter() - start)
+    done = contender.run()
+    if isinstance(done, Stretch):
+        return done.units / done.seconds
+    return done / (time.perf_counter() - start)

@@ -1,0 +1,111 @@
+"""Contestants in processes of their own against one broker: the same records in, and every outcome counted."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from benchmarks.peers.measured import Task
+from benchmarks.runner import UnavailableError
+from service.settings import TopicSettings
+from tests.conftest import missing_docker
+from tests.support.kafka import running_kafka
+
+ROOT = Path(__file__).parents[1]
+RECORD_BYTES = 100
+# Of one batch when a topic is filled.
+BATCH_RECORDS = 1000
+# A contestant that takes longer hangs: the slowest needs about 15 s for its records, the longest run two minutes.
+TIME_LIMIT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a contestant says of its run; `Contest.run` has checked that every outcome is there, once."""
+
+    seconds: float
+    cpu_s: float
+    peak_mib: float
+    """Highest resident memory of its process."""
+
+
+class Contest:
+    """A broker with filled topics, and runs against it."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._runs = count(1)
+        self._filled: set[str] = set()
+
+    def run(self, module: str, *arguments: str, records: int, python: Path | None = None) -> Result:
+        """Let a contestant turn that many records into outcomes."""
+        source, run = self._backlog(records), next(self._runs)
+        task = Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
+        asyncio.run(_create_topics(self._address, [task.target]))
+        command = [str(python or sys.executable), "-m", module, task.as_argument(), *arguments]
+        finished = subprocess.run(  # noqa: S603 - contestants are modules of this package
+            command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIME_LIMIT_S
+        )
+        outcomes = asyncio.run(_committed_records(self._address, task.target))
+        if outcomes != records:
+            raise RuntimeError(f"{module} published {outcomes} outcomes for {records} records")
+        return Result(**json.loads(finished.stdout))
+
+    def _backlog(self, records: int) -> str:
+        topic = f"uploads-{records}"
+        if topic not in self._filled:
+            asyncio.run(_create_topics(self._address, [topic]))
+            asyncio.run(_fill(self._address, topic, records))
+            self._filled.add(topic)
+        return topic
+
+
+@contextmanager
+def running_contest() -> Iterator[Contest]:
+    """Start a broker with what every contestant needs; raises `UnavailableError` without Docker."""
+    if (reason := missing_docker()) is not None:
+        raise UnavailableError(reason)
+    with running_kafka() as broker:
+        defaults = TopicSettings()
+        # The service checks at start that all its topics exist; the contests use other ones.
+        asyncio.run(_create_topics(broker.bootstrap_servers, [defaults.tags, defaults.dead_letters]))
+        yield Contest(broker.bootstrap_servers)
+
+
+async def _create_topics(address: str, topics: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1) for topic in topics])
+    finally:
+        await admin.close()
+
+
+async def _fill(address: str, topic: str, records: int) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=address, max_batch_size=256 * 1024) as producer:
+        for first in range(0, records, BATCH_RECORDS):
+            batch = producer.create_batch()
+            for number in range(first, min(first + BATCH_RECORDS, records)):
+                batch.append(key=b"%08d" % number, value=(b"%08d" % number).ljust(RECORD_BYTES, b"."), timestamp=None)
+            await (await producer.send_batch(batch, topic, partition=0))
+
+
+async def _committed_records(address: str, topic: str) -> int:
+    place = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, isolation_level="read_committed")
+    async with consumer:
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        end = (await consumer.end_offsets([place]))[place]
+        records = 0
+        while await consumer.position(place) < end:
+            records += sum(len(batch) for batch in (await consumer.getmany(place, timeout_ms=200)).values())
+    return records

@@ -1,0 +1,64 @@
+"""What all contestants share: the task, the handler, and the stop-watch. Of the standard library alone."""
+
+import asyncio
+import json
+import random
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+# The workload that Confluent's Parallel Consumer reports on.
+MAX_HANDLER_S = 0.005
+CONCURRENCY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Records to take from one topic, each of which becomes one record of another."""
+
+    address: str
+    group_id: str
+    source: str
+    target: str
+    records: int
+
+    def as_argument(self) -> str:
+        """Return what `parse_task` reads."""
+        return json.dumps(asdict(self))
+
+
+def parse_task() -> Task:
+    """Read the task from the command line."""
+    return Task(**json.loads(sys.argv[1]))
+
+
+class Meter:
+    """Handles records and times from the first one handled to the last one done; starting and stopping do not count."""
+
+    def __init__(self, records: int) -> None:
+        self._left = records
+        self._random = random.Random(1)  # noqa: S311 - paces a workload, guards nothing
+        self._started_s: float | None = None
+        self._cpu_s = 0.0
+        self.finished = asyncio.Event()
+
+    async def handle(self) -> None:
+        """Take as long as handling a record takes."""
+        if self._started_s is None:
+            self._started_s, self._cpu_s = time.perf_counter(), time.process_time()
+        await asyncio.sleep(self._random.uniform(0, MAX_HANDLER_S))
+
+    def done(self, records: int) -> None:
+        """Count records whose outcomes are committed, or as safe as this contestant ever makes them."""
+        self._left -= records
+        if self._left <= 0 and not self.finished.is_set():
+            self.finished.set()
+            self._print()
+
+    def _print(self) -> None:
+        seconds = time.perf_counter() - (self._started_s or 0.0)
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        cpu_s = time.process_time() - self._cpu_s
+        sys.stdout.write(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "peak_mib": peak_mib}) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,61 @@
+"""`python -m benchmarks.peers.modstream_stream TASK DELIVERY`: the service's stream layer around the shared handler."""
+
+import asyncio
+import sys
+
+import uvloop
+
+from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
+from service.pipeline.processor import Job, Processor
+from service.settings import KafkaSettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
+from service.stream.records import OutgoingRecord
+from service.telemetry.logs import configure_logging
+
+POLL_S = 0.002
+
+
+class OneOutcome:
+    """Turns a record into one outcome with the same key and value."""
+
+    def __init__(self, meter: Meter, target: str) -> None:
+        self._meter = meter
+        self._target = target
+
+    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
+        """Handle one record."""
+        await self._meter.handle()
+        return (OutgoingRecord(self._target, job.record.key, job.record.value, ()),)
+
+
+async def work(task: Task, delivery: str) -> None:
+    """Run until all records are committed, then drain."""
+    settings = Settings.model_validate(
+        {
+            "delivery": delivery,
+            "kafka": KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
+            "topics": TopicSettings(uploads=task.source, verdicts=task.target),
+            "window": WindowSettings(max_records=CONCURRENCY),
+            "telemetry": TelemetrySettings(log_level="warning"),
+        }
+    )
+    configure_logging(settings.telemetry)
+    meter = Meter(task.records)
+    processor = Processor(settings, OneOutcome(meter, task.target))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_report(processor, meter), name="report")
+        await processor.run()
+
+
+async def _report(processor: Processor, meter: Meter) -> None:
+    """Tell the meter what is committed; whoever reads outcomes sees no sooner that a record is done."""
+    reported = 0
+    while not meter.finished.is_set():
+        await asyncio.sleep(POLL_S)
+        finished = processor.counters().finished
+        meter.done(finished - reported)
+        reported = finished
+    processor.drain()
+
+
+if __name__ == "__main__":
+    uvloop.run(work(parse_task(), sys.argv[2]))

@@ -1,0 +1,68 @@
+"""The stream layer alone: exactly once against loops that promise less, on one partition of Apache Kafka.
+
+Workload of Confluent's Parallel Consumer: 10,000 records of 100 bytes, a handler that takes 0 to 5 ms, 100 at a time,
+one outcome each. Each contestant runs in a process of its own and is timed from the first record handled to the last
+one committed (FastStream: published).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.contest import ROOT, Contest, running_contest
+from benchmarks.runner import Comparison, Contender, Stretch
+
+RECORDS = 10_000
+ROUNDS = 5
+# FastStream takes twelve seconds a round, and its distance is far above what the rounds differ by.
+SLOW_ROUNDS = 3
+TARGET_AGAINST_PLAIN = 1.5
+TARGET_AGAINST_FASTSTREAM = 10.0
+FASTSTREAM_PYTHON = ROOT / ".tools/bench/bin/python"
+
+
+@contextmanager
+def comparisons() -> Iterator[Sequence[Comparison]]:
+    """Compare with a plain loop, with FastStream, and exactly once with at least once."""
+    with running_contest() as contest:
+        exactly_once = Contender("modstream, exactly once", _modstream(contest, "exactly_once"))
+        at_least_once = Contender("modstream, at least once", _modstream(contest, "at_least_once"))
+        plain = Contender("plain aiokafka loop, at least once", _timed(contest, "benchmarks.peers.plain_aiokafka"))
+        versus_plain = Comparison(
+            "against a plain loop",
+            (plain, exactly_once),
+            unit="records/s",
+            target_ratio=TARGET_AGAINST_PLAIN,
+            rounds=ROUNDS,
+        )
+        cost = Comparison("cost of exactly once", (at_least_once, exactly_once), unit="records/s", rounds=ROUNDS)
+        yield (versus_plain, cost, *_versus_faststream(contest, exactly_once))
+
+
+def _versus_faststream(contest: Contest, exactly_once: Contender) -> Sequence[Comparison]:
+    if not FASTSTREAM_PYTHON.exists():  # `make bench` installs it; `python -m benchmarks` alone does not
+        return ()
+    faststream = Contender(
+        "FastStream, 100 workers, at most once",
+        _timed(contest, "benchmarks.peers.faststream_app", python=FASTSTREAM_PYTHON),
+    )
+    return (
+        Comparison(
+            "against FastStream",
+            (faststream, exactly_once),
+            unit="records/s",
+            target_ratio=TARGET_AGAINST_FASTSTREAM,
+            rounds=SLOW_ROUNDS,
+        ),
+    )
+
+
+def _modstream(contest: Contest, delivery: str) -> Callable[[], Stretch]:
+    return _timed(contest, "benchmarks.peers.modstream_stream", delivery)
+
+
+def _timed(contest: Contest, module: str, *arguments: str, python: Path | None = None) -> Callable[[], Stretch]:
+    def run() -> Stretch:
+        return Stretch(RECORDS, contest.run(module, *arguments, records=RECORDS, python=python).seconds)
+
+    return run

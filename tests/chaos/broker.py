@@ -9,8 +9,14 @@ from aiokafka.errors import KafkaError
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import wait_until
 
-# Sessions shorter than the usual 6 s make room for more zombies in a short run.
-ENVIRONMENT = {"KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000"}
+ENVIRONMENT = {
+    # Sessions shorter than the usual 6 s make room for more zombies in a short run.
+    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    # A broker that shuts down hands its partitions over first. Without replicas they are then led by nobody, and
+    # Kafka 4.3.1 takes such partitions for deleted: it confirms a commit and never writes its markers, which makes
+    # the transaction's records appear later, with those of the next one. docs/guarantees.md asks for replicas.
+    "KAFKA_CONTROLLED_SHUTDOWN_ENABLE": "false",
+}
 # A broker that is up is spared for a while: bounces without a pause would only keep everybody from working.
 SPARED_S = 5.0
 _STABILIZED = re.compile(r"Stabilized group (\S+) generation \d+")

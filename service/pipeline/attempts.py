@@ -48,13 +48,15 @@ class Attempts:
         self._chance = chance
         self._now = now
 
-    async def resolve(self, record: SourceRecord, hold_bytes: Callable[[int], None]) -> Resolution:
+    async def resolve(
+        self, record: SourceRecord, hold_bytes: Callable[[int], None], *, received_at_s: float
+    ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
         attempts_before = attempts_made(record)
         attempts_here = 0
         while True:
             attempts_here += 1
-            job = Job(record, attempts_before + attempts_here, hold_bytes)
+            job = Job(record, attempts_before + attempts_here, received_at_s, hold_bytes)
             try:
                 return Resolution(await self._attempt(job))
             except FatalError:

@@ -1,6 +1,7 @@
 """Records in flight by their coordinates, so that work goes on when their partition is lost and comes back."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -23,11 +24,12 @@ class Lane(Protocol):
 class Flight:
     """One record from its first delivery until its outcomes are committed."""
 
-    __slots__ = ("dead_reason", "held_bytes", "lane", "outcomes", "record", "task")
+    __slots__ = ("dead_reason", "held_bytes", "lane", "outcomes", "received_at_s", "record", "task")
 
     def __init__(self, record: SourceRecord, lane: Lane) -> None:
         self.record = record
         self.lane = lane
+        self.received_at_s = time.perf_counter()
         self.held_bytes = len(record.value or b"")
         self.outcomes: tuple[OutgoingRecord, ...] | None = None
         self.dead_reason: str | None = None

@@ -13,6 +13,8 @@ class Job:
 
     record: SourceRecord
     attempt: int
+    received_at_s: float
+    """When the record came, by `time.perf_counter`; what it waited for since is part of its time."""
     hold_bytes: Callable[[int], None]
     """Counts bytes that were fetched for the record into the window, until the record is finished."""
 

@@ -77,7 +77,11 @@ class Moderator:
         with (
             bind_record(topic=record.topic, partition=record.partition, offset=record.offset),
             self._tracer.process(
-                topic=record.topic, partition=record.partition, offset=record.offset, headers=record.headers
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                headers=record.headers,
+                received_at_s=job.received_at_s,
             ) as trace,
         ):
             event = decode_upload(record).event

@@ -156,7 +156,9 @@ class Processor:
         try:
             if predecessor is not None:
                 await asyncio.wait([predecessor])
-            resolution = await self._attempts.resolve(flight.record, partial(self._hold, flight))
+            resolution = await self._attempts.resolve(
+                flight.record, partial(self._hold, flight), received_at_s=flight.received_at_s
+            )
             self._limit.observe(resolution.dead_reason)
             flight.outcomes, flight.dead_reason = resolution.outcomes, resolution.dead_reason
             await flight.land()

@@ -1,6 +1,7 @@
 """One event to its outcomes, on working stand-ins for the world around it."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,7 +70,7 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
 def job(event: dict[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
     value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42"} | event)
     record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
-    return Job(record, attempt, hold_bytes=(held if held is not None else []).append)
+    return Job(record, attempt, time.perf_counter(), hold_bytes=(held if held is not None else []).append)
 
 
 def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import obstore
@@ -47,22 +48,26 @@ class S3Fetcher:
     """Fetches s3://bucket/key from the buckets that the operator named."""
 
     def __init__(self, settings: S3Settings, client: GuardedClient) -> None:
-        self._buckets = settings.buckets
-        self._store = _open_store(settings)
+        self._settings = settings
         self._client = client
 
     async def fetch(self, text: str) -> bytes:
         """Return the object's bytes; raise `RejectedError` or `TransientError`."""
-        if not self._buckets:
+        buckets = self._settings.buckets
+        if not buckets:
             raise SchemeNotAllowedError(scheme="s3", hint=" (media.fetch.s3.buckets is empty)")
         reference = parse_s3(text)
-        if reference.bucket not in self._buckets and "*" not in self._buckets:
+        if reference.bucket not in buckets and "*" not in buckets:
             raise SchemeNotAllowedError(scheme="s3", hint=" to this bucket (media.fetch.s3.buckets)")
         url = await self._sign(reference)
         answer = await self._client.get(url)
         if not answer.succeeded:
             raise _failure(answer, host_of(url))
         return answer.body
+
+    @cached_property
+    def _store(self) -> S3Store:
+        return _open_store(self._settings)
 
     async def _sign(self, reference: S3Reference) -> URL:
         try:
@@ -81,7 +86,8 @@ def _open_store(settings: S3Settings) -> S3Store:
     """
     endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
     config: S3Config = {
-        "endpoint": endpoint.rstrip("/"),
+        # The key that wins over every other place an endpoint can come from, such as the environment.
+        "aws_endpoint_url_s3": endpoint.rstrip("/"),
         "region": settings.region,
         "virtual_hosted_style_request": True,
     }

@@ -1,14 +1,26 @@
-"""Kinds of values that settings have in common, or that need a check of their own."""
+"""What groups of settings are made of: kinds of values that they share, or that need a check of their own."""
 
 import re
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, LiteralString
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 PositiveSeconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+class Group(BaseModel):
+    """A frozen group of settings; an unknown name in it is an error, because it is a typing mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def settings_conflict(message: LiteralString, *settings: str) -> PydanticCustomError:
+    """Return the error of settings that do not go together; their dotted names travel in its context."""
+    return PydanticCustomError("settings_conflict", message, {"settings": ", ".join(settings)})
+
 
 _HOST_NAME = re.compile(r"[^\s/:@*?#\[\]]+")
 _ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -43,3 +55,26 @@ def _endpoint(text: str | None) -> str | None:
 HostNames = Annotated[tuple[str, ...], AfterValidator(_host_names)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
 OptionalEndpoint = Annotated[str | None, AfterValidator(_endpoint)]
+
+
+_DELAY = re.compile(r"([1-9][0-9]{0,5})([smh])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+
+
+def _delays(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if not _DELAY.fullmatch(text):
+            message = '"{text}" is no delay; a delay is a number with its unit, such as 30s, 10m or 2h'
+            raise PydanticCustomError("value_error", message, {"text": text})
+    if len(set(texts)) < len(texts):
+        raise PydanticCustomError("value_error", "a delay stands here twice, but names one topic")
+    return texts
+
+
+Delays = Annotated[tuple[str, ...], AfterValidator(_delays)]
+"""As they stand in topics' names; `delay_s` gives the seconds of one."""
+
+
+def delay_s(delay: str) -> int:
+    """Return a delay's seconds."""
+    return int(delay[:-1]) * _UNITS_S[delay[-1]]

@@ -4,67 +4,23 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, LiteralString, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr, model_validator
 
-from service.setting_types import HostNames, Networks, OptionalEndpoint, Positive, PositiveSeconds
+from service.kafka_settings import KafkaSettings
+from service.setting_types import (
+    Delays,
+    Group,
+    HostNames,
+    Networks,
+    OptionalEndpoint,
+    Positive,
+    PositiveSeconds,
+    settings_conflict,
+)
 
 MIB = 1024 * 1024
-
-
-class Group(BaseModel):
-    """A frozen group of settings; an unknown name in it is an error, because it is a typing mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-def settings_conflict(message: LiteralString, *settings: str) -> PydanticCustomError:
-    """Return the error of settings that do not go together; their dotted names travel in its context."""
-    return PydanticCustomError("settings_conflict", message, {"settings": ", ".join(settings)})
-
-
-class KafkaSettings(Group):
-    """The connection to the brokers."""
-
-    bootstrap_servers: str = "localhost:9092"
-    """Comma-separated host:port pairs."""
-    group_id: str = Field(default="modstream", min_length=1)
-    """Processes with one group id share the work."""
-    client_id: str = "modstream"
-    """Shown in the brokers' logs and metrics."""
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """What the brokers' listener speaks."""
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    """How the user signs in, with the SASL protocols."""
-    sasl_username: str | None = None
-    """Needed with the SASL protocols."""
-    sasl_password: SecretStr | None = None
-    """Needed with the SASL protocols."""
-    ssl_cafile: Path | None = None
-    """CA certificates in PEM; the system's when not set."""
-    compression: Literal["none", "gzip", "lz4", "zstd"] = "lz4"
-    """Of what is produced; lz4 costs the least CPU."""
-    request_timeout_s: PositiveSeconds = 20.0
-    """For one answer of a broker; above `commit.timeout_s`."""
-    session_timeout_s: PositiveSeconds = 15.0
-    """A process silent for so long loses its partitions."""
-    heartbeat_interval_s: PositiveSeconds = 1.0
-    """Also how soon a process notices a rebalance: 3 s, the usual default, stalls a group that starts together."""
-    rebalance_timeout_s: PositiveSeconds = 30.0
-    """Room for the last transaction before partitions are given up."""
-    max_partition_fetch_bytes: Positive = 1 * MIB
-    """Per partition and fetch; also bounds how long one partition is served before the next."""
-    max_request_bytes: Positive = 1 * MIB
-    """The brokers' message.max.bytes: larger outcomes cannot be published."""
-
-    @model_validator(mode="after")
-    def _sasl_has_credentials(self) -> Self:
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
-            message = "This protocol needs kafka.sasl_username and kafka.sasl_password"
-            raise settings_conflict(message, "kafka.security_protocol")
-        return self
 
 
 class TopicSettings(Group):
@@ -126,7 +82,7 @@ class RetrySettings(Group):
     """Attempts in process for transient faults."""
 
     max_attempts: Positive = 4
-    """The first one included; then the record becomes a dead letter."""
+    """The first one included; then the record goes on to the next of `retry.tiers`, or becomes a dead letter."""
     initial_backoff_s: PositiveSeconds = 0.2
     """Delay before the second attempt."""
     max_backoff_s: PositiveSeconds = 5.0
@@ -135,6 +91,9 @@ class RetrySettings(Group):
     """Each delay is so many times the one before."""
     jitter: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Share of each delay that is random, so that records that failed together do not come back together."""
+    tiers: Delays = ()
+    """Delays such as 30s and 10m, after which attempts begin anew: a topic `<topics.uploads>.retry.<delay>` for each.
+    After the last one a record becomes a dead letter."""
 
 
 class DeadLetterSettings(Group):

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from service.settings import KafkaSettings
+from service.kafka_settings import KafkaSettings
 from service.stream.errors import AccessDeniedError, KafkaUnreachableError
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a

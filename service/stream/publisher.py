@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from service.settings import KafkaSettings
+from service.kafka_settings import KafkaSettings
 from service.stream.connection import KafkaConnection, describe
 from service.stream.errors import PublishError
 from service.stream.publishing import publish

@@ -7,7 +7,7 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from service.settings import KafkaSettings
+from service.kafka_settings import KafkaSettings
 from service.stream.connection import KafkaConnection, describe
 from service.stream.consumer import source_record
 from service.stream.errors import ConsumerFailedError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
-from service.settings import CommitSettings, KafkaSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
+from service.kafka_settings import KafkaSettings
+from service.settings import CommitSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
 from tests.chaos.broker import ENVIRONMENT, Bouncer, rebalances
 from tests.chaos.feeder import Feeder, create_topics, running_producer
 from tests.chaos.fleet import Fleet, command

@@ -2,8 +2,9 @@
 
 import pytest
 
+from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
-from service.settings import KafkaSettings, TopicSettings
+from service.settings import TopicSettings
 from service.stream.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
 from tests.integration.stream.world import World
 from tests.support.kafka import free_port

@@ -15,8 +15,9 @@ import orjson
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
-from service.settings import CommitSettings, KafkaSettings, RetrySettings, Settings, TopicSettings
+from service.settings import CommitSettings, RetrySettings, Settings, TopicSettings
 from service.stream.connection import KafkaConnection
 from service.stream.offsets import Progress
 from service.stream.topics import ensure_topics, named_topics

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.errors import FatalError, RejectedError, TransientError
+from service.kafka_settings import KafkaSettings
 from service.pipeline.handler import Handler, Job
 from service.pipeline.processor import Counters, Processor
 from service.settings import (
     DeadLetterSettings,
-    KafkaSettings,
     RetrySettings,
     Settings,
     ShutdownSettings,

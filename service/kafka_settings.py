@@ -1,0 +1,86 @@
+"""The settings of the connection to the brokers."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from service.setting_types import Group, OptionalEndpoint, Positive, PositiveSeconds, settings_conflict
+
+_MIB = 1024 * 1024
+
+
+class OAuthSettings(Group):
+    """Signing in with OAUTHBEARER: tokens by OAuth 2.0's client credentials, renewed before they expire."""
+
+    token_url: OptionalEndpoint = None
+    """The authorization server's token endpoint."""
+    client_id: str | None = None
+    """Who the service is there."""
+    client_secret: SecretStr | None = None
+    """Its secret."""
+    scope: str | None = None
+    """Asked for with each token, where the server wants one."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether tokens can be asked for."""
+        return bool(self.token_url and self.client_id and self.client_secret)
+
+
+class KafkaSettings(Group):
+    """The connection to the brokers."""
+
+    bootstrap_servers: str = "localhost:9092"
+    """Comma-separated host:port pairs."""
+    group_id: str = Field(default="modstream", min_length=1)
+    """Processes with one group id share the work."""
+    client_id: str = "modstream"
+    """Shown in the brokers' logs and metrics."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """What the brokers' listener speaks."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
+    """How the user signs in, with the SASL protocols."""
+    sasl_username: str | None = None
+    """Needed with PLAIN and SCRAM."""
+    sasl_password: SecretStr | None = None
+    """Needed with PLAIN and SCRAM."""
+    oauth: OAuthSettings = OAuthSettings()
+    ssl_cafile: Path | None = None
+    """CA certificates in PEM; the system's when not set."""
+    ssl_certfile: Path | None = None
+    """Certificate chain in PEM that the service shows to brokers which ask for one."""
+    ssl_keyfile: Path | None = None
+    """Its private key in PEM, without a password; in the certificate's file when not set."""
+    compression: Literal["none", "gzip", "lz4", "zstd"] = "lz4"
+    """Of what is produced; lz4 costs the least CPU."""
+    request_timeout_s: PositiveSeconds = 20.0
+    """For one answer of a broker; above `commit.timeout_s`."""
+    session_timeout_s: PositiveSeconds = 15.0
+    """A process silent for so long loses its partitions."""
+    heartbeat_interval_s: PositiveSeconds = 1.0
+    """Also how soon a process notices a rebalance: 3 s, the usual default, stalls a group that starts together."""
+    rebalance_timeout_s: PositiveSeconds = 30.0
+    """Room for the last transaction before partitions are given up."""
+    max_partition_fetch_bytes: Positive = 1 * _MIB
+    """Per partition and fetch; also bounds how long one partition is served before the next."""
+    max_request_bytes: Positive = 1 * _MIB
+    """The brokers' message.max.bytes: larger outcomes cannot be published."""
+
+    @model_validator(mode="after")
+    def _sasl_has_credentials(self) -> Self:
+        if not self.security_protocol.startswith("SASL"):
+            return self
+        if self.sasl_mechanism != "OAUTHBEARER" and not (self.sasl_username and self.sasl_password):
+            message = "This protocol needs kafka.sasl_username and kafka.sasl_password"
+            raise settings_conflict(message, "kafka.security_protocol")
+        if self.sasl_mechanism == "OAUTHBEARER" and not self.oauth.is_complete:
+            message = "OAUTHBEARER needs kafka.oauth.token_url, kafka.oauth.client_id and kafka.oauth.client_secret"
+            raise settings_conflict(message, "kafka.sasl_mechanism")
+        return self
+
+    @model_validator(mode="after")
+    def _a_key_has_its_certificate(self) -> Self:
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise settings_conflict("A private key needs its certificate", "kafka.ssl_keyfile", "kafka.ssl_certfile")
+        return self

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, SecretStr
@@ -92,6 +92,8 @@ def _setting(path: str, field: FieldInfo) -> Setting:
 def _allowed(annotation: Any, metadata: list[Any]) -> str:
     """Describe a type with its bounds in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _allowed(arguments[0], [limit for entry in arguments[1:] for limit in _limits(entry)])
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin in (Union, types.UnionType):
@@ -99,7 +101,13 @@ def _allowed(annotation: Any, metadata: list[Any]) -> str:
         return " or ".join([*kinds, "nothing"])
     if origin is tuple:
         return f"a list, each {_allowed(arguments[0], [])}"
-    return " ".join([_WORDS[annotation], *_bounds(metadata)])
+    words = _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return " ".join([words, *_bounds(metadata)])
+
+
+def _limits(entry: Any) -> list[Any]:
+    """Return what an entry of `Annotated` says: a `Field` holds its limits inside."""
+    return entry.metadata if isinstance(entry, FieldInfo) else [entry]
 
 
 _WORDS: dict[Any, str] = {

@@ -12,8 +12,9 @@ from schemas.image_uploaded import ImageByUrlV1, ImageUploadedV1
 from service.uploads import UploadOptions, by_reference, event_of, image_id_of, images_below, inline
 
 OPTIONS = UploadOptions(tasks=("moderation", "tags"))
-# Where cloud machines hand out credentials: what an attacker would have the service fetch.
-METADATA_URL = "http://169.254.169.254/latest/meta-data/photo.jpg"
+# This machine's own address, as an attacker would write it to reach what only the service can reach; nothing listens
+# there, so that nothing happens even if the guard should fail.
+PRIVATE_URL = "http://127.0.0.1:9/admin/photo.jpg"
 # 400 megapixels in 50 KB of PNG: decoded they would take 1.2 GB.
 BOMB_SIDE_PIXELS = 20_000
 
@@ -77,7 +78,7 @@ def _broken(folder: Path, photograph: bytes) -> Iterator[Sample]:
     missing = folder / "missing.jpg"
     yield Sample(missing.name, event_of(missing.name, by_reference(missing), OPTIONS), None)
     private = "private-address.jpg"
-    yield Sample(private, event_of(private, ImageByUrlV1(url=METADATA_URL), OPTIONS), None)
+    yield Sample(private, event_of(private, ImageByUrlV1(url=PRIVATE_URL), OPTIONS), None)
     yield Sample("no-event.bin", None, None)
 
 

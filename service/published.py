@@ -23,6 +23,15 @@ class DeadLetter:
 Outcome = VerdictV1 | TagsV1 | DeadLetter
 
 
+def outcome_topics(topics: TopicSettings) -> dict[str, str]:
+    """Return the topics that outcomes are read from, by the setting that names each."""
+    return {
+        "topics.verdicts": topics.verdicts,
+        "topics.tags": topics.tags,
+        "topics.dead_letters": topics.dead_letters,
+    }
+
+
 def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
     """Return what a record of an outcome topic says; None for what is none of this version's."""
     try:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.stream.connection import KafkaConnection
-from service.stream.topics import TopicState, check_topics, ensure_topics, named_topics
+from service.stream.topics import TopicState, check_topics, ensure_topics, required_topics
 
 app = typer.Typer(no_args_is_help=True, help="Create or check the topics that the service reads and writes.")
 
@@ -41,7 +41,7 @@ def create(
         states = asyncio.run(
             ensure_topics(
                 KafkaConnection(settings.kafka),
-                named_topics(settings.topics),
+                required_topics(settings),
                 partitions=partitions,
                 replication_factor=replication,
             )
@@ -56,7 +56,7 @@ def check(config: ConfigOption = None) -> None:
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """
     settings = load_or_exit(config).settings
-    topics = named_topics(settings.topics)
+    topics = required_topics(settings)
     with errors_shown():
         asyncio.run(check_topics(KafkaConnection(settings.kafka), topics))
     Console().print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)

@@ -16,11 +16,10 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.demo.tables import verdict_row, verdict_table
-from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of
+from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
 from service.settings import Settings
 from service.stream.reader import open_reader
 from service.stream.records import SourceRecord
-from service.stream.topics import named_topics
 
 # How soon Ctrl-C and the end of `--count` are noticed.
 POLL_S = 0.5
@@ -68,8 +67,7 @@ def watch(
 
 async def _follow(settings: Settings, display: Display, *, from_beginning: bool, count: int | None) -> None:
     """Show outcomes until so many were shown."""
-    topics = named_topics(settings.topics)
-    topics.pop("topics.uploads")
+    topics = outcome_topics(settings.topics)
     seen = 0
     async with open_reader(settings.kafka, topics, start="beginning" if from_beginning else "end") as reader:
         while True:

@@ -15,7 +15,7 @@ from service.demo.outcomes import Outcomes
 from service.demo.processes import service_process
 from service.demo.samples import Sample, bundled_samples, folder_samples, noise
 from service.demo.settings import write_settings
-from service.published import key_of, outcome_of
+from service.published import key_of, outcome_of, outcome_topics
 from service.settings import Settings
 from service.stream.codec import encode_upload
 from service.stream.connection import KafkaConnection
@@ -72,11 +72,9 @@ async def run_demo(images: Path | None, folder: Path, progress: DemoProgress) ->
     async with embedded_broker(folder / "broker.log") as broker:
         config, log = folder / "modstream.yaml", folder / "service.log"
         settings = write_settings(config, broker=broker, file_root=file_root)
-        topics = named_topics(settings.topics)
-        await ensure_topics(KafkaConnection(settings.kafka), topics, partitions=PARTITIONS)
+        await ensure_topics(KafkaConnection(settings.kafka), named_topics(settings.topics), partitions=PARTITIONS)
         progress.step("starting the service")
-        outcome_topics = {setting: topic for setting, topic in topics.items() if topic != settings.topics.uploads}
-        async with open_reader(settings.kafka, outcome_topics, start="beginning") as reader:
+        async with open_reader(settings.kafka, outcome_topics(settings.topics), start="beginning") as reader:
             async with service_process(config, log) as service:
                 await _publish(settings, samples)
                 await _while_alive(service, _collect(reader, outcomes, settings, progress))

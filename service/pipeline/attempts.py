@@ -1,23 +1,25 @@
-"""One record to its outcomes: attempts in this process, then its dead letter."""
+"""One record to its outcomes: attempts in this process, then a retry topic, then its dead letter."""
 
 import asyncio
+import itertools
 import random
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 
 from service.errors import FatalError, ModstreamError, UnexpectedError
 from service.pipeline.handler import Handler, Job
-from service.pipeline.retry import AttemptAgain, decide
+from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
 from service.stream.dead_letter import dead_letter
 from service.stream.errors import OutcomeTooLargeError
-from service.stream.origin import attempts_made
+from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ class Attempts:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
+        self._tiers = retry_tiers(settings)
         self._handler = handler
         self._sleep = sleep
         self._chance = chance
@@ -52,22 +55,26 @@ class Attempts:
         self, record: SourceRecord, hold_bytes: Callable[[int], None], *, received_at_s: float
     ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
-        attempts_before = attempts_made(record)
-        attempts_here = 0
-        while True:
-            attempts_here += 1
-            job = Job(record, attempts_before + attempts_here, received_at_s, hold_bytes)
+        origin = fresh(record) if record.topic == self._settings.topics.uploads else put_off(record)
+        uploaded = _as_uploaded(record, origin)
+        following = next_tier(self._tiers, record.topic)
+        for attempts_here in itertools.count(1):
+            job = Job(uploaded, origin.attempts + attempts_here, received_at_s, hold_bytes)
             try:
                 return Resolution(await self._attempt(job))
             except FatalError:
                 raise
             except ModstreamError as error:
                 failure = error
-            decision = decide(failure, attempts_here=attempts_here, settings=self._settings.retry, random=self._chance)
-            if not isinstance(decision, AttemptAgain):
-                return self._dead(job, failure)
-            self._log(job, "record.attempt_failed", failure, retry_in_s=round(decision.delay_s, 3))
-            await self._sleep(decision.delay_s)
+            match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
+                case AttemptAgain(delay_s):
+                    _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))
+                    await self._sleep(delay_s)
+                case PutOff(tier):
+                    return self._put_off(job, origin, failure, tier)
+                case GiveUp():
+                    return self._dead(job, origin, failure)
+        raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
 
     async def _attempt(self, job: Job) -> tuple[OutgoingRecord, ...]:
         try:
@@ -75,8 +82,8 @@ class Attempts:
         except ModstreamError:
             raise
         except Exception as error:  # the processor's boundary: a defect must not stop the stream, nor pass unseen
-            log.exception("record.unexpected_error", topic=job.record.topic, offset=job.record.offset)
-            raise UnexpectedError(kind=type(error).__qualname__, detail=_place(error)) from error
+            log.exception("record.unexpected_error", **_place_of(job))
+            raise UnexpectedError(kind=type(error).__qualname__, detail=_line(error)) from error
         self._check_sizes(outcomes)
         return outcomes
 
@@ -86,10 +93,20 @@ class Attempts:
             if (size_bytes := record_bytes(outcome)) > limit_bytes:
                 raise OutcomeTooLargeError(topic=outcome.topic, size_bytes=size_bytes, limit_bytes=limit_bytes)
 
-    def _dead(self, job: Job, failure: ModstreamError) -> Resolution:
-        self._log(job, "record.dead_lettered", failure)
+    def _put_off(self, job: Job, origin: Origin, failure: ModstreamError, tier: RetryTier) -> Resolution:
+        """Return what waits in a retry topic; what its headers made too large for that is given up."""
+        now_s = self._now().timestamp()
+        later = put_off_record(job.record, origin, tier, failure, attempt=job.attempt, now_s=now_s)
+        if record_bytes(later) > self._settings.kafka.max_request_bytes:
+            return self._dead(job, origin, failure)
+        _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
+        return Resolution((later,))
+
+    def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
+        _log("record.dead_lettered", job, failure)
         letter = dead_letter(
             job.record,
+            origin,
             failure,
             attempt=job.attempt,
             topic=self._settings.topics.dead_letters,
@@ -98,13 +115,23 @@ class Attempts:
         )
         return Resolution((letter,), failure.reason)
 
-    def _log(self, job: Job, event: str, failure: ModstreamError, **facts: object) -> None:
-        record = job.record
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        log.warning(event, **place, attempt=job.attempt, error=failure, **facts)
+
+def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:
+    log.warning(event, **_place_of(job), attempt=job.attempt, error=failure, **facts)
 
 
-def _place(error: Exception) -> str:
+def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
+    """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
+    if record.topic == origin.topic:
+        return record
+    return replace(record, topic=origin.topic, partition=origin.partition, offset=origin.offset)
+
+
+def _place_of(job: Job) -> dict[str, object]:
+    return {"topic": job.record.topic, "partition": job.record.partition, "offset": job.record.offset}
+
+
+def _line(error: Exception) -> str:
     """Return where an exception was raised; its text may hold what must not be published."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"in {frames[-1].name}, line {frames[-1].lineno}" if frames else "from nowhere"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.errors import ModstreamError, TransientError
 from service.settings import RetrySettings
+from service.stream.retry_topics import RetryTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,22 +16,34 @@ class AttemptAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """Publish it to a retry topic."""
+
+    tier: RetryTier
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Make it a dead letter."""
 
 
-Decision = AttemptAgain | GiveUp
+Decision = AttemptAgain | PutOff | GiveUp
 
 
 def decide(
-    error: ModstreamError, *, attempts_here: int, settings: RetrySettings, random: Callable[[], float]
+    error: ModstreamError,
+    attempts_here: int,
+    following: RetryTier | None,
+    settings: RetrySettings,
+    *,
+    chance: Callable[[], float],
 ) -> Decision:
-    """Decide after so many failed attempts in this process; `random` gives numbers from 0 to 1."""
+    """Decide after so many failed attempts on a delivery that `following` comes after; `chance` is from 0 to 1."""
     if not isinstance(error, TransientError):
         return GiveUp()
     if attempts_here < settings.max_attempts:
-        return AttemptAgain(backoff_s(attempts_here, settings, random()))
-    return GiveUp()
+        return AttemptAgain(backoff_s(attempts_here, settings, chance()))
+    return PutOff(following) if following else GiveUp()
 
 
 def backoff_s(attempts: int, settings: RetrySettings, chance: float) -> float:

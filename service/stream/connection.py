@@ -14,7 +14,8 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka_settings import KafkaSettings
-from service.stream.errors import AccessDeniedError, KafkaUnreachableError
+from service.stream.errors import AccessDeniedError, CertificatesUnreadableError, KafkaUnreachableError
+from service.stream.oauth import ClientCredentials
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
 # batch must stay under the brokers' message.max.bytes.
@@ -117,6 +118,7 @@ class KafkaConnection:
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
             "sasl_plain_password": password.get_secret_value() if password else None,
+            "sasl_oauth_token_provider": self._tokens if settings.sasl_mechanism == "OAUTHBEARER" else None,
         }
 
     def _publishing(self) -> dict[str, object]:
@@ -129,7 +131,18 @@ class KafkaConnection:
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._settings.ssl_cafile)
+        settings = self._settings
+        try:
+            context = ssl.create_default_context(cafile=settings.ssl_cafile)
+            if settings.ssl_certfile is not None:
+                context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+        except OSError as error:  # ssl's own errors are such, too
+            raise CertificatesUnreadableError(detail=describe(error)) from error
+        return context
+
+    @cached_property
+    def _tokens(self) -> ClientCredentials:
+        return ClientCredentials(self._settings.oauth)
 
 
 async def stop_client(client: Client) -> None:

@@ -15,6 +15,7 @@ from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
 from service.stream.records import Partition, SourceRecord
+from service.stream.retry_topics import due_s
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +37,13 @@ class KafkaStream:
         consumer: AIOKafkaConsumer,
         assignment: Assignment,
         *,
+        retry_topics: frozenset[str],
         max_span: int,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
+        self._retry_topics = retry_topics
         self._max_span = max_span
         self._now_s = now_s
         self._woken = False
@@ -127,15 +130,21 @@ class KafkaStream:
         return lane, [source_record(record) for record in self._admitted(partition, lane, records)]
 
     def _admitted(self, partition: TopicPartition, lane: Lane, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
-        """Return those that are to be processed now; what must wait is put back."""
+        """Return those that are to be processed now; the first that must wait is put back with all behind it."""
         admitted = []
         for record in records:
-            if not lane.progress.fits(record.offset, self._max_span):
+            if self._must_wait(record, lane):
                 self._consumer.seek(partition, record.offset)
                 break
             if lane.progress.deliver(record.offset):
                 admitted.append(record)
         return admitted
+
+    def _must_wait(self, record: ConsumerRecord, lane: Lane) -> bool:
+        if record.topic in self._retry_topics and (due := due_s(record.headers)) > self._now_s():
+            lane.rests_until_s = due
+            return True
+        return not lane.progress.fits(record.offset, self._max_span)
 
 
 def source_record(record: ConsumerRecord) -> SourceRecord:

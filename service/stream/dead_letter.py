@@ -4,11 +4,10 @@ import traceback
 from datetime import datetime
 
 from service.errors import ModstreamError
-from service.stream.origin import ATTEMPT, Origin, origin_of
+from service.stream.origin import ATTEMPT, Origin, without_ours
 from service.stream.publishing import record_bytes
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
-_OURS = "modstream-"
 REASON = "modstream-reason"
 MESSAGE = "modstream-message"
 FAILED_AT = "modstream-failed-at"
@@ -21,12 +20,18 @@ _MAX_STACK_CHARS = 8000
 
 
 def dead_letter(
-    record: SourceRecord, error: ModstreamError, *, attempt: int, topic: str, failed_at: datetime, max_bytes: int
+    record: SourceRecord,
+    origin: Origin,
+    error: ModstreamError,
+    *,
+    attempt: int,
+    topic: str,
+    failed_at: datetime,
+    max_bytes: int,
 ) -> OutgoingRecord:
     """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`."""
-    origin = origin_of(record)
     headers = (
-        *_foreign(record.headers),
+        *without_ours(record.headers),
         *_reasons(error, attempt, failed_at),
         *origin.headers(),
         *_spring(origin, error),
@@ -67,11 +72,6 @@ def _connect(origin: Origin, error: ModstreamError) -> Headers:
         ("__connect.errors.exception.class.name", _class_name(error)),
         ("__connect.errors.exception.message", _message(error)),
     )
-
-
-def _foreign(headers: Headers) -> Headers:
-    """Return the uploader's own headers, without what an earlier delivery added."""
-    return tuple(header for header in headers if not header[0].startswith((_OURS, "kafka_dlt-", "__connect.errors.")))
 
 
 def _class_name(error: ModstreamError) -> bytes:

@@ -4,10 +4,20 @@ from service.errors import FatalError, RejectedError, TransientError
 
 
 class KafkaUnreachableError(FatalError):
-    """No broker answers at start."""
+    """No broker answers at start, or none lets the service in: aiokafka does not tell them apart."""
 
     reason = "kafka.unreachable"
-    message = "no Kafka broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers): {detail}"
+    message = (
+        "no Kafka broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers), or none lets the service in "
+        "(kafka.security_protocol and what belongs to it): {detail}"
+    )
+
+
+class CertificatesUnreadableError(FatalError):
+    """A file of the encrypted connection is missing or no PEM."""
+
+    reason = "kafka.certificates_unreadable"
+    message = "the files of kafka.ssl_cafile, kafka.ssl_certfile or kafka.ssl_keyfile cannot be used: {detail}"
 
 
 class AccessDeniedError(FatalError):

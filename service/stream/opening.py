@@ -12,8 +12,9 @@ from service.stream.committer import OutcomeWriter
 from service.stream.connection import KafkaConnection
 from service.stream.consumer import KafkaStream
 from service.stream.membership import Membership
+from service.stream.retry_topics import retry_tiers
 from service.stream.stored_offsets import StoredOffsets
-from service.stream.topics import check_topics, named_topics
+from service.stream.topics import check_topics, required_topics
 from service.stream.transactional_writer import TransactionalWriter, check_transactions
 
 WriterFactory = Callable[[TopicPartition], OutcomeWriter]
@@ -26,7 +27,8 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
     Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `TransactionsRefusedError`.
     """
     connection = KafkaConnection(settings.kafka)
-    await check_topics(connection, named_topics(settings.topics))
+    retry_topics = frozenset(tier.topic for tier in retry_tiers(settings))
+    await check_topics(connection, required_topics(settings))
     async with (
         connection.running(connection.group_consumer()) as consumer,
         _writers(connection, consumer, settings) as make_writer,
@@ -39,9 +41,9 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
             # The group waits for us for so long; leave it time to join in again.
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
-        consumer.subscribe([settings.topics.uploads], listener=assignment)
+        consumer.subscribe([settings.topics.uploads, *retry_topics], listener=assignment)
         try:
-            yield KafkaStream(consumer, assignment, max_span=settings.window.max_span)
+            yield KafkaStream(consumer, assignment, retry_topics=retry_topics, max_span=settings.window.max_span)
         finally:
             await assignment.release()
 

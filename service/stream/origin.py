@@ -1,4 +1,4 @@
-"""Where a record first came from, kept in headers while it passes through other topics."""
+"""Where a record first came from and how often it was attempted, kept in headers while it is put off."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,21 @@ TIMESTAMP = "modstream-origin-timestamp"
 ATTEMPT = "modstream-attempt"
 """Attempts made so far, as decimal digits; the others are decimal too, the timestamp in epoch milliseconds."""
 
+_ADDED_PREFIXES = ("modstream-", "kafka_dlt-", "__connect.errors.")
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The coordinates of a record in the topic that it was published to."""
+    """The coordinates of a record in the topic that it was published to, and its attempts since."""
 
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
+    attempts: int = 0
 
     def headers(self) -> Headers:
-        """Return them as headers."""
+        """Return the coordinates as headers."""
         return (
             (TOPIC, self.topic.encode()),
             (PARTITION, b"%d" % self.partition),
@@ -31,16 +34,22 @@ class Origin:
         )
 
 
-def origin_of(record: SourceRecord) -> Origin:
-    """Return where a record came from, through its headers where it was put off before."""
+def fresh(record: SourceRecord) -> Origin:
+    """Return the origin of a record that is where it was published."""
+    return Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+
+
+def put_off(record: SourceRecord) -> Origin:
+    """Return the origin that the headers of a record tell; only for topics that nobody else writes."""
     found = dict(record.headers)
     try:
-        return Origin(found[TOPIC].decode(), int(found[PARTITION]), int(found[OFFSET]), int(found[TIMESTAMP]))
-    except (KeyError, ValueError):  # a first delivery, or headers that are none of ours
-        return Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+        return Origin(
+            found[TOPIC].decode(), int(found[PARTITION]), int(found[OFFSET]), int(found[TIMESTAMP]), int(found[ATTEMPT])
+        )
+    except (KeyError, ValueError):  # somebody else did write
+        return fresh(record)
 
 
-def attempts_made(record: SourceRecord) -> int:
-    """Return how many attempts were made on a record before this delivery."""
-    digits = dict(record.headers).get(ATTEMPT, b"")
-    return int(digits) if digits.isdigit() else 0
+def without_ours(headers: Headers) -> Headers:
+    """Return the uploader's own headers."""
+    return tuple(header for header in headers if not header[0].startswith(_ADDED_PREFIXES))

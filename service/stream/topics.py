@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from service.settings import TopicSettings
+from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection, describe
 from service.stream.errors import KafkaUnreachableError, TopicCreationError, TopicMissingError
+from service.stream.retry_topics import retry_tiers
 
 _MAX_DEFAULT_REPLICAS = 3
 """As many as survive the loss of one broker while another is restarted."""
@@ -26,8 +27,14 @@ class TopicState:
 
 
 def named_topics(settings: TopicSettings) -> dict[str, str]:
-    """Return every topic by the setting that names it."""
+    """Return the topics that have a name of their own by the setting that names each."""
     return {f"topics.{name}": topic for name, topic in settings.model_dump().items()}
+
+
+def required_topics(settings: Settings) -> dict[str, str]:
+    """Return every topic that the service reads or writes, by the setting that it comes from."""
+    tiers = zip(settings.retry.tiers, retry_tiers(settings), strict=True)
+    return named_topics(settings.topics) | {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
 
 
 async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -> None:

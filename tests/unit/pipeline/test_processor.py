@@ -1,91 +1,23 @@
-"""The main loop: every record to one outcome, through failures, drains and rebalances."""
+"""The main loop: every record to one outcome, through failures and drains."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from service.errors import FatalError, RejectedError, TransientError
 from service.kafka_settings import KafkaSettings
-from service.pipeline.handler import Handler, Job
+from service.pipeline.handler import Job
 from service.pipeline.processor import Counters, Processor
-from service.settings import (
-    DeadLetterSettings,
-    RetrySettings,
-    Settings,
-    ShutdownSettings,
-    WindowSettings,
-)
+from service.settings import DeadLetterSettings, ShutdownSettings, WindowSettings
 from service.stream.dead_letter_limit import DeadLetterLimitError
 from service.stream.errors import ConsumerFailedError
-from service.stream.offsets import Progress
-from service.stream.records import OutgoingRecord, Partition
-from tests.support.memory_stream import TOPIC, MemoryStream, record
+from service.stream.records import OutgoingRecord
+from tests.support.handlers import SETTINGS, BrokenError, BusyError, Gate, WrongError, committed, running, verdict
+from tests.support.memory_stream import MemoryStream, record
 from tests.support.waiting import wait_until
-
-SETTINGS = Settings(retry=RetrySettings(max_attempts=3, initial_backoff_s=0.001))
-UPLOADS_0 = Partition(TOPIC, 0)
-
-
-class WrongError(RejectedError):
-    reason = "test.wrong"
-    message = "wrong"
-
-
-class BusyError(TransientError):
-    reason = "test.busy"
-    message = "busy"
-
-
-class BrokenError(FatalError):
-    reason = "test.broken"
-    message = "broken"
-
-
-def verdict(job: Job, value: bytes = b"allow") -> tuple[OutgoingRecord, ...]:
-    return (OutgoingRecord("images.verdicts", job.record.key, value, ()),)
 
 
 async def allow(job: Job) -> tuple[OutgoingRecord, ...]:
     return verdict(job)
-
-
-class Gate:
-    """A handler that holds every record until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.started: list[int] = []
-        self.cancelled: list[int] = []
-        self._gates: dict[int, asyncio.Event] = {}
-
-    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
-        offset = job.record.offset
-        self.started.append(offset)
-        try:
-            await self._gates.setdefault(offset, asyncio.Event()).wait()
-        except asyncio.CancelledError:
-            self.cancelled.append(offset)
-            raise
-        return verdict(job)
-
-    def let_go(self, *offsets: int) -> None:
-        for offset in offsets:
-            self._gates.setdefault(offset, asyncio.Event()).set()
-
-
-@asynccontextmanager
-async def running(stream: MemoryStream, handler: Handler, settings: Settings = SETTINGS) -> AsyncIterator[Processor]:
-    processor = Processor(settings, handler, connect=stream.connect)
-    run = asyncio.create_task(processor.run())
-    yield processor
-    processor.drain()
-    await run
-
-
-async def committed(stream: MemoryStream, count: int) -> None:
-    await wait_until(lambda: len(stream.committed) == count, description=f"{count} are committed", timeout_s=5)
 
 
 async def test_every_record_gets_its_outcome() -> None:
@@ -258,81 +190,3 @@ async def test_a_drain_ends_at_its_deadline() -> None:
         await committed(stream, 1)
     assert gate.cancelled == [0]
     assert set(stream.committed) == {(0, 1)}
-
-
-async def test_work_in_flight_is_adopted_when_its_partition_comes_back() -> None:
-    stream, gate = MemoryStream([record(0), record(1)]), Gate()
-    async with running(stream, gate):
-        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
-        stream.take_away(UPLOADS_0)
-        gate.let_go(0)  # finishes while the partition is nobody's
-        stream.give_back(UPLOADS_0, Progress(0), record(0), record(1))
-        gate.let_go(1)
-        await committed(stream, 2)
-    assert Counter(gate.started) == {0: 1, 1: 1}
-    assert gate.cancelled == []
-
-
-async def test_an_outcome_that_waits_for_room_follows_its_record_to_the_next_lane() -> None:
-    stream, gate = MemoryStream([record(0)]), Gate()
-    async with running(stream, gate):
-        await wait_until(lambda: gate.started == [0], description="the record is in flight")
-        stream.lanes[UPLOADS_0].has_room.clear()
-        gate.let_go(0)
-        await asyncio.sleep(0.01)
-        assert not stream.committed
-        stream.take_away(UPLOADS_0)
-        stream.give_back(UPLOADS_0, Progress(0), record(0))
-        await committed(stream, 1)
-    assert gate.started == [0]
-
-
-async def test_work_that_another_owner_finished_is_aborted() -> None:
-    stream, gate = MemoryStream([record(0), record(1)]), Gate()
-    async with running(stream, gate):
-        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
-        stream.take_away(UPLOADS_0)
-        stream.give_back(UPLOADS_0, Progress(1), record(1))
-        await wait_until(lambda: gate.cancelled == [0], description="the finished one is aborted")
-        gate.let_go(1)
-        await committed(stream, 1)
-
-
-async def test_work_on_a_partition_that_others_hold_is_aborted() -> None:
-    stream, gate = MemoryStream([record(0), record(0, partition=1)]), Gate()
-    async with running(stream, gate) as processor:
-        await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
-        stream.take_away(UPLOADS_0)
-        stream.give_back(Partition(TOPIC, 1), Progress(0))
-        await wait_until(lambda: len(gate.cancelled) == 1, description="the lost one is aborted")
-        assert processor.counters().in_flight == 1
-        gate.let_go(0)
-        await committed(stream, 1)
-    assert set(stream.committed) == {(1, 0)}
-
-
-async def test_another_record_at_the_same_offset_is_not_mistaken_for_the_first() -> None:
-    stream, gate = MemoryStream([record(0, value=b"old topic")]), Gate()
-    async with running(stream, gate):
-        await wait_until(lambda: gate.started == [0], description="the record is in flight")
-        stream.take_away(UPLOADS_0)
-        stream.give_back(UPLOADS_0, Progress(0), record(0, value=b"new topic"))
-        await wait_until(lambda: gate.started == [0, 0], description="the other record is judged")
-        gate.let_go(0)
-        await committed(stream, 1)
-
-
-async def test_records_of_one_key_are_judged_one_after_the_other_while_others_overtake() -> None:
-    stream = MemoryStream([record(0, key=b"a"), record(1, key=b"a"), record(2, key=b"b"), record(3, key=b"a")])
-    gate = Gate()
-    settings = SETTINGS.model_copy(update={"ordering": "key"})
-    async with running(stream, gate, settings):
-        await wait_until(lambda: gate.started == [0, 2], description="one of each key is in flight")
-        gate.let_go(2)
-        await committed(stream, 1)
-        gate.let_go(1, 3)
-        await asyncio.sleep(0.01)
-        assert gate.started == [0, 2]
-        gate.let_go(0)
-        await committed(stream, 4)
-    assert gate.started == [0, 2, 1, 3]

@@ -3,11 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import RejectedError, TransientError
-from service.pipeline.retry import AttemptAgain, GiveUp, backoff_s, decide
+from service.errors import ModstreamError, RejectedError, TransientError
+from service.pipeline.retry import AttemptAgain, Decision, GiveUp, PutOff, backoff_s, decide
 from service.settings import RetrySettings
+from service.stream.retry_topics import RetryTier
 
 SETTINGS = RetrySettings(max_attempts=3, initial_backoff_s=1.0, multiplier=2.0, max_backoff_s=3.0, jitter=0.5)
+TIER = RetryTier(30, "images.uploaded.retry.30s")
 
 
 class BusyError(TransientError):
@@ -20,13 +22,21 @@ class WrongError(RejectedError):
     message = "wrong"
 
 
+def decisions(error: ModstreamError, following: RetryTier | None) -> list[Decision]:
+    """Return what is decided after one, two and three attempts."""
+    return [decide(error, attempts, following, SETTINGS, chance=lambda: 0.0) for attempts in (1, 2, 3)]
+
+
 def test_a_transient_fault_is_attempted_again_until_the_attempts_are_used_up() -> None:
-    decisions = [decide(BusyError(), attempts_here=n, settings=SETTINGS, random=lambda: 0.0) for n in (1, 2, 3)]
-    assert decisions == [AttemptAgain(1.0), AttemptAgain(2.0), GiveUp()]
+    assert decisions(BusyError(), None) == [AttemptAgain(1.0), AttemptAgain(2.0), GiveUp()]
+
+
+def test_a_transient_fault_that_lasts_is_put_off() -> None:
+    assert decisions(BusyError(), TIER) == [AttemptAgain(1.0), AttemptAgain(2.0), PutOff(TIER)]
 
 
 def test_a_rejected_record_is_given_up_at_once() -> None:
-    assert decide(WrongError(), attempts_here=1, settings=SETTINGS, random=lambda: 0.0) == GiveUp()
+    assert decisions(WrongError(), TIER) == [GiveUp()] * 3
 
 
 @given(attempts=st.integers(min_value=1, max_value=10_000), chance=st.floats(min_value=0, max_value=1))

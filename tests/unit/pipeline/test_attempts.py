@@ -1,0 +1,109 @@
+"""One record through its attempts and retry topics, with a clock that the test sets."""
+
+from datetime import UTC, datetime
+
+from service.kafka_settings import KafkaSettings
+from service.pipeline.attempts import Attempts, Resolution
+from service.pipeline.handler import Job
+from service.settings import RetrySettings, Settings
+from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.retry_topics import due_s, retry_tiers
+from tests.support.handlers import BusyError, WrongError, verdict
+from tests.support.memory_stream import TOPIC, record
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+SETTINGS = Settings(retry=RetrySettings(max_attempts=2, initial_backoff_s=1.0, jitter=0.0, tiers=("30s", "10m")))
+
+
+class Trial:
+    """A handler that fails as told, and what came of it."""
+
+    def __init__(self, failure: Exception | None, settings: Settings = SETTINGS) -> None:
+        self._failure = failure
+        self.jobs: list[Job] = []
+        self.slept_s: list[float] = []
+        self._attempts = Attempts(settings, self._handle, sleep=self._sleep, chance=lambda: 0.0, now=lambda: NOW)
+
+    async def _handle(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
+        self.jobs.append(job)
+        if self._failure:
+            raise self._failure
+        return verdict(job)
+
+    async def _sleep(self, delay_s: float) -> None:
+        self.slept_s.append(delay_s)
+
+    async def resolve(self, source: SourceRecord) -> Resolution:
+        return await self._attempts.resolve(source, lambda _: None, received_at_s=0.0)
+
+
+def delivered(outcome: OutgoingRecord, *, offset: int) -> SourceRecord:
+    """Return an outcome as it is read from its topic."""
+    return SourceRecord(outcome.topic, 5, offset, 0, outcome.key, outcome.value, outcome.headers)
+
+
+def test_tiers_have_a_topic_for_each_delay() -> None:
+    assert [(tier.delay_s, tier.topic) for tier in retry_tiers(SETTINGS)] == [
+        (30, "images.uploaded.retry.30s"),
+        (600, "images.uploaded.retry.10m"),
+    ]
+
+
+async def test_a_transient_fault_goes_through_every_tier_and_then_becomes_a_dead_letter() -> None:
+    trial = Trial(BusyError())
+    source = SourceRecord(TOPIC, 3, 77, 1_700_000_000_000, b"42", b"event", (("traceparent", b"00-1"),))
+
+    first = (await trial.resolve(source)).outcomes[0]
+    assert first.topic == "images.uploaded.retry.30s"
+    assert (first.key, first.value, first.headers[0]) == (b"42", b"event", ("traceparent", b"00-1"))
+    assert due_s(first.headers) == NOW.timestamp() + 30
+
+    second = (await trial.resolve(delivered(first, offset=8))).outcomes[0]
+    assert second.topic == "images.uploaded.retry.10m"
+    assert due_s(second.headers) == NOW.timestamp() + 600
+
+    last = await trial.resolve(delivered(second, offset=9))
+    assert last.dead_reason == "test.busy"
+    headers = dict(last.outcomes[0].headers)
+    assert last.outcomes[0].topic == "images.uploaded.dead"
+    assert headers["modstream-attempt"] == b"6"
+    assert (headers["modstream-origin-topic"], headers["modstream-origin-partition"]) == (TOPIC.encode(), b"3")
+    assert (headers["modstream-origin-offset"], headers["modstream-origin-timestamp"]) == (b"77", b"1700000000000")
+    assert "modstream-not-before" not in headers
+    assert [job.attempt for job in trial.jobs] == [1, 2, 3, 4, 5, 6]
+    assert trial.slept_s == [1.0, 1.0, 1.0]
+
+
+async def test_a_record_that_waited_is_judged_as_it_was_uploaded() -> None:
+    busy, well = Trial(BusyError()), Trial(None)
+    (later,) = (await busy.resolve(record(77, key=b"42", partition=3))).outcomes
+    assert (await well.resolve(delivered(later, offset=8))).dead_reason is None
+    (job,) = well.jobs
+    assert (job.record.topic, job.record.partition, job.record.offset) == (TOPIC, 3, 77)
+    assert job.attempt == 3
+
+
+async def test_a_rejected_record_waits_nowhere() -> None:
+    resolution = await Trial(WrongError()).resolve(record(0))
+    assert resolution.outcomes[0].topic == "images.uploaded.dead"
+
+
+async def test_headers_of_an_upload_cannot_pretend_that_it_waited() -> None:
+    forged = (("modstream-attempt", b"99"), ("modstream-origin-topic", b"other"))
+    trial = Trial(WrongError())
+    resolution = await trial.resolve(SourceRecord(TOPIC, 0, 7, 0, None, b"", forged))
+    headers = dict(resolution.outcomes[0].headers)
+    assert (headers["modstream-attempt"], headers["modstream-origin-topic"]) == (b"1", TOPIC.encode())
+
+
+async def test_a_foreign_record_in_a_retry_topic_is_judged_where_it_is() -> None:
+    trial = Trial(None)
+    await trial.resolve(SourceRecord("images.uploaded.retry.30s", 0, 7, 0, None, b"", ()))
+    assert (trial.jobs[0].record.topic, trial.jobs[0].attempt) == ("images.uploaded.retry.30s", 1)
+
+
+async def test_a_record_that_grew_too_large_to_wait_becomes_a_dead_letter() -> None:
+    settings = SETTINGS.model_copy(update={"kafka": KafkaSettings(max_request_bytes=20_000)})
+    resolution = await Trial(BusyError(), settings).resolve(record(0, value=b"x" * 19_900))
+    assert resolution.outcomes[0].topic == "images.uploaded.dead"
+    assert resolution.dead_reason == "test.busy"

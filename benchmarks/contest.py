@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -22,9 +22,18 @@ from tests.support.kafka import running_kafka
 ROOT = Path(__file__).parents[1]
 RECORD_BYTES = 100
 # Of one batch when a topic is filled.
-BATCH_RECORDS = 1000
+BATCH_BYTES = 256 * 1024
 # A contestant that takes longer hangs: the slowest needs about 15 s for its records, the longest run two minutes.
 TIME_LIMIT_S = 300
+
+
+Value = Callable[[int], bytes]
+"""The value of the record of that number."""
+
+
+def numbered(number: int) -> bytes:
+    """Return a record of the size that Confluent's Parallel Consumer reports on."""
+    return (b"%08d" % number).ljust(RECORD_BYTES, b".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +54,11 @@ class Contest:
         self._runs = count(1)
         self._filled: set[str] = set()
 
-    def run(self, module: str, *arguments: str, records: int, python: Path | None = None) -> Result:
+    def run(
+        self, module: str, *arguments: str, records: int, value: Value = numbered, python: Path | None = None
+    ) -> Result:
         """Let a contestant turn that many records into outcomes."""
-        source, run = self._backlog(records), next(self._runs)
+        source, run = self._backlog(records, value), next(self._runs)
         task = Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
         asyncio.run(_create_topics(self._address, [task.target]))
         command = [str(python or sys.executable), "-m", module, task.as_argument(), *arguments]
@@ -59,11 +70,11 @@ class Contest:
             raise RuntimeError(f"{module} published {outcomes} outcomes for {records} records")
         return Result(**json.loads(finished.stdout))
 
-    def _backlog(self, records: int) -> str:
-        topic = f"uploads-{records}"
+    def _backlog(self, records: int, value: Value) -> str:
+        topic = f"{value.__name__}-{records}"
         if topic not in self._filled:
             asyncio.run(_create_topics(self._address, [topic]))
-            asyncio.run(_fill(self._address, topic, records))
+            asyncio.run(_fill(self._address, topic, records, value))
             self._filled.add(topic)
         return topic
 
@@ -89,13 +100,15 @@ async def _create_topics(address: str, topics: Sequence[str]) -> None:
         await admin.close()
 
 
-async def _fill(address: str, topic: str, records: int) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=address, max_batch_size=256 * 1024) as producer:
-        for first in range(0, records, BATCH_RECORDS):
-            batch = producer.create_batch()
-            for number in range(first, min(first + BATCH_RECORDS, records)):
-                batch.append(key=b"%08d" % number, value=(b"%08d" % number).ljust(RECORD_BYTES, b"."), timestamp=None)
-            await (await producer.send_batch(batch, topic, partition=0))
+async def _fill(address: str, topic: str, records: int, value: Value) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=address, max_batch_size=BATCH_BYTES) as producer:
+        batch = producer.create_batch()
+        for number in range(records):
+            # Returns nothing when the batch is full.
+            while batch.append(key=b"%08d" % number, value=value(number), timestamp=None) is None:
+                await (await producer.send_batch(batch, topic, partition=0))
+                batch = producer.create_batch()
+        await (await producer.send_batch(batch, topic, partition=0))
 
 
 async def _committed_records(address: str, topic: str) -> int:

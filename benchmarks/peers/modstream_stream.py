@@ -43,11 +43,11 @@ async def work(task: Task, delivery: str) -> None:
     meter = Meter(task.records)
     processor = Processor(settings, OneOutcome(meter, task.target))
     async with asyncio.TaskGroup() as group:
-        group.create_task(_report(processor, meter), name="report")
+        group.create_task(report(processor, meter), name="report")
         await processor.run()
 
 
-async def _report(processor: Processor, meter: Meter) -> None:
+async def report(processor: Processor, meter: Meter) -> None:
     """Tell the meter what is committed; whoever reads outcomes sees no sooner that a record is done."""
     reported = 0
     while not meter.finished.is_set():

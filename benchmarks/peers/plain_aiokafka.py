@@ -1,10 +1,12 @@
-"""`python -m benchmarks.peers.plain_aiokafka TASK`: a plain loop with bounded concurrency, at least once.
+"""`python -m benchmarks.peers.plain_aiokafka TASK SENDS`: a plain loop with bounded concurrency, at least once.
 
-What one writes by hand when speed counts: handlers run concurrently, records are sent in batches, all sends are
-awaited, and only then are the offsets committed. A crash publishes up to a batch again.
+SENDS `each`: what one writes first; a handler ends when its outcome is acknowledged. SENDS `together`: what one writes
+when speed counts; the sends of a batch are awaited together. Then the offsets are committed, and a crash before that
+publishes up to a batch again.
 """
 
 import asyncio
+import sys
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -19,10 +21,11 @@ POLL_MS = 200
 class PlainLoop:
     """Consumes, handles, produces, commits."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, task: Task) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, task: Task, sends: str) -> None:
         self._consumer = consumer
         self._producer = producer
         self._target = task.target
+        self._awaits_each = sends == "each"
         self._meter = Meter(task.records)
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
@@ -40,10 +43,12 @@ class PlainLoop:
         async with self._slots:
             await self._meter.handle()
             written: asyncio.Future[object] = await self._producer.send(self._target, record.value, record.key)
+            if self._awaits_each:
+                await written
             return written
 
 
-async def work(task: Task) -> None:
+async def work(task: Task, sends: str) -> None:
     """Run the loop with the same compression and the same acknowledgements as the service."""
     consumer = AIOKafkaConsumer(
         task.source,
@@ -54,8 +59,8 @@ async def work(task: Task) -> None:
     )
     producer = AIOKafkaProducer(bootstrap_servers=task.address, acks="all", compression_type="lz4")
     async with producer, consumer:
-        await PlainLoop(consumer, producer, task).run()
+        await PlainLoop(consumer, producer, task, sends).run()
 
 
 if __name__ == "__main__":
-    uvloop.run(work(parse_task()))
+    uvloop.run(work(parse_task(), sys.argv[2]))

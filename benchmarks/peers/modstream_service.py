@@ -1,0 +1,78 @@
+"""`python -m benchmarks.peers.modstream_service TASK`: the whole service, with an engine that answers at once."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import uvloop
+
+from benchmarks.peers.measured import Meter, Task, parse_task
+from benchmarks.peers.modstream_stream import report
+from service.inference.factory import build_engine
+from service.kafka_settings import KafkaSettings
+from service.media.decode_pool import ImageDecoder
+from service.media.fetch.fetcher import ImageFetcher
+from service.pipeline.moderate import Moderator
+from service.pipeline.processor import Job, Processor
+from service.policy.loader import load_policies
+from service.settings import (
+    EngineSettings,
+    RehearsalSettings,
+    Settings,
+    TelemetrySettings,
+    TopicSettings,
+)
+from service.stream.records import OutgoingRecord
+from service.telemetry.logs import configure_logging
+from service.telemetry.record_trace import RecordTracer
+from service.telemetry.tracing import build_tracer
+
+
+class Metered:
+    """The service's handler, with a clock that starts at the first job."""
+
+    def __init__(self, meter: Meter, moderator: Moderator) -> None:
+        self._meter = meter
+        self._moderator = moderator
+
+    async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
+        """Moderate."""
+        self._meter.begin()
+        return await self._moderator(job)
+
+
+async def work(task: Task) -> None:
+    """Run until all events are committed, then drain; built as `service.app` builds it."""
+    settings = Settings(
+        kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
+        topics=TopicSettings(uploads=task.source, verdicts=task.target),
+        engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=0.0)),
+        telemetry=TelemetrySettings(log_level="warning"),
+    )
+    configure_logging(settings.telemetry)
+    async with AsyncExitStack() as stack:
+        tracer, stop_tracing = build_tracer(settings.telemetry, version="benchmark")
+        stack.callback(stop_tracing)
+        engine = build_engine(settings.engine)
+        stack.push_async_callback(engine.stop)
+        await engine.start()
+        decoder = ImageDecoder(settings.media.decode)
+        stack.push_async_callback(decoder.close)
+        await decoder.start()
+        moderator = Moderator(
+            fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
+            decoder=decoder,
+            engine=engine,
+            engine_timeout_s=settings.engine.timeout_s,
+            policies=load_policies(settings.policy),
+            topics=settings.topics,
+            tracer=RecordTracer(tracer, group_id=task.group_id),
+        )
+        meter = Meter(task.records)
+        processor = Processor(settings, Metered(meter, moderator))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(report(processor, meter), name="report")
+            await processor.run()
+
+
+if __name__ == "__main__":
+    uvloop.run(work(parse_task()))

@@ -18,11 +18,13 @@ PICTURE = "data:image/jpeg;base64,AAAA"
 
 @pytest.fixture
 def outcomes() -> Outcomes:
-    seen = Outcomes(sent=frozenset({"cat.jpg", "rifle.jpg", HOSTILE}))
+    seen = Outcomes(sent=frozenset({"cat.jpg", "rifle.jpg", HOSTILE, f"dead {HOSTILE}"}))
     seen.add("cat.jpg", verdict("cat.jpg", offset=1))
     seen.add("cat.jpg", tags("cat.jpg", value="<b>tabby"))
     seen.add("rifle.jpg", verdict("rifle.jpg", decision="review", score=0.97, offset=2))
-    seen.add(HOSTILE, DeadLetter(HOSTILE, "image.corrupt", "It is <broken>", 1))
+    seen.add(HOSTILE, verdict(HOSTILE, decision="review", offset=3))
+    dead = f"dead {HOSTILE}"
+    seen.add(dead, DeadLetter(dead, "image.corrupt", "It is <broken>", 1))
     return seen
 
 
@@ -32,7 +34,7 @@ def page(outcomes: Outcomes) -> str:
 
 def test_flagged_pictures_are_blurred_and_others_are_not(outcomes: Outcomes) -> None:
     cards = re.findall(r'<li class="card.*?</li>\n(?=<li class="card|  </ul>)', page(outcomes), re.DOTALL)
-    rifle, cat = cards
+    rifle, _, cat = cards
     assert 'class="picture flagged"' in rifle
     assert 'type="checkbox"' in rifle
     assert "flagged" not in cat

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
 from service.stream.dead_letter import TRUNCATED, dead_letter
+from service.stream.origin import fresh
 from service.stream.records import OutgoingRecord
 from tests.support.uploads import BY_URL, a_record
 
@@ -15,7 +16,8 @@ def a_dead_letter(*, max_bytes: int) -> OutgoingRecord:
     """Return the dead letter of an upload with one header of its own."""
     record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1"})
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    return dead_letter(record, EventEmptyError(), attempt=1, topic="dead", failed_at=failed_at, max_bytes=max_bytes)
+    error = EventEmptyError()
+    return dead_letter(record, fresh(record), error, attempt=1, topic="dead", failed_at=failed_at, max_bytes=max_bytes)
 
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:

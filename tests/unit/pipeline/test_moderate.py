@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -67,8 +67,8 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
     )
 
 
-def job(event: dict[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
-    value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42"} | event)
+def job(event: Mapping[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
+    value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42", **event})
     record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
     return Job(record, attempt, time.perf_counter(), hold_bytes=(held if held is not None else []).append)
 
@@ -130,7 +130,7 @@ async def test_fetched_bytes_are_counted_into_the_window() -> None:
         ({"image": {"url": "safe"}, "policy": "nobody's"}, "policy.unknown"),
     ],
 )
-async def test_what_cannot_be_judged_says_why(event: dict[str, object] | bytes, reason: str) -> None:
+async def test_what_cannot_be_judged_says_why(event: Mapping[str, object] | bytes, reason: str) -> None:
     with pytest.raises(RejectedError) as failure:
         await moderator(Album(safe=[SAFE]))(job(event))
     assert failure.value.reason == reason

@@ -124,7 +124,13 @@ def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
     """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
     if record.topic == origin.topic:
         return record
-    return replace(record, topic=origin.topic, partition=origin.partition, offset=origin.offset)
+    return replace(
+        record,
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=origin.offset,
+        timestamp_ms=origin.timestamp_ms,
+    )
 
 
 def _place_of(job: Job) -> dict[str, object]:

@@ -46,7 +46,7 @@ def put_off(record: SourceRecord) -> Origin:
         return Origin(
             found[TOPIC].decode(), int(found[PARTITION]), int(found[OFFSET]), int(found[TIMESTAMP]), int(found[ATTEMPT])
         )
-    except (KeyError, ValueError):  # somebody else did write
+    except (KeyError, ValueError, AttributeError, TypeError):  # somebody else did write; headers may be null, too
         return fresh(record)
 
 

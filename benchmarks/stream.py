@@ -39,7 +39,9 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
             target_ratio=TARGET_AGAINST_PLAIN,
             rounds=ROUNDS,
         )
-        cost = Comparison("cost of exactly once", (at_least_once, exactly_once), unit="records/s", rounds=ROUNDS)
+        cost = Comparison(
+            "cost of exactly once", (at_least_once, exactly_once), unit="records/s", rounds=ROUNDS, warm_up=False
+        )
         yield (versus_plain, cost, *_versus_faststream(contest, exactly_once))
 
 
@@ -57,6 +59,7 @@ def _versus_faststream(contest: Contest, exactly_once: Contender) -> Sequence[Co
             unit="records/s",
             target_ratio=TARGET_AGAINST_FASTSTREAM,
             rounds=SLOW_ROUNDS,
+            warm_up=False,
         ),
     )
 

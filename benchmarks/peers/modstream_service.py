@@ -1,6 +1,7 @@
-"""`python -m benchmarks.peers.modstream_service TASK`: the whole service, with an engine that answers at once."""
+"""`python -m benchmarks.peers.modstream_service TASK BATCH_S`: the whole service around an engine of that pace."""
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 import uvloop
@@ -16,6 +17,8 @@ from service.pipeline.processor import Job, Processor
 from service.policy.loader import load_policies
 from service.settings import (
     EngineSettings,
+    FetchSettings,
+    MediaSettings,
     RehearsalSettings,
     Settings,
     TelemetrySettings,
@@ -40,12 +43,13 @@ class Metered:
         return await self._moderator(job)
 
 
-async def work(task: Task) -> None:
+async def work(task: Task, batch_s: float) -> None:
     """Run until all events are committed, then drain; built as `service.app` builds it."""
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
-        engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=0.0)),
+        engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
+        media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))),
         telemetry=TelemetrySettings(log_level="warning"),
     )
     configure_logging(settings.telemetry)
@@ -75,4 +79,4 @@ async def work(task: Task) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(parse_task()))
+    uvloop.run(work(parse_task(), float(sys.argv[2])))

@@ -10,7 +10,7 @@ from tests.chaos.report import repeat_line
 from tests.chaos.trial import Options, Report, run_trial
 
 SEED = 20260
-OPTIONS = Options(records=8000, seed=SEED, records_per_s=200, mean_gap_s=2.6, patience_s=40.0)
+OPTIONS = Options(records=8000, seed=SEED, records_per_s=300, mean_gap_s=1.9, patience_s=60.0)
 
 
 @pytest.fixture(autouse=True)

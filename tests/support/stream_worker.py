@@ -47,8 +47,9 @@ _FAILURES = {"rejected": ToldToRejectError, "transient": ToldToWaitError, "fatal
 class ObedientHandler:
     """Does what records say, and remembers which it was given."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, verdict: bytes = b"%d" % os.getpid()) -> None:
         self._topic = topic
+        self._verdict = verdict
         self.jobs: list[Job] = []
 
     async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
@@ -60,7 +61,7 @@ class ObedientHandler:
             await asyncio.sleep(0.02)
         if failure := _FAILURES.get(orders.get("fail")):
             raise failure
-        return (OutgoingRecord(self._topic, job.record.key, b"%d" % os.getpid(), ()),)
+        return (OutgoingRecord(self._topic, job.record.key, self._verdict, ()),)
 
 
 async def work(settings: Settings) -> None:

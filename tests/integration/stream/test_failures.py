@@ -1,13 +1,18 @@
 """What cannot be judged, and what cannot be started."""
 
+import os
+from pathlib import Path
+
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
 from service.settings import TopicSettings
-from service.stream.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
+from service.stream.errors import CommitRefusedError, KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
 from tests.integration.stream.world import World
-from tests.support.kafka import free_port
+from tests.support.kafka import KafkaBroker, free_port
 from tests.support.stream_worker import ObedientHandler, ToldToStopError
 
 
@@ -23,6 +28,34 @@ async def test_rejected_and_failing_records_become_dead_letters_among_the_verdic
     }
     assert letters[2]["modstream-attempt"] == b"2"
     assert letters[1]["modstream-origin-topic"] == world.settings.topics.uploads.encode()
+
+
+@pytest.mark.docker
+async def test_a_fault_that_lasts_goes_through_the_tiers(kafka: KafkaBroker, tmp_path: Path) -> None:
+    async with World.build(kafka.bootstrap_servers, tmp_path, tiers=("1s", "2s")) as world:
+        await world.publish([{}, {"fail": "transient"}, {}])
+        async with world.processor() as handler:
+            await world.outcomes(2)
+            assert world.reader.of(world.settings.topics.dead_letters) == []
+            await world.every_record_has_one_outcome()
+    (letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert dict(letter.headers)["modstream-attempt"] == b"6"
+    attempts = [job for job in handler.jobs if job.record.key == b"1"]
+    assert [job.attempt for job in attempts] == [1, 2, 3, 4, 5, 6]
+    assert {job.record.topic for job in attempts} == {world.settings.topics.uploads}
+    assert attempts[2].received_at_s - attempts[1].received_at_s > 1.0
+    assert attempts[4].received_at_s - attempts[3].received_at_s > 2.0
+
+
+@pytest.mark.docker
+async def test_outcomes_that_the_broker_refuses_stop_the_service_and_lose_nothing(world: World) -> None:
+    """A failed record does not fail its transaction: its offset must not be committed all the same."""
+    await shrink(world, world.settings.topics.tags)
+    await world.publish([{}])
+    with pytest.raises(CommitRefusedError, match="MessageSizeTooLarge"):
+        await Processor(world.settings, ObedientHandler(world.settings.topics.tags, os.urandom(200))).run()
+    async with world.processor():
+        await world.every_record_has_one_outcome()
 
 
 @pytest.mark.docker
@@ -54,3 +87,14 @@ async def test_exactly_once_without_transactions_stops_the_start_and_names_the_s
     settings = small_world.settings.model_copy(update={"delivery": "exactly_once"})
     with pytest.raises(TransactionsRefusedError, match="MODSTREAM_DELIVERY=at_least_once"):
         await Processor(settings, ObedientHandler("nowhere")).run()
+
+
+async def shrink(world: World, topic: str) -> None:
+    """Let a topic take records of a hundred bytes at most."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        limit = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "100"})
+        await admin.alter_configs([limit])
+    finally:
+        await admin.close()

@@ -20,7 +20,7 @@ from service.pipeline.processor import Processor
 from service.settings import CommitSettings, RetrySettings, Settings, TopicSettings
 from service.stream.connection import KafkaConnection
 from service.stream.offsets import Progress
-from service.stream.topics import ensure_topics, named_topics
+from service.stream.topics import ensure_topics, required_topics
 from tests.support.stream_worker import ObedientHandler
 from tests.support.topics import CommittedReader, committed_reader, publish
 
@@ -56,7 +56,12 @@ class World:
     @classmethod
     @asynccontextmanager
     async def build(
-        cls, bootstrap_servers: str, folder: Path, delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+        cls,
+        bootstrap_servers: str,
+        folder: Path,
+        *,
+        delivery: Literal["exactly_once", "at_least_once"] = "exactly_once",
+        tiers: tuple[str, ...] = (),
     ) -> AsyncIterator["World"]:
         """Create topics, and watch what is committed to them."""
         name = uuid4().hex[:8]
@@ -77,11 +82,11 @@ class World:
                 dead_letters=f"{name}.dead",
             ),
             commit=CommitSettings(timeout_s=5.0, transaction_timeout_s=10.0),
-            retry=RetrySettings(max_attempts=2, initial_backoff_s=0.01),
+            retry=RetrySettings(max_attempts=2, initial_backoff_s=0.01, tiers=tiers),
         )
-        topics = named_topics(settings.topics)
-        await ensure_topics(KafkaConnection(settings.kafka), topics, partitions=PARTITIONS)
-        outcomes = [topic for topic in topics.values() if topic != settings.topics.uploads]
+        topics = settings.topics
+        await ensure_topics(KafkaConnection(settings.kafka), required_topics(settings), partitions=PARTITIONS)
+        outcomes = [topics.verdicts, topics.tags, topics.dead_letters]
         async with committed_reader(bootstrap_servers, outcomes) as reader:
             yield cls(settings, reader, folder)
 

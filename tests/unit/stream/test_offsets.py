@@ -54,6 +54,14 @@ def test_offsets_that_never_come_are_not_waited_for() -> None:
     assert progress.plan([10, 13]) == Progress(14)
 
 
+def test_the_base_passes_earlier_commits_and_the_gap_behind_them() -> None:
+    progress = PartitionProgress(Progress(0))
+    for offset in (0, 1, 5):
+        progress.deliver(offset)
+    progress.apply(progress.plan([1]), [1])
+    assert progress.plan([0]) == Progress(5)
+
+
 def test_the_base_passes_what_an_earlier_owner_finished() -> None:
     progress = PartitionProgress(Progress(10, 0b110))
     progress.deliver(10)

@@ -1,0 +1,200 @@
+"""Records in: fair turns, put-off records, the span, and waits that can be ended."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
+
+from service.settings import CommitSettings
+from service.stream.committer import PartitionCommitter
+from service.stream.consumer import KafkaStream
+from service.stream.errors import ConsumerFailedError
+from service.stream.lane import Lane
+from service.stream.offsets import PartitionProgress, Progress
+from service.stream.records import Partition
+from service.stream.retry_topics import NOT_BEFORE
+from tests.support.partition_store import PartitionStore, StoreWriter
+
+UPLOADS, RETRY = "images.uploaded", "images.uploaded.retry.30s"
+
+
+def consumer_record(partition: TopicPartition, offset: int, headers: tuple[tuple[str, bytes], ...]) -> ConsumerRecord:
+    return ConsumerRecord(
+        *partition, offset, timestamp=0, timestamp_type=0, key=None, value=b"", checksum=None,
+        serialized_key_size=0, serialized_value_size=0, headers=headers,
+    )  # fmt: skip
+
+
+class LogConsumer:
+    """What a stream needs of aiokafka's consumer, on logs in memory: it empties one partition after the other."""
+
+    def __init__(self) -> None:
+        self.logs: dict[TopicPartition, list[ConsumerRecord]] = {}
+        self.positions: Counter[TopicPartition] = Counter()
+        self.polls: list[tuple[TopicPartition, ...]] = []
+        self.failure: Exception | None = None
+
+    def add(self, partition: TopicPartition, count: int, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
+        log = self.logs.setdefault(partition, [])
+        log += [consumer_record(partition, len(log) + n, headers) for n in range(count)]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.positions[partition] = offset
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        self.polls.append(partitions)
+        if self.failure:
+            raise self.failure
+        found = {}
+        for partition in self.logs:
+            if partition in partitions and max_records:
+                position = self.positions[partition]
+                records = self.logs[partition][position : position + max_records]
+                self.positions[partition] += len(records)
+                max_records -= len(records)
+                if records:
+                    found[partition] = records
+        if not found:
+            await asyncio.sleep(timeout_ms / 1000)
+        return found
+
+
+class Setup:
+    """A stream on logs, with lanes for some partitions."""
+
+    def __init__(self, *, max_span: int = 100, now_s: Callable[[], float] = lambda: 0.0) -> None:
+        self.consumer = LogConsumer()
+        self.lanes: dict[Partition, Lane] = {}
+        assignment = SimpleNamespace(lanes=self.lanes, changed=asyncio.Event())
+        self.stream = KafkaStream(
+            self.consumer, assignment, retry_topics=frozenset({RETRY}), max_span=max_span, now_s=now_s  # type: ignore[arg-type]  # the part of an assignment that a stream reads
+        )  # fmt: skip
+
+    def open(self, topic: str, partition: int = 0) -> TopicPartition:
+        progress = PartitionProgress(Progress(0))
+        committer = PartitionCommitter(
+            StoreWriter(PartitionStore()), progress, CommitSettings(), name="", on_committed=lambda _: None
+        )
+        place = Partition(topic, partition)
+        self.lanes[place] = Lane(place, progress, committer)
+        return TopicPartition(*place)
+
+    async def received(self, max_records: int) -> list[tuple[str, int, int]]:
+        return [
+            (record.topic, record.partition, record.offset)
+            for _, records in await self.stream.receive(max_records)
+            for record in records
+        ]
+
+
+async def test_partitions_take_turns_although_one_holds_more_than_all_take() -> None:
+    setup = Setup()
+    for partition in range(3):
+        setup.consumer.add(setup.open(UPLOADS, partition), 50)
+    taken = Counter[int]()
+    for _ in range(30):
+        taken.update(partition for _, partition, _ in await setup.received(1))
+    assert taken == {0: 10, 1: 10, 2: 10}
+
+
+async def test_an_empty_partition_costs_others_no_turn() -> None:
+    setup = Setup()
+    setup.open(UPLOADS, 1)
+    setup.consumer.add(setup.open(UPLOADS, 0), 4)
+    assert len([await setup.received(1) for _ in range(4)]) == 4
+    assert setup.consumer.positions[TopicPartition(UPLOADS, 0)] == 4
+
+
+async def test_a_partition_whose_lane_is_not_open_is_not_read() -> None:
+    setup = Setup()
+    setup.consumer.add(TopicPartition(UPLOADS, 0), 4)
+    setup.consumer.add(setup.open(UPLOADS, 1), 1)
+    assert await setup.received(10) == [(UPLOADS, 1, 0)]
+    assert not setup.consumer.positions[TopicPartition(UPLOADS, 0)]
+
+
+async def test_a_partition_rests_at_its_span_while_others_go_on() -> None:
+    setup = Setup(max_span=3)
+    setup.consumer.add(setup.open(UPLOADS, 0), 10)
+    assert [offset for _, _, offset in await setup.received(10)] == [0, 1, 2, 3]
+    setup.consumer.add(setup.open(UPLOADS, 1), 1)
+    assert await setup.received(10) == [(UPLOADS, 1, 0)]
+    assert await setup.received(10) == []
+    progress = setup.lanes[Partition(UPLOADS, 0)].progress
+    progress.apply(progress.plan([0, 1]), [0, 1])
+    assert [offset for _, _, offset in await setup.received(10)] == [4, 5]
+
+
+async def test_a_record_that_was_put_off_waits_until_it_is_due_and_those_behind_it_too() -> None:
+    now_s = 100.0
+    setup = Setup(now_s=lambda: now_s)
+    partition = setup.open(RETRY)
+    setup.consumer.add(partition, 1, ((NOT_BEFORE, b"90000"),))
+    setup.consumer.add(partition, 2, ((NOT_BEFORE, b"130000"),))
+    assert await setup.received(10) == [(RETRY, 0, 0)]
+    polls = len(setup.consumer.polls)
+    assert await setup.received(10) == []
+    assert all(partition not in poll for poll in setup.consumer.polls[polls:])
+    now_s = 130.0
+    assert await setup.received(10) == [(RETRY, 0, 1), (RETRY, 0, 2)]
+
+
+async def test_an_upload_is_judged_at_once_whatever_its_headers_say() -> None:
+    setup = Setup()
+    setup.consumer.add(setup.open(UPLOADS), 1, ((NOT_BEFORE, b"130000"),))
+    assert await setup.received(10) == [(UPLOADS, 0, 0)]
+
+
+async def test_a_wait_for_records_ends_when_woken() -> None:
+    setup = Setup()
+    setup.open(UPLOADS)
+    setup.consumer.getmany = hang  # type: ignore[method-assign]  # as aiokafka does during a rebalance
+    receiving = asyncio.create_task(setup.stream.receive(1))
+    await asyncio.sleep(0)
+    setup.stream.wake()
+    async with asyncio.timeout(5):
+        assert await receiving == []
+
+
+async def hang(
+    *_partitions: TopicPartition, timeout_ms: int, max_records: int
+) -> dict[TopicPartition, list[ConsumerRecord]]:
+    await asyncio.Event().wait()
+    raise AssertionError((timeout_ms, max_records))
+
+
+async def test_a_wake_before_a_wait_counts_for_it() -> None:
+    setup = Setup()
+    setup.consumer.add(setup.open(UPLOADS), 1)
+    setup.stream.wake()
+    assert await setup.received(1) == []
+    assert await setup.received(1) == [(UPLOADS, 0, 0)]
+
+
+async def test_the_group_learns_that_a_full_process_lives() -> None:
+    setup = Setup()
+    setup.consumer.add(setup.open(UPLOADS), 1)
+    await setup.stream.keep_alive()
+    assert len(setup.consumer.polls) == 1
+    assert not setup.consumer.positions[TopicPartition(UPLOADS, 0)]
+
+
+async def test_a_corrupt_record_stops_the_service_rather_than_being_skipped() -> None:
+    setup = Setup()
+    setup.open(UPLOADS)
+    setup.consumer.failure = CorruptRecordException("test")
+    with pytest.raises(ConsumerFailedError):
+        await setup.stream.receive(1)
+
+
+async def test_a_passing_error_is_ridden_out() -> None:
+    setup = Setup()
+    setup.open(UPLOADS)
+    setup.consumer.failure = NotLeaderForPartitionError("test")
+    assert await setup.stream.receive(1) == []

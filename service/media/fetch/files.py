@@ -20,6 +20,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 # Said of the name alone, whatever the disk holds: too long, or a loop of links.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
 
+_NO_FILE = "it is no regular file"
 _OUTSIDE = "the file lies outside media.fetch.file_root"
 
 
@@ -42,6 +43,8 @@ class FileReader:
         except OSError as error:
             if error.errno in _NO_SUCH_NAME:
                 raise ImageNotFoundError(detail="no file can have that name") from None
+            if error.errno == errno.ENXIO:  # a socket
+                raise ImageReferenceError(detail=_NO_FILE) from None
             raise FetchFailedError(detail=f"the file cannot be read ({error.strerror})") from None
 
     def _relative(self, path: PurePosixPath, root: Path) -> PurePosixPath:
@@ -67,7 +70,7 @@ class FileReader:
     def _read_regular(self, descriptor: int) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ImageReferenceError(detail="it is no regular file")
+            raise ImageReferenceError(detail=_NO_FILE)
         if status.st_size > self._limit_bytes:
             raise ImageTooLargeError(limit_bytes=self._limit_bytes)
         # No more than that, though it may be growing.

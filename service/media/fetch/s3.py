@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import obstore
 from obstore.exceptions import BaseError
@@ -13,7 +13,7 @@ from yarl import URL
 
 from service.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
-from service.media.fetch.client import Answer, GuardedClient
+from service.media.fetch.client import Answer
 from service.media.fetch.web_address import host_of
 from service.settings import S3Settings
 
@@ -44,10 +44,18 @@ class S3Reference:
     """As it is, without escapes."""
 
 
+class Client(Protocol):
+    """Sends a signed request: `GuardedClient`, and a store's stand-in in tests."""
+
+    async def get(self, url: URL) -> Answer:
+        """Ask once."""
+        ...
+
+
 class S3Fetcher:
     """Fetches s3://bucket/key from the buckets that the operator named."""
 
-    def __init__(self, settings: S3Settings, client: GuardedClient) -> None:
+    def __init__(self, settings: S3Settings, client: Client) -> None:
         self._settings = settings
         self._client = client
 

@@ -24,7 +24,7 @@ def parse_web_address(text: str) -> URL:
     if _CONTROL.search(text):
         raise ImageReferenceError(detail="it has control characters")
     try:
-        url = URL(text, encoded=bool(_READY_TO_SEND.fullmatch(text)))
+        url = _url(text)
     except ValueError:
         raise ImageReferenceError(detail="it is no valid URL") from None
     return checked(url)
@@ -35,12 +35,19 @@ def parse_redirect(url: URL, location: str) -> URL:
     if _CONTROL.search(location):
         raise ImageReferenceError(detail="a redirect has control characters")
     try:
-        target = url.join(URL(location, encoded=bool(_READY_TO_SEND.fullmatch(location))))
+        target = url.join(_url(location))
     except ValueError:
         raise ImageReferenceError(detail="a redirect is no valid URL") from None
     if target.scheme not in SCHEMES:
         raise SchemeNotAllowedError(scheme=target.scheme[:32], hint=" in redirects")
     return checked(target)
+
+
+def _url(text: str) -> URL:
+    url = URL(text, encoded=bool(_READY_TO_SEND.fullmatch(text)))
+    # The authority is taken apart, and a wrong port found, when it is first asked for: so it is asked for here.
+    _ = url.explicit_port
+    return url
 
 
 def checked(url: URL) -> URL:

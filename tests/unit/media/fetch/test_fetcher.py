@@ -1,0 +1,91 @@
+"""Each kind of reference goes its own way, within one time limit."""
+
+import asyncio
+import base64
+import socket
+from pathlib import Path
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
+from service.media.errors import (
+    FetchTimeoutError,
+    ImageReferenceError,
+    ImageTooLargeError,
+    SchemeNotAllowedError,
+)
+from service.media.fetch.fetcher import ImageFetcher
+from service.media.fetch.resolver import ThreadResolver
+from service.settings import FetchSettings
+
+
+class SilentResolver(AbstractResolver):
+    """Never answers, like the name servers of some hosts."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing wakes it")
+
+    async def close(self) -> None:
+        """Hold nothing open."""
+
+
+async def test_an_inline_image_is_decoded_within_the_limit() -> None:
+    reference = ImageInlineV1(inline=base64.b64encode(b"an image").decode(), media_type="image/jpeg")
+    async with ImageFetcher(FetchSettings(max_bytes=8)) as fetcher:
+        assert (await fetcher.fetch(reference)).data == b"an image"
+    async with ImageFetcher(FetchSettings(max_bytes=7)) as fetcher:
+        with pytest.raises(ImageTooLargeError):
+            await fetcher.fetch(reference)
+
+
+async def test_a_file_is_read_below_the_root_only(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"an image")
+    reference = ImageByUrlV1(url=(tmp_path / "a.jpg").as_uri())
+    async with ImageFetcher(FetchSettings(file_root=tmp_path)) as fetcher:
+        assert (await fetcher.fetch(reference)).data == b"an image"
+    async with ImageFetcher(FetchSettings()) as fetcher:
+        with pytest.raises(SchemeNotAllowedError, match=r"media\.fetch\.file_root"):
+            await fetcher.fetch(reference)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h/a.jpg", "data:image/png;base64,AAAA", "gs://bucket/key", "javascript:x", "x:"]
+)
+async def test_other_schemes_are_refused_by_name(url: str) -> None:
+    async with ImageFetcher(FetchSettings()) as fetcher:
+        with pytest.raises(SchemeNotAllowedError, match=f"by {url.partition(':')[0]} are not"):
+            await fetcher.fetch(ImageByUrlV1(url=url))
+
+
+@pytest.mark.parametrize(
+    "url", ["cdn.example.com/42.jpg", "/srv/42.jpg", "//h/42.jpg", "://", " http://h/", "s" * 99 + ":"]
+)
+async def test_a_url_starts_with_its_scheme(url: str) -> None:
+    async with ImageFetcher(FetchSettings()) as fetcher:
+        with pytest.raises(ImageReferenceError):
+            await fetcher.fetch(ImageByUrlV1(url=url))
+
+
+async def test_a_name_server_that_never_answers_ends_with_the_time_limit() -> None:
+    async with ImageFetcher(FetchSettings(timeout_s=0.1), resolver=SilentResolver()) as fetcher:
+        with pytest.raises(FetchTimeoutError, match=r"media\.fetch\.timeout_s"):
+            await fetcher.fetch(ImageByUrlV1(url="http://silent.test/a.jpg"))
+
+
+async def test_the_operating_systems_names_resolve() -> None:
+    resolver = ThreadResolver()
+    found = await resolver.resolve("localhost", 80)
+    await resolver.close()
+    assert {result["host"] for result in found} <= {"127.0.0.1", "::1"}
+    assert {result["port"] for result in found} == {80}
+
+
+async def test_an_unknown_name_has_no_addresses() -> None:
+    resolver = ThreadResolver()
+    with pytest.raises(socket.gaierror):
+        await resolver.resolve("nowhere.invalid", 80)
+    await resolver.close()

@@ -1,0 +1,116 @@
+"""Which texts are URLs of images on the web, and what is sent of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from service.errors import RejectedError
+from service.media.errors import ImageReferenceError, SchemeNotAllowedError
+from service.media.fetch.web_address import canonical_hosts, host_of, parse_redirect, parse_web_address
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("http://cdn.example.com/42.jpg", "cdn.example.com"),
+        ("https://CDN.Example.COM:8443/42.jpg", "cdn.example.com"),
+        ("http://cdn.example.com./42.jpg", "cdn.example.com"),
+        ("http://under_score.example.com/", "under_score.example.com"),
+        ("http://bücher.example/ä.jpg", "xn--bcher-kva.example"),
+        ("http://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+        ("http://93.184.216.34/42.jpg", "93.184.216.34"),
+        ("http://[2606:4700::1111]/42.jpg", "2606:4700::1111"),
+        ("http://7.example/", "7.example"),
+        ("http://minio/", "minio"),
+    ],
+)
+def test_the_host_is_told_in_one_form(text: str, host: str) -> None:
+    assert host_of(parse_web_address(text)) == host
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://",
+        "http:///42.jpg",
+        "http:42.jpg",
+        "http://:80/",
+        "http://h:99999/",
+        "http://h:x/",
+        "http://user@h/",
+        "http://user:password@h/",
+        "http://:@h/",
+        "http://@h/",
+        "http://h\\@g/",
+        "http://a b/",
+        "http://h\t/",
+        "http://h/\n",
+        "http://h/\x7f",
+        "http://a..b/",
+        "http://.h/",
+        f"http://{'a' * 64}.example/",
+        f"http://{'a.' * 130}example/",
+        "http://127.1/",
+        "http://1.2.3/",
+        "http://1.2.3.4.5/",
+        "http://256.1.1.1/",
+        "http://01.2.3.4/",
+        "http://0x7f.0.0.1/",
+        "http://example.0x7f/",
+        "http://3232235521/",
+        "http://[1.2.3.4]/",
+        "http://[fe80::1%25eth0]/",
+        "http://[v1.name]/",
+        "http://[::1/",
+        "http://h%2eg/",
+        "http://\ud800/",
+        "http://a\u200bb/",
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_no_url(text: str) -> None:
+    with pytest.raises(ImageReferenceError):
+        parse_web_address(text)
+
+
+@given(st.text(max_size=60), st.sampled_from(["http://", "https://", "http:", "http://h/", "http://h?"]))
+def test_every_text_is_a_url_or_rejected(text: str, start: str) -> None:
+    try:
+        url = parse_web_address(start + text)
+    except RejectedError:
+        return
+    assert host_of(url).isascii()
+    assert url.user is None
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("b.jpg", "http://h/folder/b.jpg"),
+        ("/b.jpg?x=%2F", "http://h/b.jpg?x=%2F"),
+        ("//g/b.jpg", "http://g/b.jpg"),
+        ("https://g/b%2Fc.jpg", "https://g/b%2Fc.jpg"),
+        ("/ü b.jpg", "http://h/%C3%BC%20b.jpg"),
+        ("?page=2", "http://h/folder/a.jpg?page=2"),
+    ],
+)
+def test_a_redirect_may_be_relative(location: str, target: str) -> None:
+    assert parse_redirect(URL("http://h/folder/a.jpg"), location) == URL(target, encoded=True)
+
+
+@pytest.mark.parametrize("location", ["ftp://g/", "file:///etc/passwd", "s3://bucket/key", "data:image/png,x", "x:"])
+def test_a_redirect_stays_on_the_web(location: str) -> None:
+    with pytest.raises(SchemeNotAllowedError, match="in redirects"):
+        parse_redirect(URL("http://h/"), location)
+
+
+@given(st.text(max_size=60))
+def test_every_redirect_leads_somewhere_or_is_rejected(location: str) -> None:
+    try:
+        assert host_of(parse_redirect(URL("http://h/"), location))
+    except RejectedError:
+        return
+
+
+def test_hosts_in_settings_are_compared_without_regard_to_their_spelling() -> None:
+    assert canonical_hosts(["Minio.Internal.", "Bücher.example"]) == {"minio.internal", "xn--bcher-kva.example"}

@@ -117,7 +117,7 @@ class S3Settings(Group):
     region: str = "us-east-1"
     """Where the buckets are."""
     access_key_id: str | None = None
-    """The usual AWS chain (environment, profile, instance role) when not set."""
+    """The usual AWS chain (environment, web identity, container or instance role) when not set."""
     secret_access_key: SecretStr | None = None
     """Belongs to `access_key_id`."""
 

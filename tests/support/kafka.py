@@ -30,10 +30,6 @@ class KafkaBroker:
         """End the broker as a power cut would; its log stays."""
         self._docker("kill")
 
-    def stop(self) -> None:
-        """End the broker in good order; its log stays."""
-        self._docker("stop")
-
     def start(self) -> None:
         """Start it again with its log, at the same port."""
         self._docker("start")
@@ -53,11 +49,6 @@ class KafkaBroker:
     def unpause(self) -> None:
         """Let it go on."""
         self._docker("unpause")
-
-    def logs(self) -> str:
-        """Return what the broker has printed so far."""
-        stdout, stderr = self._container.get_logs()
-        return (stdout + stderr).decode(errors="replace")
 
     def _docker(self, command: str) -> str:
         name = self._container.get_wrapped_container().name

@@ -83,6 +83,7 @@ def parse_file_url(url: str) -> PurePosixPath:
     try:
         parts = urlsplit(url)
         path = unquote(parts.path, errors="strict")
+        path.encode()  # half a surrogate pair can be no part of a name
     except ValueError:
         raise ImageReferenceError(detail="it is no valid file URL") from None
     if parts.netloc.lower() not in {"", "localhost"}:

@@ -260,7 +260,7 @@ class TestNamesThatChangeTheirMind:
                 await fetcher.fetch(ImageByUrlV1(url=f"http://mixed.test:{servers[0].port}/i.jpg"))
             assert [server.host for server in servers if server.connections] == [OTHER_LOOPBACK]
 
-    async def test_a_mixed_answer_whose_open_address_is_down_is_worth_another_attempt(self) -> None:
+    async def test_a_mixed_answer_whose_last_address_is_open_and_down_is_worth_another_attempt(self) -> None:
         settings = FetchSettings(allow_networks=(f"{OTHER_LOOPBACK}/32",))
         async with serving(body(IMAGE)) as private, name_server(["127.0.0.1", OTHER_LOOPBACK]) as dns:
             async with ImageFetcher(settings, resolver=NameServerResolver(dns)) as fetcher:

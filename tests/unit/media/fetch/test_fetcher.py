@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
+from service.errors import RejectedError, TransientError
 from service.media.errors import (
     FetchTimeoutError,
     ImageReferenceError,
@@ -18,6 +21,18 @@ from service.media.errors import (
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.resolver import ThreadResolver
 from service.settings import FetchSettings
+
+
+class NoSuchName(AbstractResolver):
+    """Knows no name."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    async def close(self) -> None:
+        """Hold nothing open."""
 
 
 class SilentResolver(AbstractResolver):
@@ -89,3 +104,15 @@ async def test_an_unknown_name_has_no_addresses() -> None:
     with pytest.raises(socket.gaierror):
         await resolver.resolve("nowhere.invalid", 80)
     await resolver.close()
+
+
+@given(
+    st.sampled_from(["", "http://h", "https://h/", "http://", "s3://uploads/", "s3:", "file:///", "file:", "data:"]),
+    st.text(st.characters(), max_size=40),
+)
+async def test_every_reference_ends_as_an_image_or_with_a_reason(start: str, rest: str) -> None:
+    settings = FetchSettings(file_root=Path(__file__).parent, timeout_s=5)
+    reference = ImageByUrlV1.model_construct(url=start + rest)
+    async with ImageFetcher(settings, resolver=NoSuchName()) as fetcher:
+        with pytest.raises((RejectedError, TransientError)):
+            await fetcher.fetch(reference)

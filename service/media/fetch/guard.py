@@ -19,8 +19,9 @@ AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, 
 class AddressRefusedError(OSError):
     """The guard made no socket for this address.
 
-    An `OSError`, because aiohttp then goes on to a name's next address, whose error it raises in the end; with one text for all addresses, because
-    several errors with different texts would reach us as one `OSError` that has forgotten its class.
+    An `OSError`, because aiohttp then goes on to a name's next address; in the end it raises the error of the last one.
+    With one text for all addresses, because several errors with different texts would reach us as one `OSError` that
+    has forgotten its class.
     """
 
     def __init__(self, address: str) -> None:

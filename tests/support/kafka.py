@@ -59,12 +59,12 @@ class KafkaBroker:
 def running_kafka(**environment: str) -> Iterator[KafkaBroker]:
     """Start a broker, with further variables of its environment, and remove it afterwards."""
     port = free_port()
-    with _container(port, environment) as container:
+    with kafka_container(port, environment) as container:
         yield KafkaBroker(container, port)
 
 
-def _container(port: int, further: Mapping[str, str]) -> DockerContainer:
-    """One node at localhost:port, the same port inside the container and out.
+def kafka_container(port: int, further: Mapping[str, str]) -> DockerContainer:
+    """Return one node at localhost:port, the same port inside the container and out.
 
     The broker also connects to the address that it tells clients, to verify transactions: with another port inside,
     transactional sends would fail for ever. A random port would change at a restart, too.
@@ -88,5 +88,5 @@ def _container(port: int, further: Mapping[str, str]) -> DockerContainer:
         "KAFKA_BROKER_SESSION_TIMEOUT_MS": "2000",
         "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
     }
-    container = DockerContainer(IMAGE).with_envs(**environment, **further).with_bind_ports(port, port)
+    container = DockerContainer(IMAGE).with_envs(**environment | dict(further)).with_bind_ports(port, port)
     return container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(90))

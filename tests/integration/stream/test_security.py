@@ -1,0 +1,126 @@
+"""Encrypted connections, and every way to sign in: the whole way of a record through publisher, stream and reader."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from service.kafka_settings import KafkaSettings, OAuthSettings
+from service.pipeline.processor import Processor
+from service.settings import Settings, TopicSettings
+from service.stream.connection import KafkaConnection
+from service.stream.errors import CertificatesUnreadableError, KafkaUnreachableError
+from service.stream.publisher import open_publisher
+from service.stream.reader import open_reader
+from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.topics import ensure_topics, named_topics
+from tests.support.secured_kafka import (
+    CERTIFICATES,
+    PASSWORD,
+    USER,
+    SecuredKafka,
+    running_secured_kafka,
+    unsigned_token,
+)
+from tests.support.stream_worker import ObedientHandler
+
+pytestmark = pytest.mark.docker
+
+AUTHORITY = CERTIFICATES / "ca.pem"
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[SecuredKafka]:
+    """One broker for all."""
+    with running_secured_kafka() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def token_url() -> AsyncIterator[str]:
+    """An authorization server that trusts everybody."""
+
+    async def give(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": unsigned_token(), "expires_in": 300})
+
+    app = web.Application()
+    app.router.add_post("/token", give)
+    server = TestServer(app)
+    await server.start_server()
+    yield str(server.make_url("/token"))
+    await server.close()
+
+
+async def a_record_goes_all_the_way(kafka: KafkaSettings) -> None:
+    name = uuid4().hex[:8]
+    topics = TopicSettings(**{field: f"{name}.{field}" for field in TopicSettings.model_fields})
+    settings = Settings(kafka=kafka.model_copy(update={"group_id": name}), topics=topics)
+    await ensure_topics(KafkaConnection(kafka), named_topics(topics), partitions=1)
+    processor = Processor(settings, ObedientHandler(topics.verdicts, b"allow"))
+    async with (
+        open_reader(kafka, {"topics.verdicts": topics.verdicts}, start="end") as reader,
+        open_publisher(kafka) as publisher,
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(processor.run(), name="processor")
+        await publisher.publish([OutgoingRecord(topics.uploads, b"42", b"{}", ())])
+        verdicts: list[SourceRecord] = []
+        while not verdicts:
+            verdicts = await reader.read(timeout_s=1.0)
+        processor.drain()
+    assert [(verdict.key, verdict.value) for verdict in verdicts] == [(b"42", b"allow")]
+
+
+def signed(secured: SecuredKafka, **more: object) -> KafkaSettings:
+    return KafkaSettings.model_validate(
+        {
+            "bootstrap_servers": secured.for_sasl,
+            "security_protocol": "SASL_SSL",
+            "ssl_cafile": AUTHORITY,
+            "sasl_username": USER,
+            "sasl_password": PASSWORD,
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "compression"), [("PLAIN", "lz4"), ("SCRAM-SHA-512", "zstd"), ("SCRAM-SHA-512", "gzip")]
+)
+async def test_a_user_with_a_password_gets_in(secured: SecuredKafka, mechanism: str, compression: str) -> None:
+    await a_record_goes_all_the_way(signed(secured, sasl_mechanism=mechanism, compression=compression))
+
+
+async def test_a_service_with_a_token_gets_in(secured: SecuredKafka, token_url: str) -> None:
+    oauth = OAuthSettings(token_url=token_url, client_id=USER, client_secret=SecretStr("s"), scope="kafka")
+    await a_record_goes_all_the_way(signed(secured, sasl_mechanism="OAUTHBEARER", oauth=oauth))
+
+
+async def test_a_client_certificate_gets_in(secured: SecuredKafka) -> None:
+    kafka = KafkaSettings(
+        bootstrap_servers=secured.for_certificates,
+        security_protocol="SSL",
+        ssl_cafile=AUTHORITY,
+        ssl_certfile=CERTIFICATES / "client.pem",
+    )
+    await a_record_goes_all_the_way(kafka)
+
+
+async def test_a_wrong_password_stops_the_start_and_names_the_settings(secured: SecuredKafka) -> None:
+    with pytest.raises(KafkaUnreachableError, match=r"kafka\.security_protocol"):
+        await ensure_topics(KafkaConnection(signed(secured, sasl_password=PASSWORD[::-1])), {}, partitions=1)
+
+
+async def test_a_broker_of_an_unknown_authority_is_not_trusted(secured: SecuredKafka) -> None:
+    with pytest.raises(KafkaUnreachableError):
+        await ensure_topics(KafkaConnection(signed(secured, ssl_cafile=None)), {}, partitions=1)
+
+
+async def test_a_missing_certificate_stops_the_start_and_names_the_settings(secured: SecuredKafka) -> None:
+    with pytest.raises(CertificatesUnreadableError, match=r"kafka\.ssl_cafile"):
+        await ensure_topics(KafkaConnection(signed(secured, ssl_cafile="/nowhere.pem")), {}, partitions=1)

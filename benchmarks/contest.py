@@ -13,14 +13,13 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.peers.measured import Task
+from benchmarks.peers.measured import RECORD_BYTES, Task
 from benchmarks.runner import UnavailableError
 from service.settings import TopicSettings
 from tests.conftest import missing_docker
 from tests.support.kafka import running_kafka
 
 ROOT = Path(__file__).parents[1]
-RECORD_BYTES = 100
 # Of one batch when a topic is filled.
 BATCH_BYTES = 256 * 1024
 # A contestant that takes longer hangs: the slowest needs about 15 s for its records, the longest run two minutes.
@@ -58,16 +57,36 @@ class Contest:
         self, module: str, *arguments: str, records: int, value: Value = numbered, python: Path | None = None
     ) -> Result:
         """Let a contestant turn that many records into outcomes."""
-        source, run = self._backlog(records, value), next(self._runs)
-        task = Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
+        task = self._task(self._backlog(records, value), records)
+        return self._compete(self._command(module, task, arguments, python), task)
+
+    def run_fed(self, module: str, *arguments: str, records: int, backlog: int) -> Result:
+        """The same with a backlog that is never larger than that: more comes when what was there is done."""
+        source = f"fed-{next(self._runs)}"
+        asyncio.run(_create_topics(self._address, [source]))
+        task = self._task(source, records)
+        feeder = [sys.executable, "-m", "benchmarks.peers.feeder", task.as_argument(), str(backlog)]
+        with subprocess.Popen(feeder, cwd=ROOT) as feeding:  # noqa: S603 - a module of this package
+            try:
+                return self._compete(self._command(module, task, arguments), task)
+            finally:
+                feeding.terminate()
+
+    def _task(self, source: str, records: int) -> Task:
+        run = next(self._runs)
+        return Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
+
+    def _command(self, module: str, task: Task, arguments: Sequence[str], python: Path | None = None) -> Sequence[str]:
+        return [str(python or sys.executable), "-m", module, task.as_argument(), *arguments]
+
+    def _compete(self, command: Sequence[str], task: Task) -> Result:
         asyncio.run(_create_topics(self._address, [task.target]))
-        command = [str(python or sys.executable), "-m", module, task.as_argument(), *arguments]
         finished = subprocess.run(  # noqa: S603 - contestants are modules of this package
             command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIME_LIMIT_S
         )
         outcomes = asyncio.run(_committed_records(self._address, task.target))
-        if outcomes != records:
-            raise RuntimeError(f"{module} published {outcomes} outcomes for {records} records")
+        if outcomes != task.records:
+            raise RuntimeError(f"{command[2]} published {outcomes} outcomes for {task.records} records")
         return Result(**json.loads(finished.stdout))
 
     def _backlog(self, records: int, value: Value) -> str:

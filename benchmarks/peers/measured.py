@@ -11,6 +11,7 @@ from pathlib import Path
 # The workload that Confluent's Parallel Consumer reports on.
 MAX_HANDLER_S = 0.005
 CONCURRENCY = 100
+RECORD_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)

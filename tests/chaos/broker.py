@@ -19,6 +19,8 @@ ENVIRONMENT = {
 }
 # A broker that is up is spared for a while: bounces without a pause would only keep everybody from working.
 SPARED_S = 5.0
+# It takes 5 to 10 s; machines that run much else need longer.
+UP_TIMEOUT_S = 120.0
 _STABILIZED = re.compile(r"Stabilized group (\S+) generation \d+")
 
 
@@ -33,18 +35,27 @@ class Bouncer:
         """Kill -9 the broker, leave it down for a while, and start it again."""
         async with self._bouncing:
             await asyncio.to_thread(self._broker.kill)
-            await asyncio.sleep(down_s)
-            await self._start()
+            try:
+                await asyncio.sleep(down_s)
+            finally:  # also when a stuck run is given up: its report needs the broker
+                await asyncio.to_thread(self._broker.start)
+            await self._spare()
 
     async def restart(self) -> None:
         """Stop the broker in good order and start it again."""
         async with self._bouncing:
-            await asyncio.to_thread(self._broker.stop)
-            await self._start()
+            try:
+                await asyncio.to_thread(self._broker.stop)
+            finally:
+                await asyncio.to_thread(self._broker.start)
+            await self._spare()
 
-    async def _start(self) -> None:
-        await asyncio.to_thread(self._broker.start)
-        await wait_until(self._answers, description="the broker answers", timeout_s=60.0)
+    async def wait_until_up(self) -> None:
+        """Wait until the broker answers."""
+        await wait_until(self._answers, description="the broker answers", timeout_s=UP_TIMEOUT_S)
+
+    async def _spare(self) -> None:
+        await self.wait_until_up()
         await asyncio.sleep(SPARED_S)
 
     async def _answers(self) -> bool:

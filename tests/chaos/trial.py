@@ -152,8 +152,9 @@ class _Trial:
             group, command(options.worker, self._settings.model_dump_json(exclude_defaults=True)), self._logs
         )
         steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
+        self._bouncer = Bouncer(broker)
         self._nemesis = Nemesis(
-            steps, fleet=self._fleet, bouncer=Bouncer(broker), session_timeout_s=self._settings.kafka.session_timeout_s
+            steps, fleet=self._fleet, bouncer=self._bouncer, session_timeout_s=self._settings.kafka.session_timeout_s
         )
         self._tally = Tally(TOPICS)
         self._reader = Reader(broker.bootstrap_servers, WATCHED, options.partitions, self._tally)
@@ -202,6 +203,7 @@ class _Trial:
         for task in helpers:
             task.cancel()
         await asyncio.wait(helpers)
+        await self._bouncer.wait_until_up()
         for seat in self._fleet.staying:
             seat.resume()
         return await self._fleet.leave(timeout_s=self._settings.shutdown.drain_s + 5.0)

@@ -152,11 +152,11 @@ class _Trial:
             group, command(options.worker, self._settings.model_dump_json(exclude_defaults=True)), self._logs
         )
         steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
-        self._bouncer = Bouncer(broker)
+        self._tally = Tally(TOPICS)
+        self._bouncer = Bouncer(broker, self._tally)
         self._nemesis = Nemesis(
             steps, fleet=self._fleet, bouncer=self._bouncer, session_timeout_s=self._settings.kafka.session_timeout_s
         )
-        self._tally = Tally(TOPICS)
         self._reader = Reader(broker.bootstrap_servers, WATCHED, options.partitions, self._tally)
         self._longest_silence_s = 0.0
 

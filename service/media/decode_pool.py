@@ -64,7 +64,7 @@ class ImageDecoder:
             self._idle.put_nowait(slot)
 
     async def close(self) -> None:
-        """Wait for the images in hand (each within its time limit), then end every process."""
+        """Wait for the images in hand (each within its time limit), then end every process; decode nothing after it."""
         for _ in self._slots:
             await self._idle.get()
         await self._end_processes()

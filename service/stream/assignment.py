@@ -15,6 +15,7 @@ from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane, LaneKeeper
 from service.stream.membership import Membership
 from service.stream.offsets import Progress
+from service.stream.pace import CommitPace
 from service.stream.records import Partition
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     ) -> None:
         self._consumer = consumer
         self._settings = settings
+        self._pace = CommitPace(settings.interval_s)
         self._listener = listener
         self._make_writer = make_writer
         self._release_timeout_s = release_timeout_s
@@ -97,7 +99,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         keeper = LaneKeeper(
             Partition(*partition),
             self._make_writer(partition),
-            self._settings,
+            max_outcomes=self._settings.max_outcomes,
+            pace=self._pace,
             is_member=self._membership.confirm,
             on_open=self._opened,
             on_gone=self._gone,

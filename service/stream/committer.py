@@ -8,23 +8,16 @@ from typing import Protocol
 
 import structlog
 
-from service.settings import CommitSettings
 from service.stream.backoff import until_answered
 from service.stream.errors import CommitRefusedError, CommitUnknownError, PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
+from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
 
 log = structlog.get_logger(__name__)
 
 _MAX_REFUSALS = 5
 """Commits of one batch that fail although the brokers answer in between: then it is the batch, not the weather."""
-
-_BUSY_SHARE = 8
-"""The time between commits is at least so many times what the last one took: sixteen partitions at 10 Hz would
-otherwise cost half a core."""
-
-_MAX_ADAPTED_INTERVAL_S = 0.5
-"""Where that ends: outcomes should not wait longer because a broker is slow."""
 
 
 class OutcomeWriter(Protocol):
@@ -54,14 +47,16 @@ class PartitionCommitter:
         self,
         writer: OutcomeWriter,
         progress: PartitionProgress,
-        settings: CommitSettings,
         *,
+        max_outcomes: int,
+        pace: CommitPace,
         name: str,
         on_committed: Callable[[Sequence[int]], None],
     ) -> None:
         self._writer = writer
         self._progress = progress
-        self._settings = settings
+        self._max_outcomes = max_outcomes
+        self._pace = pace
         self._name = name
         self._log = log.bind(partition=name)
         self._on_committed = on_committed
@@ -80,9 +75,9 @@ class PartitionCommitter:
         self._offsets.append(offset)
         self._records.extend(outcomes)
         self._waiting.set()
-        if len(self._offsets) >= self._settings.max_outcomes:
+        if len(self._offsets) >= self._max_outcomes:
             self._urgent.set()
-            if len(self._offsets) >= 2 * self._settings.max_outcomes:
+            if len(self._offsets) >= 2 * self._max_outcomes:
                 self._room.clear()
 
     async def room(self) -> None:
@@ -101,10 +96,8 @@ class PartitionCommitter:
         loop = asyncio.get_running_loop()
         not_before_s = loop.time()  # after a quiet time the first outcome does not wait
         while await self._batch_due(not_before_s):
-            started_s = loop.time()
+            not_before_s = loop.time() + self._pace.interval_s(self._name)
             await self._commit(*self._take())
-            adapted_s = min(_BUSY_SHARE * (loop.time() - started_s), _MAX_ADAPTED_INTERVAL_S)
-            not_before_s = started_s + max(self._settings.interval_s, adapted_s)
 
     async def _batch_due(self, not_before_s: float) -> bool:
         """Wait for outcomes and for their time; False when closed and all is done."""

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from service.settings import CommitSettings
 from service.stream.backoff import until_answered
 from service.stream.committer import OutcomeWriter, PartitionCommitter
 from service.stream.errors import PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
+from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord, Partition
 
 log = structlog.get_logger(__name__)
@@ -40,8 +40,9 @@ class LaneKeeper:
         self,
         partition: Partition,
         writer: OutcomeWriter,
-        settings: CommitSettings,
         *,
+        max_outcomes: int,
+        pace: CommitPace,
         is_member: Callable[[], Awaitable[bool]],
         on_open: Callable[[Lane, Progress], None],
         on_gone: Callable[[Lane], None],
@@ -49,7 +50,8 @@ class LaneKeeper:
     ) -> None:
         self._partition = partition
         self._writer = writer
-        self._settings = settings
+        self._max_outcomes = max_outcomes
+        self._pace = pace
         self._is_member = is_member
         self._on_open = on_open
         self._on_gone = on_gone
@@ -107,7 +109,8 @@ class LaneKeeper:
         committer = PartitionCommitter(
             self._writer,
             progress,
-            self._settings,
+            max_outcomes=self._max_outcomes,
+            pace=self._pace,
             name=f"{self._partition.topic}/{self._partition.partition}",
             on_committed=lambda offsets: self._on_committed(self._partition, offsets),
         )

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.settings import CommitSettings
 from service.stream.committer import PartitionCommitter
 from service.stream.errors import CommitRefusedError, PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
+from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
 from tests.support.partition_store import Fault, PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
-SOON = CommitSettings(interval_s=0.01)
-LATER = CommitSettings(interval_s=3600.0)
+SOON_S, LATER_S = 0.01, 3600.0
 
 
 def outcome(offset: int) -> OutgoingRecord:
@@ -24,14 +23,19 @@ def outcome(offset: int) -> OutgoingRecord:
 class Partition:
     """A partition under test: offsets 0 to 9 are delivered."""
 
-    def __init__(self, settings: CommitSettings = SOON, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, interval_s: float = SOON_S, *, max_outcomes: int = 1000, faults: Sequence[Fault] = ()) -> None:
         self.store = PartitionStore()
         self.writer = StoreWriter(self.store, faults)
         self.writer.is_open = True
         self.progress = PartitionProgress(Progress(0))
         self.committed: list[int] = []
         self.committer = PartitionCommitter(
-            self.writer, self.progress, settings, name="uploads/0", on_committed=self.committed.extend
+            self.writer,
+            self.progress,
+            max_outcomes=max_outcomes,
+            pace=CommitPace(interval_s),
+            name="uploads/0",
+            on_committed=self.committed.extend,
         )
         for offset in range(10):
             self.progress.deliver(offset)
@@ -56,7 +60,7 @@ async def test_an_outcome_is_committed_without_waiting_for_older_records() -> No
 
 
 async def test_the_first_outcome_after_a_quiet_time_is_committed_at_once() -> None:
-    partition = Partition(LATER)
+    partition = Partition(LATER_S)
     run = asyncio.create_task(partition.committer.run())
     partition.finish(0)
     await wait_until(lambda: partition.committed == [0], description="the outcome is committed", timeout_s=5)
@@ -70,7 +74,7 @@ async def partition_closes(partition: Partition, run: asyncio.Task[None]) -> Non
 
 
 async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
-    partition = Partition(LATER)
+    partition = Partition(LATER_S)
     run = asyncio.create_task(partition.committer.run())
     partition.finish(0)
     await wait_until(lambda: partition.committed == [0], description="the first is committed")
@@ -82,7 +86,7 @@ async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
 
 
 async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
-    partition = Partition(CommitSettings(interval_s=3600.0, max_outcomes=3))
+    partition = Partition(LATER_S, max_outcomes=3)
     run = asyncio.create_task(partition.committer.run())
     partition.finish(0)
     await wait_until(lambda: partition.committed == [0], description="the first is committed")
@@ -105,7 +109,7 @@ async def test_the_next_batch_gathers_while_one_commits() -> None:
 
 
 async def test_two_batches_may_wait_and_no_more() -> None:
-    partition = Partition(CommitSettings(interval_s=0.01, max_outcomes=2))
+    partition = Partition(max_outcomes=2)
     partition.finish(0, 1, 2)
     await partition.committer.room()
     partition.finish(3)

@@ -26,10 +26,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What is published for a record, and why it is a dead letter if it is one."""
+    """What is published for a record."""
 
     outcomes: tuple[OutgoingRecord, ...]
     dead_reason: str | None = None
+    """Why it is a dead letter, if it is one."""
+    is_put_off: bool = False
+    """It waits in a retry topic: neither a success nor given up."""
 
 
 class Attempts:
@@ -46,6 +49,7 @@ class Attempts:
     ) -> None:
         self._settings = settings
         self._tiers = retry_tiers(settings)
+        self._uploads = settings.topics.uploads
         self._handler = handler
         self._sleep = sleep
         self._chance = chance
@@ -55,11 +59,12 @@ class Attempts:
         self, record: SourceRecord, hold_bytes: Callable[[int], None], *, received_at_s: float
     ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
-        origin = fresh(record) if record.topic == self._settings.topics.uploads else put_off(record)
-        uploaded = _as_uploaded(record, origin)
+        waited = None if record.topic == self._uploads else put_off(record)
+        uploaded = _as_uploaded(record, waited) if waited else record
+        attempts_before = waited.attempts if waited else 0
         following = next_tier(self._tiers, record.topic)
         for attempts_here in itertools.count(1):
-            job = Job(uploaded, origin.attempts + attempts_here, received_at_s, hold_bytes)
+            job = Job(uploaded, attempts_before + attempts_here, received_at_s, hold_bytes)
             try:
                 return Resolution(await self._attempt(job))
             except FatalError:
@@ -71,9 +76,9 @@ class Attempts:
                     _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))
                     await self._sleep(delay_s)
                 case PutOff(tier):
-                    return self._put_off(job, origin, failure, tier)
+                    return self._put_off(job, waited or fresh(record), failure, tier)
                 case GiveUp():
-                    return self._dead(job, origin, failure)
+                    return self._dead(job, waited or fresh(record), failure)
         raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
 
     async def _attempt(self, job: Job) -> tuple[OutgoingRecord, ...]:
@@ -100,7 +105,7 @@ class Attempts:
         if record_bytes(later) > self._settings.kafka.max_request_bytes:
             return self._dead(job, origin, failure)
         _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
-        return Resolution((later,))
+        return Resolution((later,), is_put_off=True)
 
     def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
         _log("record.dead_lettered", job, failure)
@@ -122,8 +127,6 @@ def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None
 
 def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
     """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
-    if record.topic == origin.topic:
-        return record
     return replace(
         record,
         topic=origin.topic,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from service.pipeline.window import Window
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition, SourceRecord
 
@@ -22,18 +23,37 @@ class Lane(Protocol):
 
 
 class Flight:
-    """One record from its first delivery until its outcomes are committed."""
+    """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
 
-    __slots__ = ("dead_reason", "held_bytes", "lane", "outcomes", "received_at_s", "record", "task")
+    __slots__ = (
+        "_held_bytes", "_is_in_window", "_window", "dead_reason", "is_under_way", "lane", "outcomes", "received_at_s",
+        "record", "task",
+    )  # fmt: skip
 
-    def __init__(self, record: SourceRecord, lane: Lane) -> None:
+    def __init__(self, record: SourceRecord, lane: Lane, window: Window) -> None:
         self.record = record
         self.lane = lane
         self.received_at_s = time.perf_counter()
-        self.held_bytes = len(record.value or b"")
         self.outcomes: tuple[OutgoingRecord, ...] | None = None
         self.dead_reason: str | None = None
         self.task: asyncio.Task[None] | None = None
+        self.is_under_way = False
+        """Set by the task; one that is cancelled before its first step never gets to leave the window itself."""
+        self._window = window
+        self._held_bytes = len(record.value or b"")
+        self._is_in_window = True
+        window.admit(self._held_bytes)
+
+    def hold(self, size_bytes: int) -> None:
+        """Count bytes that were fetched for the record."""
+        self._held_bytes += size_bytes
+        self._window.hold(size_bytes)
+
+    def leave_window(self) -> None:
+        """Make room for another."""
+        if self._is_in_window:
+            self._is_in_window = False
+            self._window.release(self._held_bytes)
 
     async def land(self) -> None:
         """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""
@@ -51,6 +71,8 @@ class Flight:
         """End the work; it is somebody else's, or in vain."""
         if self.task is not None:
             self.task.cancel()
+        if not self.is_under_way:
+            self.leave_window()
 
 
 class Flights:
@@ -59,10 +81,10 @@ class Flights:
     def __init__(self) -> None:
         self._partitions: dict[tuple[str, int], dict[int, Flight]] = {}
 
-    def tasks(self) -> list[asyncio.Task[None]]:
-        """Return the tasks that still run."""
+    def under_way(self) -> list[Flight]:
+        """Return the flights whose tasks still run."""
         flights = (flight for partition in self._partitions.values() for flight in partition.values())
-        return [flight.task for flight in flights if flight.task is not None and not flight.task.done()]
+        return [flight for flight in flights if flight.task is not None and not flight.task.done()]
 
     def adopt(self, record: SourceRecord, lane: Lane) -> bool:
         """Continue a flight whose record was delivered again; False when there is none."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -141,51 +140,43 @@ class Processor:
     def _admit(self, record: SourceRecord, lane: Lane) -> None:
         if self._flights.adopt(record, lane):
             return
-        flight = Flight(record, lane)
+        flight = Flight(record, lane, self._window)
         self._flights.begin(flight)
-        self._window.admit(flight.held_bytes)
         predecessor = self._order.predecessor(record.key) if self._order else None
         flight.task = asyncio.create_task(
             self._fly(flight, predecessor), name=f"handle {record.topic}/{record.partition}/{record.offset}"
         )
-        flight.task.add_done_callback(partial(self._landed, flight))
         if self._order:
             self._order.follow(record.key, flight.task)
 
     async def _fly(self, flight: Flight, predecessor: asyncio.Task[None] | None) -> None:
+        flight.is_under_way = True
         try:
             if predecessor is not None:
                 await asyncio.wait([predecessor])
-            resolution = await self._attempts.resolve(
-                flight.record, partial(self._hold, flight), received_at_s=flight.received_at_s
-            )
-            self._limit.observe(resolution.dead_reason)
+            resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
+            if not resolution.is_put_off:
+                self._limit.observe(resolution.dead_reason)
             flight.outcomes, flight.dead_reason = resolution.outcomes, resolution.dead_reason
             await flight.land()
         except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
             self._fail(error)
-
-    def _landed(self, flight: Flight, _task: asyncio.Task[None]) -> None:
-        # Not by `finally` in the task: one that is cancelled before its first step never gets there.
-        self._window.release(flight.held_bytes)
-
-    def _hold(self, flight: Flight, size_bytes: int) -> None:
-        flight.held_bytes += size_bytes
-        self._window.hold(size_bytes)
+        finally:
+            flight.leave_window()
 
     async def _land_all(self) -> None:
         """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""
-        tasks = self._flights.tasks()
+        tasks = [flight.task for flight in self._flights.under_way() if flight.task]
         if tasks and self._failure is None:
             _, late = await asyncio.wait(tasks, timeout=self._settings.shutdown.drain_s)
             if late:
                 log.warning("processor.drain_timed_out", unfinished=len(late))
 
     async def _abort_all(self) -> None:
-        tasks = self._flights.tasks()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        flights = self._flights.under_way()
+        for flight in flights:
+            flight.abort()
+        await asyncio.gather(*(flight.task for flight in flights if flight.task), return_exceptions=True)
 
     def _fail(self, error: Exception) -> None:
         if self._failure is None:

@@ -35,6 +35,10 @@ EXIT_TIMEOUT_S = 5.0
 # All else stays out: a decoder that has been taken over shall find no credentials.
 PASSED_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 
+# glibc would give the memory of every picture back and fetch it anew, page by page: a fifth of the time that a
+# 2-megapixel JPEG takes. Pieces up to 8 MiB are kept instead, 64 MiB of them; larger ones are still given back.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024)}
+
 
 class ProcessDiedError(Exception):
     """The process ended instead of answering, or answered what no decoder would."""
@@ -154,4 +158,4 @@ def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_
 def _bare_environment() -> dict[str, str]:
     """Return the little that Python needs, and the way to the very code that runs here."""
     passed = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
-    return {**passed, "PYTHONPATH": str(Path(str(service.__file__)).parent.parent)}
+    return {**passed, **ALLOCATOR, "PYTHONPATH": str(Path(str(service.__file__)).parent.parent)}

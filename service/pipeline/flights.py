@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Protocol
 
 from service.pipeline.window import Window
@@ -26,7 +26,7 @@ class Flight:
     """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
 
     __slots__ = (
-        "_held_bytes", "_is_in_window", "_window", "dead_reason", "is_under_way", "lane", "outcomes", "received_at_s",
+        "_held_bytes", "_window", "dead_reason", "is_in_window", "is_under_way", "lane", "outcomes", "received_at_s",
         "record", "task",
     )  # fmt: skip
 
@@ -41,7 +41,8 @@ class Flight:
         """Set by the task; one that is cancelled before its first step never gets to leave the window itself."""
         self._window = window
         self._held_bytes = len(record.value or b"")
-        self._is_in_window = True
+        self.is_in_window = True
+        """False once it has outcomes or is aborted."""
         window.admit(self._held_bytes)
 
     def hold(self, size_bytes: int) -> None:
@@ -49,11 +50,17 @@ class Flight:
         self._held_bytes += size_bytes
         self._window.hold(size_bytes)
 
+    def start(self, work: Coroutine[None, None, None], *, name: str) -> asyncio.Task[None]:
+        """Start the work in a slot of the window."""
+        self._window.occupy()
+        self.task = asyncio.create_task(work, name=name)
+        return self.task
+
     def leave_window(self) -> None:
         """Make room for another."""
-        if self._is_in_window:
-            self._is_in_window = False
-            self._window.release(self._held_bytes)
+        if self.is_in_window:
+            self.is_in_window = False
+            self._window.release(self._held_bytes, occupied=self.task is not None)
 
     async def land(self) -> None:
         """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""

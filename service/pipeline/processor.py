@@ -1,6 +1,7 @@
 """The main loop: receive → admit → handle → hand over to the committer → finish."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Processor:
         self._window = Window(settings.window)
         self._order = KeyOrder() if settings.ordering == "key" else None
         self._flights = Flights()
+        self._waiting: deque[Flight] = deque()
         self._stream: Stream | None = None
         self._stopping = False
         self._failure: Exception | None = None
@@ -103,10 +105,12 @@ class Processor:
     def on_held(self, partitions: frozenset[Partition]) -> None:
         """Abort what belongs to partitions that others hold now."""
         self._flights.keep_only(partitions)
+        self._start_waiting()
 
     def on_opened(self, partition: Partition, progress: Progress) -> None:
         """Abort what another owner finished; the rest is adopted as its records are delivered again."""
         self._flights.abort_finished(partition, progress)
+        self._start_waiting()
 
     def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         """Forget what is done."""
@@ -129,6 +133,7 @@ class Processor:
             for lane, records in received:
                 for record in records:
                     self._admit(record, lane)
+            self._start_waiting()
 
     async def _wait_for_room(self, stream: Stream) -> None:
         try:
@@ -138,16 +143,24 @@ class Processor:
             await stream.keep_alive()
 
     def _admit(self, record: SourceRecord, lane: Lane) -> None:
-        if self._flights.adopt(record, lane):
-            return
-        flight = Flight(record, lane, self._window)
-        self._flights.begin(flight)
+        if not self._flights.adopt(record, lane):
+            flight = Flight(record, lane, self._window)
+            self._flights.begin(flight)
+            self._waiting.append(flight)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and self._window.has_slot and not self._stopping:
+            flight = self._waiting.popleft()
+            if flight.is_in_window:  # or it was aborted meanwhile
+                self._start(flight)
+
+    def _start(self, flight: Flight) -> None:
+        record = flight.record
         predecessor = self._order.predecessor(record.key) if self._order else None
-        flight.task = asyncio.create_task(
-            self._fly(flight, predecessor), name=f"handle {record.topic}/{record.partition}/{record.offset}"
-        )
+        name = f"handle {record.topic}/{record.partition}/{record.offset}"
+        task = flight.start(self._fly(flight, predecessor), name=name)
         if self._order:
-            self._order.follow(record.key, flight.task)
+            self._order.follow(record.key, task)
 
     async def _fly(self, flight: Flight, predecessor: asyncio.Task[None] | None) -> None:
         flight.is_under_way = True
@@ -163,6 +176,7 @@ class Processor:
             self._fail(error)
         finally:
             flight.leave_window()
+            self._start_waiting()
 
     async def _land_all(self) -> None:
         """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""

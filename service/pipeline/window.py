@@ -4,21 +4,26 @@ import asyncio
 
 from service.settings import WindowSettings
 
+_AHEAD = 4
+"""A quarter of the window is received ahead: when a record lands the next one starts at once, without a poll."""
+
 
 class Window:
-    """Counts what is in flight and says when there is room for more."""
+    """Counts what was admitted and what of it is worked on, and says when there is room for more."""
 
     def __init__(self, settings: WindowSettings) -> None:
-        self._max_records = settings.max_records
+        self._slots = settings.max_records
+        self._max_records = settings.max_records + settings.max_records // _AHEAD
         self._max_bytes = settings.max_bytes
         self._records = 0
+        self._occupied = 0
         self._bytes = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
 
     @property
     def records(self) -> int:
-        """Records in flight."""
+        """Records in flight, those received ahead included."""
         return self._records
 
     @property
@@ -33,10 +38,19 @@ class Window:
             return 0
         return max(self._max_records - self._records, 0)
 
+    @property
+    def has_slot(self) -> bool:
+        """Whether work on another record may start."""
+        return self._occupied < self._slots
+
     def admit(self, size_bytes: int) -> None:
         """Take in a record."""
         self._records += 1
         self.hold(size_bytes)
+
+    def occupy(self) -> None:
+        """Start work on a record."""
+        self._occupied += 1
 
     def hold(self, size_bytes: int) -> None:
         """Count more bytes for a record in flight."""
@@ -44,9 +58,10 @@ class Window:
         if not self.room:
             self._has_room.clear()
 
-    def release(self, size_bytes: int) -> None:
-        """Let go of a record and of all bytes that were held for it."""
+    def release(self, size_bytes: int, *, occupied: bool) -> None:
+        """Let go of a record, of all bytes that were held for it, and of its slot if it had one."""
         self._records -= 1
+        self._occupied -= occupied
         self._bytes -= size_bytes
         if self.room:
             self._has_room.set()

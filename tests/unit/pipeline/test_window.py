@@ -12,18 +12,30 @@ def test_records_bound_the_window() -> None:
     assert window.room == 1
     window.admit(10)
     assert window.room == 0
-    window.release(10)
+    window.release(10, occupied=False)
     assert window.room == 1
+
+
+def test_a_quarter_is_received_ahead_of_the_slots() -> None:
+    window = Window(WindowSettings(max_records=8))
+    assert window.room == 10
+    for _ in range(8):
+        window.admit(0)
+        assert window.has_slot
+        window.occupy()
+    assert (window.room, window.has_slot) == (2, False)
+    window.release(0, occupied=True)
+    assert (window.room, window.has_slot) == (3, True)
 
 
 def test_bytes_bound_the_window_as_they_become_known() -> None:
     window = Window(WindowSettings(max_records=10, max_bytes=100))
     window.admit(10)
-    assert window.room == 9
+    assert window.room == 11
     window.hold(90)
     assert window.room == 0
-    window.release(100)
-    assert (window.room, window.held_bytes) == (10, 0)
+    window.release(100, occupied=False)
+    assert (window.room, window.held_bytes) == (12, 0)
 
 
 def test_a_record_larger_than_the_window_is_admitted_alone() -> None:
@@ -39,7 +51,7 @@ async def test_who_waits_for_room_wakes_when_a_record_is_released() -> None:
     waiting = asyncio.create_task(window.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    window.release(0)
+    window.release(0, occupied=False)
     await waiting
 
 
@@ -48,10 +60,10 @@ async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:
     window.admit(150)
     window.admit(5)
     waiting = asyncio.create_task(window.wait_for_room())
-    window.release(5)
+    window.release(5, occupied=False)
     await asyncio.sleep(0)
     assert not waiting.done()
-    window.release(150)
+    window.release(150, occupied=False)
     await waiting
 
 

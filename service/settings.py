@@ -63,7 +63,8 @@ class CommitSettings(Group):
     interval_s: PositiveSeconds = 0.1
     """A transaction costs about 3 ms of CPU, whatever it holds; ten a second cost 3 % of a core a partition."""
     max_outcomes: Positive = 1000
-    """Bounds the time and memory of one transaction."""
+    """So many are committed without waiting for the interval. What finishes during a commit goes into the next one, up
+    to four times as many; then work waits for the brokers."""
     timeout_s: PositiveSeconds = 15.0
     """A commit that takes longer is given up, its producer rebuilt and its fate read back; under
     `kafka.request_timeout_s`."""

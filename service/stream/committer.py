@@ -20,6 +20,10 @@ _MAX_REFUSALS = 5
 """Commits of one batch that fail although the brokers answer in between: then it is the batch, not the weather."""
 
 
+_MAX_BATCHES = 4
+"""Of outcomes that may wait while a commit takes its time: with two, fast handlers stood still behind slow commits."""
+
+
 class OutcomeWriter(Protocol):
     """Writes outcomes and progress of one partition as one."""
 
@@ -77,11 +81,11 @@ class PartitionCommitter:
         self._waiting.set()
         if len(self._offsets) >= self._max_outcomes:
             self._urgent.set()
-            if len(self._offsets) >= 2 * self._max_outcomes:
+            if len(self._offsets) >= _MAX_BATCHES * self._max_outcomes:
                 self._room.clear()
 
     async def room(self) -> None:
-        """Wait while two batches are waiting: outcomes must not pile up when brokers are slow."""
+        """Wait while several batches are waiting: outcomes must not pile up when brokers are slow."""
         await self._room.wait()
 
     def close(self) -> None:

@@ -108,11 +108,11 @@ async def test_the_next_batch_gathers_while_one_commits() -> None:
     assert [len(commit) for commit in partition.store.commits] == [1, 2]
 
 
-async def test_two_batches_may_wait_and_no_more() -> None:
+async def test_four_batches_may_wait_and_no_more() -> None:
     partition = Partition(max_outcomes=2)
-    partition.finish(0, 1, 2)
+    partition.finish(*range(7))
     await partition.committer.room()
-    partition.finish(3)
+    partition.finish(7)
     blocked = asyncio.create_task(partition.committer.room())
     await asyncio.sleep(0)
     assert not blocked.done()

@@ -79,7 +79,7 @@ def _verdict(comparison: Comparison, timings: Sequence[Timing]) -> str:
     if comparison.target_ratio is None:
         return ""
     reached = "missed" if misses_target(comparison, timings) else "kept"
-    return f"≥ {comparison.target_ratio:.1f} ×: {reached}"
+    return f"≥ {comparison.target_ratio:.2f} ×: {reached}"
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.pipeline.handler import Job
 from service.pipeline.moderate import Moderator
-from service.pipeline.processor import Job, Processor
+from service.pipeline.processor import Processor
 from service.policy.loader import load_policies
 from service.settings import (
     EngineSettings,

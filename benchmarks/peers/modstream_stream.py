@@ -7,7 +7,8 @@ import uvloop
 
 from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
 from service.kafka_settings import KafkaSettings
-from service.pipeline.processor import Job, Processor
+from service.pipeline.handler import Job
+from service.pipeline.processor import Processor
 from service.settings import Settings, TelemetrySettings, TopicSettings, WindowSettings
 from service.stream.records import OutgoingRecord
 from service.telemetry.logs import configure_logging

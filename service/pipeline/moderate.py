@@ -11,8 +11,8 @@ from service.inference.engine import Engine, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
+from service.pipeline.handler import Job
 from service.pipeline.outcomes import Subject
-from service.pipeline.processor import Job
 from service.pixels import ImageSpec
 from service.policy.decide import decide, worst_of
 from service.policy.policy import Policy

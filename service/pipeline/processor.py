@@ -13,7 +13,6 @@ from service.errors import FatalError
 from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
 from service.pipeline.handler import Handler
-from service.pipeline.handler import Job as Job  # noqa: PLC0414 - handlers found it here first
 from service.pipeline.ordering import KeyOrder
 from service.pipeline.window import Window
 from service.settings import Settings

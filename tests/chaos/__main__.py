@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     if report.holds and options.worker == "modstream":
         shutil.rmtree(report.logs)
         return 0
-    console.print(f"own exits: {report.own_exits}\nworkers' logs: {report.logs}", highlight=False)
+    console.print(f"own exits: {report.own_exits}\nlogs: {report.logs}", highlight=False)
     return 1
 
 

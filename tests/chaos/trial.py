@@ -71,7 +71,7 @@ class Report:
     """No progress for `patience_s`, or a transaction that stayed open."""
     balance: Balance
     logs: Path
-    """The workers' logs."""
+    """The logs of the workers and of the broker."""
 
     @property
     def holds(self) -> bool:
@@ -220,11 +220,14 @@ class _Trial:
         return True
 
     def _report(self, seconds: float, killed_at_end: tuple[str, ...], *, stuck: bool) -> Report:
+        # Whether a broken promise is the broker's fault can only be read here, and the broker is removed next.
+        broker_log = self._broker.logs()
+        (self._logs / "broker.log").write_text(broker_log, encoding="utf-8")
         return Report(
             options=self._options,
             seconds=seconds,
             acts=self._nemesis.done,
-            rebalances=rebalances(self._broker, GROUP),
+            rebalances=rebalances(broker_log, GROUP),
             longest_silence_s=self._longest_silence_s,
             own_exits=tuple(self._fleet.own_exits),
             killed_at_end=killed_at_end,

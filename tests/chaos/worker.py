@@ -7,7 +7,8 @@ import sys
 
 import uvloop
 
-from service.pipeline.processor import Job, Processor
+from service.pipeline.handler import Job
+from service.pipeline.processor import Processor
 from service.settings import Settings
 from service.stream.records import OutgoingRecord
 from service.telemetry.logs import configure_logging

@@ -16,8 +16,8 @@ from service.errors import RejectedError
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
 from service.media.types import DecodedImage, FetchedImage
+from service.pipeline.handler import Job
 from service.pipeline.moderate import Moderator
-from service.pipeline.processor import Job
 from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, TopicSettings

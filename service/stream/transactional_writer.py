@@ -1,6 +1,7 @@
 """Exactly once: outcomes and progress in one Kafka transaction, by one fencing producer a partition."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -93,7 +94,9 @@ async def discard(producer: AIOKafkaProducer) -> None:
     """
     producer._message_accumulator.fail_all(ProducerClosed())
     await producer.client.close()
-    await stop_client(producer)
+    # Its sender may be about to send a batch once more that has just been failed, and dies of removing it twice.
+    with contextlib.suppress(KeyError):
+        await stop_client(producer)
     transaction = producer._txn_manager._transaction_waiter
     if transaction is not None and transaction.done() and not transaction.cancelled():
         transaction.exception()

@@ -35,8 +35,8 @@ format: .venv/.installed ## Format the code and sort its imports
 bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, measured in one run (ARGS=--quick, ARGS=NAME)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# RECORDS, SEED, PARTITIONS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
-CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS PACE GAP WORKER,\
+# RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
+CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER,\
   $(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 chaos: .venv/.installed ## Kill, freeze and restart everything and count: nothing lost, nothing twice (needs Docker)

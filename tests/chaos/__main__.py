@@ -59,6 +59,7 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--records", type=int, default=defaults.records)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="random when not given")
     parser.add_argument("--partitions", type=int, default=defaults.partitions)
+    parser.add_argument("--brokers", type=int, default=defaults.brokers, help="replicas of everything, too")
     parser.add_argument("--pace", type=int, default=defaults.records_per_s, help="records fed a second")
     parser.add_argument("--gap", type=float, default=defaults.mean_gap_s, help="mean seconds between misfortunes")
     parser.add_argument("--worker", choices=("modstream", "plain"), default=defaults.worker)
@@ -67,6 +68,7 @@ def _options(arguments: Sequence[str]) -> Options:
         records=given.records,
         seed=given.seed,
         partitions=given.partitions,
+        brokers=given.brokers,
         records_per_s=given.pace,
         mean_gap_s=given.gap,
         worker=given.worker,

@@ -18,12 +18,12 @@ REQUEST_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_S = 3.0
 
 
-async def create_topics(address: str, topics: Sequence[str], partitions: int) -> None:
-    """Create topics on a single broker."""
+async def create_topics(address: str, topics: Sequence[str], partitions: int, *, replicas: int) -> None:
+    """Create topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, partitions, replication_factor=1) for topic in topics])
+        await admin.create_topics([NewTopic(topic, partitions, replicas) for topic in topics])
     finally:
         await admin.close()
 

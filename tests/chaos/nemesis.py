@@ -37,7 +37,7 @@ class Step:
     at_s: float
     act: Act
     choice: float
-    """Picks the victim among those there are, in [0, 1)."""
+    """Picks the victim among those there are, workers or brokers, in [0, 1)."""
     hold_s: float
     """How long a pause lasts beyond the session timeout, or a killed broker stays down."""
 
@@ -80,10 +80,10 @@ class Nemesis:
                 self._resize(step)
             case Act.BROKER_KILL:
                 self.done[step.act] += 1
-                await self._bouncer.kill_and_start(down_s=step.hold_s)
+                await self._bouncer.kill_and_start(step.choice, down_s=step.hold_s)
             case Act.BROKER_RESTART:
                 self.done[step.act] += 1
-                await self._bouncer.restart()
+                await self._bouncer.restart(step.choice)
 
     async def _strike(self, step: Step) -> None:
         victim = self._pick(step)

@@ -14,6 +14,7 @@ def table(report: Report) -> Table:
     balance = report.balance
     rows: list[tuple[str, object]] = [
         ("records", f"{report.options.records:,} on {report.options.partitions} partitions"),
+        ("brokers", report.options.brokers),
         ("seconds", f"{report.seconds:.1f}"),
         ("throughput", f"{report.options.records / report.seconds:,.0f} records/s, fed at {_pace(report.options)}"),
         *((f"{act}s", report.acts[act]) for act in Act),
@@ -35,7 +36,7 @@ def repeat_line(options: Options) -> str:
     """Return the command that makes the same misfortunes at the same times."""
     return (
         f"make chaos SEED={options.seed} RECORDS={options.records} PARTITIONS={options.partitions}"
-        f" PACE={options.records_per_s} GAP={options.mean_gap_s:g} WORKER={options.worker}"
+        f" BROKERS={options.brokers} PACE={options.records_per_s} GAP={options.mean_gap_s:g} WORKER={options.worker}"
     )
 
 

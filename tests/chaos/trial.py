@@ -1,4 +1,4 @@
-"""One chaos run: broker, workers, feeder, nemesis and reader together, and the balance at the end."""
+"""One chaos run: brokers, workers, feeder, nemesis and reader together, and the balance at the end."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from tests.chaos.fleet import Fleet, command
 from tests.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
 from tests.chaos.reader import Reader, end_offsets
 from tests.chaos.tally import Balance, Tally
-from tests.support.kafka import KafkaBroker, running_kafka
+from tests.support.kafka_cluster import KafkaCluster, running_kafka_cluster
 from tests.support.waiting import wait_until
 
 TOPICS = TopicSettings()
@@ -38,6 +38,8 @@ class Options:
     records: int = 100_000
     seed: int = 0
     partitions: int = 8
+    brokers: int = 3
+    """Each holds a replica of everything. With one the promise does not hold: docs/guarantees.md tells why."""
     records_per_s: int = 300
     """Pace of the feeder; it decides how long the run takes."""
     mean_gap_s: float = 4.0
@@ -71,7 +73,7 @@ class Report:
     """No progress for `patience_s`, or a transaction that stayed open."""
     balance: Balance
     logs: Path
-    """The logs of the workers and of the broker."""
+    """The logs of the workers and of the brokers."""
 
     @property
     def holds(self) -> bool:
@@ -107,12 +109,12 @@ def settings_for(address: str) -> Settings:
 
 async def run_trial(options: Options, on_progress: Callable[[Progress], None] = lambda _: None) -> Report:
     """Run to the end, to a standstill, or to cancellation; nothing that was started is left."""
-    with running_kafka(**ENVIRONMENT) as broker, _kept_if_reported() as logs:
-        await create_topics(broker.bootstrap_servers, WATCHED, options.partitions)
-        async with running_producer(broker.bootstrap_servers) as producer, asyncio.TaskGroup() as group:
+    with running_kafka_cluster(options.brokers, **ENVIRONMENT) as cluster, _kept_if_reported() as logs:
+        await create_topics(cluster.bootstrap_servers, WATCHED, options.partitions, replicas=options.brokers)
+        async with running_producer(cluster.bootstrap_servers) as producer, asyncio.TaskGroup() as group:
             feeder = Feeder(producer, TOPICS.uploads, options.partitions)
             trial = _Trial(
-                options=options, broker=broker, feeder=feeder, group=group, logs=logs, on_progress=on_progress
+                options=options, cluster=cluster, feeder=feeder, group=group, logs=logs, on_progress=on_progress
             )
             return await trial.run()
 
@@ -134,7 +136,7 @@ class _Trial:
     def __init__(
         self,
         options: Options,
-        broker: KafkaBroker,
+        cluster: KafkaCluster,
         feeder: Feeder,
         *,
         group: asyncio.TaskGroup,
@@ -142,22 +144,22 @@ class _Trial:
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._options = options
-        self._broker = broker
+        self._cluster = cluster
         self._feeder = feeder
         self._group = group
         self._on_progress = on_progress
-        self._settings = settings_for(broker.bootstrap_servers)
+        self._settings = settings_for(cluster.bootstrap_servers)
         self._logs = logs
         self._fleet = Fleet(
             group, command(options.worker, self._settings.model_dump_json(exclude_defaults=True)), self._logs
         )
         steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
         self._tally = Tally(TOPICS)
-        self._bouncer = Bouncer(broker, self._tally)
+        self._bouncer = Bouncer(cluster, self._tally)
         self._nemesis = Nemesis(
             steps, fleet=self._fleet, bouncer=self._bouncer, session_timeout_s=self._settings.kafka.session_timeout_s
         )
-        self._reader = Reader(broker.bootstrap_servers, WATCHED, options.partitions, self._tally)
+        self._reader = Reader(cluster.bootstrap_servers, WATCHED, options.partitions, self._tally)
         self._longest_silence_s = 0.0
 
     async def run(self) -> Report:
@@ -203,7 +205,7 @@ class _Trial:
         for task in helpers:
             task.cancel()
         await asyncio.wait(helpers)
-        await self._bouncer.wait_until_up()
+        await self._bouncer.wait_until_whole()
         for seat in self._fleet.staying:
             seat.resume()
         return await self._fleet.leave(timeout_s=self._settings.shutdown.drain_s + 5.0)
@@ -211,7 +213,7 @@ class _Trial:
     async def _settle(self) -> bool:
         """Let the reader come to the very end, so that late duplicates count; False if a transaction stays open."""
         places = [TopicPartition(topic, number) for topic in WATCHED for number in range(self._options.partitions)]
-        ends = await end_offsets(self._broker.bootstrap_servers, places)
+        ends = await end_offsets(self._cluster.bootstrap_servers, places)
         deadline = time.monotonic() + self._settings.commit.transaction_timeout_s + 15.0
         while not await self._reader.reaches(ends):
             if time.monotonic() > deadline:
@@ -220,14 +222,15 @@ class _Trial:
         return True
 
     def _report(self, seconds: float, killed_at_end: tuple[str, ...], *, stuck: bool) -> Report:
-        # Whether a broken promise is the broker's fault can only be read here, and the broker is removed next.
-        broker_log = self._broker.logs()
-        (self._logs / "broker.log").write_text(broker_log, encoding="utf-8")
+        # Whether a broken promise is a broker's fault can only be read here, and the brokers are removed next.
+        broker_logs = [node.logs() for node in self._cluster.nodes]
+        for number, log in enumerate(broker_logs, start=1):
+            (self._logs / f"broker-{number}.log").write_text(log, encoding="utf-8")
         return Report(
             options=self._options,
             seconds=seconds,
             acts=self._nemesis.done,
-            rebalances=rebalances(broker_log, GROUP),
+            rebalances=sum(rebalances(log, GROUP) for log in broker_logs),
             longest_silence_s=self._longest_silence_s,
             own_exits=tuple(self._fleet.own_exits),
             killed_at_end=killed_at_end,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def wait_until(
-    predicate: Callable[[], bool | Awaitable[bool]], *, description: str, timeout_s: float = 30.0
+    predicate: Callable[[], bool | Awaitable[bool]], *, description: str, timeout_s: float = 30.0, every_s: float = 0.02
 ) -> None:
     """Return once the predicate holds; fail with the description when it does not in time."""
     deadline = time.monotonic() + timeout_s
@@ -17,4 +17,4 @@ async def wait_until(
             return
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout_s} s in vain until {description}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every_s)

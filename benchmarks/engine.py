@@ -10,10 +10,10 @@ import onnxruntime
 
 from benchmarks.runner import Comparison, Contender
 from service.inference.catalogue import Catalogue, load_catalogue
-from service.inference.engine import EngineRequest
 from service.inference.onnx_engine import OnnxEngine, usable_cores
 from service.inference.preprocessing import prepare
 from service.pixels import RgbPixels
+from tests.support.asking import engine_request
 
 IMAGES = 48
 """A round lasts about half a second."""
@@ -63,7 +63,7 @@ class _Engines:
     def __init__(self, stack: ExitStack, pixels: RgbPixels) -> None:
         self._stack = stack
         self._runner = stack.enter_context(asyncio.Runner())
-        self._request = EngineRequest("benchmark", pixels, wants_tags=True)
+        self._request = engine_request(pixels, wants_tags=True)
 
     def contender(self, name: str, catalogue: Catalogue, *, threads: int) -> Contender:
         """Start an engine that judges all images at once."""

@@ -19,9 +19,9 @@ import orjson
 from benchmarks.contest import ROOT, Contest, running_contest
 from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.runner import Comparison, Contender, Stretch
-from service.inference.engine import EngineRequest
 from service.inference.rehearsal_engine import RehearsalEngine
 from service.settings import RehearsalSettings, WindowSettings
+from tests.support.asking import engine_request
 from tests.support.kafka import free_port
 
 BATCHES = 60
@@ -74,7 +74,7 @@ async def _keep_full() -> Stretch:
 
     async def judge(number: int) -> None:
         async with in_flight:
-            await engine.judge(EngineRequest(request_id=str(number), pixels=pixels))
+            await engine.judge(engine_request(pixels))
 
     start = time.perf_counter()
     await asyncio.gather(*(judge(number) for number in range(EVENTS)))

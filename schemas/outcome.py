@@ -19,6 +19,9 @@ class ModelV1(Message):
     name: str = Field(description="As its publisher names it.")
     revision: str = Field(description="Pins the weights: a commit, a tag, or a checksum.")
     adapter: str | None = Field(default=None, description="The LoRA adapter, if one was used.")
+    precision: str | None = Field(
+        default=None, description="Of its weights; null where there is no choice.", examples=["fp8"]
+    )
 
 
 class ImageFactsV1(Message):

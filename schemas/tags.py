@@ -22,8 +22,14 @@ class TagsV1(Message):
         description="Name and version of the set of attributes that may occur.", examples=["objects/1"]
     )
     attributes: dict[str, tuple[AttributeValueV1, ...]] = Field(description="Values by attribute, surest first.")
+    complete: bool = Field(
+        default=True, description="False if the model's answer was partly invalid: what was valid is here."
+    )
     engine: str = Field(description="The kind of runtime that ran the model.", examples=["onnx"])
     model: ModelV1 = Field(description="The model that saw the image.")
+    prompt_hash: str | None = Field(
+        default=None, description="SHA-256 of the prompt; null where the engine takes none."
+    )
     image: ImageFactsV1 = Field(description="The image file as it was fetched.")
     source: SourceRecordV1 = Field(description="The upload event that these tags answer.")
     attempt: int = Field(ge=1, description="1 unless earlier attempts failed.")

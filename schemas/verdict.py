@@ -9,7 +9,7 @@ from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 
 Milliseconds = Annotated[float, Field(ge=0.0)]
 
-REASON_CODES = ("score_over_threshold", "engine_does_not_judge")
+REASON_CODES = ("score_over_threshold", "engine_does_not_judge", "answer_off_form")
 """What version 1 writes; the field stays open, so that a new code breaks no reader."""
 
 
@@ -27,6 +27,11 @@ class ReasonV1(Message):
     )
     decision: Decision = Field(description="What this reason alone calls for; allow makes it a label.")
     message: str = Field(description="For people; its wording may change.")
+    explanation: str | None = Field(
+        default=None,
+        description="What the model says speaks for the category, in the policy's language; null if it was not asked."
+        " A model's words, to be shown as such.",
+    )
 
 
 class PolicyV1(Message):
@@ -50,7 +55,7 @@ class VerdictV1(Message):
         description="The category that the decision rests on; null for allow, and where no category was judged."
     )
     scores: dict[str, Score] = Field(
-        description="Probability in [0, 1] for every category of the taxonomy that the engine covers."
+        description="Probability in [0, 1] for every category that the engine covers, the policy's own included."
     )
     not_covered: tuple[str, ...] = Field(
         description="Categories of the taxonomy that nobody looked at; their absence from the scores is no 'safe'."
@@ -59,9 +64,29 @@ class VerdictV1(Message):
         description="What the policy found, gravest first; empty where it found nothing."
     )
     policy: PolicyV1 = Field(description="The rules that decided.")
-    engine: str = Field(description="The kind of runtime that ran the model.", examples=["onnx", "rehearsal"])
+    engine: str = Field(
+        description="The kind of runtime that ran the model.", examples=["onnx", "vllm", "openai", "rehearsal"]
+    )
     model: ModelV1 = Field(description="The model that saw the image.")
     prompt_hash: str | None = Field(description="SHA-256 of the prompt; null where the engine takes none.")
+    label_map: str | None = Field(
+        default=None, description="Checksum of which answer stood for which category; null where there is no prompt."
+    )
+    label_mass: Score | None = Field(
+        default=None,
+        description="Share of the model's answer that fell on the expected ones, of the frame with the lowest: a low"
+        " one means that the model was at a loss. Null where there is none.",
+    )
+    label_source: str | None = Field(
+        default=None,
+        description="How scores were read: exact (every category's own probability), allowed (an answer restricted to"
+        " the categories), top (only the likeliest answers seen: other scores are upper bounds). Null where there is no"
+        " prompt.",
+        examples=["exact"],
+    )
+    preprocessing: str | None = Field(
+        default=None, description="Version of the way from the file to the model's input; null where it has none."
+    )
     calibration: str | None = Field(description="Version of the score calibration; null where there is none.")
     image: ImageFactsV1 = Field(description="The image file as it was fetched.")
     source: SourceRecordV1 = Field(description="The upload event that this verdict answers.")

@@ -13,9 +13,10 @@ from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
-from service.policy.loader import load_policies
+from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
 from service.settings import Settings
 from service.telemetry.record_trace import RecordTracer
@@ -36,13 +37,13 @@ async def run_service(settings: Settings) -> None:
         tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
         stack.callback(stop_tracing)
         # The engine first: a model may load for a minute, and members of a group that do not poll are thrown out.
-        engine = await _started(build_engine(settings.engine), stack)
+        policies = load_policies(settings.policy)
+        engine = await _started(build_engine(settings.engine), policies, stack)
         handler = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
             decoder=await _opened(ImageDecoder(settings.media.decode), stack),
-            engine=engine,
-            engine_timeout_s=settings.engine.timeout_s,
-            policies=load_policies(settings.policy),
+            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
+            policies=policies,
             topics=settings.topics,
             tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
         )
@@ -51,12 +52,23 @@ async def run_service(settings: Settings) -> None:
             await processor.run()
 
 
-async def _started(engine: Engine, stack: AsyncExitStack) -> Engine:
+async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) -> Engine:
+    """Start the engine and make sure that it can answer every policy."""
     stack.push_async_callback(engine.stop)
     await engine.start()
-    description = engine.description
-    check_categories(description.covers, source=f"The engine {description.kind} ({description.model_name})")
-    log.info("engine.ready", engine=description.kind, model=description.model_name, covers=sorted(description.covers))
+    for policy in policies.by_name.values():
+        await engine.prepare(policy.brief)
+        description = engine.describe(policy.brief)
+        source = f"The engine {description.kind} ({description.model_name})"
+        check_categories(description.covers, own=policy.categories, source=source)
+        log.info(
+            "engine.ready",
+            engine=description.kind,
+            model=description.model_name,
+            adapter=description.adapter,
+            policy=policy.name,
+            covers=sorted(description.covers),
+        )
     return engine
 
 

@@ -13,6 +13,7 @@ from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
 from service.pipeline.handler import Job
+from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
 from service.policy.loader import load_policies
@@ -66,8 +67,7 @@ async def work(task: Task, batch_s: float) -> None:
         moderator = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
             decoder=decoder,
-            engine=engine,
-            engine_timeout_s=settings.engine.timeout_s,
+            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
             policies=load_policies(settings.policy),
             topics=settings.topics,
             tracer=RecordTracer(tracer, group_id=task.group_id),

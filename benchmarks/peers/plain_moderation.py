@@ -19,7 +19,7 @@ from benchmarks.peers.measured import Meter, Task, parse_task
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
 from service.inference.engine import EngineDescription
-from service.inference.rehearsal_engine import RehearsalEngine
+from service.inference.rehearsal_engine import NOTHING_JUDGED, RehearsalEngine
 from service.media.types import DecodedImage
 from service.pipeline import outcomes
 from service.pipeline.outcomes import Subject
@@ -53,7 +53,7 @@ class PlainLoop:
         self._meter = Meter(task.records)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._policy = load_policies(PolicySettings()).select(None)
-        self._engine: EngineDescription = RehearsalEngine(RehearsalSettings()).description
+        self._engine: EngineDescription = RehearsalEngine(RehearsalSettings()).describe(self._policy.brief)
 
     async def run(self) -> None:
         """Work until all events are done."""
@@ -92,9 +92,11 @@ class PlainLoop:
         verdict = outcomes.verdict(
             subject,
             engine=self._engine,
+            outputs=[NOTHING_JUDGED],
             scores=None,
             policy=self._policy,
             result=decide(self._policy, None, covers=self._engine.covers, hints=self._engine.hints),
+            explanations={},
             timings_ms={},
             moderated_at=now_utc(),
         )

@@ -1,15 +1,16 @@
 """The engine protocol: images in, scores and tags out. Everything that judges images implements it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.brief import Brief
 from service.pixels import ImageSpec, RgbPixels
 
 
 @dataclass(frozen=True, slots=True)
 class EngineDescription:
-    """What an engine is and covers; constant once it has started."""
+    """What an engine is and covers when it answers a brief; constant once it has prepared for it."""
 
     kind: str
     model_name: str
@@ -24,7 +25,15 @@ class EngineDescription:
     attribute_schema: str | None = None
     """Name and version of the attributes that its tags come in; None if it makes none."""
     adapter: str | None = None
+    precision: str | None = None
+    """Of the weights, such as fp8; None where there is no choice."""
     prompt_hash: str | None = None
+    label_map: str | None = None
+    """Checksum of which answer stands for which category."""
+    label_source: str | None = None
+    """How scores are read; see `service.inference.token_model.LabelSource`."""
+    preprocessing: str | None = None
+    """Version of the way from the decoded image to the model's input."""
     calibration: str | None = None
 
 
@@ -34,6 +43,11 @@ class EngineRequest:
 
     request_id: str
     pixels: RgbPixels
+    brief: Brief
+    image_key: str
+    """Names the pixels: equal keys, equal pixels."""
+    deadline_s: float
+    """By `time.monotonic`: of requests that wait for their turn, the earliest goes first."""
     wants_scores: bool = True
     wants_tags: bool = False
     caption: str | None = None
@@ -57,27 +71,40 @@ class EngineOutput:
     not judge."""
     tags: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
     """Values by attribute, surest first; empty unless wanted."""
+    tags_complete: bool = True
+    """False if something of the tags was invalid and left out."""
+    label_mass: float | None = None
+    """Share of the model's answer, in [0, 1], that fell on the labels it was given; None where there are none."""
+    unjudged: str | None = None
+    """Reason code of why there are no scores although they were wanted; None for an engine that never judges."""
 
 
 class Engine(Protocol):
     """Judges images, many at a time, in any order.
 
-    `judge` may be called concurrently and cancelled; a cancelled call frees what it held. It raises
-    `RejectedError`, `TransientError` or `FatalError` and nothing else. The same pixels give the same output,
+    `judge` and `explain` may be called concurrently and cancelled; a cancelled call frees what it held. They raise
+    `RejectedError`, `TransientError` or `FatalError` and nothing else. The same pixels and brief give the same output,
     alone or among others.
     """
 
-    @property
-    def description(self) -> EngineDescription:
-        """What this engine is; valid after `start`."""
+    def describe(self, brief: Brief) -> EngineDescription:
+        """Return what this engine is when it answers that brief; valid once it has prepared for it."""
         ...
 
     async def start(self) -> None:
         """Load the model; returns when the first request would be answered at full speed."""
         ...
 
+    async def prepare(self, brief: Brief) -> None:
+        """Make sure that a brief can be answered; raise `FatalError` if it cannot. Harmless if done before."""
+        ...
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Judge one image without blocking the event loop."""
+        ...
+
+    async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+        """Say in a few words what in the image speaks for each category; leaves out what it has no words for."""
         ...
 
     async def stop(self) -> None:

@@ -43,3 +43,24 @@ class EngineNotRunningError(FatalError):
 
     reason = "engine.not_running"
     message = "The engine is not running"
+
+
+class LabelCollisionError(FatalError):
+    """Two categories of a policy would be answered by the same token."""
+
+    reason = "policy.label_collision"
+    message = "The answers for {first} and {second} begin with the same token ({token!r}): give one of them a label"
+
+
+class TooManyCategoriesError(FatalError):
+    """A policy has more categories than there are labels."""
+
+    reason = "policy.too_many_categories"
+    message = "A policy may have {limit} categories at most for this engine; it has {count}"
+
+
+class UnknownAdapterError(FatalError):
+    """A policy names an adapter that the engine cannot use."""
+
+    reason = "engine.unknown_adapter"
+    message = "The adapter {name!r} cannot be used: {detail}"

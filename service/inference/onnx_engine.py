@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from service.brief import Brief
 from service.inference.catalogue import SETTING, Catalogue, Classifier
 from service.inference.classifiers import category_scores, probabilities, tags
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
@@ -60,9 +62,9 @@ class OnnxEngine:
         self._pool: ThreadPoolExecutor | None = None
         self._description = _describe(catalogue, self._threads)
 
-    @property
-    def description(self) -> EngineDescription:
-        """What this engine is; known before it starts."""
+    def describe(self, brief: Brief) -> EngineDescription:
+        """Return what this engine is, whatever the brief: its classes are fixed."""
+        del brief
         return self._description
 
     async def start(self) -> None:
@@ -77,6 +79,9 @@ class OnnxEngine:
             raise
         self._pool = pool
 
+    async def prepare(self, brief: Brief) -> None:
+        """Nothing to prepare."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Judge one image on a thread of the engine's own.
 
@@ -85,6 +90,11 @@ class OnnxEngine:
         if self._pool is None:
             raise EngineNotRunningError
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, request)
+
+    async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+        """Explain nothing: classifiers have no words."""
+        del request, categories
+        return {}
 
     async def stop(self) -> None:
         """Let what runs end; what waits ends with `EngineNotRunningError`."""

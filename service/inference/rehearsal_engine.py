@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from service.brief import Brief
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
 from service.pixels import ImageSpec
@@ -33,14 +34,17 @@ class RehearsalEngine:
         self._batches: asyncio.Task[None] | None = None
         self._description = _describe(settings)
 
-    @property
-    def description(self) -> EngineDescription:
-        """What this engine is; known before it starts."""
+    def describe(self, brief: Brief) -> EngineDescription:
+        """Return what this engine is, whatever the brief."""
+        del brief
         return self._description
 
     async def start(self) -> None:
         """Begin to run batches."""
         self._batches = asyncio.create_task(self._run_batches(), name="rehearsal-batches")
+
+    async def prepare(self, brief: Brief) -> None:
+        """Nothing to prepare."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Answer after the batch that the request gets into; a cancelled request gives up its place."""
@@ -50,6 +54,11 @@ class RehearsalEngine:
         self._waiting.append(answer)
         self._arrival.set()
         return await answer
+
+    async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+        """Explain nothing."""
+        del request, categories
+        return {}
 
     async def stop(self) -> None:
         """Stop; requests in flight end with `EngineNotRunningError`."""

@@ -1,17 +1,16 @@
-"""One event to its outcomes: decode → fetch → pixels → engine → decision → records to publish."""
+"""One event to its outcomes: decode → fetch → pixels → engine → decision → words for it → records to publish."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageReferenceV1, ImageUploadedV1
-from service.inference.engine import Engine, EngineOutput, EngineRequest
-from service.inference.errors import EngineTimeoutError
+from service.inference.engine import EngineOutput
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
 from service.pipeline.handler import Job
+from service.pipeline.judging import Judging
 from service.pipeline.outcomes import Subject
 from service.pixels import ImageSpec
 from service.policy.decide import decide, worst_of
@@ -42,8 +41,8 @@ class Decoder(Protocol):
 class Policies(Protocol):
     """Knows the policies by name."""
 
-    def select(self, name: str | None) -> Policy:
-        """Return a policy, the default for None; raise `RejectedError` for an unknown name."""
+    def select(self, name: str | None, *, tenant: str) -> Policy:
+        """Return a policy by its name, or the tenant's if None; raise `RejectedError` for an unknown name."""
         ...
 
 
@@ -55,8 +54,7 @@ class Moderator:
         *,
         fetcher: Fetcher,
         decoder: Decoder,
-        engine: Engine,
-        engine_timeout_s: float,
+        judging: Judging,
         policies: Policies,
         topics: TopicSettings,
         tracer: RecordTracer,
@@ -64,8 +62,7 @@ class Moderator:
     ) -> None:
         self._fetcher = fetcher
         self._decoder = decoder
-        self._engine = engine
-        self._engine_timeout_s = engine_timeout_s
+        self._judging = judging
         self._policies = policies
         self._topics = topics
         self._tracer = tracer
@@ -87,78 +84,59 @@ class Moderator:
             event = decode_upload(record).event
             bind_event(event.image_id)
             trace.identify(event.image_id)
-            policy = self._policies.select(event.policy)
-            subject = Subject(record, job.attempt, event, await self._image(job, event, trace))
+            policy = self._policies.select(event.policy, tenant=event.tenant)
+            subject = Subject(record, job.attempt, event, await self._image(job, event, policy, trace))
             with trace.stage("engine"):
-                outputs = await self._judge(subject)
-            return self._publish(subject, policy, outputs, trace)
+                outputs = await self._judging.judge(subject, policy.brief)
+            return await self._publish(subject, policy, outputs, trace)
 
-    async def _image(self, job: Job, event: ImageUploadedV1, trace: RecordTrace) -> DecodedImage:
+    async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, trace: RecordTrace) -> DecodedImage:
         with trace.stage("fetch"):
             fetched = await self._fetcher.fetch(event.image)
         job.hold_bytes(len(fetched.data))
         with trace.stage("decode"):
-            return await self._decoder.decode(fetched, self._engine.description.image_spec)
+            return await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec)
 
-    async def _judge(self, subject: Subject) -> list[EngineOutput]:
-        """Judge all frames side by side, in order."""
-        try:
-            async with asyncio.timeout(self._engine_timeout_s), asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
-                    for request in _requests(subject)
-                ]
-        except TimeoutError:
-            raise EngineTimeoutError(limit_s=self._engine_timeout_s) from None
-        except ExceptionGroup as failures:
-            # Frames of one image fail for one cause; the first tells it.
-            raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
-
-    def _publish(
+    async def _publish(
         self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace
     ) -> tuple[OutgoingRecord, ...]:
         records = []
         if "moderation" in subject.event.tasks:
-            records.append(self._verdict(subject, policy, outputs, trace))
+            records.append(await self._verdict(subject, policy, outputs, trace))
         if "tags" in subject.event.tasks:
-            records.append(self._tags(subject, outputs, trace))
+            records.append(self._tags(subject, policy, outputs, trace))
         return tuple(records)
 
-    def _verdict(
+    async def _verdict(
         self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace
     ) -> OutgoingRecord:
-        engine = self._engine.description
+        engine = self._judging.describe(policy.brief)
         with trace.stage("decide"):
             scores = worst_of([output.scores for output in outputs])
-            result = decide(policy, scores, covers=engine.covers, hints=engine.hints)
+            unjudged = next((output.unjudged for output in outputs if output.unjudged), None)
+            result = decide(policy, scores, covers=engine.covers, hints=engine.hints, unjudged=unjudged)
+        explanations: Mapping[str, str] = {}
+        if result.deciding_category is not None:
+            with trace.stage("explain"):
+                explanations = await self._judging.explain(subject, policy.brief, result, outputs)
         verdict = outcomes.verdict(
             subject,
             engine=engine,
+            outputs=outputs,
             scores=scores,
             policy=policy,
             result=result,
+            explanations=explanations,
             timings_ms=trace.timings_ms(),
             moderated_at=self._now(),
         )
         with trace.sending(self._topics.verdicts) as headers:
             return encode_verdict(verdict, topic=self._topics.verdicts, source=subject.record, trace_headers=headers)
 
-    def _tags(self, subject: Subject, outputs: Sequence[EngineOutput], trace: RecordTrace) -> OutgoingRecord:
-        tags = outcomes.tags(subject, engine=self._engine.description, outputs=outputs, tagged_at=self._now())
+    def _tags(
+        self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace
+    ) -> OutgoingRecord:
+        engine = self._judging.describe(policy.brief)
+        tags = outcomes.tags(subject, engine=engine, outputs=outputs, tagged_at=self._now())
         with trace.sending(self._topics.tags) as headers:
             return encode_tags(tags, topic=self._topics.tags, source=subject.record, trace_headers=headers)
-
-
-def _requests(subject: Subject) -> list[EngineRequest]:
-    event = subject.event
-    return [
-        EngineRequest(
-            request_id=f"{subject.record.topic}/{subject.record.partition}/{subject.record.offset}/{frame}",
-            pixels=pixels,
-            wants_scores="moderation" in event.tasks,
-            wants_tags="tags" in event.tasks,
-            caption=event.caption,
-        )
-        for frame, pixels in enumerate(subject.image.frames)
-    ]

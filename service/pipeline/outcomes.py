@@ -7,7 +7,7 @@ from datetime import datetime
 from schemas.image_uploaded import ImageUploadedV1
 from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 from schemas.tags import AttributeValueV1, TagsV1
-from schemas.verdict import PolicyV1, VerdictV1
+from schemas.verdict import PolicyV1, ReasonV1, VerdictV1
 from service.inference.engine import EngineDescription, EngineOutput, Tag
 from service.media.types import DecodedImage
 from service.policy.decide import DecisionResult
@@ -49,9 +49,11 @@ def verdict(
     subject: Subject,
     *,
     engine: EngineDescription,
+    outputs: Sequence[EngineOutput],
     scores: Mapping[str, float] | None,
     policy: Policy,
     result: DecisionResult,
+    explanations: Mapping[str, str],
     timings_ms: Mapping[str, float],
     moderated_at: datetime,
 ) -> VerdictV1:
@@ -64,11 +66,15 @@ def verdict(
         deciding_category=result.deciding_category,
         scores=dict(scores or {}),
         not_covered=result.not_covered,
-        reasons=result.reasons,
+        reasons=tuple(_explained(reason, explanations) for reason in result.reasons),
         policy=PolicyV1(name=policy.name, version=policy.version, hash=policy.hash),
         engine=engine.kind,
         model=_model(engine),
         prompt_hash=engine.prompt_hash,
+        label_map=engine.label_map,
+        label_mass=min((output.label_mass for output in outputs if output.label_mass is not None), default=None),
+        label_source=engine.label_source,
+        preprocessing=engine.preprocessing,
         calibration=engine.calibration,
         image=subject.facts(),
         source=subject.source(),
@@ -88,8 +94,10 @@ def tags(
         tenant=subject.event.tenant,
         attribute_schema=engine.attribute_schema or NO_ATTRIBUTES,
         attributes=_union([output.tags for output in outputs]),
+        complete=all(output.tags_complete for output in outputs),
         engine=engine.kind,
         model=_model(engine),
+        prompt_hash=engine.prompt_hash,
         image=subject.facts(),
         source=subject.source(),
         attempt=subject.attempt,
@@ -99,7 +107,14 @@ def tags(
 
 
 def _model(engine: EngineDescription) -> ModelV1:
-    return ModelV1(name=engine.model_name, revision=engine.model_revision, adapter=engine.adapter)
+    return ModelV1(
+        name=engine.model_name, revision=engine.model_revision, adapter=engine.adapter, precision=engine.precision
+    )
+
+
+def _explained(reason: ReasonV1, explanations: Mapping[str, str]) -> ReasonV1:
+    explanation = explanations.get(reason.category or "")
+    return reason.model_copy(update={"explanation": explanation}) if explanation else reason
 
 
 def _union(frames: Sequence[Mapping[str, Sequence[Tag]]]) -> dict[str, tuple[AttributeValueV1, ...]]:

@@ -46,16 +46,19 @@ class _Finding:
         return _SEVERITY[self.decision], self.score - self.bar
 
 
-def decide(policy: Policy, scores: Scores | None, covers: Set[str], hints: Set[str]) -> DecisionResult:
+def decide(
+    policy: Policy, scores: Scores | None, covers: Set[str], hints: Set[str], *, unjudged: str | None = None
+) -> DecisionResult:
     """Apply a policy to the scores of one image.
 
     `covers` are the categories that the engine scores, `hints` those of them that may send to review but never block.
-    Without scores (None, or an engine that covers nothing) the result is `not_moderated`, decided as the policy says.
+    Without scores (None, or an engine that covers nothing) the result is `not_moderated`, decided as the policy says;
+    `unjudged` is the engine's reason code for that, if it has one.
     Raises `UnusableScoresError` if the scores are not exactly probabilities for `covers`.
     """
     if not scores:
-        return _not_moderated(policy)
-    _check(scores, covers)
+        return _not_moderated(policy, unjudged or "engine_does_not_judge")
+    _check(scores, covers, known={*NAMES, *policy.categories})
     findings = sorted(_findings(policy, scores, hints), key=lambda finding: finding.rank, reverse=True)
     decision = findings[0].decision if findings else "allow"
     return DecisionResult(
@@ -82,23 +85,23 @@ def worst_of(frames: Iterable[Scores | None]) -> Scores | None:
     return worst or None
 
 
-def _not_moderated(policy: Policy) -> DecisionResult:
+def _not_moderated(policy: Policy, code: str) -> DecisionResult:
     decision = policy.when_not_moderated
     reason = ReasonV1(
-        code="engine_does_not_judge",
+        code=code,
         decision=decision,
         message=f"No model judged the image; the policy decides {decision} as a precaution",
     )
     return DecisionResult("not_moderated", decision, None, (reason,), NAMES)
 
 
-def _check(scores: Scores, covers: Set[str]) -> None:
+def _check(scores: Scores, covers: Set[str], *, known: Set[str]) -> None:
     if scores.keys() != covers:
         odd = ", ".join(sorted(scores.keys() ^ covers))
         raise UnusableScoresError(detail=f"scores and covered categories differ in {odd}")
-    outside = sorted(name for name in covers if name not in NAMES)
+    outside = sorted(name for name in covers if name not in known)
     if outside:
-        raise UnusableScoresError(detail=f"not in the taxonomy: {', '.join(outside)}")
+        raise UnusableScoresError(detail=f"neither in the taxonomy nor in the policy: {', '.join(outside)}")
     _check_probabilities(scores)
 
 
@@ -110,8 +113,8 @@ def _check_probabilities(scores: Scores) -> None:
 
 
 def _findings(policy: Policy, scores: Scores, hints: Set[str]) -> Iterator[_Finding]:
-    """Yield in the taxonomy's order, which a stable sort keeps among equals."""
-    for name in NAMES:
+    """Yield in the taxonomy's order and then the policy's own, which a stable sort keeps among equals."""
+    for name in dict.fromkeys((*NAMES, *policy.categories)):
         if name in scores and name in policy.categories:
             finding = _judge(name, scores[name], policy.categories[name], is_hint=name in hints)
             if finding is not None:

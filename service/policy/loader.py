@@ -1,6 +1,6 @@
 """From policy files to policies, with errors that name file, line and setting."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,12 +21,16 @@ class Policies:
 
     by_name: Mapping[str, Policy]
     default: Policy
-    """For events that name none."""
+    """For events that name none, of tenants without one."""
+    by_tenant: Mapping[str, Policy]
 
-    def select(self, name: str | None) -> Policy:
-        """Return a policy, the default for None; raise `UnknownPolicyError` for a name that no policy has."""
+    def select(self, name: str | None, *, tenant: str = "") -> Policy:
+        """Return a policy by its name; for None the tenant's, or else the default.
+
+        Raises `UnknownPolicyError` for a name that no policy has.
+        """
         if name is None:
-            return self.default
+            return self.by_tenant.get(tenant, self.default)
         if name not in self.by_name:
             raise UnknownPolicyError(name=name, known=", ".join(sorted(self.by_name)))
         return self.by_name[name]
@@ -43,7 +47,18 @@ def load_policies(settings: PolicySettings) -> Policies:
     if settings.default not in by_name:
         known = ", ".join(sorted(by_name))
         raise PolicySettingsError(setting="policy.default", detail=f"no policy is named {settings.default!r}: {known}")
-    return Policies(by_name, by_name[settings.default])
+    return Policies(by_name, by_name[settings.default], _by_tenant(by_name.values()))
+
+
+def _by_tenant(policies: Iterable[Policy]) -> Mapping[str, Policy]:
+    by_tenant: dict[str, Policy] = {}
+    for policy in policies:
+        for tenant in policy.tenants:
+            first = by_tenant.setdefault(tenant, policy)
+            if first is not policy:
+                detail = f"the policies {first.name!r} and {policy.name!r} are both for the tenant {tenant!r}"
+                raise PolicySettingsError(setting="policy.path", detail=detail)
+    return by_tenant
 
 
 def _paths(path: Path | None) -> list[Path]:

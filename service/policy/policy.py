@@ -10,7 +10,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.base import Decision, Identifier, Score
-from service.policy.taxonomy import CHILD_SAFETY, NAMES
+from service.brief import Brief, CategoryDefinition, Language
+from service.policy.taxonomy import BY_NAME, CHILD_SAFETY, NAMES
 
 # A policy that is less than even sure may not let the gravest category pass.
 MAX_CHILD_SAFETY_REVIEW = 0.5
@@ -44,6 +45,14 @@ class Policy(_Part):
     version: Annotated[str, Field(min_length=1, max_length=64)]
     description: str = ""
     """For people; no part of the rules."""
+    tenants: tuple[Identifier, ...] = ()
+    """Whose events it is for when they name no policy."""
+    language: Language = "en"
+    """Of what a language model is told, and of its words."""
+    adapter: str | None = None
+    """The LoRA adapter, by its name in the engine's settings."""
+    vision_tokens: Annotated[int, Field(ge=4, le=16384)] = 256
+    """How closely images are looked at: one token sees 32 × 32 pixels. Documents with small print need more."""
     when_not_moderated: Decision = "review"
     """The precaution for an image that no model judged; the verdict's status says so whatever stands here."""
     categories: Mapping[str, CategoryRule]
@@ -63,6 +72,18 @@ class Policy(_Part):
         if bar is None or bar > MAX_CHILD_SAFETY_REVIEW:
             raise ValueError(f"{CHILD_SAFETY} needs a bar for review of at most {MAX_CHILD_SAFETY_REVIEW}")
         return categories
+
+    @cached_property
+    def brief(self) -> Brief:
+        """What an engine is asked: the policy's categories, in the taxonomy's order."""
+        return Brief(
+            categories=tuple(
+                CategoryDefinition(name, BY_NAME[name].description) for name in NAMES if name in self.categories
+            ),
+            language=self.language,
+            vision_tokens=self.vision_tokens,
+            adapter=self.adapter,
+        )
 
     @cached_property
     def hash(self) -> str:

@@ -140,8 +140,8 @@ BY_NAME = MappingProxyType({category.name: category for category in CATEGORIES})
 NAMES = tuple(BY_NAME)
 
 
-def check_categories(names: Iterable[str], *, source: str) -> None:
-    """Raise `UnknownCategoriesError` if a name is outside the taxonomy; `source` says who used it."""
-    unknown = sorted(set(names) - set(NAMES))
+def check_categories(names: Iterable[str], *, own: Iterable[str] = (), source: str) -> None:
+    """Raise `UnknownCategoriesError` if a name is neither in the taxonomy nor a policy's own; `source` used it."""
+    unknown = sorted(set(names) - set(NAMES) - set(own))
     if unknown:
         raise UnknownCategoriesError(source=source, unknown=", ".join(unknown), known=", ".join(NAMES))

@@ -7,7 +7,7 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 Headers = tuple[tuple[str, bytes], ...]
 """A Kafka record's headers, in order."""
 
-Stage = Literal["fetch", "decode", "engine", "decide"]
+Stage = Literal["fetch", "decode", "engine", "decide", "explain"]
 """What happens to one image, in this order; each is a span and a time in the verdict."""
 
 # Times that are no stage: from receipt to the first stage, and from receipt to the verdict.

@@ -1,8 +1,9 @@
 """An engine for tests that reads its scores off the pixels, so that a test can paint the answer it wants."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from service.brief import Brief
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
 from service.pixels import ImageSpec
 
@@ -18,9 +19,9 @@ class PaintedEngine:
         self._hold = hold
         self.requests: list[EngineRequest] = []
 
-    @property
-    def description(self) -> EngineDescription:
+    def describe(self, brief: Brief) -> EngineDescription:
         """Covers three categories, one of them by a hint."""
+        del brief
         return EngineDescription(
             kind="painted",
             model_name="painted",
@@ -35,6 +36,9 @@ class PaintedEngine:
     async def start(self) -> None:
         """Nothing to load."""
 
+    async def prepare(self, brief: Brief) -> None:
+        """Nothing to prepare."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Answer at once, or when the test lets go."""
         self.requests.append(request)
@@ -44,6 +48,11 @@ class PaintedEngine:
         scores = dict(zip(self.CATEGORIES, (red, green, blue), strict=True)) if request.wants_scores else None
         tags: Mapping[str, tuple[Tag, ...]] = {"objects": (Tag("paint", max(red, green, blue)),)}
         return EngineOutput(scores, tags if request.wants_tags else {})
+
+    async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+        """Say of each category that it was painted."""
+        del request
+        return {name: f"painted {name}" for name in categories}
 
     async def stop(self) -> None:
         """Nothing to free."""

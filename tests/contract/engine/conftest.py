@@ -7,6 +7,7 @@ import pytest
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.settings import EngineSettings, RehearsalSettings
+from tests.support.asking import BRIEF
 from tests.support.engine import PaintedEngine
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
@@ -26,5 +27,6 @@ def unstarted_engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 async def engine(unstarted_engine: Engine) -> AsyncIterator[Engine]:
     await unstarted_engine.start()
+    await unstarted_engine.prepare(BRIEF)
     yield unstarted_engine
     await unstarted_engine.stop()

@@ -2,16 +2,11 @@
 
 import numpy as np
 
-from service.inference.engine import EngineRequest
 from service.pixels import ImageSpec, RgbPixels
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> RgbPixels:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def request(pixels: RgbPixels, *, wants_scores: bool = True, wants_tags: bool = False) -> EngineRequest:
-    return EngineRequest("test", pixels, wants_scores=wants_scores, wants_tags=wants_tags)
 
 
 def small(spec: ImageSpec, *, seed: int = 0) -> RgbPixels:

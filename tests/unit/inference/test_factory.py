@@ -7,11 +7,12 @@ import pytest
 from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
 from service.settings import EngineSettings, OnnxSettings
+from tests.support.asking import BRIEF
 
 
 @pytest.mark.parametrize("kind", ["onnx", "rehearsal"])
 def test_the_settings_name_the_engine(kind: str) -> None:
-    assert build_engine(EngineSettings.model_validate({"kind": kind})).description.kind == kind
+    assert build_engine(EngineSettings.model_validate({"kind": kind})).describe(BRIEF).kind == kind
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from service.inference.catalogue import load_catalogue
-from service.inference.engine import EngineRequest
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.onnx_engine import OnnxEngine
 from service.pixels import RgbPixels
+from tests.support.asking import BRIEF, engine_request
 from tests.unit.inference.models import SIDE, entry, write_catalogue, write_mean_model
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "data" / "photographs"
@@ -23,10 +23,6 @@ WHITE = np.full((SIDE, SIDE, 3), 255, np.uint8)
 def photograph(name: str) -> RgbPixels:
     with Image.open(PHOTOGRAPHS / f"{name}.png") as image:
         return np.asarray(image.convert("RGB"))
-
-
-def request(pixels: RgbPixels, *, wants_scores: bool = True, wants_tags: bool = False) -> EngineRequest:
-    return EngineRequest("test", pixels, wants_scores=wants_scores, wants_tags=wants_tags)
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ def own_engine(folder: Path, model: Mapping[str, Any], **options: bool) -> OnnxE
     ],
 )
 async def test_photographs_show_what_was_measured(bundled: OnnxEngine, name: str, objects: dict[str, float]) -> None:
-    output = await bundled.judge(request(photograph(name), wants_tags=True))
+    output = await bundled.judge(engine_request(photograph(name), wants_tags=True))
     assert {tag.value: tag.confidence for tag in output.tags["objects"]} == pytest.approx(objects, abs=0.001)
 
 
@@ -59,29 +55,29 @@ async def test_photographs_show_what_was_measured(bundled: OnnxEngine, name: str
 async def test_harmless_photographs_score_as_measured(
     bundled: OnnxEngine, name: str, explicit: float, at_least_nude: float
 ) -> None:
-    scores = (await bundled.judge(request(photograph(name)))).scores or {}
+    scores = (await bundled.judge(engine_request(photograph(name)))).scores or {}
     assert scores["sexual_explicit"] == pytest.approx(explicit, abs=0.0015)
     assert scores["nudity_nonexplicit"] == pytest.approx(at_least_nude, abs=0.0015)
-    assert max(scores[name] for name in bundled.description.hints) < 0.06
+    assert max(scores[name] for name in bundled.describe(BRIEF).hints) < 0.06
 
 
 async def test_a_classifier_of_ones_own_judges_by_its_catalogue(tmp_path: Path) -> None:
     engine = own_engine(tmp_path, {})
     await engine.start()
-    scores = (await engine.judge(request(RED))).scores or {}
+    scores = (await engine.judge(engine_request(RED))).scores or {}
     await engine.stop()
     # The softmax of (1, 0, 0).
     assert dict(scores) == pytest.approx({"violence": 0.576}, abs=0.001)
-    assert engine.description.model_name == "means"
-    assert engine.description.attribute_schema is None
+    assert engine.describe(BRIEF).model_name == "means"
+    assert engine.describe(BRIEF).attribute_schema is None
 
 
 async def test_a_failure_on_one_image_leaves_the_engine_running(tmp_path: Path) -> None:
     engine = own_engine(tmp_path, {"output": "probabilities"}, breaks_on_bright=True)
     await engine.start()
     with pytest.raises(EngineFailedError, match="no set of probabilities"):
-        await engine.judge(request(WHITE))
-    assert (await engine.judge(request(WHITE // 4))).scores
+        await engine.judge(engine_request(WHITE))
+    assert (await engine.judge(engine_request(WHITE // 4))).scores
     await engine.stop()
 
 
@@ -126,15 +122,15 @@ async def test_an_exchanged_model_file_does_not_start(tmp_path: Path) -> None:
 async def test_nothing_is_judged_before_the_start_or_after_the_stop(tmp_path: Path) -> None:
     engine = own_engine(tmp_path, {})
     with pytest.raises(EngineNotRunningError):
-        await engine.judge(request(RED))
+        await engine.judge(engine_request(RED))
     await engine.start()
     await engine.stop()
     with pytest.raises(EngineNotRunningError):
-        await engine.judge(request(RED))
+        await engine.judge(engine_request(RED))
 
 
 async def test_what_waits_when_the_engine_stops_is_told_so(bundled: OnnxEngine) -> None:
-    tasks = [asyncio.create_task(bundled.judge(request(photograph("coffee"))), name="waits") for _ in range(50)]
+    tasks = [asyncio.create_task(bundled.judge(engine_request(photograph("coffee"))), name="waits") for _ in range(50)]
     await asyncio.sleep(0)
     await bundled.stop()
     ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -143,5 +139,5 @@ async def test_what_waits_when_the_engine_stops_is_told_so(bundled: OnnxEngine) 
 
 async def test_images_are_judged_side_by_side_on_threads_of_its_own() -> None:
     engine = OnnxEngine(load_catalogue(None), threads=3)
-    assert engine.description.concurrency == 6
-    assert OnnxEngine(load_catalogue(None), threads=0).description.concurrency >= 2
+    assert engine.describe(BRIEF).concurrency == 6
+    assert OnnxEngine(load_catalogue(None), threads=0).describe(BRIEF).concurrency >= 2

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from service.inference.engine import EngineOutput, EngineRequest
+from service.inference.engine import EngineOutput
 from service.inference.errors import EngineNotRunningError
 from service.inference.rehearsal_engine import RehearsalEngine
 from service.settings import RehearsalSettings
+from tests.support.asking import engine_request
 from tests.support.waiting import wait_until
 
-REQUEST = EngineRequest("test", np.zeros((32, 32, 3), np.uint8))
+REQUEST = engine_request(np.zeros((32, 32, 3), np.uint8))
 
 
 class Batches:

@@ -17,6 +17,7 @@ from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline.handler import Job
+from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
@@ -59,8 +60,7 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
     return Moderator(
         fetcher=album,
         decoder=album,
-        engine=engine or PaintedEngine(),
-        engine_timeout_s=engine_timeout_s,
+        judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
         tracer=RecordTracer(NoOpTracer(), group_id="tests"),

@@ -101,7 +101,7 @@ def test_an_image_that_nobody_judged_says_so(nothing: None, precaution: str) -> 
     [
         ({"weapons": 0.1}, {"weapons", "violence"}, "differ in violence"),
         ({"weapons": 0.1, "violence": 0.1}, {"weapons"}, "differ in violence"),
-        ({"weapon": 0.1}, {"weapon"}, "not in the taxonomy: weapon"),
+        ({"weapon": 0.1}, {"weapon"}, "neither in the taxonomy nor in the policy: weapon"),
         ({"weapons": 1.1}, {"weapons"}, "no probability: weapons"),
         ({"weapons": -0.1}, {"weapons"}, "no probability: weapons"),
         ({"weapons": float("nan")}, {"weapons"}, "no probability: weapons"),

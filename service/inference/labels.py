@@ -1,0 +1,57 @@
+"""Pure: the one-token answers that stand for a brief's categories."""
+
+import hashlib
+import json
+import string
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from service.brief import Brief, CategoryDefinition
+from service.inference.errors import LabelCollisionError, TooManyCategoriesError
+
+NONE = "none"
+"""What the first label stands for: no category of the brief."""
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase
+_NONE_LABEL = _LETTERS[0]
+# vLLM reads the probabilities of at most 128 tokens; letters end sooner, and so does what a model can keep apart.
+MAX_CATEGORIES = len(_LETTERS) - 1
+
+LabelMap = Mapping[str, str]
+"""Label → category, or `NONE`."""
+
+
+def label_map(brief: Brief) -> LabelMap:
+    """Give every category its label; raise `LabelCollisionError` or `TooManyCategoriesError` if that is impossible."""
+    if len(brief.categories) > MAX_CATEGORIES:
+        raise TooManyCategoriesError(count=len(brief.categories), limit=MAX_CATEGORIES)
+    own = [category.label for category in brief.categories if category.label is not None]
+    free = (letter for letter in _LETTERS[1:] if letter not in own)
+    labels = {_NONE_LABEL: NONE}
+    for category in brief.categories:
+        label = category.label or next(free)
+        if label in labels:
+            raise LabelCollisionError(first=labels[label], second=category.name, token=label)
+        labels[label] = category.name
+    return MappingProxyType(labels)
+
+
+def check_first_tokens(labels: LabelMap, tokens: Mapping[str, int]) -> None:
+    """Raise `LabelCollisionError` if the answers of two categories would start with the same token."""
+    owners: dict[int, str] = {}
+    for label, category in labels.items():
+        first = owners.setdefault(tokens[label], category)
+        if first != category:
+            raise LabelCollisionError(first=first, second=category, token=label)
+
+
+def label_map_hash(labels: LabelMap) -> str:
+    """Return a checksum of what each label stands for."""
+    canonical = json.dumps(list(labels.items()), ensure_ascii=False, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+def labelled(brief: Brief, labels: LabelMap) -> Sequence[tuple[str, CategoryDefinition]]:
+    """Return the categories with their labels, in the brief's order."""
+    of = {category: label for label, category in labels.items()}
+    return [(of[category.name], category) for category in brief.categories]

@@ -1,0 +1,75 @@
+"""One image before the engine: every frame judged side by side, and words for what was found."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
+
+from service.brief import Brief
+from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
+from service.inference.errors import EngineTimeoutError
+from service.pipeline.outcomes import Subject
+from service.policy.decide import DecisionResult
+
+T = TypeVar("T")
+
+
+class Judging:
+    """Asks the engine in a policy's words, within the time that a request may take."""
+
+    def __init__(self, engine: Engine, *, timeout_s: float) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+
+    def describe(self, brief: Brief) -> EngineDescription:
+        """Return what the engine is for that brief."""
+        return self._engine.describe(brief)
+
+    async def judge(self, subject: Subject, brief: Brief) -> list[EngineOutput]:
+        """Judge all frames side by side, in order."""
+        requests = self._requests(subject, brief)
+        return await self._in_time(self._judge_all(requests))
+
+    async def explain(
+        self, subject: Subject, brief: Brief, result: DecisionResult, outputs: Sequence[EngineOutput]
+    ) -> Mapping[str, str]:
+        """Return words for what a policy found, asked of the frame that shows the deciding category most."""
+        deciding = result.deciding_category or ""
+        worst = max(range(len(outputs)), key=lambda frame: (outputs[frame].scores or {}).get(deciding, 0.0))
+        found = [reason.category for reason in result.reasons if reason.category and reason.decision != "allow"]
+        return await self._in_time(self._engine.explain(self._requests(subject, brief)[worst], found))
+
+    async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
+                    for request in requests
+                ]
+        except ExceptionGroup as failures:
+            # Frames of one image fail for one cause; the first tells it.
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await answer
+        except TimeoutError:
+            raise EngineTimeoutError(limit_s=self._timeout_s) from None
+
+    def _requests(self, subject: Subject, brief: Brief) -> list[EngineRequest]:
+        event, record = subject.event, subject.record
+        return [
+            EngineRequest(
+                request_id=f"{record.topic}/{record.partition}/{record.offset}/{frame}",
+                pixels=pixels,
+                brief=brief,
+                image_key=f"{subject.image.sha256}/{frame}",
+                deadline_s=time.monotonic() + self._timeout_s,
+                wants_scores="moderation" in event.tasks,
+                wants_tags="tags" in event.tasks,
+                caption=event.caption,
+            )
+            for frame, pixels in enumerate(subject.image.frames)
+        ]

@@ -1,0 +1,34 @@
+"""Briefs and requests for tests of engines."""
+
+import hashlib
+
+from service.brief import Brief
+from service.inference.engine import EngineRequest
+from service.pixels import RgbPixels
+from service.policy.loader import load_policies
+from service.settings import PolicySettings
+
+BRIEF = load_policies(PolicySettings()).default.brief
+"""The bundled policy's."""
+
+
+def engine_request(
+    pixels: RgbPixels,
+    *,
+    brief: Brief = BRIEF,
+    wants_scores: bool = True,
+    wants_tags: bool = False,
+    caption: str | None = None,
+) -> EngineRequest:
+    """Return a request as the pipeline makes it."""
+    key = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    return EngineRequest(
+        "test",
+        pixels,
+        brief,
+        image_key=key,
+        deadline_s=float("inf"),
+        wants_scores=wants_scores,
+        wants_tags=wants_tags,
+        caption=caption,
+    )

@@ -19,8 +19,9 @@ import orjson
 from benchmarks.contest import ROOT, Contest, running_contest
 from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.runner import Comparison, Contender, Stretch
+from service.engine_settings import RehearsalSettings
 from service.inference.rehearsal_engine import RehearsalEngine
-from service.settings import RehearsalSettings, WindowSettings
+from service.settings import WindowSettings
 from tests.support.asking import engine_request
 from tests.support.kafka import free_port
 

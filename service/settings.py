@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from service.engine_settings import EngineSettings
 from service.kafka_settings import KafkaSettings
 from service.setting_types import (
     Delays,
@@ -172,35 +173,6 @@ class MediaSettings(Group):
 
     fetch: FetchSettings = FetchSettings()
     decode: DecodeSettings = DecodeSettings()
-
-
-class OnnxSettings(Group):
-    """The embedded CPU engine."""
-
-    threads: Annotated[int, Field(ge=0)] = 0
-    """Images judged side by side, one thread each; 0 takes one a core."""
-    classifiers: Path | None = None
-    """YAML file that names other ONNX classifiers; the bundled ones when not set."""
-
-
-class RehearsalSettings(Group):
-    """An engine for load rehearsals: answers after a set time and judges nothing."""
-
-    batch_size: Positive = 64
-    """Images that are answered together."""
-    batch_s: Annotated[float, Field(ge=0.0)] = 0.376
-    """Time a batch takes: as an H100 runs Qwen3-VL-8B."""
-
-
-class EngineSettings(Group):
-    """What judges the images."""
-
-    kind: Literal["onnx", "rehearsal"] = "onnx"
-    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals."""
-    onnx: OnnxSettings = OnnxSettings()
-    rehearsal: RehearsalSettings = RehearsalSettings()
-    timeout_s: PositiveSeconds = 60.0
-    """For one request, waiting for its turn included."""
 
 
 class PolicySettings(Group):

@@ -8,6 +8,7 @@ import uvloop
 
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
+from service.engine_settings import EngineSettings, RehearsalSettings
 from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
@@ -17,15 +18,7 @@ from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
 from service.policy.loader import load_policies
-from service.settings import (
-    EngineSettings,
-    FetchSettings,
-    MediaSettings,
-    RehearsalSettings,
-    Settings,
-    TelemetrySettings,
-    TopicSettings,
-)
+from service.settings import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
 from service.stream.records import OutgoingRecord
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer

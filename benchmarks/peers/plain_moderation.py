@@ -18,6 +18,7 @@ from PIL import Image
 from benchmarks.peers.measured import Meter, Task, parse_task
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
+from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineDescription
 from service.inference.rehearsal_engine import NOTHING_JUDGED, RehearsalEngine
 from service.media.types import DecodedImage
@@ -25,7 +26,7 @@ from service.pipeline import outcomes
 from service.pipeline.outcomes import Subject
 from service.policy.decide import decide
 from service.policy.loader import load_policies
-from service.settings import PolicySettings, RehearsalSettings
+from service.settings import PolicySettings
 from service.stream.codec import encode_verdict
 from service.stream.records import OutgoingRecord, SourceRecord
 

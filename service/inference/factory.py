@@ -1,10 +1,10 @@
 """Builds the engine that the settings name, and imports no other's libraries."""
 
+from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.catalogue import load_catalogue
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
 from service.inference.rehearsal_engine import RehearsalEngine
-from service.settings import EngineSettings, OnnxSettings
 
 
 def build_engine(settings: EngineSettings) -> Engine:

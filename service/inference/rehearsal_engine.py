@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from service.brief import Brief
+from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
 from service.pixels import ImageSpec
-from service.settings import RehearsalSettings
 
 # What a Qwen3-VL with 256 vision tokens of 32 × 32 pixels gets, so that decoding costs what it would cost there.
 VISION_PATCH = 32

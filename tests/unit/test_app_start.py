@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from service.app import run_service
+from service.engine_settings import EngineSettings, OnnxSettings
 from service.policy.errors import UnknownCategoriesError
-from service.settings import EngineSettings, OnnxSettings, Settings
+from service.settings import Settings
 from tests.unit.inference.models import entry, write_catalogue, write_mean_model
 
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from service.engine_settings import EngineSettings, RehearsalSettings
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
-from service.settings import EngineSettings, RehearsalSettings
 from tests.support.asking import BRIEF
 from tests.support.engine import PaintedEngine
 

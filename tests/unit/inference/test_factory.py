@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
-from service.settings import EngineSettings, OnnxSettings
 from tests.support.asking import BRIEF
 
 
@@ -26,7 +26,7 @@ def test_another_engine_does_not_load_onnxruntime() -> None:
     code = """
 import sys
 from service.inference.factory import build_engine
-from service.settings import EngineSettings
+from service.engine_settings import EngineSettings
 build_engine(EngineSettings(kind="rehearsal"))
 assert "onnxruntime" not in sys.modules
 """

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineOutput
 from service.inference.errors import EngineNotRunningError
 from service.inference.rehearsal_engine import RehearsalEngine
-from service.settings import RehearsalSettings
 from tests.support.asking import engine_request
 from tests.support.waiting import wait_until
 

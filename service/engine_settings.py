@@ -1,0 +1,37 @@
+"""The settings of what judges the images: one group for each kind of engine."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.setting_types import Group, Positive, PositiveSeconds
+
+
+class OnnxSettings(Group):
+    """The embedded CPU engine."""
+
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Images judged side by side, one thread each; 0 takes one a core."""
+    classifiers: Path | None = None
+    """YAML file that names other ONNX classifiers; the bundled ones when not set."""
+
+
+class RehearsalSettings(Group):
+    """An engine for load rehearsals: answers after a set time and judges nothing."""
+
+    batch_size: Positive = 64
+    """Images that are answered together."""
+    batch_s: Annotated[float, Field(ge=0.0)] = 0.376
+    """Time a batch takes: as an H100 runs Qwen3-VL-8B."""
+
+
+class EngineSettings(Group):
+    """What judges the images."""
+
+    kind: Literal["onnx", "rehearsal"] = "onnx"
+    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals."""
+    onnx: OnnxSettings = OnnxSettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
+    timeout_s: PositiveSeconds = 60.0
+    """For one image, waiting for its turn included."""

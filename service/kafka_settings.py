@@ -62,8 +62,9 @@ class KafkaSettings(Group):
     """Also how soon a process notices a rebalance: 3 s, the usual default, stalls a group that starts together."""
     rebalance_timeout_s: PositiveSeconds = 30.0
     """Room for the last transaction before partitions are given up."""
-    max_partition_fetch_bytes: Positive = 1 * _MIB
-    """Per partition and fetch; also bounds how long one partition is served before the next."""
+    max_partition_fetch_bytes: Positive = _MIB // 4
+    """Per partition and fetch, though never less than one record; what is fetched ahead is memory beside
+    `window.max_bytes`, so many partitions with more would add up."""
     max_request_bytes: Positive = 1 * _MIB
     """The brokers' message.max.bytes: larger outcomes cannot be published."""
 

@@ -24,6 +24,10 @@ _MAX_BATCHES = 4
 """Of outcomes that may wait while a commit takes its time: with two, fast handlers stood still behind slow commits."""
 
 
+_HASTE = 0.5
+"""Share of the interval after which a commit waits no longer if nothing that it could take along is under way."""
+
+
 class OutcomeWriter(Protocol):
     """Writes outcomes and progress of one partition as one."""
 
@@ -67,6 +71,7 @@ class PartitionCommitter:
         self._offsets: list[int] = []
         self._records: list[OutgoingRecord] = []
         self._closing = False
+        self._is_hasty = False
         self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
         self._room = asyncio.Event()
@@ -79,6 +84,8 @@ class PartitionCommitter:
         self._offsets.append(offset)
         self._records.extend(outcomes)
         self._waiting.set()
+        if self._is_hasty and self._is_alone:
+            self._urgent.set()
         if len(self._offsets) >= self._max_outcomes:
             self._urgent.set()
             if len(self._offsets) >= _MAX_BATCHES * self._max_outcomes:
@@ -98,18 +105,30 @@ class PartitionCommitter:
     async def run(self) -> None:
         """Commit until closed; raises `PartitionLostError` when another owner took over, and fatal errors."""
         loop = asyncio.get_running_loop()
-        not_before_s = loop.time()  # after a quiet time the first outcome does not wait
-        while await self._batch_due(not_before_s):
-            not_before_s = loop.time() + self._pace.interval_s(self._name)
+        began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
+        while await self._batch_due(began_s, interval_s):
+            began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
             await self._commit(*self._take())
 
-    async def _batch_due(self, not_before_s: float) -> bool:
+    async def _batch_due(self, began_s: float, interval_s: float) -> bool:
         """Wait for outcomes and for their time; False when closed and all is done."""
         await self._waiting.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(not_before_s):
-                await self._urgent.wait()
+        await self._until_urgent(began_s + _HASTE * interval_s)
+        self._is_hasty = True
+        if not self._is_alone:
+            await self._until_urgent(began_s + interval_s)
+        self._is_hasty = False
         return bool(self._offsets)
+
+    async def _until_urgent(self, latest_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(latest_s):
+                await self._urgent.wait()
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether all that was delivered is finished: to wait for more would only make these late."""
+        return self._progress.unfinished <= len(self._offsets)
 
     def _take(self) -> tuple[list[int], list[OutgoingRecord]]:
         batch = self._offsets, self._records

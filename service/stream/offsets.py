@@ -73,6 +73,11 @@ class PartitionProgress:
         """Offsets from the oldest unfinished one to behind the newest delivered one."""
         return self._next - self._delivered[0] if self._delivered else 0
 
+    @property
+    def unfinished(self) -> int:
+        """How many delivered records are not known to be committed."""
+        return len(self._delivered) - len(self._finished)
+
     def fits(self, offset: int, max_span: int) -> bool:
         """Tell whether delivering an offset keeps the bitmap within `max_span` offsets."""
         return not self._delivered or offset - self._delivered[0] <= max_span

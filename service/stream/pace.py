@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-_PARTITIONS_AT_FULL_PACE = 4
-"""At 10 Hz four partitions spend an eighth of a core on transactions, which cost 3 ms each whatever they hold."""
+_PARTITIONS_AT_FULL_PACE = 2
+"""At 20 Hz two partitions spend an eighth of a core on transactions, which cost 3 ms each whatever they hold."""
 
 _MAX_INTERVAL_S = 0.5
 """Outcomes of a process with many partitions wait no longer than this, unless the setting says so."""

@@ -25,6 +25,13 @@ async def test_a_slow_record_holds_back_neither_outcomes_nor_their_progress(worl
         await world.every_record_has_one_outcome()
 
 
+async def test_a_record_larger_than_a_fetch_is_read_all_the_same(world: World) -> None:
+    padding = "x" * (2 * world.settings.kafka.max_partition_fetch_bytes)
+    await world.publish([QUICK, {**QUICK, "padding": padding}, QUICK])
+    async with world.processor():
+        await world.every_record_has_one_outcome()
+
+
 async def bitmaps(world: World) -> bool:
     """Tell whether anything is stored as finished above a base."""
     return any([(await world.stored(partition)).bitmap for partition in range(PARTITIONS)])

@@ -14,6 +14,8 @@ from tests.support.partition_store import Fault, PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
 SOON_S, LATER_S = 0.01, 3600.0
+# Long enough that half of it and all of it are told apart on a busy machine.
+HASTY_S = 2.0
 
 
 def outcome(offset: int) -> OutgoingRecord:
@@ -83,6 +85,30 @@ async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
     assert partition.committed == [0]
     await partition_closes(partition, run)
     assert partition.store.commits == [[outcome(0)], [outcome(1), outcome(2), outcome(3)]]
+
+
+async def test_outcomes_wait_for_no_others_when_nothing_else_is_under_way() -> None:
+    partition = Partition(HASTY_S)
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    started_s = asyncio.get_running_loop().time()
+    partition.finish(*range(1, 10))
+    await wait_until(lambda: len(partition.committed) == 10, description="all that was delivered is committed")
+    assert asyncio.get_running_loop().time() - started_s < HASTY_S
+    await partition_closes(partition, run)
+
+
+async def test_outcomes_wait_for_what_is_still_under_way() -> None:
+    partition = Partition(HASTY_S)
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    started_s = asyncio.get_running_loop().time()
+    partition.finish(*range(1, 9))
+    await wait_until(lambda: len(partition.committed) == 9, description="the interval is over")
+    assert asyncio.get_running_loop().time() - started_s > 0.9 * HASTY_S
+    await partition_closes(partition, run)
 
 
 async def test_a_full_batch_does_not_wait_for_the_interval() -> None:

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.peers.measured import RECORD_BYTES, Task
+from benchmarks.peers.measured import MAX_HANDLER_S, Task, numbered
 from benchmarks.runner import UnavailableError
 from service.settings import TopicSettings
 from tests.conftest import missing_docker
@@ -28,11 +28,6 @@ TIME_LIMIT_S = 300
 
 Value = Callable[[int], bytes]
 """The value of the record of that number."""
-
-
-def numbered(number: int) -> bytes:
-    """Return a record of the size that Confluent's Parallel Consumer reports on."""
-    return (b"%08d" % number).ljust(RECORD_BYTES, b".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +49,28 @@ class Contest:
         self._filled: set[str] = set()
 
     def run(
-        self, module: str, *arguments: str, records: int, value: Value = numbered, python: Path | None = None
+        self,
+        module: str,
+        *arguments: str,
+        records: int,
+        value: Value = numbered,
+        handler_s: float = MAX_HANDLER_S,
+        backlog: int | None = None,
+        python: Path | None = None,
     ) -> Result:
-        """Let a contestant turn that many records into outcomes."""
-        task = self._task(self._backlog(records, value), records)
-        return self._compete(self._command(module, task, arguments, python), task)
+        """Let a contestant turn that many records into outcomes; with a backlog it finds more than it is to take."""
+        task = replace(self._task(self._backlog(backlog or records, value), records), handler_s=handler_s)
+        return self._compete(self._command(module, task, arguments, python), task, stops_early=backlog is not None)
 
-    def run_fed(self, module: str, *arguments: str, records: int, backlog: int) -> Result:
-        """The same with a backlog that is never larger than that: more comes when what was there is done."""
+    def run_fed(self, module: str, *arguments: str, records: int, backlog: int, feed: str = "") -> Result:
+        """The same with a backlog that is never larger than that: more comes when what was there is done.
+
+        `feed` is the address of photographs that the records name; they hold their numbers when it is empty.
+        """
         source = f"fed-{next(self._runs)}"
         asyncio.run(_create_topics(self._address, [source]))
         task = self._task(source, records)
-        feeder = [sys.executable, "-m", "benchmarks.peers.feeder", task.as_argument(), str(backlog)]
+        feeder = [sys.executable, "-m", "benchmarks.peers.feeder", task.as_argument(), str(backlog), feed]
         with subprocess.Popen(feeder, cwd=ROOT) as feeding:  # noqa: S603 - a module of this package
             try:
                 return self._compete(self._command(module, task, arguments), task)
@@ -79,18 +84,18 @@ class Contest:
     def _command(self, module: str, task: Task, arguments: Sequence[str], python: Path | None = None) -> Sequence[str]:
         return [str(python or sys.executable), "-m", module, task.as_argument(), *arguments]
 
-    def _compete(self, command: Sequence[str], task: Task) -> Result:
+    def _compete(self, command: Sequence[str], task: Task, *, stops_early: bool = False) -> Result:
         asyncio.run(_create_topics(self._address, [task.target]))
         finished = subprocess.run(  # noqa: S603 - contestants are modules of this package
             command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIME_LIMIT_S
         )
         outcomes = asyncio.run(_committed_records(self._address, task.target))
-        if outcomes != task.records:
+        if outcomes < task.records or (outcomes > task.records and not stops_early):
             raise RuntimeError(f"{command[2]} published {outcomes} outcomes for {task.records} records")
         return Result(**json.loads(finished.stdout))
 
     def _backlog(self, records: int, value: Value) -> str:
-        topic = f"{value.__name__}-{records}"
+        topic = f"{getattr(value, '__name__', 'photographs')}-{records}"
         if topic not in self._filled:
             asyncio.run(_create_topics(self._address, [topic]))
             asyncio.run(_fill(self._address, topic, records, value))

@@ -13,7 +13,7 @@ from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
 async def work(task: Task) -> None:
     """Run until all records are published."""
     broker = KafkaBroker(task.address, acks="all", logger=None)
-    meter = Meter(task.records)
+    meter = Meter(task)
     publisher = broker.publisher(task.target)
 
     async def handle(value: bytes) -> None:

@@ -1,17 +1,20 @@
-"""`python -m benchmarks.peers.feeder TASK BACKLOG`: keeps a backlog of that size until all records are fed."""
+"""`python -m benchmarks.peers.feeder TASK BACKLOG PHOTOGRAPHS`: keeps a backlog of that size until all is fed."""
 
 import asyncio
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from benchmarks.peers.measured import RECORD_BYTES, Task, parse_task
+from benchmarks.peers.measured import Task, numbered, parse_task
+from benchmarks.photographs import by_reference
 
 ASK_AGAIN_S = 0.02
 
 
-async def feed(task: Task, backlog: int) -> None:
+async def feed(task: Task, backlog: int, value: Callable[[int], bytes]) -> None:
     """Publish one backlog after the other, each when the group has committed the one before."""
     producer = AIOKafkaProducer(bootstrap_servers=task.address)
     admin = AIOKafkaAdminClient(bootstrap_servers=task.address)
@@ -20,7 +23,7 @@ async def feed(task: Task, backlog: int) -> None:
         async with producer:
             for first in range(0, task.records, backlog):
                 numbers = range(first, min(first + backlog, task.records))
-                await asyncio.gather(*[await producer.send(task.source, _value(number)) for number in numbers])
+                await asyncio.gather(*[await producer.send(task.source, value(number)) for number in numbers])
                 while await _committed(admin, task) < numbers.stop:  # noqa: ASYNC110 - brokers tell nobody of commits
                     await asyncio.sleep(ASK_AGAIN_S)
     finally:
@@ -35,9 +38,6 @@ async def _committed(admin: AIOKafkaAdminClient, task: Task) -> int:
     return offset
 
 
-def _value(number: int) -> bytes:
-    return (b"%08d" % number).ljust(RECORD_BYTES, b".")
-
-
 if __name__ == "__main__":
-    asyncio.run(feed(parse_task(), int(sys.argv[2])))
+    backlog, address = int(sys.argv[2]), sys.argv[3]
+    asyncio.run(feed(parse_task(), backlog, partial(by_reference, address) if address else numbered))

@@ -23,6 +23,8 @@ class Task:
     source: str
     target: str
     records: int
+    handler_s: float = MAX_HANDLER_S
+    """A handler takes from nothing to so long."""
 
     def as_argument(self) -> str:
         """Return what `parse_task` reads."""
@@ -34,6 +36,11 @@ def parse_task() -> Task:
     return Task(**json.loads(sys.argv[1]))
 
 
+def numbered(number: int) -> bytes:
+    """Return a record of the size that Confluent's Parallel Consumer reports on."""
+    return (b"%08d" % number).ljust(RECORD_BYTES, b".")
+
+
 def peak_memory_mib() -> float:
     """Return this process's highest resident memory; `getrusage` would name the parent's where that is higher."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -43,8 +50,9 @@ def peak_memory_mib() -> float:
 class Meter:
     """Handles records and times from the first one handled to the last one done; starting and stopping do not count."""
 
-    def __init__(self, records: int) -> None:
-        self._left = records
+    def __init__(self, task: Task) -> None:
+        self._left = task.records
+        self._handler_s = task.handler_s
         self._random = random.Random(1)  # noqa: S311 - paces a workload, guards nothing
         self._started_s: float | None = None
         self._cpu_s = 0.0
@@ -58,7 +66,8 @@ class Meter:
     async def handle(self) -> None:
         """Take as long as handling a record takes."""
         self.begin()
-        await asyncio.sleep(self._random.uniform(0, MAX_HANDLER_S))
+        if self._handler_s:
+            await asyncio.sleep(self._random.uniform(0, self._handler_s))
 
     def done(self, records: int) -> None:
         """Count records whose outcomes are committed, or as safe as this contestant ever makes them."""

@@ -65,7 +65,7 @@ async def work(task: Task, batch_s: float) -> None:
             topics=settings.topics,
             tracer=RecordTracer(tracer, group_id=task.group_id),
         )
-        meter = Meter(task.records)
+        meter = Meter(task)
         processor = Processor(settings, Metered(meter, moderator))
         async with asyncio.TaskGroup() as group:
             group.create_task(report(processor, meter), name="report")

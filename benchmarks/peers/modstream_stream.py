@@ -41,7 +41,7 @@ async def work(task: Task, delivery: str) -> None:
         }
     )
     configure_logging(settings.telemetry)
-    meter = Meter(task.records)
+    meter = Meter(task)
     processor = Processor(settings, OneOutcome(meter, task.target))
     async with asyncio.TaskGroup() as group:
         group.create_task(report(processor, meter), name="report")

@@ -26,7 +26,7 @@ class PlainLoop:
         self._producer = producer
         self._target = task.target
         self._awaits_each = sends == "each"
-        self._meter = Meter(task.records)
+        self._meter = Meter(task)
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def run(self) -> None:

@@ -51,7 +51,7 @@ class PlainLoop:
         self._producer = producer
         self._pool = pool
         self._target = task.target
-        self._meter = Meter(task.records)
+        self._meter = Meter(task)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._policy = load_policies(PolicySettings()).select(None)
         self._engine: EngineDescription = RehearsalEngine(RehearsalSettings()).describe(self._policy.brief)

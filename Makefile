@@ -1,5 +1,5 @@
-# Every target installs what it needs inside the checkout: uv into .tools, packages into .venv (development)
-# or .demo/venv (the demo only). Nothing is written outside the checkout.
+# Every target installs what it needs inside the checkout: uv into .tools, packages into .venv (development),
+# .demo/venv (the demo only) or .gpu/venv (the service with vLLM). Nothing is written outside the checkout.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -9,15 +9,17 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts
 
-.PHONY: help demo install test lint format bench chaos lock contract clean
+.PHONY: help demo install install-gpu test lint format bench chaos lock contract clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: .demo/venv/.installed ## See it work: embedded broker and CPU engine (IMAGES=DIR judges your own folder)
 	@.demo/venv/bin/modstream demo $(if $(IMAGES),--images "$(IMAGES)")
 
 install: .venv/.installed ## Install everything for development into .venv
+
+install-gpu: .gpu/venv/.installed ## Install the service with vLLM for NVIDIA GPUs into .gpu/venv
 
 test: .venv/.installed ## Run every test that this machine can run (REQUIRE_ALL=1 turns skips into errors)
 	$(BIN)/pytest $(ARGS)
@@ -48,15 +50,18 @@ contract: .venv/.installed ## Write schemas/published anew from the models
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock"
 
+# The file of development holds all that the service, the demo and the engine on a CPU need, so it decides; the others
+# take the same releases, and what is tested is what is deployed.
 lock: $(UV) ## Pin every dependency with hashes into requirements/
 	echo uv | $(COMPILE) --upgrade - -o requirements/uv.txt
-	$(COMPILE) --upgrade pyproject.toml --group build -o requirements/service.txt
-	$(COMPILE) pyproject.toml --group build --extra demo -c requirements/service.txt -o requirements/demo.txt
-	$(COMPILE) pyproject.toml --group build --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt
+	$(COMPILE) --upgrade pyproject.toml --group build --extra demo --extra cpu --group dev -o requirements/dev.txt
+	$(COMPILE) --upgrade pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
+	$(COMPILE) --upgrade pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
+	$(COMPILE) --upgrade pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
 	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) --upgrade -c requirements/service.txt - -o requirements/bench.txt
 
 clean: ## Remove what the targets above made
-	rm -rf .venv .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools .demo .gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Debian's python3 comes with neither pip nor a venv module that could install it, so pip's wheel is in the checkout.
 $(UV): requirements/uv.txt
@@ -76,12 +81,16 @@ define install
 endef
 
 .venv/.installed: requirements/dev.txt pyproject.toml | $(UV)
-	@echo "installing the development tools into .venv"
+	@echo "installing the development tools and the engine into .venv (about 6 GB where vLLM runs on a CPU)"
 	$(call install,.venv,requirements/dev.txt)
 
 .demo/venv/.installed: requirements/demo.txt pyproject.toml | $(UV)
 	@echo "installing the demo's packages into .demo/venv"
 	$(call install,.demo/venv,requirements/demo.txt)
+
+.gpu/venv/.installed: requirements/gpu.txt pyproject.toml | $(UV)
+	@echo "installing the service and vLLM into .gpu/venv (about 10 GB)"
+	$(call install,.gpu/venv,requirements/gpu.txt)
 
 # What the service is measured against; in an environment of its own, because it must not shape ours.
 .tools/bench/.installed: requirements/bench.txt | $(UV)

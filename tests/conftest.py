@@ -1,6 +1,7 @@
 """What this machine cannot test is a skip that names its reason, and an error when REQUIRE_ALL=1."""
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -26,11 +27,20 @@ def missing_tool(name: str) -> str | None:
     return None if shutil.which(command) else f"needs {name}: no {command} on the PATH"
 
 
+def missing_engine() -> str | None:
+    """Say that vLLM is missing, or None."""
+    if importlib.util.find_spec("vllm") is None:
+        return "needs vLLM, which `make install` brings where it runs on a CPU (Linux on x86-64 or ARM)"
+    return None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail under REQUIRE_ALL=1, what cannot run here."""
     missing = [missing_tool(marker.args[0]) for marker in item.iter_markers("tool")]
     if item.get_closest_marker("docker"):
         missing.append(missing_docker())
+    if item.get_closest_marker("engine"):
+        missing.append(missing_engine())
     for reason in filter(None, missing):
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(f"REQUIRE_ALL=1, but the test {reason}", pytrace=False)

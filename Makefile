@@ -89,7 +89,7 @@ endef
 	$(call install,.demo/venv,requirements/demo.txt)
 
 .gpu/venv/.installed: requirements/gpu.txt pyproject.toml | $(UV)
-	@echo "installing the service and vLLM into .gpu/venv (about 10 GB)"
+	@echo "installing the service and vLLM into .gpu/venv (about 8 GB)"
 	$(call install,.gpu/venv,requirements/gpu.txt)
 
 # What the service is measured against; in an environment of its own, because it must not shape ours.

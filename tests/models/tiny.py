@@ -1,0 +1,37 @@
+"""Where the tiny Qwen3-VL lies on this machine."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_TRAINED = _HERE / "qwen3-vl-tiny"
+_UNTRAINED = _HERE / ".cache" / "untrained"
+
+
+def model_folder() -> Path:
+    """Return the folder of the trained model, which is part of the checkout; without it that of an untrained one."""
+    return _TRAINED if (_TRAINED / "model.safetensors").exists() else untrained_folder()
+
+
+def untrained_folder() -> Path:
+    """Return the folder of a model with random weights, made if it is missing."""
+    if not _UNTRAINED.exists():
+        _make(_UNTRAINED)
+    return _UNTRAINED
+
+
+def _make(folder: Path) -> None:
+    # Torch and transformers are not imported by who only wants the trained model's folder.
+    from tests.models.architecture import save, untrained  # noqa: PLC0415 - see above
+    from tests.models.tokenizer import build_tokenizer  # noqa: PLC0415 - see above
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    tokenizer = build_tokenizer()
+    save(untrained(tokenizer), tokenizer, made)
+    try:
+        made.rename(folder)
+    except OSError:
+        # Another process was faster.
+        shutil.rmtree(made)

@@ -9,10 +9,10 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts
 
-.PHONY: help demo install install-gpu test lint format bench chaos lock contract clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine chaos lock contract clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .demo/venv/.installed ## See it work: embedded broker and CPU engine (IMAGES=DIR judges your own folder)
 	@.demo/venv/bin/modstream demo $(if $(IMAGES),--images "$(IMAGES)")
@@ -36,6 +36,9 @@ format: .venv/.installed ## Format the code and sort its imports
 
 bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, measured in one run (ARGS=--quick, ARGS=NAME)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-engine: .venv/.installed ## The same for vLLM: what the service costs it and what it gains (ARGS as above)
+	$(BIN)/python -m benchmarks --vision $(ARGS)
 
 # RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
 CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER,\

@@ -1,41 +1,47 @@
-"""`python -m benchmarks [--quick] [NAME…]`: one table of ratios from one run.
+"""`python -m benchmarks [--vision] [--quick] [NAME…]`: one table of ratios from one run.
 
-Exit code 1 when a promised ratio is missed. A quick run has one round, and leaves the longest comparisons out: it shows
-that the benchmarks work, not how fast anything is.
+With `--vision` the benchmarks of the vision-language model, which need vLLM; without it all others. Exit code 1 when a
+promised ratio is missed. A quick run has one round, and leaves the longest comparisons out: it shows that the
+benchmarks work, not how fast anything is.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import ModuleType
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.runner import Comparison, Timing, UnavailableError, find_benchmarks, measure, misses_target
+import benchmarks
+import benchmarks.vision
+from benchmarks.runner import Benchmark, Comparison, Timing, UnavailableError, find_benchmarks, measure, misses_target
 
 QUICK = "--quick"
+VISION = "--vision"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the named benchmarks, all of them when none is named."""
     console = Console()
-    quick, names = QUICK in arguments, [name for name in arguments if name != QUICK]
-    known = find_benchmarks()
+    quick, names = QUICK in arguments, [name for name in arguments if name not in {QUICK, VISION}]
+    package: ModuleType = benchmarks.vision if VISION in arguments else benchmarks
+    known = find_benchmarks(package)
     unknown = sorted(set(names) - set(known))
     if unknown:
         console.print(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(known)}")
         return 2
     table = _new_table()
-    missed = sum(_run_benchmark(name, table, console, quick=quick) for name in names or known)
+    missed = sum(_run_benchmark(name, known[name], table, console, quick=quick) for name in names or known)
     console.print(table)
     return 1 if missed else 0
 
 
-def _run_benchmark(name: str, table: Table, console: Console, *, quick: bool) -> int:
+def _run_benchmark(name: str, benchmark: Benchmark, table: Table, console: Console, *, quick: bool) -> int:
     """Add a benchmark's rows to the table and return how many promises it missed."""
     missed = 0
     try:
-        with find_benchmarks()[name].comparisons() as comparisons:
+        with benchmark.comparisons() as comparisons:
             for comparison in _chosen(comparisons, quick=quick):
                 with console.status(f"{name}: {comparison.title}"):
                     timings = measure(comparison)
@@ -68,11 +74,16 @@ def _add_rows(table: Table, title: str, comparison: Comparison, timings: Sequenc
         table.add_row(
             title if place == 0 else "",
             timing.name,
-            f"{timing.rate:,.1f} {comparison.unit}",
+            f"{_number(timing.rate)} {comparison.unit}",
             f"{timing.ratio:.2f} ×",
             _verdict(comparison, timings) if is_last else "",
             end_section=is_last,
         )
+
+
+def _number(rate: float) -> str:
+    """Return a rate to three figures at least."""
+    return f"{rate:,.1f}" if rate >= 10 else f"{rate:.3g}"  # noqa: PLR2004 - where one decimal is enough for that
 
 
 def _verdict(comparison: Comparison, timings: Sequence[Timing]) -> str:

@@ -1,7 +1,7 @@
 """Contenders timed in turn, so that a busy moment of the machine meets them all; what counts is the ratio.
 
-A benchmark is a module of this package with a context manager `comparisons()` that yields `Comparison`s and cleans
-up after them; nothing needs to be registered.
+A benchmark is a module of this package, or of `benchmarks.vision`, with a context manager `comparisons()` that yields
+`Comparison`s and cleans up after them; nothing needs to be registered.
 """
 
 import importlib
@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Protocol, cast
-
-import benchmarks
 
 DEFAULT_ROUNDS = 7
 """Odd, so that the median is a measured value; a single disturbed round, or two, do not move it."""
@@ -75,10 +74,10 @@ class Benchmark(Protocol):
         ...
 
 
-def find_benchmarks() -> dict[str, Benchmark]:
-    """Return the benchmarks by the names of their modules."""
-    names = (info.name for info in pkgutil.iter_modules(benchmarks.__path__) if info.name != "__main__")
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in sorted(names)}
+def find_benchmarks(package: ModuleType) -> dict[str, Benchmark]:
+    """Return a package's benchmarks by the names of their modules."""
+    names = (info.name for info in pkgutil.iter_modules(package.__path__) if info.name != "__main__")
+    modules = {name: importlib.import_module(f"{package.__name__}.{name}") for name in sorted(names)}
     return {name: cast("Benchmark", module) for name, module in modules.items() if hasattr(module, "comparisons")}
 
 

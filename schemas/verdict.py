@@ -58,7 +58,8 @@ class VerdictV1(Message):
         description="Probability in [0, 1] for every category that the engine covers, the policy's own included."
     )
     not_covered: tuple[str, ...] = Field(
-        description="Categories of the taxonomy that nobody looked at; their absence from the scores is no 'safe'."
+        description="Categories that nobody looked at, the policy's own included; their absence from the scores is no"
+        " 'safe'."
     )
     reasons: tuple[ReasonV1, ...] = Field(
         description="What the policy found, gravest first; empty where it found nothing."

@@ -8,7 +8,6 @@ from schemas.base import Decision
 from schemas.verdict import ReasonV1
 from service.policy.errors import UnusableScoresError
 from service.policy.policy import CategoryRule, Policy
-from service.policy.taxonomy import NAMES
 
 Scores = Mapping[str, float]
 
@@ -26,7 +25,7 @@ class DecisionResult:
     reasons: tuple[ReasonV1, ...]
     """Gravest first; one with the decision `allow` is a label."""
     not_covered: tuple[str, ...]
-    """Categories that nobody looked at, in the taxonomy's order."""
+    """Categories that nobody looked at: the taxonomy's in its order, then the policy's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def decide(
     """
     if not scores:
         return _not_moderated(policy, unjudged or "engine_does_not_judge")
-    _check(scores, covers, known={*NAMES, *policy.categories})
+    _check(scores, covers, known=set(policy.names))
     findings = sorted(_findings(policy, scores, hints), key=lambda finding: finding.rank, reverse=True)
     decision = findings[0].decision if findings else "allow"
     return DecisionResult(
@@ -66,7 +65,7 @@ def decide(
         decision=decision,
         deciding_category=None if decision == "allow" else findings[0].category,
         reasons=tuple(_reason(finding) for finding in findings),
-        not_covered=tuple(name for name in NAMES if name not in covers),
+        not_covered=tuple(name for name in policy.names if name not in covers),
     )
 
 
@@ -92,7 +91,7 @@ def _not_moderated(policy: Policy, code: str) -> DecisionResult:
         decision=decision,
         message=f"No model judged the image; the policy decides {decision} as a precaution",
     )
-    return DecisionResult("not_moderated", decision, None, (reason,), NAMES)
+    return DecisionResult("not_moderated", decision, None, (reason,), policy.names)
 
 
 def _check(scores: Scores, covers: Set[str], *, known: Set[str]) -> None:
@@ -114,7 +113,7 @@ def _check_probabilities(scores: Scores) -> None:
 
 def _findings(policy: Policy, scores: Scores, hints: Set[str]) -> Iterator[_Finding]:
     """Yield in the taxonomy's order and then the policy's own, which a stable sort keeps among equals."""
-    for name in dict.fromkeys((*NAMES, *policy.categories)):
+    for name in policy.names:
         if name in scores and name in policy.categories:
             finding = _judge(name, scores[name], policy.categories[name], is_hint=name in hints)
             if finding is not None:

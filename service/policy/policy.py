@@ -1,45 +1,62 @@
-"""A policy: named, versioned bars that turn scores into decisions."""
+"""A policy: named, versioned bars that turn scores into decisions, and the words in which an engine is asked."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from schemas.base import Decision, Identifier, Score
-from service.brief import Brief, CategoryDefinition, Language
-from service.policy.taxonomy import BY_NAME, CHILD_SAFETY, NAMES
+from service.brief import AttributeSchema, Brief, Language
+from service.policy.attribute_file import BundledSchema, bundled_schema
+from service.policy.definitions import Definition, check_definitions, defined
+from service.policy.taxonomy import CHILD_SAFETY, NAMES
+from service.policy.words import Part, mistake
 
 # A policy that is less than even sure may not let the gravest category pass.
 MAX_CHILD_SAFETY_REVIEW = 0.5
 
+# About what a model leaves to all categories together when an image shows nothing: below it every image is suspicious.
+MIN_SUSPICION = 0.001
+# The list of categories is exclusive: two of them in one image share what is theirs, so that one may have only half.
+SHARE_OF_THE_LOWEST_BAR = 0.5
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+BARS = ("label", "review", "block")
+"""What a score may call for, the mildest first."""
 
 
-class CategoryRule(_Part):
+class CategoryRule(Part):
     """The bars of one category: a score at or over a bar calls for what the bar is named after."""
 
     label: Score | None = None
     """Named among the reasons, and allowed."""
     review: Score | None = None
     block: Score | None = None
+    definition: Definition | None = None
+    """What a language model is told of it: required for a category of your own, else the bundled definition's parts
+    that this one leaves out still hold."""
+
+    def bars(self) -> Iterator[tuple[str, float]]:
+        """Yield the bars that are set, each with what it calls for, the mildest first."""
+        for name in BARS:
+            bar: float | None = getattr(self, name)
+            if bar is not None:
+                yield name, bar
 
     @model_validator(mode="after")
     def _bars_ascend(self) -> Self:
-        bars = [(name, bar) for name, bar in self if bar is not None]
-        for (lower, low), (higher, high) in pairwise(bars):
+        for (lower, low), (higher, high) in pairwise(self.bars()):
             if low > high:
-                raise ValueError(f"the bar for {lower} ({low}) is above the bar for {higher} ({high})")
+                raise mistake(f"the bar for {lower} ({low}) is above the bar for {higher} ({high})")
         return self
 
 
-class Policy(_Part):
-    """The rules of one tenant or kind of image; a category without a rule never speaks against an image."""
+class Policy(Part):
+    """The rules of one tenant or kind of image; a category without a rule is not asked for and never counts."""
 
     name: Identifier
     version: Annotated[str, Field(min_length=1, max_length=64)]
@@ -48,21 +65,24 @@ class Policy(_Part):
     tenants: tuple[Identifier, ...] = ()
     """Whose events it is for when they name no policy."""
     language: Language = "en"
-    """Of what a language model is told, and of its words."""
+    """Of what a language model is told, and of its words: of bundled definitions, reasons and tags."""
     adapter: str | None = None
     """The LoRA adapter, by its name in the engine's settings."""
     vision_tokens: Annotated[int, Field(ge=4, le=16384)] = 256
     """How closely images are looked at: one token sees 32 × 32 pixels. Documents with small print need more."""
+    attributes: Annotated[
+        BundledSchema | InstanceOf[AttributeSchema] | None, WithJsonSchema({"type": ["string", "null"]})
+    ] = "product"
+    """What tags tell: a bundled schema, or a file beside the policy; null asks for none."""
     when_not_moderated: Decision = "review"
     """The precaution for an image that no model judged; the verdict's status says so whatever stands here."""
     categories: Mapping[str, CategoryRule]
+    """By name; those that the taxonomy lacks are the policy's own and need a definition."""
 
     @field_validator("categories")
     @classmethod
-    def _known(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
-        unknown = sorted(set(categories) - set(NAMES))
-        if unknown:
-            raise ValueError(f"unknown categories: {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    def _are_defined(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
+        check_definitions({name: rule.definition for name, rule in categories.items()})
         return categories
 
     @field_validator("categories")
@@ -70,26 +90,48 @@ class Policy(_Part):
     def _never_lets_child_safety_pass(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
         bar = categories.get(CHILD_SAFETY, CategoryRule()).review
         if bar is None or bar > MAX_CHILD_SAFETY_REVIEW:
-            raise ValueError(f"{CHILD_SAFETY} needs a bar for review of at most {MAX_CHILD_SAFETY_REVIEW}")
+            message = f"{CHILD_SAFETY} needs a bar for review of at most {MAX_CHILD_SAFETY_REVIEW}"
+            raise mistake(message, CHILD_SAFETY)
         return categories
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every category that verdicts of this policy speak of: the taxonomy's, then its own in the file's order."""
+        return tuple(dict.fromkeys((*NAMES, *self.categories)))
+
+    @cached_property
     def brief(self) -> Brief:
-        """What an engine is asked: the policy's categories, in the taxonomy's order."""
+        """What an engine is asked."""
+        asked = [name for name in self.names if name in self.categories]
         return Brief(
-            categories=tuple(
-                CategoryDefinition(name, BY_NAME[name].description) for name in NAMES if name in self.categories
-            ),
+            categories=tuple(defined(name, self.categories[name].definition, self.language) for name in asked),
             language=self.language,
+            attributes=self._attribute_schema(),
             vision_tokens=self.vision_tokens,
+            suspicion=self._suspicion(),
             adapter=self.adapter,
         )
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the rules as canonical JSON, without name, version and description: equal hash, equal rules."""
-        rules = {name: rule.model_dump(exclude_none=True) for name, rule in self.categories.items()}
-        told = {name: rule for name, rule in rules.items() if rule}
+        """SHA-256 of the rules as canonical JSON: equal hash, equal decisions for equal scores.
+
+        Name, version and description are no part of it, and neither is what an engine is asked, which scores depend on
+        and decisions do not: that is what a verdict's prompt hash, adapter and preprocessing tell.
+        """
+        rules = {name: dict(rule.bars()) for name, rule in self.categories.items()}
+        told = {name: bars for name, bars in rules.items() if bars}
         content = {"when_not_moderated": self.when_not_moderated, "categories": told}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _attribute_schema(self) -> AttributeSchema | None:
+        return bundled_schema(self.attributes, self.language) if isinstance(self.attributes, str) else self.attributes
+
+    def _suspicion(self) -> float:
+        """Return half of the lowest bar: an image that stays below it after one token can reach no bar.
+
+        Bars for labels count as well, so that everything that a verdict finds was asked for by a question of its own.
+        """
+        lowest = min(bar for rule in self.categories.values() for _, bar in rule.bars())
+        return max(MIN_SUSPICION, lowest * SHARE_OF_THE_LOWEST_BAR)

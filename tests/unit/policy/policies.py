@@ -2,8 +2,11 @@
 
 from hypothesis import strategies as st
 
+from service.policy.definitions import Definition
 from service.policy.policy import CategoryRule, Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
+
+OWN_NAMES = ("red_circle", "blue_square")
 
 CHILD_RULE = CategoryRule(review=0.1, block=0.8)
 
@@ -19,13 +22,22 @@ def rules(draw: st.DrawFn) -> CategoryRule:
     return CategoryRule(label=bars[0], review=bars[1], block=bars[2])
 
 
+own_rules = st.builds(
+    lambda rule, means: rule.model_copy(update={"definition": Definition(means=means)}),
+    rules(),
+    st.sampled_from(("a red circle", "a blue square")),
+)
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     return Policy(
         name=draw(st.sampled_from(("default", "strict"))),
         version=draw(st.sampled_from(("1", "2"))),
         when_not_moderated=draw(decisions),
-        categories=draw(st.dictionaries(st.sampled_from(NAMES), rules())) | {CHILD_SAFETY: CHILD_RULE},
+        categories=draw(st.dictionaries(st.sampled_from(NAMES), rules()))
+        | {CHILD_SAFETY: CHILD_RULE}
+        | draw(st.dictionaries(st.sampled_from(OWN_NAMES), own_rules)),
     )
 
 

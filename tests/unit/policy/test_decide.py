@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.policy.decide import DecisionResult, decide, worst_of
+from service.policy.definitions import Definition
 from service.policy.errors import UnusableScoresError
 from service.policy.policy import CategoryRule, Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
@@ -22,6 +23,17 @@ POLICY = Policy(
         "violence": CategoryRule(review=0.5, block=0.9),
         "weapons": CategoryRule(label=0.2, review=0.4),
         "alcohol": CategoryRule(label=0.2),
+    },
+)
+
+OWN = Policy(
+    name="own",
+    version="1",
+    categories={
+        "rival_brand": CategoryRule(block=0.8, definition=Definition(means="the brand of a rival")),
+        CHILD_SAFETY: CHILD_RULE,
+        "dull_photo": CategoryRule(label=0.5, definition=Definition(means="a photo that nobody wants to see")),
+        "weapons": CategoryRule(review=0.4),
     },
 )
 
@@ -167,7 +179,7 @@ def test_categories_are_either_scored_or_listed_as_not_covered(
     policy: Policy, judged: dict[str, float], hints: frozenset[str]
 ) -> None:
     result = decide(policy, judged, judged.keys(), hints)
-    assert set(result.not_covered) | judged.keys() == set(NAMES)
+    assert set(result.not_covered) | judged.keys() == set(policy.names)
     assert not set(result.not_covered) & judged.keys()
 
 
@@ -181,6 +193,20 @@ def test_child_safety_over_its_bar_is_never_allowed(policy: Policy, score: float
 def test_more_frames_never_lower_a_score(frames: list[dict[str, float]]) -> None:
     worst = worst_of(frames) or {}
     assert all(worst[name] >= score for frame in frames for name, score in frame.items())
+
+
+def test_own_categories_decide_as_the_taxonomys_do() -> None:
+    result = decide(OWN, {"weapons": 0.5, "rival_brand": 0.9}, {"weapons", "rival_brand"}, frozenset())
+    assert (result.decision, result.deciding_category) == ("block", "rival_brand")
+
+
+def test_own_categories_that_no_one_looked_at_are_named_after_the_taxonomys() -> None:
+    result = decide(OWN, {"weapons": 0.5}, {"weapons"}, frozenset())
+    assert result.not_covered == (*(name for name in NAMES if name != "weapons"), "rival_brand", "dull_photo")
+
+
+def test_an_image_that_nobody_judged_lacks_own_categories_too() -> None:
+    assert decide(OWN, None, frozenset(), frozenset()).not_covered == (*NAMES, "rival_brand", "dull_photo")
 
 
 def test_results_cannot_be_changed_afterwards() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from service.policy.decide import decide
 from service.policy.errors import PolicyFileError, PolicySettingsError, UnknownPolicyError
-from service.policy.loader import load_policies, read_policy
+from service.policy.loader import load_policies
+from service.policy.policy_file import check_policy
 from service.policy.taxonomy import NAMES
 from service.settings import PolicySettings
 
@@ -84,7 +85,11 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         ("name: a\nname: b\n", 2, "'name' stands there twice"),
         (VALID.format(name="a") + "  weapons: {review: 0.1}\n", 6, "'weapons' stands there twice"),
         (VALID.format(name="a").replace("0.5", "1.5"), 5, "categories.weapons.review: Input should be less than"),
-        (VALID.format(name="a").replace("weapons", "weapon"), 3, "unknown categories: weapon; known are"),
+        (
+            VALID.format(name="a").replace("weapons", "weapon"),
+            5,
+            "categories.weapon: unknown category; known are child_safety, sexual_explicit",
+        ),
         (VALID.format(name="a") + "colour: red\n", 6, "colour: Extra inputs are not permitted"),
         ("name: a\nversion: 1\ncategories: {}\n", 2, "version: Input should be a valid string"),
         ("name: a\nversion: !!python/object:os.system {}\n", 2, "could not determine a constructor"),
@@ -93,7 +98,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_mistake_is_named_with_file_line_and_setting(tmp_path: Path, content: str, line: int, detail: str) -> None:
     path = write(tmp_path, "mine.yaml", content)
     with pytest.raises(PolicyFileError) as caught:
-        read_policy(path)
+        check_policy(path).result()
     assert caught.value.facts["line"] == line
     assert detail in str(caught.value)
     assert str(caught.value).startswith(f"{path}, line {line}: ")
@@ -109,4 +114,40 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PolicyFileError, match=r"mine\.yaml"):
-        read_policy(path)
+        check_policy(path).result()
+
+
+def test_an_attribute_schema_in_a_folder_of_policies_is_none(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default"))
+    write(tmp_path, "shoes.attributes.yaml", "name: shoes")
+    assert set(load_policies(PolicySettings(path=tmp_path)).by_name) == {"default"}
+
+
+def test_events_that_name_no_policy_get_their_tenants(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default"))
+    write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [shoes, hats]\n")
+    policies = load_policies(PolicySettings(path=tmp_path))
+    chosen = [policies.select(None, tenant=tenant).name for tenant in ("shoes", "hats", "cars", "")]
+    assert chosen == ["shop", "shop", "default", "default"]
+
+
+def test_a_policy_that_an_event_names_goes_before_its_tenants(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default"))
+    write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [shoes]\n")
+    policies = load_policies(PolicySettings(path=tmp_path))
+    assert policies.select("default", tenant="shoes").name == "default"
+    with pytest.raises(UnknownPolicyError, match="No policy is named 'shoes'"):
+        policies.select("shoes", tenant="shoes")
+
+
+def test_two_policies_for_one_tenant_are_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default") + "tenants: [shoes]\n")
+    write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [hats, shoes]\n")
+    with pytest.raises(PolicySettingsError, match="'default' and 'shop' are both for the tenant 'shoes'"):
+        load_policies(PolicySettings(path=tmp_path))
+
+
+def test_a_tenant_without_a_name_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.yaml", VALID.format(name="default") + 'tenants: [""]\n')
+    with pytest.raises(PolicyFileError, match=r"line 6: tenants\.0: String should have at least 1 character"):
+        load_policies(PolicySettings(path=path))

@@ -17,7 +17,9 @@ def build(**content: Any) -> Policy:
 
 
 def test_unknown_category_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match=r"unknown categories: weapon; known are child_safety, sexual_explicit"):
+    with pytest.raises(
+        ValidationError, match=r"unknown category; known are child_safety, .*your own needs a definition"
+    ):
         build(categories={"weapon": {"review": 0.5}})
 
 
@@ -48,6 +50,20 @@ def test_hash_ignores_what_is_no_rule() -> None:
     assert spoken.hash == build(categories={"alcohol": CategoryRule(label=1.0)}).hash
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"language": "zh"},
+        {"adapter": "shop"},
+        {"vision_tokens": 1024},
+        {"attributes": None},
+        {"categories": {"weapons": {"definition": {"means": "a sword", "label": "S"}}}},
+    ],
+)
+def test_hash_ignores_what_an_engine_is_asked(asked: dict[str, Any]) -> None:
+    assert build(**asked).hash == build().hash
+
+
 def test_hash_is_the_checksum_of_canonical_json() -> None:
     # Written out, as consumers compare hashes across versions of this service.
     canonical = b'{"categories":{"child_safety":{"block":0.8,"review":0.1}},"when_not_moderated":"review"}'
@@ -56,8 +72,8 @@ def test_hash_is_the_checksum_of_canonical_json() -> None:
 
 def told(policy: Policy) -> tuple[object, object]:
     """Return the rules of a policy without what says nothing."""
-    rules = {name: dict(rule) for name, rule in policy.categories.items() if rule != CategoryRule()}
-    return policy.when_not_moderated, rules
+    rules = {name: dict(rule.bars()) for name, rule in policy.categories.items()}
+    return policy.when_not_moderated, {name: bars for name, bars in rules.items() if bars}
 
 
 @given(policies(), policies())

@@ -1,0 +1,79 @@
+"""What a language model is told of each category: bundled texts in every language, and a policy's own."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import RootModel
+
+from service.brief import CategoryDefinition, Language
+from service.policy.documents import check_document
+from service.policy.taxonomy import BY_NAME, NAMES
+from service.policy.words import Answer, Part, Remark, Sentence, mistake
+
+# How own categories are written in scores, metrics and prompts: as the taxonomy's are.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# Engines' word for an image that no category fits.
+_RESERVED = "none"
+
+
+class Definition(Part):
+    """A category in words. What is left out of a taxonomy category's is taken from the bundled one."""
+
+    means: Sentence | None = None
+    """What an image of the category shows."""
+    not_meant: Remark | None = None
+    """What looks similar and does not count; an empty text says that everything counts."""
+    label: Answer | None = None
+    """The one-token answer that stands for the category; the next free letter when not set."""
+
+
+class _Definitions(RootModel[Mapping[str, Definition]]):
+    """A file of bundled definitions."""
+
+
+# The files are part of the package and never change; a service may have thousands of policies.
+@cache
+def bundled_definitions(language: Language) -> Mapping[str, Definition]:
+    """Return the definitions of the taxonomy's categories in a language."""
+    path = Path(str(files("service.policy").joinpath("definitions", f"{language}.yaml")))
+    return MappingProxyType(dict(check_document(path, _Definitions).result().root))
+
+
+def defined(name: str, own: Definition | None, language: Language) -> CategoryDefinition:
+    """Return a category as a model is told of it: a policy's words where it has some, else the bundled ones."""
+    own, bundled = own or Definition(), bundled_definitions(language).get(name, Definition())
+    return CategoryDefinition(
+        name=name,
+        means=own.means or bundled.means or "",
+        not_meant=(bundled.not_meant or "") if own.not_meant is None else own.not_meant,
+        label=own.label,
+    )
+
+
+def check_definitions(definitions: Mapping[str, Definition | None]) -> None:
+    """Raise the first mistake in how the categories of a policy are named, defined and answered for."""
+    for name, definition in definitions.items():
+        if name not in BY_NAME:
+            _check_own(name, definition)
+    owners: dict[str, str] = {}
+    for name, definition in definitions.items():
+        if definition is not None and definition.label is not None:
+            first = owners.setdefault(definition.label, name)
+            if first != name:
+                detail = f"{first} and {name} have the same label {definition.label!r}"
+                raise mistake(detail, name, "definition", "label")
+
+
+def _check_own(name: str, definition: Definition | None) -> None:
+    if definition is None:
+        detail = f"unknown category; known are {', '.join(NAMES)}; one of your own needs a definition"
+        raise mistake(detail, name)
+    if definition.means is None:
+        raise mistake("a category of your own needs words for what it means", name, "definition")
+    if name == _RESERVED or not _NAME.fullmatch(name):
+        detail = f"{name!r} cannot be a category: names are of a-z, 0-9 and _, begin with a letter, and none is taken"
+        raise mistake(detail, name)

@@ -1,0 +1,121 @@
+"""YAML files to checked models, with every problem at its line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from service.policy.errors import PolicyFileError
+
+Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
+
+SETTING = "policy.path"
+"""All files of policies are read because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[Found]):
+    """What a file came to: what it was read for, or every problem with it."""
+
+    found: Found | None
+    problems: tuple[PolicyFileError, ...] = ()
+
+    def result(self) -> Found:
+        """Return what was found; raise the first problem if nothing was."""
+        if self.found is None:
+            raise self.problems[0]
+        return self.found
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML file's content, and its nodes, which know their lines."""
+
+    path: Path
+    root: yaml.Node
+    content: object
+
+    def problem(self, detail: str, *location: str | int) -> PolicyFileError:
+        """Return the error of a part of the file."""
+        told = ".".join(str(step) for step in location)
+        return _error(self.path, _line_of(self.root, location), f"{told}: {detail}" if told else detail)
+
+    def check(self, model: type[Model]) -> Checked[Model]:
+        """Return the content as a model, or what is wrong with it."""
+        problems = list(self._repeated_keys())
+        try:
+            checked = model.model_validate(self.content)
+        except ValidationError as invalid:
+            return Checked(None, (*problems, *self._problems_with(invalid)))
+        return Checked(None, tuple(problems)) if problems else Checked(checked)
+
+    def _repeated_keys(self) -> Iterator[PolicyFileError]:
+        """YAML readers let the last of two equal keys win in silence, which hides a rule."""
+        for line, key in _repeated_keys(self.root):
+            yield _error(self.path, line, f"{key!r} stands there twice")
+
+    def _problems_with(self, invalid: ValidationError) -> Iterator[PolicyFileError]:
+        for fault in invalid.errors(include_url=False):
+            yield self.problem(fault["msg"], *fault["loc"], *fault.get("ctx", {}).get("at", ()))
+
+
+def open_document(path: Path) -> Document:
+    """Read a file that is YAML; raise `PolicyFileError` if it is not."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise _error(path, mark.line + 1 if mark else 1, str(error.problem)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _error(path, 1, str(error)) from error
+    if root is None:
+        raise _error(path, 1, "the file is empty")
+    return Document(path, root, content)
+
+
+def check_document(path: Path, model: type[Model]) -> Checked[Model]:
+    """Return a file as a model, or what is wrong with it."""
+    try:
+        return open_document(path).check(model)
+    except PolicyFileError as problem:
+        return Checked(None, (problem,))
+
+
+def _error(path: Path, line: int, detail: str) -> PolicyFileError:
+    return PolicyFileError(path=path, line=line, detail=detail, setting=SETTING)
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen = set()
+    for key, value in node.value:
+        if key.value in seen:
+            yield key.start_mark.line + 1, key.value
+        seen.add(key.value)
+        yield from _repeated_keys(value)
+
+
+def _line_of(node: yaml.Node, location: tuple[int | str, ...]) -> int:
+    """Return the line of the deepest part of a location that the file has."""
+    line = node.start_mark.line + 1
+    for step in location:
+        found = _child(node, step)
+        if found is None:
+            break
+        line, node = found
+    return line
+
+
+def _child(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key.start_mark.line + 1, value) for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        entry = node.value[step]
+        return entry.start_mark.line + 1, entry
+    return None

@@ -1,0 +1,41 @@
+"""One policy file, and the file of attributes that it may name, to a policy."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from service.brief import AttributeSchema
+from service.policy.attribute_file import AttributeFile, BundledSchema
+from service.policy.documents import Checked, Document, check_document, open_document
+from service.policy.errors import PolicyFileError
+from service.policy.policy import Policy
+
+ATTRIBUTES_SUFFIX = ".attributes"
+"""A file such as `shoes.attributes.yaml` in a folder of policies is none."""
+
+_FIELD = "attributes"
+
+
+def check_policy(path: Path) -> Checked[Policy]:
+    """Return a file's policy, or every problem with it and with its attributes."""
+    try:
+        document = open_document(path)
+    except PolicyFileError as problem:
+        return Checked(None, (problem,))
+    content = document.content
+    if not isinstance(content, dict) or content.get(_FIELD) in (None, *get_args(BundledSchema)):
+        return document.check(Policy)
+    schema = _own_schema(document, content[_FIELD])
+    policy = replace(document, content={**content, _FIELD: schema.found}).check(Policy)
+    problems = (*policy.problems, *schema.problems)
+    return Checked(None, problems) if problems else policy
+
+
+def _own_schema(document: Document, named: object) -> Checked[AttributeSchema]:
+    if not isinstance(named, str) or not (path := document.path.parent / named).is_file():
+        detail = (
+            f"neither a bundled schema ({', '.join(get_args(BundledSchema))}) nor a file beside the policy: {named}"
+        )
+        return Checked(None, (document.problem(detail, _FIELD),))
+    table = check_document(path, AttributeFile)
+    return Checked(table.found.as_schema() if table.found else None, table.problems)

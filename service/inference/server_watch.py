@@ -1,0 +1,77 @@
+"""Looks after the servers of a fleet: ejects those that say they are dead, and readmits those that are well again."""
+
+import asyncio
+
+from service.inference.dispatch import Dispatcher
+from service.inference.errors import EngineFailedError
+from service.inference.fleet import Fleet, Server
+from service.inference.openai_answers import Answer
+from service.inference.openai_client import OpenAIClient
+
+_PATH = "/health"
+_SERVER_ERRORS = 500
+
+
+class ServerWatch:
+    """One task a server."""
+
+    def __init__(self, fleet: Fleet, dispatcher: Dispatcher, client: OpenAIClient, *, interval_s: float) -> None:
+        self._fleet = fleet
+        self._dispatcher = dispatcher
+        self._client = client
+        self._interval_s = interval_s
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        """Begin."""
+        for server in self._fleet.servers:
+            self._tasks.append(asyncio.create_task(self._watch(server), name=f"watch {server.name}"))
+
+    async def close(self) -> None:
+        """End, and raise what went wrong in it. Harmless if never opened."""
+        for task in self._tasks:
+            task.cancel()
+        ends = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for end in ends:
+            if end is not None and not isinstance(end, asyncio.CancelledError):
+                raise end
+
+    async def _watch(self, server: Server) -> None:
+        while True:
+            if server.out:
+                await self._look_for_its_return(server)
+            else:
+                await self._look_for_its_death(server)
+
+    async def _look_for_its_return(self, server: Server) -> None:
+        await asyncio.sleep(self._fleet.pause_s(server))
+        try:
+            answer = await self._look(server)
+        except EngineFailedError:
+            self._fleet.eject(server)
+            return
+        if _says_dead(answer):
+            self._fleet.eject(server)
+        else:
+            self._dispatcher.readmit(server)
+
+    async def _look_for_its_death(self, server: Server) -> None:
+        await self._dispatcher.until_ejected(server, self._interval_s)
+        if server.out:
+            return
+        try:
+            answer = await self._look(server)
+        except EngineFailedError:
+            # Only slow, perhaps: if it is away, requests to it fail too, and tell it for certain.
+            return
+        if _says_dead(answer) and not server.out:
+            self._dispatcher.eject(server, answer.failure())
+
+    async def _look(self, server: Server) -> Answer:
+        return await self._client.exchange(server, _PATH, timeout_s=self._interval_s)
+
+
+def _says_dead(answer: Answer) -> bool:
+    """Return whether it is dead; a server that knows no such path is not."""
+    return answer.status >= _SERVER_ERRORS

@@ -1,0 +1,219 @@
+"""Several servers, some of them slow, busy, dead or back again."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
+from tests.integration.engine_remote.remote import LABELS, QUICK, ask, read_many, started
+from tests.support.openai_server import KEY, ModelServer, model_server
+from tests.support.waiting import wait_until
+
+WELL = dict
+
+
+async def two_servers(stack: AsyncExitStack) -> tuple[ModelServer, ModelServer]:
+    return await stack.enter_async_context(model_server()), await stack.enter_async_context(model_server())
+
+
+async def test_an_idle_fleet_shares_the_work_evenly() -> None:
+    async with AsyncExitStack() as stack:
+        first, second = await two_servers(stack)
+        model, facts = await stack.enter_async_context(started(first, second, max_in_flight=7))
+        assert facts.concurrency == 14
+        assert all(isinstance(answer, WELL) for answer in await read_many(model, 20))
+        assert (first.asked, second.asked) == (10, 10)
+
+
+async def test_a_slow_server_gets_less() -> None:
+    async with AsyncExitStack() as stack:
+        slow, quick = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(slow, quick, max_in_flight=4))
+        slow.hold.clear()
+        task = asyncio.create_task(read_many(model, 40), name="read")
+        await wait_until(lambda: quick.asked == 36, description="the quick server did everything else")
+        slow.hold.set()
+        assert all(isinstance(answer, WELL) for answer in await task)
+        assert slow.asked == 4
+
+
+async def test_no_server_has_more_in_flight_than_it_may() -> None:
+    async with AsyncExitStack() as stack:
+        first, second = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(first, second, max_in_flight=3))
+        await read_many(model, 50)
+        assert max(first.most_in_flight, second.most_in_flight) <= 3
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 401, 404])
+async def test_what_one_server_cannot_do_another_does(code: int) -> None:
+    async with AsyncExitStack() as stack:
+        ill, well = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(ill, well))
+        ill.status = code
+        assert all(isinstance(answer, WELL) for answer in await read_many(model, 20))
+
+
+async def test_a_request_that_is_refused_is_not_asked_elsewhere() -> None:
+    async with AsyncExitStack() as stack:
+        first, second = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(first, second))
+        first.status = second.status = 400
+        (answer,) = await read_many(model, 1)
+        assert isinstance(answer, EngineRejectedError)
+        assert first.asked + second.asked == 1
+
+
+async def test_a_failing_server_is_ejected_and_returns_when_it_is_well() -> None:
+    async with AsyncExitStack() as stack:
+        ill, well = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(ill, well, eject_after=2))
+        ill.status, ill.health = 500, 503
+        await read_many(model, 20)
+        asked = ill.asked
+        await read_many(model, 20)
+        assert ill.asked == asked
+        ill.status = ill.health = 200
+
+        async def is_back() -> bool:
+            await read_many(model, 4)
+            return ill.asked > asked
+
+        await wait_until(is_back, description="the server that is well again is asked")
+
+
+async def test_a_busy_server_is_not_ejected() -> None:
+    async with AsyncExitStack() as stack:
+        busy, well = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(busy, well, eject_after=1))
+        busy.status = 429
+        await read_many(model, 20)
+        asked = busy.asked
+        await read_many(model, 20)
+        assert busy.asked > asked
+
+
+async def test_a_server_that_says_it_is_dead_is_ejected_before_a_request_fails() -> None:
+    async with AsyncExitStack() as stack:
+        dead, well = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(dead, well))
+        dead.health = 503
+
+        async def is_spared() -> bool:
+            asked = dead.asked
+            await read_many(model, 4)
+            return dead.asked == asked
+
+        await wait_until(is_spared, description="the dead server is asked no more")
+
+
+async def test_a_server_without_a_path_for_health_is_used() -> None:
+    async with model_server(health=404) as server, started(server) as (model, _):
+        await asyncio.sleep(3 * QUICK["health_interval_s"])
+        assert all(isinstance(answer, WELL) for answer in await read_many(model, 4))
+
+
+async def test_a_server_that_returns_and_hangs_gets_one_request_at_a_time() -> None:
+    async with AsyncExitStack() as stack:
+        hanging, well = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(hanging, well, eject_after=1, request_timeout_s=0.2))
+        hanging.hold.clear()
+        await read_many(model, 8)
+        hanging.most_in_flight = 0
+
+        async def was_tried_again() -> bool:
+            answers = await read_many(model, 8)
+            assert all(isinstance(answer, WELL) for answer in answers)
+            return hanging.most_in_flight > 0
+
+        await wait_until(was_tried_again, description="the hanging server got another chance")
+        assert hanging.most_in_flight == 1
+
+
+async def test_a_fleet_that_is_away_is_waited_for() -> None:
+    async with model_server() as server, started(server, eject_after=1, patience_s=20.0) as (model, _):
+        server.status = server.health = 503
+        assert all(isinstance(answer, EngineFailedError) for answer in await read_many(model, 1))
+        waiting = asyncio.create_task(read_many(model, 5), name="read")
+        server.status = server.health = 200
+        assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
+
+
+async def test_waiting_for_a_fleet_that_is_away_has_an_end() -> None:
+    async with model_server() as server, started(server, eject_after=1, patience_s=0.2) as (model, _):
+        server.status = server.health = 503
+        await read_many(model, 1)
+        answers = await asyncio.wait_for(read_many(model, 5), 5)
+        assert {type(answer) for answer in answers} == {EngineFailedError}
+        assert "every server of engine.openai.base_urls is out: 127.0.0.1:" in str(answers[0])
+
+
+async def test_requests_that_wait_for_room_fail_with_the_fleet() -> None:
+    async with model_server() as server, started(server, max_in_flight=1, eject_after=1, patience_s=0.2) as (model, _):
+        server.hold.clear()
+        task = asyncio.create_task(read_many(model, 5), name="read")
+        await wait_until(lambda: server.in_flight == 1, description="one is in flight")
+        server.status = server.health = 500
+        server.hold.set()
+        answers = await asyncio.wait_for(task, 5)
+        assert {type(answer) for answer in answers} == {EngineFailedError}
+
+
+async def test_a_request_that_gives_up_waiting_leaves_its_place_to_others() -> None:
+    async with model_server() as server, started(server, max_in_flight=1) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.hold.clear()
+        tasks = [asyncio.create_task(model.read(ask(), words), name=f"read {number}") for number in range(6)]
+        await wait_until(lambda: server.in_flight == 1, description="one is in flight")
+        for task in tasks[:5]:
+            task.cancel()
+        server.hold.set()
+        assert isinstance(await asyncio.wait_for(tasks[5], 5), WELL)
+
+
+async def test_a_server_that_is_away_at_the_start_joins_later() -> None:
+    async with AsyncExitStack() as stack:
+        async with model_server() as late:
+            port = int(late.url.rpartition(":")[2])
+        well = await stack.enter_async_context(model_server())
+        model, _ = await stack.enter_async_context(started(late.url, well))
+        late = await stack.enter_async_context(model_server(port=port))
+
+        async def joined() -> bool:
+            await read_many(model, 4)
+            return late.asked > 0
+
+        await wait_until(joined, description="the server that came later is asked")
+
+
+async def test_a_server_that_vanishes_costs_no_request() -> None:
+    async with AsyncExitStack() as stack:
+        well = await stack.enter_async_context(model_server())
+        async with model_server() as vanishing:
+            model, _ = await stack.enter_async_context(started(vanishing, well))
+            await read_many(model, 8)
+        assert vanishing.asked == 4
+        assert all(isinstance(answer, WELL) for answer in await read_many(model, 20))
+
+
+async def test_a_fleet_reads_labels_as_its_weakest_server_can() -> None:
+    async with AsyncExitStack() as stack:
+        best = await stack.enter_async_context(model_server())
+        weakest = await stack.enter_async_context(model_server(sources=("top",)))
+        _, facts = await stack.enter_async_context(started(best, weakest))
+        assert facts.label_source == "top"
+
+
+async def test_servers_of_different_models_are_no_fleet() -> None:
+    async with model_server() as first, model_server(model="another") as second:
+        with pytest.raises(EngineConfigurationError, match=r"engine\.openai\.model: .*serves painted.*serves another"):
+            async with started(first, second):
+                pass
+
+
+async def test_one_server_that_refuses_the_key_stops_the_start() -> None:
+    async with model_server() as first, model_server(key=KEY) as second:
+        with pytest.raises(EngineConfigurationError, match=r"engine\.openai\.api_key"):
+            async with started(first, second):
+                pass

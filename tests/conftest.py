@@ -6,7 +6,12 @@ import os
 import shutil
 import subprocess
 
+import hypothesis
 import pytest
+
+# Machines are shared: a busy moment is no fault of what is tested, and what hangs meets pytest's own time limit.
+hypothesis.settings.register_profile("modstream", deadline=None)
+hypothesis.settings.load_profile("modstream")
 
 # The executable that shows that a tool is there.
 TOOL_COMMANDS = {"seaweedfs": "weed", "asyncapi": "asyncapi-check"}

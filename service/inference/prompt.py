@@ -6,6 +6,7 @@ the caption, which is a stranger's; and last the question, so that nothing of th
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +21,9 @@ MAX_CAPTION_BYTES = 1024
 _CUT = "…"
 # Every control token of chat templates is written in angle brackets: without them none can be.
 _WITHOUT_BRACKETS = str.maketrans("<>", "‹›")
+# JSON leaves these line ends as they are.
+_ESCAPED_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+_WHOLE_CHARACTERS = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,18 @@ def prompter(brief: Brief) -> Prompter:
 
 def quote(caption: str) -> str:
     """Return a stranger's text as a bounded JSON string of one line that can hold no control token."""
-    data = caption.translate(_WITHOUT_BRACKETS).encode(errors="replace")
-    text = data[:MAX_CAPTION_BYTES].decode(errors="ignore")
-    return json.dumps(text + _CUT if len(data) > MAX_CAPTION_BYTES else text, ensure_ascii=False)
+    # A character takes a byte at least, so that what lies behind cannot get in: only whether it is there counts.
+    text = caption[: MAX_CAPTION_BYTES + 1].translate(_WITHOUT_BRACKETS).encode(errors="replace").decode()
+    return f'"{_bounded(json.dumps(text, ensure_ascii=False)[1:-1].translate(_ESCAPED_LINE_ENDS))}"'
+
+
+def _bounded(escaped: str) -> str:
+    """Cut a JSON string's content at the limit, between characters: escapes count as they are written."""
+    data = escaped.encode()
+    if len(data) <= MAX_CAPTION_BYTES:
+        return escaped
+    (whole, *_) = _WHOLE_CHARACTERS.findall(data[:MAX_CAPTION_BYTES].decode(errors="ignore"))
+    return f"{whole}{_CUT}"
 
 
 def _categories(brief: Brief, labels: LabelMap, phrases: Phrases) -> Iterable[str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from service.judging_settings import JudgingSettings
 from service.setting_types import Group, Positive, PositiveSeconds
 
 
@@ -33,5 +34,6 @@ class EngineSettings(Group):
     """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals."""
     onnx: OnnxSettings = OnnxSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
+    judging: JudgingSettings = JudgingSettings()
     timeout_s: PositiveSeconds = 60.0
     """For one image, waiting for its turn included."""

@@ -36,6 +36,16 @@ class Ask:
     adapter: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text with how sure the model was of it."""
+
+    text: str
+    pieces: Sequence[tuple[str, float]] = ()
+    """The text in the pieces that were generated, each with its natural log-probability among what the schema allowed
+    in its place; empty where the model does not tell."""
+
+
 class TokenModel(Protocol):
     """A vision-language model; its calls may run side by side and be cancelled, and fail as an engine's do."""
 
@@ -54,8 +64,11 @@ class TokenModel(Protocol):
         """Generate one token; return the natural log-probability that the answer begins with each word."""
         ...
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> str:
-        """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`."""
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> str | Written:
+        """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`.
+
+        `Written` is for models that tell their probabilities at little cost; a bare text is of unknown confidence.
+        """
         ...
 
     async def stop(self) -> None:

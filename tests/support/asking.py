@@ -1,8 +1,9 @@
 """Briefs and requests for tests of engines."""
 
 import hashlib
+from dataclasses import replace
 
-from service.brief import Brief
+from service.brief import Attribute, AttributeSchema, Brief, TextLimit
 from service.inference.engine import EngineRequest
 from service.pixels import RgbPixels
 from service.policy.loader import load_policies
@@ -10,6 +11,18 @@ from service.settings import PolicySettings
 
 BRIEF = load_policies(PolicySettings()).default.brief
 """The bundled policy's."""
+
+GOODS = AttributeSchema(
+    "goods/1",
+    (
+        Attribute("kind", "k", "what it is", values=("toy", "tool", "dress")),
+        Attribute("colours", "c", "its colours", values=("red", "green", "blue"), most=2),
+        Attribute("slogan", "s", "words for it", limit=TextLimit(4, "words")),
+    ),
+)
+
+TAGGED_BRIEF = replace(BRIEF, attributes=GOODS)
+"""With attributes to tell."""
 
 
 def engine_request(

@@ -1,0 +1,40 @@
+"""Pure: decoded pixels → what a vision-language model is given, with the name that its caches know it by."""
+
+from importlib.metadata import version
+
+import numpy as np
+
+from service.pixels import ImageSpec, RgbPixels
+
+PATCH = 32
+"""A vision token sees so many pixels each way."""
+
+PREPROCESSING = f"pillow-{version('pillow')}/{PATCH}x{PATCH}/1"
+"""What decodes and resizes, the multiple that sides have, and the version of this project's part of it."""
+
+# Qwen's own limit: above it the model refuses an image.
+_MAX_ASPECT_RATIO = 200
+
+
+def image_spec(vision_tokens: int) -> ImageSpec:
+    """Return the pixels that so many tokens see."""
+    return ImageSpec(max_pixels=vision_tokens * PATCH**2, multiple_of=PATCH)
+
+
+def fit(pixels: RgbPixels) -> RgbPixels:
+    """Thin out the long side of what became too elongated for the model.
+
+    Files are refused above the same ratio, but rounding a short side down to a patch may stretch one by a third.
+    """
+    height, width = pixels.shape[:2]
+    longest = _MAX_ASPECT_RATIO * min(height, width) // PATCH * PATCH
+    if max(height, width) <= longest:
+        return pixels
+    kept = np.arange(longest) * max(height, width) // longest
+    return np.ascontiguousarray(pixels[kept] if height > width else pixels[:, kept])
+
+
+def image_key(key: str, pixels: RgbPixels) -> str:
+    """Name the pixels and how they were made: one file is seen in different sizes by different policies."""
+    height, width = pixels.shape[:2]
+    return f"{key}/{width}x{height}/{PREPROCESSING}"

@@ -5,11 +5,16 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
+import structlog
+
 from service.brief import Brief
+from service.errors import RejectedError, TransientError
 from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.pipeline.outcomes import Subject
 from service.policy.decide import DecisionResult
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -33,11 +38,19 @@ class Judging:
     async def explain(
         self, subject: Subject, brief: Brief, result: DecisionResult, outputs: Sequence[EngineOutput]
     ) -> Mapping[str, str]:
-        """Return words for what a policy found, asked of the frame that shows the deciding category most."""
+        """Return words for what a policy found, asked of the frame that shows the deciding category most.
+
+        None where the engine has none in time, or fails: raises fatal errors alone.
+        """
         deciding = result.deciding_category or ""
         worst = max(range(len(outputs)), key=lambda frame: (outputs[frame].scores or {}).get(deciding, 0.0))
         found = [reason.category for reason in result.reasons if reason.category and reason.decision != "allow"]
-        return await self._in_time(self._engine.explain(self._requests(subject, brief)[worst], found))
+        try:
+            return await self._in_time(self._engine.explain(self._requests(subject, brief)[worst], found))
+        except (RejectedError, TransientError) as error:
+            # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
+            log.warning("explanation.failed", error=error)
+            return {}
 
     async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
         try:

@@ -4,6 +4,7 @@ import typer
 
 from service.cli.config import config
 from service.cli.demo import demo
+from service.cli.policy import app as policy
 from service.cli.send import send
 from service.cli.serve import serve
 from service.cli.topics import app as topics
@@ -39,6 +40,7 @@ app.command(rich_help_panel="Try it")(watch)
 app.command(rich_help_panel="Service")(serve)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")
+app.add_typer(policy, name="policy", rich_help_panel="Service")
 
 
 def run() -> None:

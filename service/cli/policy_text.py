@@ -1,0 +1,62 @@
+"""Pure: a policy → everything that a language model is told because of it, for people to read."""
+
+from collections.abc import Iterator
+
+from service.inference.labels import label_map_hash
+from service.inference.prompt import Prompter, prompter
+from service.policy.policy import Policy
+
+# Measured over the bundled policy with the vocabulary of Qwen: 4.2 in English; 1.15 of the characters of Chinese.
+CHARACTERS_A_TOKEN = 4.2
+WIDE_CHARACTERS_A_TOKEN = 1.15
+# The scripts of East Asia begin here; what stands before is written with spaces.
+_FIRST_WIDE = "\u2e80"
+
+
+def told(policy: Policy) -> str:
+    """Return the prompt of a policy with its questions; raise `FatalError` if it can have none."""
+    return "\n".join(_sections(policy, prompter(policy.brief))) + "\n"
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text is for Qwen; within a tenth for prompts in English and Chinese."""
+    wide = sum(character >= _FIRST_WIDE for character in text)
+    return round(wide / WIDE_CHARACTERS_A_TOKEN + (len(text) - wide) / CHARACTERS_A_TOKEN)
+
+
+def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
+    yield from _facts(policy, prompts)
+    yield _heading(
+        f"before every image: {len(prompts.system)} characters, about {estimated_tokens(prompts.system)} tokens"
+    )
+    yield prompts.system
+    yield _heading(f"the image: at most {policy.vision_tokens} tokens")
+    yield _heading("the first question: one token answers it, and is the score of every category")
+    yield prompts.which(None).question
+    if prompts.brief.categories:
+        yield _heading("for each category that this leaves suspicious")
+        yield prompts.is_it(None, "CATEGORY").question
+    yield _heading("for what reaches a bar for review or block")
+    yield prompts.why(None, ["CATEGORY"]).question
+    if prompts.brief.attributes is not None:
+        yield _heading("for events that want tags")
+        yield prompts.describe(None).question
+    yield _heading("a caption stands before the question")
+    yield prompts.which("CAPTION").question
+
+
+def _facts(policy: Policy, prompts: Prompter) -> Iterator[str]:
+    brief = prompts.brief
+    schema = "none" if brief.attributes is None else brief.attributes.name
+    yield f"policy       {policy.name}, version {policy.version}, hash {policy.hash}"
+    yield f"language     {brief.language}"
+    yield f"adapter      {brief.adapter or 'none'}"
+    yield f"tags         {schema}"
+    yield f"suspicion    {brief.suspicion:g}: below it, one token is all that an image costs"
+    yield f"prompt hash  {prompts.hash}"
+    yield f"label map    {label_map_hash(prompts.labels)}"
+    yield f"labels       {', '.join(f'{label} {category}' for label, category in prompts.labels.items())}"
+
+
+def _heading(text: str) -> str:
+    return f"\n--- {text}"

@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from service.cli.main import app
+from service.cli.policy_text import estimated_tokens
+from service.inference.prompt import prompter
+from service.policy.loader import load_policies, policy_paths
+from service.policy.policy import Policy
+from service.settings import PolicySettings
+
+POLICY = """\
+name: {name}
+version: "1"
+language: zh
+categories:
+  child_safety: {{review: 0.1}}
+  rival_brand: {{review: 0.5, definition: {{means: the brand of a rival, label: K}}}}
+"""
+
+
+def modstream(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, ["policy", *arguments], env=environment)
+
+
+def write(folder: Path, content: str, file: str = "shop.yaml") -> str:
+    path = folder / file
+    path.write_text(content, encoding="utf-8")
+    return str(path)
+
+
+def test_show_prints_what_a_model_is_told_and_nothing_else() -> None:
+    prompts = prompter(load_policies(PolicySettings()).default.brief)
+    shown = modstream("show").stdout
+    assert prompts.system in shown
+    for question in (prompts.which(None), prompts.is_it(None, "CATEGORY"), prompts.describe(None)):
+        assert question.question in shown
+    assert prompts.hash in shown
+    assert "A none, B child_safety, C sexual_explicit" in shown
+    assert f"{len(prompts.system)} characters" in shown
+
+
+def test_show_prints_the_policy_that_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop"))
+    result = modstream("show", "shop", MODSTREAM_POLICY__PATH=path, MODSTREAM_POLICY__DEFAULT="shop")
+    assert result.exit_code == 0
+    assert "K: rival_brand: the brand of a rival" in result.stdout
+    assert "属于哪一类" in result.stdout
+
+
+def test_show_leaves_out_tags_that_nobody_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="default") + "attributes: null\n")
+    assert "tags         none" in (shown := modstream("show", MODSTREAM_POLICY__PATH=path).stdout)
+    assert "for events that want tags" not in shown
+
+
+def test_show_names_the_policies_that_there_are() -> None:
+    result = modstream("show", "shop")
+    assert result.exit_code == 1
+    assert "No policy is named 'shop'; there are default" in result.stderr
+
+
+def test_check_says_of_right_files_what_they_hold(tmp_path: Path) -> None:
+    result = modstream("check", write(tmp_path, POLICY.format(name="shop")))
+    assert result.exit_code == 0
+    assert "shop, version 1: 2 categories (1 of its own), about " in result.stdout
+    assert result.stderr == ""
+
+
+def test_check_tells_every_problem_of_every_file(tmp_path: Path) -> None:
+    first = write(tmp_path, POLICY.format(name="a").replace("0.1", "0.9").replace('"1"', "1"), "a.yaml")
+    second = write(tmp_path, POLICY.format(name="b").replace("means", "mean"), "b.yaml")
+    result = modstream("check", first, second)
+    assert result.exit_code == 1
+    for place in (f"{first}:2: version", f"{first}:5: categories.child_safety", f"{second}:6: categories.rival_brand"):
+        assert place in result.stderr
+
+
+def test_check_finds_what_does_not_go_together_in_a_folder(tmp_path: Path) -> None:
+    for file in ("a.yaml", "b.yaml"):
+        write(tmp_path, POLICY.format(name="shop") + "tenants: [shoes]\n", file)
+    result = modstream("check", str(tmp_path))
+    assert result.exit_code == 1
+    assert "two files define the policy 'shop'" in result.stderr
+    assert "both for the tenant 'shoes'" in result.stderr
+
+
+def test_check_finds_labels_that_a_prompt_cannot_have(tmp_path: Path) -> None:
+    result = modstream("check", write(tmp_path, POLICY.format(name="shop").replace("label: K", "label: A")))
+    assert result.exit_code == 1
+    assert "The answers for none and rival_brand begin with the same token ('A')" in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["none.yaml", "."])
+def test_check_fails_where_there_is_no_policy(tmp_path: Path, missing: str) -> None:
+    result = modstream("check", str(tmp_path / missing))
+    assert result.exit_code == 1
+    assert str(tmp_path) in result.stderr
+
+
+def test_the_schemas_of_files_are_ones_that_editors_read() -> None:
+    schema = json.loads(modstream("schema").stdout)
+    (bundled,) = policy_paths(None)
+    content = yaml.safe_load(bundled.read_text(encoding="utf-8"))
+    jsonschema.validate(content, schema)
+    for wrong in ({"colour": "red"}, {"attributes": {"name": "inline"}}, {"language": "xx"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(content | wrong, schema)
+
+
+def test_the_schema_of_attributes_fits_the_bundled_ones() -> None:
+    schema = json.loads(modstream("schema", "--attributes").stdout)
+    (bundled,) = policy_paths(None)
+    for path in (bundled.parent.parent / "attributes").glob("*.yaml"):
+        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+
+
+@pytest.mark.parametrize(("language", "tokens"), [("en", 1084), ("zh", 1234)])
+def test_estimates_of_tokens_are_near_what_was_counted(language: str, tokens: int) -> None:
+    # Counted with the vocabulary of Qwen over the bundled policy's prompt.
+    policy = Policy.model_validate(dict(load_policies(PolicySettings()).default) | {"language": language})
+    assert estimated_tokens(prompter(policy.brief).system) == pytest.approx(tokens, rel=0.1)

@@ -131,7 +131,7 @@ class Policy(Part):
     def _suspicion(self) -> float:
         """Return half of the lowest bar: an image that stays below it after one token can reach no bar.
 
-        Bars for labels count as well, so that everything that a verdict finds was asked for by a question of its own.
+        Bars for labels count as well: what a verdict names has been worth a second look, not a share of the list alone.
         """
         lowest = min(bar for rule in self.categories.values() for _, bar in rule.bars())
         return max(MIN_SUSPICION, lowest * SHARE_OF_THE_LOWEST_BAR)

@@ -119,7 +119,7 @@ def test_the_schema_of_attributes_fits_the_bundled_ones() -> None:
         jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
 
 
-@pytest.mark.parametrize(("language", "tokens"), [("en", 1084), ("zh", 1234)])
+@pytest.mark.parametrize(("language", "tokens"), [("en", 1085), ("zh", 1234)])
 def test_estimates_of_tokens_are_near_what_was_counted(language: str, tokens: int) -> None:
     # Counted with the vocabulary of Qwen over the bundled policy's prompt.
     policy = Policy.model_validate(dict(load_policies(PolicySettings()).default) | {"language": language})

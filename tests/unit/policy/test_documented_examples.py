@@ -1,0 +1,44 @@
+"""The examples of docs/moderation.md are what people copy."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.brief import Brief
+from service.inference.prompt import prompter
+from service.policy.attribute_file import AttributeFile
+from service.policy.policy_file import check_policy
+
+DOCUMENT = (Path(__file__).parents[3] / "docs/moderation.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+POLICIES = [example for example in EXAMPLES if example.startswith("name: marketplace\n")]
+FRAGMENTS = [example for example in EXAMPLES if example.startswith("  ")]
+SCHEMAS = [example for example in EXAMPLES if example.startswith("name: shoes\n")]
+
+
+def brief_of(folder: Path, content: str) -> Brief:
+    path = folder / "example.yaml"
+    path.write_text(content, encoding="utf-8")
+    return check_policy(path).result().brief
+
+
+def test_every_example_is_tried() -> None:
+    assert len(POLICIES) == 1
+    assert len(FRAGMENTS) == 2
+    assert len(SCHEMAS) == 1
+    assert len(EXAMPLES) == 4
+
+
+@pytest.mark.parametrize("fragment", ["", *FRAGMENTS])
+def test_examples_of_policies_can_be_asked(tmp_path: Path, fragment: str) -> None:
+    # The fragment on weapons is one of the example's own categories in other words.
+    policy = re.sub(r"  weapons: .*\n", "", POLICIES[0]) if "weapons" in fragment else POLICIES[0]
+    system = prompter(brief_of(tmp_path, policy + fragment)).system
+    assert ("Not meant: kitchen knives" in system) == ("weapons" not in fragment)
+    assert ("\nK: rival_brand: " in system) == ("rival_brand" in fragment)
+
+
+def test_the_example_of_an_attribute_schema_can_be_asked() -> None:
+    assert AttributeFile.model_validate(yaml.safe_load(SCHEMAS[0])).as_schema().name == "shoes/1"

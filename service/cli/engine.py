@@ -1,0 +1,114 @@
+"""`modstream engine`: what a vision-language model needs."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.as_json import as_json
+from service.cli.exits import ExitCode
+from service.cli.options import fail
+from service.cli.plan_tables import gpu_table, overview_table, print_plan
+from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
+from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
+from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model
+from service.planning.overview import overview, overview_markdown
+from service.planning.plan import GpuPlan, plan_gpu
+from service.planning.work import TYPICAL, Work
+
+app = typer.Typer(no_args_is_help=True, help="Plan the engine that judges images with a vision-language model.")
+
+
+@app.callback()
+def engine() -> None:
+    """Plan the engine that judges images with a vision-language model."""
+
+
+@app.command()
+def plan(
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, such as 3090 or 'A100 80GB'; all; list.")],
+    *,
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    stage2_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of images that are suspicious and cost more than a token.")
+    ] = TYPICAL.stage2_share,
+    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
+    vision_tokens: Annotated[
+        int, typer.Option(min=4, max=16384, help="An image's; one sees 32 × 32 pixels.")
+    ] = TYPICAL.vision_tokens,
+    policy_tokens: Annotated[
+        int, typer.Option(min=1, max=16384, help="Of the policy's text, which is cached.")
+    ] = TYPICAL.policy_tokens,
+    cores: Annotated[int | None, typer.Option(min=1, help="CPU cores of the machine: what do they feed?")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: as docs/engine.md has it.")] = False,
+) -> None:
+    """Say which precision fits a GPU, with which settings, and how many images a second to expect.
+
+    Nothing is loaded and nothing measured: the answer comes from the card's data sheet and the model's shape, and the
+    assumptions are printed with it.
+
+    [bold]Examples[/]
+
+      modstream engine plan --gpu "RTX 3090"
+
+      modstream engine plan --gpu H100 --tags-share 0.2 --cores 16
+
+      modstream engine plan --gpu 3080-10GB --model 4B --json
+
+      modstream engine plan --gpu all
+
+    [bold]Exit codes[/]  0 there is a plan · 1 nothing fits · 2 wrong arguments
+    """
+    work = Work(policy_tokens, vision_tokens, stage2_share=stage2_share, tags_share=tags_share)
+    shape = model_named(model)
+    if gpu.lower() == "list":
+        _print_catalogue(json=json)
+    elif gpu.lower() == "all":
+        _print_all(shape, work, json=json, markdown=markdown)
+    else:
+        _print_one(plan_gpu(gpu_named(gpu), shape, work), cores, json=json)
+
+
+def _print_catalogue(*, json: bool) -> None:
+    if json:
+        typer.echo(as_json(GPUS))
+    else:
+        Console().print(gpu_table(GPUS))
+
+
+def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> None:
+    if json:
+        typer.echo(as_json(overview(model, work)))
+    elif markdown:
+        typer.echo(overview_markdown(model, work), nl=False)
+    else:
+        console = Console()
+        console.print(overview_table(overview(model, work)))
+        console.print(f"\nCalculated for {work_in_words(work)}. Assumptions: --gpu NAME.", highlight=False)
+
+
+def _print_one(plan: GpuPlan, cores: int | None, *, json: bool) -> None:
+    if json:
+        settings = settings_yaml(plan, plan.take) if plan.take else ""
+        typer.echo(as_json({"plan": plan, "settings_yaml": settings, "assumptions": [*plan_assumptions(plan)]}))
+    else:
+        print_plan(Console(highlight=False), plan, cores=cores)
+    if plan.take is None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def gpu_named(name: str) -> Gpu:
+    """Return the card that `--gpu` means, or fail as wrong usage."""
+    try:
+        return find_gpu(name)
+    except GpuNameError as error:
+        raise fail(f"--gpu: {error}", code=ExitCode.USAGE) from None
+
+
+def model_named(name: str) -> ModelShape:
+    """Return the model that `--model` means, or fail as wrong usage."""
+    try:
+        return find_model(name)
+    except ModelNameError as error:
+        raise fail(f"--model: {error}", code=ExitCode.USAGE) from None

@@ -1,0 +1,86 @@
+"""A plan's settings, and what it assumes, in words."""
+
+from collections.abc import Iterator
+
+import yaml
+
+from service.planning.evidence import PREFILL_SOURCE, PREFILLS
+from service.planning.feeding import DECODES_A_CORE, ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S
+from service.planning.gpus import Gpu
+from service.planning.memory import GIB, MEMORY_FRACTION, OVERHEAD_BYTES
+from service.planning.plan import GpuPlan, PrecisionPlan, model_name
+from service.planning.precisions import VISION_EFFICIENCY
+from service.planning.roofline import BANDWIDTH_EFFICIENCY
+from service.planning.work import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Work
+
+
+def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
+    """Return the part of a settings file that a choice comes to; empty for one that does not fit."""
+    memory = choice.memory
+    if memory is None:
+        return ""
+    vllm = {
+        "model": model_name(plan, choice),
+        "precision": choice.precision.name,
+        "gpu_memory_fraction": MEMORY_FRACTION,
+        "max_model_len": memory.max_model_len,
+        "max_sequences": memory.sequences,
+        "max_batched_tokens": memory.step_tokens,
+    }
+    return yaml.safe_dump({"engine": {"kind": "vllm", "vllm": vllm}}, sort_keys=False)
+
+
+def card_remarks(gpu: Gpu) -> Iterator[str]:
+    """Yield what is special about a card."""
+    if gpu.fp8_tflops is None:
+        yield "no FP8 hardware: FP8 weights save memory, and are computed with in BF16"
+    if gpu.ecc_share:
+        yield f"error correction keeps {gpu.ecc_share:.2%} of its memory"
+    if gpu.note:
+        yield gpu.note
+
+
+def work_in_words(work: Work) -> str:
+    """Return what is asked about an image."""
+    return (
+        f"{work.vision_tokens} vision and {work.text_tokens} text tokens after a cached policy of "
+        f"{work.policy_tokens}; {work.stage2_share:.0%} go on to stage 2, {work.tags_share:.0%} get tags"
+    )
+
+
+def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
+    """Yield all that the figures of a plan rest on."""
+    work, model = plan.work, plan.model
+    yield f"Calculated, not measured: expect up to a third less or more. Data of the card: {plan.gpu.source}."
+    yield f"An image: {work_in_words(work)}."
+    yield (
+        f"{model.name}: {model.token_operations(context=0) / 1e9:.1f} GFLOP a token, "
+        f"{model.vision_operations(work.vision_tokens) / work.vision_tokens / 1e9:.1f} a vision token in the encoder "
+        f"(always in BF16), {model.kv_bytes() / 1024:.0f} KiB of cache a token: from its config.json."
+    )
+    yield f"Shares of the card's dense peak as in the table; the encoder reaches {VISION_EFFICIENCY:.0%} of BF16's."
+    yield f"They follow published prefills: {prefills_in_words()} ({PREFILL_SOURCE}). The encoder's is a guess."
+    yield (
+        f"Stage 2 is {FOLLOW_UPS} yes/no questions and {REASON_TOKENS} tokens of reason, tags are {TAGS_TOKENS} "
+        f"tokens, questions {QUESTION_TOKENS}; answers are written in steps that read new images, at "
+        f"{BANDWIDTH_EFFICIENCY:.0%} of the memory's bandwidth."
+    )
+    yield (
+        f"vLLM may use {MEMORY_FRACTION:.0%} of the memory; CUDA and graphs take {OVERHEAD_BYTES / GIB:.1f} GiB; the "
+        "cache holds bf16."
+    )
+
+
+def feeding_assumptions() -> str:
+    """Return what the number of CPU cores rests on."""
+    decoding = ", ".join(f"{rate:g} of {size}" for size, rate in DECODES_A_CORE.items())
+    return (
+        f"Measured on the project's test machine: a core decodes {decoding} JPEG a second; the service's process takes "
+        f"{EVENT_CPU_S * 1e3:.1f} ms of CPU an image and vLLM's part in it {SUBMISSION_CPU_S * 1e3:.1f} ms; "
+        f"vLLM's engine process keeps {ENGINE_CORES:g} core busy."
+    )
+
+
+def prefills_in_words() -> str:
+    """Return the published efficiencies."""
+    return ", ".join(f"{each.gpu} {each.precision} {each.efficiency:.0%}" for each in PREFILLS)

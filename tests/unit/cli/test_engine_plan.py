@@ -1,0 +1,80 @@
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from service.cli.main import app
+from service.planning.gpus import GPUS
+
+
+def plan(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["engine", "plan", *arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+@pytest.mark.parametrize("gpu", [gpu.name for gpu in GPUS])
+def test_a_plan_shows_precisions_settings_cores_and_assumptions(gpu: str) -> None:
+    result = plan("--gpu", gpu, "--model", "4B")
+    assert result.exit_code == 0
+    for text in ("bf16", "fp8", "int8", "awq", "Take", "Settings", "CPU cores", "Assumptions"):
+        assert text in result.stdout
+
+
+def test_the_settings_can_be_copied_as_they_stand() -> None:
+    text = plan("--gpu", "h100").stdout
+    settings = yaml.safe_load(text[text.index("engine:\n") : text.index("CPU cores")])
+    assert settings["engine"]["kind"] == "vllm"
+    assert settings["engine"]["vllm"]["model"] == "Qwen/Qwen3-VL-8B-Instruct-FP8"
+
+
+def test_scripts_get_json_with_the_assumptions() -> None:
+    answer = json.loads(plan("--gpu", "h100", "--json").stdout)
+    assert answer["plan"]["take"]["precision"]["name"] == "fp8"
+    assert answer["plan"]["take"]["images_per_s"] > 100
+    assert yaml.safe_load(answer["settings_yaml"])["engine"]["kind"] == "vllm"
+    assert "not measured" in answer["assumptions"][0]
+
+
+def test_all_and_list_have_a_row_for_each_card() -> None:
+    assert len(json.loads(plan("--gpu", "all", "--json").stdout)) == len(GPUS)
+    assert [row["name"] for row in json.loads(plan("--gpu", "list", "--json").stdout)] == [gpu.name for gpu in GPUS]
+    for shown in (plan("--gpu", "all").stdout, plan("--gpu", "list").stdout):
+        assert all(gpu.name in shown for gpu in GPUS)
+
+
+def test_tags_and_suspicion_cost_images_a_second() -> None:
+    shares = (("0", "0"), ("0.5", "0"), ("0.5", "1"))
+    rates = [
+        json.loads(plan("--gpu", "h100", "--stage2-share", stage2, "--tags-share", tags, "--json").stdout)["plan"][
+            "take"
+        ]["images_per_s"]
+        for stage2, tags in shares
+    ]
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) == 3
+
+
+def test_the_machines_cores_limit_what_the_card_gets() -> None:
+    assert "2 cores and this card: 40 images/s of 2 MP" in plan("--gpu", "h100", "--cores", "2").stdout
+
+
+def test_a_card_on_which_nothing_fits_fails_and_says_what_would() -> None:
+    result = plan("--gpu", "3080 10GB")
+    assert result.exit_code == 1
+    assert "--model 4B" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "hint"),
+    [
+        (["--gpu", "A100"], "--gpu", "A100 40GB or A100 80GB"),
+        (["--gpu", "RTX 3091"], "--gpu", "RTX 3090"),
+        (["--gpu", "h100", "--model", "7B"], "--model", "2B, 4B, 8B, 32B"),
+        (["--gpu", "h100", "--tags-share", "20"], "--tags-share", "less than or equal to 1"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_would_be_right(arguments: list[str], option: str, hint: str) -> None:
+    result = plan(*arguments)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert hint in result.stderr

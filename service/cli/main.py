@@ -3,6 +3,7 @@
 import typer
 
 from service.cli.config import config
+from service.cli.cost import cost
 from service.cli.demo import demo
 from service.cli.engine import app as engine
 from service.cli.policy import app as policy
@@ -42,6 +43,7 @@ app.command(rich_help_panel="Service")(serve)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")
 app.add_typer(policy, name="policy", rich_help_panel="Service")
+app.command(rich_help_panel="Plan")(cost)
 app.add_typer(engine, name="engine", rich_help_panel="Plan")
 
 

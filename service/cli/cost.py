@@ -1,0 +1,84 @@
+"""`modstream cost`: an own machine against services that are paid by the image."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.as_json import as_json
+from service.cli.cost_tables import cost_assumptions, print_comparison
+from service.cli.engine import gpu_named, model_named
+from service.cli.exits import ExitCode
+from service.cli.options import fail
+from service.planning.cost import CostQuestion, compare
+from service.planning.models import DEFAULT_MODEL
+from service.planning.plan import GpuPlan, plan_gpu
+from service.planning.prices import USD_RATES
+from service.planning.work import TYPICAL, Work
+
+# Loading the model, and waiting for the first and the last images of a stretch.
+UTILISATION = 0.8
+
+
+def cost(
+    images_per_day: Annotated[float, typer.Option(min=1, help="On average.")],
+    gpu_hour: Annotated[float, typer.Option(min=0, help="Price of one card for an hour, in --currency.")],
+    *,
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, as in 'modstream engine plan'.")] = "H100",
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Of all prices shown.")] = "USD",
+    usd_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Units of the currency for a US dollar; round figures are known for USD and CNY."),
+    ] = None,
+    images_per_s: Annotated[
+        float | None, typer.Option(min=1e-3, help="What you measured for one card, instead of the calculated rate.")
+    ] = None,
+    stage2_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of images that are suspicious and cost more than a token.")
+    ] = TYPICAL.stage2_share,
+    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
+    utilisation: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of the paid time that a card judges, if rented by the hour.")
+    ] = UTILISATION,
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Compare the cost of an own GPU with services that are paid by the image.
+
+    How many images a second the card judges is calculated as 'modstream engine plan' does, unless --images-per-s says
+    what you measured. Kafka, storage and people's time come on top, here as there.
+
+    [bold]Examples[/]
+
+      modstream cost --images-per-day 5000 --gpu-hour 3 --currency CNY --gpu "RTX 3090"
+
+      modstream cost --images-per-day 2000000 --gpu-hour 2.5 --tags-share 0.2
+
+      modstream cost --images-per-day 5000 --gpu-hour 0.4 --currency EUR --usd-rate 0.9 --gpu L4 --json
+
+    [bold]Exit codes[/]  0 compared · 1 the model does not fit the card · 2 wrong arguments
+    """
+    currency = currency.upper()
+    plan = plan_gpu(gpu_named(gpu), model_named(model), Work(stage2_share=stage2_share, tags_share=tags_share))
+    rate = images_per_s if images_per_s is not None else _calculated_rate(plan)
+    units = usd_rate if usd_rate is not None else _known_rate(currency)
+    comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation))
+    assumptions = cost_assumptions(plan, comparison, currency, rate_given=usd_rate is not None, measured=images_per_s)
+    if json:
+        typer.echo(as_json({"currency": currency, "comparison": comparison, "assumptions": assumptions}))
+    else:
+        print_comparison(Console(highlight=False), plan, comparison, currency, assumptions)
+
+
+def _calculated_rate(plan: GpuPlan) -> float:
+    if plan.take is None:
+        message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: a smaller --model or another card may"
+        raise fail(message)
+    return plan.take.images_per_s
+
+
+def _known_rate(currency: str) -> float:
+    if (rate := USD_RATES.get(currency)) is None:
+        message = f"--currency {currency}: give --usd-rate, the units of {currency} for a US dollar"
+        raise fail(message, code=ExitCode.USAGE)
+    return rate

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli.main import app
+
+
+def cost(*arguments: str, images: str = "5000", gpu_hour: str = "3") -> Result:
+    given = ["cost", "--images-per-day", images, "--gpu-hour", gpu_hour, *arguments]
+    return CliRunner().invoke(app, given, env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+def test_every_way_is_compared_and_the_assumptions_are_shown() -> None:
+    shown = cost("--currency", "CNY").stdout
+    for text in ("own GPU", "own CPU", "Rekognition", "Google", "Hive", "Sightengine", "OpenAI", "Assumptions"):
+        assert text in shown
+    assert "7.1 CNY each: a round figure, give --usd-rate" in shown
+    assert "calculated" in shown
+
+
+def test_an_always_on_card_for_few_images_is_called_expensive_with_what_else_there_is() -> None:
+    few, many = cost().stdout, cost(images="5000000").stdout
+    assert "expensive" in few
+    assert "batch hours" in few
+    assert "scale to zero" in few
+    assert "expensive" not in many
+
+
+def test_a_measured_rate_replaces_the_calculated_one() -> None:
+    measured = json.loads(cost("--images-per-s", "50", "--json").stdout)
+    assert measured["comparison"]["busy_s_per_day"] == 100
+    assert "as you gave it" in measured["assumptions"][0]
+
+
+def test_scripts_get_json_without_infinities() -> None:
+    answer = json.loads(cost("--json", "--currency", "cny").stdout)
+    assert answer["currency"] == "CNY"
+    free = next(each for each in answer["comparison"]["break_even"] if "OpenAI" in each["name"])
+    assert free["images_per_day"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--currency", "EUR"], "--usd-rate"),
+        (["--gpu", "RTX 3091"], "--gpu"),
+        (["--model", "7B"], "--model"),
+        (["--utilisation", "2"], "--utilisation"),
+    ],
+)
+def test_a_wrong_argument_names_its_option(arguments: list[str], option: str) -> None:
+    result = cost(*arguments)
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
+def test_a_given_rate_opens_any_currency() -> None:
+    result = cost("--currency", "EUR", "--usd-rate", "0.9")
+    assert result.exit_code == 0
+    assert "0.9 EUR each." in result.stdout
+
+
+def test_a_model_that_does_not_fit_fails() -> None:
+    result = cost("--gpu", "3080 10GB")
+    assert result.exit_code == 1
+    assert "does not fit" in result.stderr

@@ -13,13 +13,16 @@ from service.planning.precisions import VISION_EFFICIENCY
 from service.planning.roofline import BANDWIDTH_EFFICIENCY
 from service.planning.work import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Work
 
+# Of one image, unless `max_vision_tokens` says otherwise.
+VISION_TOKENS_ALLOWED = 1024
+
 
 def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
     """Return the part of a settings file that a choice comes to; empty for one that does not fit."""
     memory = choice.memory
     if memory is None:
         return ""
-    vllm = {
+    vllm: dict[str, str | float] = {
         "model": model_name(plan, choice),
         "precision": choice.precision.name,
         "gpu_memory_fraction": MEMORY_FRACTION,
@@ -27,6 +30,8 @@ def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
         "max_sequences": memory.sequences,
         "max_batched_tokens": memory.step_tokens,
     }
+    if plan.work.vision_tokens > VISION_TOKENS_ALLOWED:
+        vllm["max_vision_tokens"] = plan.work.vision_tokens
     return yaml.safe_dump({"engine": {"kind": "vllm", "vllm": vllm}}, sort_keys=False)
 
 

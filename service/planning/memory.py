@@ -22,8 +22,8 @@ OVERHEAD_BYTES = 1.5 * GIB
 SEQUENCES = (256, 128, 64, 32, 16)
 # Of the caption at worst, a token a byte; and of a written answer.
 CAPTION_TOKENS, ANSWER_TOKENS = 1024, 256
-# Lengths are rounded up to a multiple of this.
-LENGTH_STEP = 256
+# vLLM's limit on one request is never set lower: a policy may ask for 1,024 vision tokens. Longer ones are rounded up.
+LEAST_LENGTH, LENGTH_STEP = 4096, 256
 
 _FLOAT32_BYTES = 4
 # The sampler keeps the logits, their logarithmic form, and one copy.
@@ -96,7 +96,7 @@ def _image_tokens(work: Work) -> int:
 
 def _context_length(work: Work) -> int:
     longest = work.context_tokens + CAPTION_TOKENS + ANSWER_TOKENS
-    return -(-longest // LENGTH_STEP) * LENGTH_STEP
+    return max(LEAST_LENGTH, -(-longest // LENGTH_STEP) * LENGTH_STEP)
 
 
 def _activation_bytes(model: ModelShape, tokens: int, sequences: int) -> float:

@@ -59,5 +59,5 @@ def test_what_is_missing_is_told() -> None:
 
 
 def test_a_longer_policy_needs_a_longer_context() -> None:
-    lengths = [planned("H100", work=replace(TYPICAL, policy_tokens=tokens)).max_model_len for tokens in (700, 2000)]
-    assert lengths == [2304, 3584]
+    lengths = [planned("H100", work=replace(TYPICAL, policy_tokens=tokens)).max_model_len for tokens in (700, 5000)]
+    assert lengths == [4096, 6656]

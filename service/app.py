@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 
 import structlog
@@ -101,3 +101,24 @@ def _draining_on_signals(processor: Processor) -> Iterator[None]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def moderation_alone(settings: Settings) -> AsyncIterator[Moderator]:
+    """Give what judges events, without Kafka: to try settings, policies and a machine.
+
+    Raises `FatalError` when it cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        policies = load_policies(settings.policy)
+        engine = await _started(build_engine(settings.engine), policies, stack)
+        tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
+        stack.callback(stop_tracing)
+        yield Moderator(
+            fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
+            decoder=await _opened(ImageDecoder(settings.media.decode), stack),
+            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
+            policies=policies,
+            topics=settings.topics,
+            tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
+        )

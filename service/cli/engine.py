@@ -9,19 +9,15 @@ from service.cli.as_json import as_json
 from service.cli.exits import ExitCode
 from service.cli.options import fail
 from service.cli.plan_tables import gpu_table, overview_table, print_plan
+from service.cli.trying import try_images
 from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
 from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
-from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model
+from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
 from service.planning.overview import overview, overview_markdown
 from service.planning.plan import GpuPlan, plan_gpu
 from service.planning.work import TYPICAL, Work
 
-app = typer.Typer(no_args_is_help=True, help="Plan the engine that judges images with a vision-language model.")
-
-
-@app.callback()
-def engine() -> None:
-    """Plan the engine that judges images with a vision-language model."""
+app = typer.Typer(no_args_is_help=True, help="Plan and try what judges the images.")
 
 
 @app.command()
@@ -40,6 +36,7 @@ def plan(
         int, typer.Option(min=1, max=16384, help="Of the policy's text, which is cached.")
     ] = TYPICAL.policy_tokens,
     cores: Annotated[int | None, typer.Option(min=1, help="CPU cores of the machine: what do they feed?")] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="Only the settings, for a file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: as docs/engine.md has it.")] = False,
 ) -> None:
@@ -51,6 +48,8 @@ def plan(
     [bold]Examples[/]
 
       modstream engine plan --gpu "RTX 3090"
+
+      modstream engine plan --gpu "RTX 3090" --settings > modstream.yaml
 
       modstream engine plan --gpu H100 --tags-share 0.2 --cores 16
 
@@ -66,6 +65,8 @@ def plan(
         _print_catalogue(json=json)
     elif gpu.lower() == "all":
         _print_all(shape, work, json=json, markdown=markdown)
+    elif settings:
+        _print_settings(plan_gpu(gpu_named(gpu), shape, work))
     else:
         _print_one(plan_gpu(gpu_named(gpu), shape, work), cores, json=json)
 
@@ -86,6 +87,13 @@ def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> 
         console = Console()
         console.print(overview_table(overview(model, work)))
         console.print(f"\nCalculated for {work_in_words(work)}. Assumptions: --gpu NAME.", highlight=False)
+
+
+def _print_settings(plan: GpuPlan) -> None:
+    if plan.take is None:
+        smaller = f": --model {short_name(plan.smaller)} does" if plan.smaller else ""
+        raise fail(f"--gpu: {plan.model.name} does not fit {plan.gpu.name}{smaller}")
+    typer.echo(settings_yaml(plan, plan.take), nl=False)
 
 
 def _print_one(plan: GpuPlan, cores: int | None, *, json: bool) -> None:
@@ -112,3 +120,6 @@ def model_named(name: str) -> ModelShape:
         return find_model(name)
     except ModelNameError as error:
         raise fail(f"--model: {error}", code=ExitCode.USAGE) from None
+
+
+app.command("try")(try_images)

@@ -59,7 +59,7 @@ def send(
     except UploadTargetError as error:
         raise fail(str(error), code=ExitCode.USAGE) from None
     except ValidationError as error:
-        raise fail(_contract_says(error), code=ExitCode.USAGE) from None
+        raise fail(contract_says(error), code=ExitCode.USAGE) from None
     sender = UploadSender(settings, options, references=references, complain=complain)
     console = error_console()
     with errors_shown():
@@ -81,6 +81,7 @@ def _options(
     return UploadOptions(tuple(known[name] for name in tasks), tenant, policy, caption, entries)
 
 
-def _contract_says(error: ValidationError) -> str:
+def contract_says(error: ValidationError) -> str:
+    """Return which fields of an event break the contract, and how."""
     faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
     return "; ".join(faults)

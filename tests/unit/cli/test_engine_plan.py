@@ -78,3 +78,10 @@ def test_a_wrong_argument_is_named_with_what_would_be_right(arguments: list[str]
     assert result.exit_code == 2
     assert option in result.stderr
     assert hint in result.stderr
+
+
+def test_the_settings_alone_are_a_file() -> None:
+    settings = yaml.safe_load(plan("--gpu", "rtx 3090", "--settings").stdout)
+    assert settings["engine"]["vllm"]["precision"] == "bf16"
+    nothing = plan("--gpu", "3080 10GB", "--settings")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")

@@ -1,0 +1,114 @@
+"""`modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
+
+import asyncio
+import json as jsonlib
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.image_uploaded import ImageByUrlV1
+from service.cli.exits import ExitCode
+from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
+from service.cli.send import contract_says
+from service.demo.tables import verdict_row, verdict_table
+from service.settings import Settings
+from service.telemetry.logs import configure_logging
+from service.trial import Trial, Tried, judge_all
+from service.uploads import Upload, UploadOptions, UploadTargetError, event_of, uploads_of
+
+# Of verdicts shown; a folder that is tried to measure a machine has more.
+MAX_ROWS = 40
+
+
+def try_images(
+    targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s) or s3.")],
+    config: ConfigOption = None,
+    *,
+    tags: Annotated[bool, typer.Option("--tags", help="Ask for tags too.")] = False,
+    policy: Annotated[str | None, typer.Option(help="A policy by name; else the default one.")] = None,
+    caption: Annotated[str | None, typer.Option(help="Text shown with every image.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object an image, and one for the rate.")] = False,
+) -> None:
+    """Judge images as 'modstream serve' would, without Kafka: nothing is published.
+
+    The last line is the rate. For a rate that means something take some hundred different images and an otherwise idle
+    machine: the same image twice is found in the model's caches.
+
+    [bold]Examples[/]
+
+      modstream engine try photo.jpg -c modstream.yaml
+
+      modstream engine try ~/Pictures -c modstream.yaml --tags
+
+    [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
+    """
+    settings = load_or_exit(config).settings
+    configure_logging(settings.telemetry)
+    options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
+    try:
+        uploads = list(uploads_of(targets))
+        # Before a model is loaded: the contract may refuse policy or caption.
+        event_of("check", ImageByUrlV1(url="check"), options)
+    except UploadTargetError as error:
+        raise fail(str(error), code=ExitCode.USAGE) from None
+    except ValidationError as error:
+        raise fail(contract_says(error), code=ExitCode.USAGE) from None
+    with errors_shown():
+        trial = asyncio.run(_judged(settings, uploads, options))
+    if json:
+        _print_json(trial)
+    else:
+        _print_tables(trial)
+    raise typer.Exit(ExitCode.OK if all(each.dead_letter is None for each in trial.images) else ExitCode.FAILED)
+
+
+async def _judged(settings: Settings, uploads: list[Upload], options: UploadOptions) -> Trial:
+    from service.app import moderation_alone  # noqa: PLC0415 - other subcommands need not load engine and decoders
+
+    async with moderation_alone(settings) as moderator:
+        return await judge_all(moderator, uploads, options, settings.topics, in_flight=settings.window.max_records)
+
+
+def _print_tables(trial: Trial) -> None:
+    console = Console()
+    verdicts, letters = verdict_table("Verdicts"), _letters_table()
+    for each in trial.images[:MAX_ROWS]:
+        if each.verdict is not None:
+            verdicts.add_row(*verdict_row(each.image_id, each.verdict, each.tags))
+        elif (letter := each.dead_letter) is not None:
+            letters.add_row(Text(letter.key), Text(letter.reason, style="red"), Text(letter.message))
+    for table in (verdicts, letters):
+        if table.row_count:
+            console.print(table)
+    console.print(_rate_in_words(trial), highlight=False)
+
+
+def _letters_table() -> Table:
+    table = Table("event", "reason", "in words", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.title, table.title_justify, table.title_style = "Not judged", "left", "bold"
+    return table
+
+
+def _print_json(trial: Trial) -> None:
+    for each in trial.images:
+        typer.echo(jsonlib.dumps(_json(each), ensure_ascii=False))
+    rate = {"images": len(trial.images), "seconds": trial.seconds, "images_per_s": trial.images_per_s}
+    typer.echo(jsonlib.dumps(rate))
+
+
+def _json(tried: Tried) -> dict[str, object]:
+    letter = tried.dead_letter
+    return {
+        "image_id": tried.image_id,
+        "verdict": tried.verdict.model_dump(mode="json") if tried.verdict else None,
+        "tags": tried.tags.model_dump(mode="json") if tried.tags else None,
+        "not_judged": {"reason": letter.reason, "message": letter.message} if letter else None,
+    }
+
+
+def _rate_in_words(trial: Trial) -> str:
+    return f"{len(trial.images)} images in {trial.seconds:.1f} s: {trial.images_per_s:.1f} images/s"

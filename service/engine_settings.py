@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.judging_settings import JudgingSettings
+from service.openai_settings import OpenAISettings
 from service.setting_types import Group, Positive, PositiveSeconds
 
 
@@ -30,10 +31,12 @@ class RehearsalSettings(Group):
 class EngineSettings(Group):
     """What judges the images."""
 
-    kind: Literal["onnx", "rehearsal"] = "onnx"
-    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals."""
+    kind: Literal["onnx", "rehearsal", "openai"] = "onnx"
+    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals. openai: a model behind HTTP,
+    such as `vllm serve`."""
     onnx: OnnxSettings = OnnxSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
+    openai: OpenAISettings = OpenAISettings()
     judging: JudgingSettings = JudgingSettings()
     timeout_s: PositiveSeconds = 60.0
     """For one image, waiting for its turn included."""

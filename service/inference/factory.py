@@ -4,7 +4,9 @@ from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.catalogue import load_catalogue
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
+from service.inference.openai_model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
+from service.inference.vision_engine import VisionEngine
 
 
 def build_engine(settings: EngineSettings) -> Engine:
@@ -14,6 +16,8 @@ def build_engine(settings: EngineSettings) -> Engine:
             return _build_onnx(settings.onnx)
         case "rehearsal":
             return RehearsalEngine(settings.rehearsal)
+        case "openai":
+            return VisionEngine(OpenAIModel(settings.openai), settings.judging, kind="openai")
 
 
 def _build_onnx(settings: OnnxSettings) -> Engine:

@@ -1,5 +1,7 @@
 """One exchange with one server over a bounded pool of connections."""
 
+import io
+
 import aiohttp
 
 from service.inference.errors import EngineFailedError, EngineNotRunningError
@@ -59,7 +61,8 @@ class OpenAIClient:
             async with self._session.request(
                 "GET" if body is None else "POST",
                 server.url + path,
-                data=body,
+                # A file is written piece by piece; a megabyte at once would hold the event loop up.
+                data=None if body is None else io.BytesIO(body),
                 headers={} if body is None else {"Content-Type": "application/json"},
                 # A redirect would carry images to a place that nobody named.
                 allow_redirects=False,

@@ -1,10 +1,11 @@
-"""Pure: a chat completion → the log-probabilities of words, or the text."""
+"""Pure: a chat completion → the log-probabilities of words, or what was written."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.inference.errors import EngineFailedError
+from service.inference.token_model import Written
 
 _TOKEN_ID = "token_id:"  # noqa: S105 - how vLLM writes a token that it was asked to name by its number
 # JSON has no infinity; this or less is what vLLM writes for it.
@@ -28,8 +29,8 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def written_text(answer: Mapping[str, Any]) -> str:
-    """Return the text of an answer; raise `EngineFailedError` if generation failed."""
+def written(answer: Mapping[str, Any]) -> Written:
+    """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed."""
     try:
         choice = answer["choices"][0]
         text = choice["message"]["content"]
@@ -37,7 +38,19 @@ def written_text(answer: Mapping[str, Any]) -> str:
         text, choice = None, {}
     if not isinstance(text, str) or choice.get("finish_reason") == "error":
         raise EngineFailedError(detail="a server's answer has no text")
-    return text
+    return Written(text, _pieces(choice, text))
+
+
+def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]:
+    """Return nothing where they do not make up the text: a token may be a part of a character, or the end's."""
+    try:
+        steps = choice["logprobs"]["content"]
+        pieces = [(str(step["token"]), _log_probability(step["logprob"])) for step in steps]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    if "".join(piece for piece, _ in pieces[:-1]) == text:
+        pieces = pieces[:-1]
+    return pieces if "".join(piece for piece, _ in pieces) == text else ()
 
 
 def of_words(step: Mapping[str, float], words: Mapping[str, int]) -> dict[str, float]:

@@ -13,12 +13,12 @@ from service.inference.dispatch import Dispatcher
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.fleet import Fleet, FleetLimits, Server
 from service.inference.openai_client import OpenAIClient
-from service.inference.openai_completions import first_step, of_words, untold, written_text
+from service.inference.openai_completions import first_step, of_words, untold, written
 from service.inference.openai_requests import read_body, write_body
 from service.inference.openai_survey import Survey, agreed, check_adapter, survey
 from service.inference.openai_tokens import first_tokens
 from service.inference.server_watch import ServerWatch
-from service.inference.token_model import Ask, ModelFacts
+from service.inference.token_model import Ask, ModelFacts, Written
 from service.openai_settings import OpenAISettings
 
 log = structlog.get_logger(__name__)
@@ -99,11 +99,11 @@ class OpenAIModel:
             raise EngineFailedError(detail=detail)
         return of_words(step, words)
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> str:
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
-        return written_text(await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key))
+        return written(await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key))
 
     async def stop(self) -> None:
         """Close every connection."""

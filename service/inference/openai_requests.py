@@ -54,7 +54,8 @@ def write_body(ask: Ask, dialect: Dialect, json_schema: Mapping[str, Any], *, ma
     else:
         schema = {"name": "answer", "schema": json_schema, "strict": True}
         form = {"response_format": {"type": "json_schema", "json_schema": schema}}
-    return _body(ask, dialect, {"max_tokens": max_tokens, **form})
+    # The probability of each token that is taken is at hand; that of others is not asked for.
+    return _body(ask, dialect, {"max_tokens": max_tokens, "logprobs": True, **form})
 
 
 def _body(ask: Ask, dialect: Dialect, wanted: Mapping[str, Any]) -> bytes:

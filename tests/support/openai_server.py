@@ -73,9 +73,9 @@ async def model_server(*, port: int = 0, **behaviour: Any) -> AsyncIterator[Mode
             case "/v1/models":
                 return web.json_response(_models(server))
             case "/tokenize" if server.tokenizes:
-                return web.json_response({"tokens": _tokens(orjson.loads(await request.read()))})
+                return web.json_response({"tokens": _tokens(orjson.loads(await request.content.read()))})
             case "/v1/chat/completions":
-                return await _complete(server, orjson.loads(await request.read()))
+                return await _complete(server, orjson.loads(await request.content.read()))
         return web.json_response({"detail": "Not Found"}, status=404)
 
     async with serving(handler, port=port) as listening:

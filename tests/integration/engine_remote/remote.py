@@ -15,8 +15,8 @@ from service.openai_settings import OpenAISettings
 from tests.support.openai_server import ModelServer
 
 QUICK: dict[str, Any] = {
-    "request_timeout_s": 5.0,
-    "startup_timeout_s": 5.0,
+    "request_timeout_s": 20.0,
+    "startup_timeout_s": 30.0,
     "health_interval_s": 0.05,
     "return_after_s": 0.05,
     "max_return_after_s": 0.1,

@@ -16,6 +16,8 @@ from service.inference.errors import (
     UnknownAdapterError,
 )
 from service.inference.openai_model import OpenAIModel
+from service.inference.prompt import Prompt
+from service.inference.token_model import Ask, Written
 from tests.integration.engine_remote.remote import LABELS, ask, read, settings, started
 from tests.support.http_server import serving, status
 from tests.support.openai_server import KEY, model_server, painted_pixels
@@ -53,7 +55,7 @@ async def test_a_strict_server_is_told_nothing_that_it_does_not_know() -> None:
     async with model_server(**strict) as server, started(server) as (model, facts):
         assert facts.label_source == "top"
         assert await read(model, ask((200, 100, 50))) == PAINTED
-        assert await model.write(ask(), {"type": "object"}, max_tokens=9) == '{"size":[64,96]}'
+        assert await model.write(ask(), {"type": "object"}, max_tokens=9) == Written('{"size":[64,96]}')
     assert server.bodies[-1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
@@ -91,9 +93,15 @@ async def test_pixels_arrive_as_they_are(image_format: str) -> None:
     assert np.array_equal(painted_pixels(server.bodies[-1]), asked.pixels)
 
 
+async def test_an_image_of_megabytes_arrives() -> None:
+    large = Ask("test", Prompt("Judge.", "Which?"), np.full((1024, 1024, 3), 100, np.uint8), "large", None)
+    async with model_server() as server, started(server) as (model, _):
+        assert await read(model, large) == pytest.approx({"A": 0.1, "B": 0.1, "C": 0.1})
+
+
 async def test_json_is_kept_to_the_schema_without_white_space() -> None:
     async with model_server() as server, started(server) as (model, _):
-        assert await model.write(ask(), {"type": "object"}, max_tokens=40) == '{"size":[64,96]}'
+        assert await model.write(ask(), {"type": "object"}, max_tokens=40) == Written('{"size":[64,96]}')
     body = server.bodies[-1]
     assert body["structured_outputs"] == {"json": {"type": "object"}, "disable_any_whitespace": True}
     assert body["max_tokens"] == 40

@@ -7,12 +7,17 @@ import pytest
 from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
+from service.inference.vision_engine import VisionEngine
 from tests.support.asking import BRIEF
 
 
 @pytest.mark.parametrize("kind", ["onnx", "rehearsal"])
 def test_the_settings_name_the_engine(kind: str) -> None:
     assert build_engine(EngineSettings.model_validate({"kind": kind})).describe(BRIEF).kind == kind
+
+
+def test_a_remote_engine_is_not_reached_before_it_starts() -> None:
+    assert isinstance(build_engine(EngineSettings(kind="openai")), VisionEngine)
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,11 @@ from service.inference.factory import build_engine
 from service.inference.vision_engine import VisionEngine
 from service.judging_settings import JudgingSettings
 from tests.contract.engine.candidates import Candidate, Trial
+from tests.models.shapes import BRIEF
 from tests.support.asking import TAGGED_BRIEF
 from tests.support.engine import PaintedEngine
 from tests.support.token_model import ScriptedModel
+from tests.support.vllm_server import SERVED
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
 
@@ -30,8 +32,16 @@ CANDIDATES: dict[str, Candidate] = {
 }
 
 
-@pytest.fixture(scope="module", params=CANDIDATES)
+@pytest.fixture(scope="module", params=[*CANDIDATES, pytest.param("openai", marks=SERVED)])
 def candidate(request: pytest.FixtureRequest) -> Candidate:
+    if request.param == "openai":
+        # Noise is nothing that the tiny model was trained on, and may be answered with anything.
+        settings = EngineSettings(
+            kind="openai", openai=request.getfixturevalue("served"), judging=JudgingSettings(min_label_mass=0.0)
+        )
+        return Candidate(
+            lambda: build_engine(settings), brief=BRIEF, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)
+        )
     return CANDIDATES[request.param]
 
 

@@ -5,16 +5,25 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from service.inference.openai_model import OpenAIModel
 from tests.contract.token_model.candidates import Candidate, Trial
+from tests.models.shapes import BRIEF
 from tests.support.token_model import ScriptedModel
+from tests.support.vllm_server import SERVED
 
 CANDIDATES: dict[str, Candidate] = {
     "scripted": Candidate(lambda: ScriptedModel(busy_s=0.002, adapters=frozenset({"own"})), adapter="own"),
 }
 
+# Batches of different sizes round differently in bfloat16.
+ROUNDING = 0.02
 
-@pytest.fixture(scope="module", params=CANDIDATES)
+
+@pytest.fixture(scope="module", params=[*CANDIDATES, pytest.param("openai", marks=SERVED)])
 def candidate(request: pytest.FixtureRequest) -> Candidate:
+    if request.param == "openai":
+        settings = request.getfixturevalue("served")
+        return Candidate(lambda: OpenAIModel(settings), brief=BRIEF, tolerance=ROUNDING)
     return CANDIDATES[request.param]
 
 

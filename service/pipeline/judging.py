@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -40,13 +41,15 @@ class Judging:
     ) -> Mapping[str, str]:
         """Return words for what a policy found, asked of the frame that shows the deciding category most.
 
-        None where the engine has none in time, or fails: raises fatal errors alone.
+        Nothing where the engine has none in time, or fails: raises fatal errors alone.
         """
         deciding = result.deciding_category or ""
         worst = max(range(len(outputs)), key=lambda frame: (outputs[frame].scores or {}).get(deciding, 0.0))
         found = [reason.category for reason in result.reasons if reason.category and reason.decision != "allow"]
+        # Due at once, so that it goes first: only its words are missing, and the model's caches still hold the image.
+        request = replace(self._requests(subject, brief)[worst], deadline_s=time.monotonic())
         try:
-            return await self._in_time(self._engine.explain(self._requests(subject, brief)[worst], found))
+            return await self._in_time(self._engine.explain(request, found))
         except (RejectedError, TransientError) as error:
             # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
             log.warning("explanation.failed", error=error)

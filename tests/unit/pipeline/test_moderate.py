@@ -13,6 +13,7 @@ from schemas.image_uploaded import ImageReferenceV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError
+from service.inference.engine import EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
 from service.media.types import DecodedImage, FetchedImage
@@ -96,6 +97,19 @@ async def test_the_worst_frame_of_an_animated_image_counts() -> None:
     verdict = verdict_of(await moderator(Album(film=[SAFE, VIOLENT, SAFE]))(job({"image": {"url": "film"}})))
     assert (verdict.decision, verdict.deciding_category) == ("block", "violence")
     assert (verdict.image.frames, verdict.image.frames_judged) == (4, 3)
+
+
+async def test_words_for_what_was_found_are_asked_for_before_fresh_images_are_judged() -> None:
+    class Explaining(PaintedEngine):
+        async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+            self.requests.append(request)
+            return await super().explain(request, categories)
+
+    engine = Explaining()
+    verdict = verdict_of(await moderator(Album(film=[VIOLENT]), engine=engine)(job({"image": {"url": "film"}})))
+    assert [reason.explanation for reason in verdict.reasons] == ["painted violence"]
+    judged, explained = engine.requests
+    assert explained.deadline_s < judged.deadline_s
 
 
 async def test_a_hint_sends_to_review_and_never_blocks() -> None:

@@ -10,7 +10,7 @@ from service.inference.engine import EngineDescription
 from service.inference.labels import check_first_tokens, label_map_hash
 from service.inference.prompt import Prompter, prompter
 from service.inference.token_model import ModelFacts, TokenModel
-from service.inference.vision_input import PREPROCESSING, image_spec
+from service.inference.vision_input import image_spec, preprocessing
 from service.judging_settings import JudgingSettings
 
 
@@ -72,5 +72,5 @@ def _description(prompts: Prompter, facts: ModelFacts, *, kind: str) -> EngineDe
         prompt_hash=prompts.hash,
         label_map=label_map_hash(prompts.labels),
         label_source=facts.label_source,
-        preprocessing=PREPROCESSING,
+        preprocessing=preprocessing(brief.vision_tokens),
     )

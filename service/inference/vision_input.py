@@ -9,8 +9,9 @@ from service.pixels import ImageSpec, RgbPixels
 PATCH = 32
 """A vision token sees so many pixels each way."""
 
-PREPROCESSING = f"pillow-{version('pillow')}/{PATCH}x{PATCH}/1"
-"""What decodes and resizes, the multiple that sides have, and the version of this project's part of it."""
+_DECODER = f"pillow-{version('pillow')}"
+# Of this project's part: how files are reduced and fitted.
+_OWN_VERSION = 1
 
 # Qwen's own limit: above it the model refuses an image.
 _MAX_ASPECT_RATIO = 200
@@ -19,6 +20,11 @@ _MAX_ASPECT_RATIO = 200
 def image_spec(vision_tokens: int) -> ImageSpec:
     """Return the pixels that so many tokens see."""
     return ImageSpec(max_pixels=vision_tokens * PATCH**2, multiple_of=PATCH)
+
+
+def preprocessing(vision_tokens: int) -> str:
+    """Name the way from a file to the model: what decodes, how many tokens see what each, and our part's version."""
+    return f"{_DECODER}/{vision_tokens}x{PATCH}x{PATCH}/{_OWN_VERSION}"
 
 
 def fit(pixels: RgbPixels) -> RgbPixels:
@@ -37,4 +43,4 @@ def fit(pixels: RgbPixels) -> RgbPixels:
 def image_key(key: str, pixels: RgbPixels) -> str:
     """Name the pixels and how they were made: one file is seen in different sizes by different policies."""
     height, width = pixels.shape[:2]
-    return f"{key}/{width}x{height}/{PREPROCESSING}"
+    return f"{key}/{width}x{height}/{_DECODER}/{_OWN_VERSION}"

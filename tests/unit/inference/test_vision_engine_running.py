@@ -20,7 +20,7 @@ from service.inference.errors import (
 )
 from service.inference.token_model import Ask
 from service.inference.vision_engine import VisionEngine
-from service.inference.vision_input import PREPROCESSING
+from service.inference.vision_input import preprocessing
 from service.judging_settings import JudgingSettings
 from tests.support.token_model import ScriptedModel
 from tests.support.vision import BRIEF, WHOLE, Answers, request, says, started, writes
@@ -37,7 +37,7 @@ async def test_the_description_names_all_that_makes_a_verdict() -> None:
     assert (description.adapter, description.attribute_schema, description.concurrency) == ("shop", "goods/1", 7)
     assert description.prompt_hash
     assert description.label_map
-    assert (description.label_source, description.preprocessing) == ("exact", PREPROCESSING)
+    assert (description.label_source, description.preprocessing) == ("exact", preprocessing(1024))
 
 
 async def test_briefs_are_described_apart() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.inference.vision_input import PREPROCESSING, fit, image_key, image_spec
+from service.inference.vision_input import fit, image_key, image_spec, preprocessing
 from service.pixels import RgbPixels
 
 
@@ -35,9 +35,10 @@ def test_what_rounding_made_too_long_is_thinned_out_from_end_to_end(
 def test_a_key_names_file_size_and_preprocessing() -> None:
     keys = {image_key(file, pixels(*size)) for file in ("f/0", "f/1") for size in [(32, 64), (64, 32)]}
     assert len(keys) == 4
-    assert all(PREPROCESSING in key for key in keys)
+    assert all("/pillow-" in key for key in keys)
 
 
-def test_the_preprocessing_names_the_decoder_and_the_multiple() -> None:
-    assert PREPROCESSING.startswith("pillow-")
-    assert "/32x32/" in PREPROCESSING
+def test_the_preprocessing_names_the_decoder_and_how_closely_is_looked() -> None:
+    assert preprocessing(256).startswith("pillow-")
+    assert "/256x32x32/" in preprocessing(256)
+    assert preprocessing(1024) != preprocessing(256)

@@ -46,7 +46,8 @@ def check(
 ) -> None:
     """Check policy files as the service does when it starts, and tell every problem with its line.
 
-    Files that are named together are checked for belonging together: no name and no tenant twice.
+    Rules are held against each other once each is right by itself. Files that are named together are checked for going
+    together: no name and no tenant twice.
 
     [bold]Examples[/]
 

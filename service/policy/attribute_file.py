@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.brief import Attribute, AttributeSchema, Language, TextLimit
 from service.policy.documents import check_document
-from service.policy.words import Name, Part, Sentence, Value, mistake
+from service.policy.words import Name, Part, Sentence, Value, mistake, mistakes
 
 BundledSchema = Literal["product"]
 """The schemas inside the package, each in every language."""
@@ -57,7 +57,7 @@ class Question(Part):
         if bool(self.values) == (self.limit is not None):
             raise mistake("give values to choose from, or the limit of a free text: one of the two")
         if self.most > max(1, len(self.values)):
-            raise mistake(f"{self.most} values may be answered, and there are {len(self.values)}", "most")
+            raise mistakes([(("most",), f"{self.most} values may be answered, and there are {len(self.values)}")])
         return self
 
 
@@ -75,7 +75,7 @@ class AttributeFile(Part):
     def _keys_differ(cls, attributes: Mapping[str, Question]) -> Mapping[str, Question]:
         for key in _repeated(question.key for question in attributes.values()):
             second = [name for name, question in attributes.items() if question.key == key][1]
-            raise mistake(f"two attributes have the key {key!r}", second, "key")
+            raise mistakes([((second, "key"), f"two attributes have the key {key!r}")])
         return attributes
 
     def as_schema(self) -> AttributeSchema:

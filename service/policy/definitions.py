@@ -1,7 +1,7 @@
 """What a language model is told of each category: bundled texts in every language, and a policy's own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import RootModel
 from service.brief import CategoryDefinition, Language
 from service.policy.documents import check_document
 from service.policy.taxonomy import BY_NAME, NAMES
-from service.policy.words import Answer, Part, Remark, Sentence, mistake
+from service.policy.words import Answer, Mistake, Part, Remark, Sentence
 
 # How own categories are written in scores, metrics and prompts: as the taxonomy's are.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -54,26 +54,25 @@ def defined(name: str, own: Definition | None, language: Language) -> CategoryDe
     )
 
 
-def check_definitions(definitions: Mapping[str, Definition | None]) -> None:
-    """Raise the first mistake in how the categories of a policy are named, defined and answered for."""
-    for name, definition in definitions.items():
-        if name not in BY_NAME:
-            _check_own(name, definition)
+def mistakes_of(definitions: Mapping[str, Definition | None]) -> Iterator[Mistake]:
+    """Yield what is wrong with how the categories of a policy are named, defined and answered for."""
     owners: dict[str, str] = {}
     for name, definition in definitions.items():
+        if name not in BY_NAME:
+            yield from _own(name, definition)
         if definition is not None and definition.label is not None:
             first = owners.setdefault(definition.label, name)
             if first != name:
-                detail = f"{first} and {name} have the same label {definition.label!r}"
-                raise mistake(detail, name, "definition", "label")
+                at = (name, "definition", "label")
+                yield at, f"{first} and {name} have the same label {definition.label!r}"
 
 
-def _check_own(name: str, definition: Definition | None) -> None:
+def _own(name: str, definition: Definition | None) -> Iterator[Mistake]:
     if definition is None:
-        detail = f"unknown category; known are {', '.join(NAMES)}; one of your own needs a definition"
-        raise mistake(detail, name)
-    if definition.means is None:
-        raise mistake("a category of your own needs words for what it means", name, "definition")
+        known = ", ".join(NAMES)
+        yield (name,), f"unknown category; known are {known}; one of your own needs a definition"
+    elif definition.means is None:
+        yield (name, "definition"), "a category of your own needs words for what it means"
     if name == _RESERVED or not _NAME.fullmatch(name):
-        detail = f"{name!r} cannot be a category: names are of a-z, 0-9 and _, begin with a letter, and none is taken"
-        raise mistake(detail, name)
+        rule = "names are of a-z, 0-9 and _, begin with a letter, and none is taken"
+        yield (name,), f"{name!r} cannot be a category: {rule}"

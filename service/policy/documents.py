@@ -60,7 +60,7 @@ class Document:
 
     def _problems_with(self, invalid: ValidationError) -> Iterator[PolicyFileError]:
         for fault in invalid.errors(include_url=False):
-            yield self.problem(fault["msg"], *fault["loc"], *fault.get("ctx", {}).get("at", ()))
+            yield self.problem(fault["msg"], *fault["loc"])
 
 
 def open_document(path: Path) -> Document:

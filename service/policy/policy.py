@@ -12,9 +12,9 @@ from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_v
 from schemas.base import Decision, Identifier, Score
 from service.brief import AttributeSchema, Brief, Language
 from service.policy.attribute_file import BundledSchema, bundled_schema
-from service.policy.definitions import Definition, check_definitions, defined
+from service.policy.definitions import Definition, defined, mistakes_of
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
-from service.policy.words import Part, mistake
+from service.policy.words import Part, mistake, mistakes
 
 # A policy that is less than even sure may not let the gravest category pass.
 MAX_CHILD_SAFETY_REVIEW = 0.5
@@ -81,17 +81,14 @@ class Policy(Part):
 
     @field_validator("categories")
     @classmethod
-    def _are_defined(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
-        check_definitions({name: rule.definition for name, rule in categories.items()})
-        return categories
-
-    @field_validator("categories")
-    @classmethod
-    def _never_lets_child_safety_pass(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
+    def _are_usable(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
+        found = [*mistakes_of({name: rule.definition for name, rule in categories.items()})]
         bar = categories.get(CHILD_SAFETY, CategoryRule()).review
         if bar is None or bar > MAX_CHILD_SAFETY_REVIEW:
             message = f"{CHILD_SAFETY} needs a bar for review of at most {MAX_CHILD_SAFETY_REVIEW}"
-            raise mistake(message, CHILD_SAFETY)
+            found.append(((CHILD_SAFETY,), message))
+        if found:
+            raise mistakes(found)
         return categories
 
     @cached_property

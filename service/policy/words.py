@@ -1,9 +1,10 @@
 """The kinds of text that policy files give to a language model."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 MAX_SENTENCE_CHARACTERS = 400
 """Every category's text stands in every prompt; a bundled one takes half of this."""
@@ -17,9 +18,19 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-def mistake(detail: str, *at: str | int) -> PydanticCustomError:
-    """Return the error of a field; `at` leads from the field to the part at fault, so that its line can be told."""
-    return PydanticCustomError("policy_mistake", "{detail}", {"detail": detail, "at": at})
+Mistake = tuple[tuple[str, ...], str]
+"""Where, from the field that is checked to the part at fault, and what is wrong there."""
+
+
+def mistake(detail: str) -> PydanticCustomError:
+    """Return the error of the field that is checked."""
+    return PydanticCustomError("policy_mistake", "{detail}", {"detail": detail})
+
+
+def mistakes(found: Iterable[Mistake]) -> ValidationError:
+    """Return the error of parts of the field that is checked, each of which is told with its own line."""
+    details = [InitErrorDetails(type=mistake(detail), loc=at, input=None) for at, detail in found]
+    return ValidationError.from_exception_data("policy", details)
 
 
 # Of the lists that prompts and JSON write values in, in both scripts.

@@ -102,6 +102,12 @@ def test_two_categories_with_one_label_are_told_at_the_seconds_line(tmp_path: Pa
     assert detail == "categories.weapons.definition.label: rival_brand and weapons have the same label 'K'"
 
 
+def test_every_category_that_does_not_fit_in_is_told_at_its_line(tmp_path: Path) -> None:
+    content = POLICY.replace("0.1", "0.9") + "  weapon: {{review: 0.4}}\n  Own: {{definition: {{means: mine}}}}\n"
+    found = [(line, detail.partition(":")[0]) for _, line, detail in problems(write(tmp_path, policy=content))]
+    assert found == [(14, "categories.weapon"), (15, "categories.Own"), (5, "categories.child_safety")]
+
+
 def test_a_file_that_is_no_yaml_is_a_problem_and_no_crash(tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_bytes(b"name: \x07")

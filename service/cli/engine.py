@@ -13,7 +13,7 @@ from service.cli.trying import try_images
 from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
 from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
 from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
-from service.planning.overview import overview, overview_markdown
+from service.planning.overview import needs_markdown, overview, overview_markdown
 from service.planning.plan import GpuPlan, plan_gpu
 from service.planning.work import TYPICAL, Work
 
@@ -38,7 +38,7 @@ def plan(
     cores: Annotated[int | None, typer.Option(min=1, help="CPU cores of the machine: what do they feed?")] = None,
     settings: Annotated[bool, typer.Option("--settings", help="Only the settings, for a file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: as docs/engine.md has it.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: the tables of docs/engine.md.")] = False,
 ) -> None:
     """Say which precision fits a GPU, with which settings, and how many images a second to expect.
 
@@ -82,7 +82,7 @@ def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> 
     if json:
         typer.echo(as_json(overview(model, work)))
     elif markdown:
-        typer.echo(overview_markdown(model, work), nl=False)
+        typer.echo(f"{overview_markdown(model, work)}\n{needs_markdown(work)}", nl=False)
     else:
         console = Console()
         console.print(overview_table(overview(model, work)))

@@ -65,6 +65,13 @@ def missing_gib(candidate: Candidate) -> float:
     return max(0.0, (needed - plan.kv_cache) / GIB)
 
 
+def needed_gib(candidate: Candidate) -> float:
+    """Return the memory, as programs see it, that a card needs for the smallest plan, in GiB."""
+    plan = _plan(candidate, STEP_TOKENS[-1], SEQUENCES[-1])
+    cache = _least_tokens(candidate.work, plan) * candidate.model.kv_bytes()
+    return (plan.weights + plan.activations + plan.overhead + cache) / MEMORY_FRACTION / GIB
+
+
 def _plan(candidate: Candidate, step_tokens: int, sequences: int) -> MemoryPlan:
     model, work = candidate.model, candidate.work
     weights = weight_bytes(model, candidate.precision)

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from service.planning.candidate import Candidate
 from service.planning.gpus import GPUS, Gpu
-from service.planning.models import ModelShape, find_model, short_name
+from service.planning.memory import GIB, needed_gib, plan_memory
+from service.planning.models import MODELS, ModelShape, find_model, short_name
 from service.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
+from service.planning.precisions import PRECISIONS, Precision, computation, weight_bytes
+from service.planning.roofline import STEP_TOKENS
 from service.planning.work import Work
 
 _HEADER = (
@@ -13,6 +17,7 @@ _HEADER = (
     "| Cores for 2 MP, 12 MP | Also fits (images/s) |",
     "|---|---|---:|---:|---:|---:|---:|---:|---|---|",
 )
+_NEEDS_HEADER = ("| Model | Precision | Weights GiB | Card GiB, at least | Fits |", "|---|---|---:|---:|---|")
 
 
 def overview(model: ModelShape, work: Work) -> Sequence[GpuPlan]:
@@ -23,6 +28,26 @@ def overview(model: ModelShape, work: Work) -> Sequence[GpuPlan]:
 def overview_markdown(model: ModelShape, work: Work) -> str:
     """Return the plans as a Markdown table, a card a row."""
     return "".join(f"{line}\n" for line in (*_HEADER, *_rows(overview(model, work))))
+
+
+def needs_markdown(work: Work) -> str:
+    """Return what each model needs in each precision as a Markdown table."""
+    rows = (_needs(model, precision, work) for model in MODELS for precision in PRECISIONS)
+    return "".join(f"{line}\n" for line in (*_NEEDS_HEADER, *rows))
+
+
+def _needs(model: ModelShape, precision: Precision, work: Work) -> str:
+    candidates = [Candidate(gpu, model, precision, work) for gpu in GPUS]
+    fits = [each.gpu.name for each in candidates if _fits(each)]
+    others = [gpu.name for gpu in GPUS if gpu.name not in fits]
+    cards = ", ".join(fits) if len(fits) < len(others) else f"all but {', '.join(others)}" if others else "all"
+    weights, needed = weight_bytes(model, precision) / GIB, needed_gib(candidates[0])
+    return f"| {short_name(model)} | {precision.name} | {weights:.1f} | {needed:.1f} | {cards} |"
+
+
+def _fits(candidate: Candidate) -> bool:
+    runs = computation(candidate.gpu, candidate.precision) is not None
+    return runs and plan_memory(candidate, STEP_TOKENS[-1]) is not None
 
 
 def alternatives(plan: GpuPlan) -> Sequence[PrecisionPlan]:

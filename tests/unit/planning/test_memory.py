@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.planning.memory import GIB, MEMORY_FRACTION, MemoryPlan, missing_gib, plan_memory
+from service.planning.memory import GIB, MEMORY_FRACTION, MemoryPlan, missing_gib, needed_gib, plan_memory
 from service.planning.models import find_model
 from service.planning.precisions import weight_bytes
 from service.planning.work import TYPICAL, Work
@@ -61,3 +61,10 @@ def test_what_is_missing_is_told() -> None:
 def test_a_longer_policy_needs_a_longer_context() -> None:
     lengths = [planned("H100", work=replace(TYPICAL, policy_tokens=tokens)).max_model_len for tokens in (700, 5000)]
     assert lengths == [4096, 6656]
+
+
+@pytest.mark.parametrize("of", ["bf16", "fp8", "awq"])
+def test_a_card_fits_exactly_if_it_has_what_is_needed(of: str) -> None:
+    for name in ("RTX 3080 10GB", "RTX 3080 12GB", "RTX 3090", "L4", "H100"):
+        card = candidate(name, of)
+        assert (plan_memory(card, 1024) is not None) == (card.gpu.usable_gib >= needed_gib(card)), name

@@ -1,0 +1,87 @@
+"""docs/engine.md and the README against what the commands compute."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from service.cli.main import app
+from service.planning.cost import CostQuestion, compare
+from service.planning.feeding import feed, process_wall
+from service.planning.gpus import find_gpu
+from service.planning.models import find_model
+from service.planning.overview import rate, with_tags_per_s
+from service.planning.plan import PrecisionPlan, plan_gpu
+from service.planning.roofline import ImageTime, image_time
+from service.planning.work import TYPICAL, Work
+from tests.unit.planning.candidates import candidate
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def h100() -> PrecisionPlan:
+    take = plan_gpu(find_gpu("H100"), find_model("8B"), TYPICAL).take
+    assert take is not None
+    return take
+
+
+@pytest.fixture
+def time(h100: PrecisionPlan) -> ImageTime:
+    assert h100.time is not None
+    return h100.time
+
+
+def test_its_tables_are_those_of_the_command() -> None:
+    written = CliRunner().invoke(app, ["engine", "plan", "--gpu", "all", "--markdown"]).stdout
+    tables = written.split("\n\n")
+    assert len(tables) == 2
+    for table in tables:
+        assert table.strip() in DOCUMENT, "write it anew: .venv/bin/modstream engine plan --gpu all --markdown"
+
+
+def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
+    closer = image_time(candidate("H100", work=Work(vision_tokens=1024)))
+    assert closer is not None
+    more = {
+        "suspicious": time.suspicious / time.stage1,
+        "Tags": time.tagged / time.stage1,
+        "1,024 vision": closer.stage1 / time.stage1 - 1,
+    }
+    for name, share in more.items():
+        row = next(line for line in DOCUMENT.splitlines() if line.startswith("|") and name in line)
+        told = float(row.rpartition("+ ")[2].removesuffix(" % |"))
+        assert told == pytest.approx(share * 100, rel=0.02), name
+
+
+def test_its_rates_of_an_h100_are_those_of_the_plan(h100: PrecisionPlan) -> None:
+    sentence = re.search(r"judges (\d+) safe images a second judges (\d+) if one in twenty .* and (\d+) if", DOCUMENT)
+    assert sentence is not None
+    rates = (h100.stage1_per_s, h100.images_per_s, with_tags_per_s(h100, TYPICAL))
+    assert sentence.groups() == tuple(map(rate, rates))
+
+
+def test_its_cores_are_those_of_the_plan(h100: PrecisionPlan) -> None:
+    cores = feed(h100.images_per_s).cores
+    assert f"An H100 needs {cores['2 MP']} cores for 2 megapixels and {cores['12 MP']} for 12." in DOCUMENT
+    assert process_wall() == pytest.approx(280, rel=0.05)
+    assert "about 280 images a second" in DOCUMENT
+
+
+def test_its_settings_are_yaml() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert yaml.safe_load(block)["engine"]["kind"]
+
+
+def test_the_readme_names_the_calculated_price_of_an_own_gpu(h100: PrecisionPlan) -> None:
+    row = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "Own GPU" in line)
+    day = 24 * 3600 * h100.images_per_s
+    question = CostQuestion(day, gpu_hour=2.5, usd_rate=1.0, images_per_s=h100.images_per_s, utilisation=1.0)
+    assert f"${compare(question).own[0].per_1000:.3f}" in row
+    assert f"{rate(h100.images_per_s)} images a second" in row
+    assert "not measured" in row

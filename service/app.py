@@ -9,10 +9,12 @@ from importlib.metadata import version
 
 import structlog
 
+from service.engine_alarm import EngineAlarm
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.memory_guard import MemoryGuard
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
@@ -27,6 +29,9 @@ log = structlog.get_logger(__name__)
 # What a shell reports for a process that a second signal ended.
 EXIT_FORCED = 130
 
+_CLEANING_UP_S = 20.0
+"""For leaving the group and ending processes, beyond the times that have settings."""
+
 
 async def run_service(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal exits at once, uncommitted and without loss.
@@ -38,7 +43,9 @@ async def run_service(settings: Settings) -> None:
         stack.callback(stop_tracing)
         # The engine first: a model may load for a minute, and members of a group that do not poll are thrown out.
         policies = load_policies(settings.policy)
-        engine = await _started(build_engine(settings.engine), policies, stack)
+        alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
+        guard = MemoryGuard(limit_bytes=settings.engine.max_memory_bytes, setting="engine.max_memory_bytes")
+        engine = await _started(build_engine(settings.engine, on_failure=alarm.ring), policies, stack)
         handler = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
             decoder=await _opened(ImageDecoder(settings.media.decode), stack),
@@ -48,8 +55,9 @@ async def run_service(settings: Settings) -> None:
             tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
         )
         processor = Processor(settings, handler)
+        alarm.connect(processor.on_failed)
         with _draining_on_signals(processor):
-            await processor.run()
+            await _run_within(guard, processor)
 
 
 async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) -> Engine:
@@ -70,6 +78,16 @@ async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) ->
             covers=sorted(description.covers),
         )
     return engine
+
+
+async def _run_within(guard: MemoryGuard, processor: Processor) -> None:
+    watch = asyncio.create_task(guard.watch(processor.drain), name="memory-guard")
+    try:
+        await processor.run()
+    finally:
+        watch.cancel()
+        await asyncio.wait([watch])
+    guard.check()
 
 
 async def _opened(decoder: ImageDecoder, stack: AsyncExitStack) -> ImageDecoder:

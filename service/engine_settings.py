@@ -8,6 +8,7 @@ from pydantic import Field
 from service.judging_settings import JudgingSettings
 from service.openai_settings import OpenAISettings
 from service.setting_types import Group, Positive, PositiveSeconds
+from service.vllm_settings import VllmSettings
 
 
 class OnnxSettings(Group):
@@ -35,8 +36,15 @@ class EngineSettings(Group):
     """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals. openai: a model behind HTTP,
     such as `vllm serve`."""
     onnx: OnnxSettings = OnnxSettings()
+    vllm: VllmSettings = VllmSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     openai: OpenAISettings = OpenAISettings()
     judging: JudgingSettings = JudgingSettings()
     timeout_s: PositiveSeconds = 60.0
     """For one image, waiting for its turn included."""
+    stall_s: PositiveSeconds = 120.0
+    """A model of this machine that answers nothing for so long while requests wait is taken for dead, and the process
+    ends. Twice `timeout_s`: by then every request has been given up once."""
+    max_memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Of this process and all that it started; above it the process drains and ends, to be started again. 0 sets no
+    limit. Below the container's limit, so that the memory that some engines lose over weeks ends in a drain."""

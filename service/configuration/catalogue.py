@@ -25,6 +25,7 @@ class Shape(StrEnum):
 
     SCALAR = "scalar"
     LIST = "list"
+    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _setting(path: str, field: FieldInfo) -> Setting:
         allowed=_allowed(field.annotation, field.metadata),
         default=field.default,
         description=" ".join((field.description or "").split()),
-        shape=Shape.LIST if get_origin(field.annotation) is tuple else Shape.SCALAR,
+        shape=_SHAPES.get(get_origin(field.annotation), Shape.SCALAR),
         secret=SecretStr in (field.annotation, *get_args(field.annotation)),
     )
 
@@ -101,6 +102,8 @@ def _allowed(annotation: Any, metadata: list[Any]) -> str:
         return " or ".join([*kinds, "nothing"])
     if origin is tuple:
         return f"a list, each {_allowed(arguments[0], [])}"
+    if origin is dict:
+        return "a map of names to values"
     words = _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
     return " ".join([words, *_bounds(metadata)])
 
@@ -109,6 +112,8 @@ def _limits(entry: Any) -> list[Any]:
     """Return what an entry of `Annotated` says: a `Field` holds its limits inside."""
     return entry.metadata if isinstance(entry, FieldInfo) else [entry]
 
+
+_SHAPES: dict[Any, Shape] = {tuple: Shape.LIST, dict: Shape.MAP}
 
 _WORDS: dict[Any, str] = {
     int: "a whole number",

@@ -61,9 +61,9 @@ _INTRODUCTION = """# Settings
 
 Settings come from a YAML file (`--config FILE`, or `MODSTREAM_CONFIG`) and from the environment, which wins.
 `kafka.group_id` is `MODSTREAM_KAFKA__GROUP_ID` there: two underscores for each step inwards. Lists are written with
-commas in the environment. An empty variable counts as not set; a misspelt one is an error, as in the file.
-`modstream config` shows what is in force and where it came from; `modstream config --defaults` writes a file to start
-from; `modstream config --schema` a JSON Schema for editors.
+commas in the environment, maps as JSON. An empty variable counts as not set; a misspelt one is an error, as in the
+file. `modstream config` shows what is in force and where it came from; `modstream config --defaults` writes a file to
+start from; `modstream config --schema` a JSON Schema for editors.
 """
 
 

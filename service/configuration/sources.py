@@ -62,15 +62,21 @@ def _unknown_variable(variable: str, path: str, settings: Mapping[str, Setting])
 
 
 def _value_of(text: str, setting: Setting) -> object:
-    """Return the text, or its parts for a list: a YAML (or JSON) list in brackets, or parts between commas."""
-    if setting.shape is not Shape.LIST:
-        return text
-    if text.lstrip().startswith("["):
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
+    """Return the text; its parts for a list, in brackets or between commas; what YAML or JSON says for a map."""
+    match setting.shape:
+        case Shape.SCALAR:
             return text
-    return [part.strip() for part in text.split(",") if part.strip()]
+        case Shape.LIST if not text.lstrip().startswith("["):
+            return [part.strip() for part in text.split(",") if part.strip()]
+        case _:
+            return _parsed(text)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:

@@ -1,6 +1,9 @@
 """Builds the engine that the settings name, and imports no other's libraries."""
 
+from collections.abc import Callable
+
 from service.engine_settings import EngineSettings, OnnxSettings
+from service.errors import FatalError
 from service.inference.catalogue import load_catalogue
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
@@ -9,8 +12,15 @@ from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision_engine import VisionEngine
 
 
-def build_engine(settings: EngineSettings) -> Engine:
-    """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built."""
+def _untold(error: FatalError) -> None:
+    """Leave it to the requests that fail."""
+
+
+def build_engine(settings: EngineSettings, *, on_failure: Callable[[FatalError], None] = _untold) -> Engine:
+    """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built.
+
+    `on_failure` is told when an engine fails by itself, between requests.
+    """
     match settings.kind:
         case "onnx":
             return _build_onnx(settings.onnx)

@@ -18,6 +18,7 @@ class Outer(BaseModel):
 
     names: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
     counts: Annotated[tuple[Annotated[int, Gt(0)], ...], AfterValidator(tuple)] = ()
+    extras: dict[str, int] = {}
     address: Annotated[str | None, AfterValidator(str)] = None
     odd: complex = 1j
     inner: Inner = Inner()
@@ -28,6 +29,7 @@ class Outer(BaseModel):
     [
         ("names", "a list, each text"),
         ("counts", "a list, each a whole number above 0"),
+        ("extras", "a map of names to values"),
         ("address", "text or nothing"),
         ("odd", "complex"),
         ("inner.level", "a whole number above 0 and up to 9"),
@@ -38,6 +40,7 @@ def test_what_a_setting_may_hold_is_told_in_words(path: str, allowed: str) -> No
     assert settings[path].allowed == allowed
 
 
-def test_lists_are_known_however_they_are_declared() -> None:
+def test_lists_and_maps_are_known_however_they_are_declared() -> None:
     settings = {setting.path: setting for group in groups(Outer) for setting in group.settings}
     assert [path for path, setting in settings.items() if setting.shape is Shape.LIST] == ["names", "counts"]
+    assert [path for path, setting in settings.items() if setting.shape is Shape.MAP] == ["extras"]

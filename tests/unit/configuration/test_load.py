@@ -61,6 +61,20 @@ def test_lists_in_the_environment_have_commas_or_brackets(config: Path, text: st
     assert loaded.settings.media.fetch.s3.buckets == ("a", "b")
 
 
+def test_maps_are_read_from_the_file_and_from_json_in_the_environment(config: Path) -> None:
+    text = "engine:\n  vllm:\n    engine_args:\n      seed: 7\n      hf_overrides: {a: [1]}\n"
+    assert load(config, text).settings.engine.vllm.engine_args == {"seed": 7, "hf_overrides": {"a": [1]}}
+    loaded = load(config, text, MODSTREAM_ENGINE__VLLM__ENGINE_ARGS='{"seed": 8}')
+    assert loaded.settings.engine.vllm.engine_args == {"seed": 8}
+
+
+@pytest.mark.parametrize("text", ["seed", "[seed]", "{seed: "])
+def test_what_is_no_map_is_told(config: Path, text: str) -> None:
+    problem = only_problem(config, MODSTREAM_ENGINE__VLLM__ENGINE_ARGS=text)
+    assert problem.setting == "engine.vllm.engine_args"
+    assert "a map of names to values" in problem.detail
+
+
 def test_variables_that_kubernetes_sets_for_services_are_no_settings(config: Path) -> None:
     kubernetes = {
         "MODSTREAM_SERVICE_HOST": "10.0.0.1",

@@ -32,9 +32,9 @@ class RehearsalSettings(Group):
 class EngineSettings(Group):
     """What judges the images."""
 
-    kind: Literal["onnx", "rehearsal", "openai"] = "onnx"
-    """onnx: small classifiers on the CPU. rehearsal: judges nothing, for load rehearsals. openai: a model behind HTTP,
-    such as `vllm serve`."""
+    kind: Literal["onnx", "vllm", "openai", "rehearsal"] = "onnx"
+    """onnx: small classifiers on the CPU. vllm: a vision-language model on a GPU of this machine. openai: one behind
+    HTTP, such as `vllm serve`. rehearsal: judges nothing, for load rehearsals."""
     onnx: OnnxSettings = OnnxSettings()
     vllm: VllmSettings = VllmSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()

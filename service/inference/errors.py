@@ -59,6 +59,15 @@ class TooManyCategoriesError(FatalError):
     message = "A policy may have {limit} categories at most for this engine; it has {count}"
 
 
+class VisionBudgetError(FatalError):
+    """A policy wants images looked at more closely than the engine is set up for."""
+
+    reason = "policy.vision_budget"
+    message = (
+        "A policy asks for {asked} vision tokens; the engine takes {limit} at most (engine.vllm.max_vision_tokens)"
+    )
+
+
 class UnknownAdapterError(FatalError):
     """A policy names an adapter that the engine cannot use."""
 

@@ -1,5 +1,6 @@
 """Builds the engine that the settings name, and imports no other's libraries."""
 
+import os
 from collections.abc import Callable
 
 from service.engine_settings import EngineSettings, OnnxSettings
@@ -9,7 +10,9 @@ from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
 from service.inference.openai_model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
+from service.inference.token_model import TokenModel
 from service.inference.vision_engine import VisionEngine
+from service.inference.vllm_environment import prepare_environment
 
 
 def _untold(error: FatalError) -> None:
@@ -24,6 +27,8 @@ def build_engine(settings: EngineSettings, *, on_failure: Callable[[FatalError],
     match settings.kind:
         case "onnx":
             return _build_onnx(settings.onnx)
+        case "vllm":
+            return VisionEngine(_build_vllm(settings, on_failure), settings.judging, kind="vllm")
         case "rehearsal":
             return RehearsalEngine(settings.rehearsal)
         case "openai":
@@ -37,3 +42,16 @@ def _build_onnx(settings: OnnxSettings) -> Engine:
         detail = f"'onnx' needs the package {error.name}, which the extra 'onnx' brings: pip install 'modstream[onnx]'"
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
     return OnnxEngine(load_catalogue(settings.classifiers), threads=settings.threads)
+
+
+def _build_vllm(settings: EngineSettings, on_failure: Callable[[FatalError], None]) -> TokenModel:
+    prepare_environment(settings.vllm, os.environ)
+    try:
+        from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
+    except ModuleNotFoundError as error:
+        detail = (
+            f"'vllm' needs the package {error.name}, which the extra 'gpu' brings: pip install 'modstream[gpu]', or "
+            "'modstream[cpu]' on a machine without a GPU"
+        )
+        raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
+    return VllmModel(settings.vllm, stall_s=settings.stall_s, on_failure=on_failure)

@@ -7,6 +7,7 @@ from typing import Any
 from service.brief import Brief
 from service.inference import tagging
 from service.inference.engine import EngineDescription
+from service.inference.errors import VisionBudgetError
 from service.inference.labels import check_first_tokens, label_map_hash
 from service.inference.prompt import Prompter, prompter
 from service.inference.token_model import ModelFacts, TokenModel
@@ -38,8 +39,11 @@ async def prepared(
 ) -> Preparation:
     """Prepare a started model for a brief.
 
-    Raises `LabelCollisionError`, `TooManyCategoriesError` or `UnknownAdapterError` if it cannot be answered.
+    Raises `LabelCollisionError`, `TooManyCategoriesError`, `UnknownAdapterError` or `VisionBudgetError` if it cannot be
+    answered.
     """
+    if facts.max_vision_tokens is not None and brief.vision_tokens > facts.max_vision_tokens:
+        raise VisionBudgetError(asked=brief.vision_tokens, limit=facts.max_vision_tokens)
     prompts = prompter(brief)
     yes, no = prompts.phrases.yes, prompts.phrases.no
     tokens = await model.prepare(brief.adapter, [*prompts.labels, yes, no])

@@ -22,6 +22,8 @@ class ModelFacts:
     concurrency: int
     """Requests that keep it busy."""
     label_source: LabelSource
+    max_vision_tokens: int | None = None
+    """Of one image: more it would shrink; None if it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

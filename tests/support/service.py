@@ -19,6 +19,11 @@ class ServiceProcess:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

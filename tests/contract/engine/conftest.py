@@ -17,6 +17,7 @@ from tests.models.shapes import BRIEF
 from tests.support.asking import TAGGED_BRIEF
 from tests.support.engine import PaintedEngine
 from tests.support.token_model import ScriptedModel
+from tests.support.vllm import tiny_engine
 from tests.support.vllm_server import SERVED
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
@@ -29,10 +30,20 @@ CANDIDATES: dict[str, Candidate] = {
     "vision": Candidate(
         lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"), brief=TAGGED_BRIEF
     ),
+    "vllm": Candidate(tiny_engine, brief=BRIEF, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)),
 }
 
+# A start of the engine on a busy machine takes its time; its imports warn of what others plan.
+MARKS = {"vllm": [pytest.mark.engine, pytest.mark.timeout(400), pytest.mark.filterwarnings("ignore")]}
 
-@pytest.fixture(scope="module", params=[*CANDIDATES, pytest.param("openai", marks=SERVED)])
+
+PARAMS = [
+    *(pytest.param(name, marks=MARKS.get(name, ())) for name in CANDIDATES),
+    pytest.param("openai", marks=SERVED),
+]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def candidate(request: pytest.FixtureRequest) -> Candidate:
     if request.param == "openai":
         # Noise is nothing that the tiny model was trained on, and may be answered with anything.

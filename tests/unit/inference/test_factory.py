@@ -27,13 +27,23 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         build_engine(EngineSettings(kind="onnx"))
 
 
+def test_a_missing_vllm_is_named_with_both_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "service.inference.vllm_model", raising=False)
+    monkeypatch.setattr("os.environ", {})
+    monkeypatch.setitem(sys.modules, "vllm.exceptions", None)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    message = r"engine\.kind: .*vllm.*pip install 'modstream\[gpu\]', or 'modstream\[cpu\]'"
+    with pytest.raises(EngineConfigurationError, match=message):
+        build_engine(EngineSettings(kind="vllm"))
+
+
 def test_another_engine_does_not_load_onnxruntime() -> None:
     code = """
 import sys
 from service.inference.factory import build_engine
 from service.engine_settings import EngineSettings
 build_engine(EngineSettings(kind="rehearsal"))
-assert "onnxruntime" not in sys.modules
+assert not {"onnxruntime", "vllm", "torch"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -17,8 +17,9 @@ from service.inference.errors import (
     LabelCollisionError,
     TooManyCategoriesError,
     UnknownAdapterError,
+    VisionBudgetError,
 )
-from service.inference.token_model import Ask
+from service.inference.token_model import Ask, ModelFacts
 from service.inference.vision_engine import VisionEngine
 from service.inference.vision_input import preprocessing
 from service.judging_settings import JudgingSettings
@@ -61,6 +62,16 @@ async def test_a_brief_is_prepared_once() -> None:
     engine = await started(model)
     await engine.prepare(replace(BRIEF))
     assert model.prepared == 1
+
+
+async def test_a_brief_that_looks_closer_than_the_model_can_is_refused() -> None:
+    class ShortSighted(ScriptedModel):
+        async def start(self) -> ModelFacts:
+            return replace(await super().start(), max_vision_tokens=256)
+
+    engine = await started(ShortSighted())
+    with pytest.raises(VisionBudgetError, match="asks for 257 vision tokens; the engine takes 256 at most"):
+        await engine.prepare(replace(BRIEF, vision_tokens=257))
 
 
 async def test_the_adapter_of_the_brief_is_asked() -> None:

@@ -1,0 +1,25 @@
+"""What vLLM reads from the environment, most of it when it is imported."""
+
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from service.vllm_settings import VllmSettings
+
+
+def prepare_environment(settings: VllmSettings, environment: MutableMapping[str, str]) -> None:
+    """Set what the service needs; what an operator has set already stays."""
+    defaults = {
+        # A fork would copy locks that other threads of this process hold at that moment.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        # Standard output belongs to the command.
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+        # What is moderated here, and on what, is nobody else's business.
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        # Ours ends first and names its setting.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(int(settings.startup_timeout_s) + 60),
+    }
+    if Path(settings.model).is_dir():
+        defaults["HF_HUB_OFFLINE"] = "1"  # a folder holds all that is needed
+    for name, value in defaults.items():
+        environment.setdefault(name, value)

@@ -1,0 +1,53 @@
+"""One engine for all tests that leave it whole: a start takes 45 s of CPU."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from service.inference.vllm_environment import prepare_environment
+from tests.models.tiny import model_folder
+from tests.support.lora import write_random_adapter
+from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings
+
+if TYPE_CHECKING:
+    from service.inference.vllm_model import VllmModel
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here needs vLLM, whose imports warn of torch's, numba's and its own plans: nothing of ours."""
+    for item in items:
+        if "integration/engine/" in item.nodeid:
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
+            item.add_marker(pytest.mark.timeout(400))  # a start of the engine on a busy machine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> None:
+    """Set what the engine's processes inherit."""
+    os.environ.update(ENVIRONMENT)
+    prepare_environment(tiny_settings(), os.environ)
+
+
+@pytest.fixture(scope="package")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Two that fit, one of too high a rank, and one that is not there."""
+    folder, model = tmp_path_factory.mktemp("adapters"), model_folder()
+    first = write_random_adapter(folder / "first", model=model, rank=8)
+    second = write_random_adapter(folder / "second", model=model, rank=8, seed=1)
+    high = write_random_adapter(folder / "high", model=model, rank=32)
+    return (f"first={first}", f"second={second}", f"high={high}", f"missing={folder / 'nowhere'}")
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def model(adapters: tuple[str, ...]) -> "AsyncIterator[VllmModel]":
+    """The tiny model, started."""
+    started, _ = new_model(tiny_settings(adapters=adapters, max_loras=2))
+    try:
+        await started.start()
+        yield started
+    finally:
+        await started.stop()

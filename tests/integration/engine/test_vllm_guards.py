@@ -1,0 +1,147 @@
+"""The real engine's processes, killed, stopped and starved."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from service.errors import FatalError
+from service.inference.errors import EngineConfigurationError, EngineDeadError, EngineNotRunningError
+from service.processes import Process, descendants
+from tests.integration.engine.asking import LABELS, which
+from tests.support.vllm import new_model, tiny_settings
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from service.inference.vllm_model import VllmModel
+
+STALL_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A model that something is done to, its processes, and what it told."""
+
+    model: "VllmModel"
+    core: Process
+    worker: Process
+    failures: Sequence[FatalError]
+
+    async def ask(self, count: int) -> list["asyncio.Task[object]"]:
+        """Ask about pictures and do not wait."""
+        words = await self.model.prepare(None, LABELS)
+        return [asyncio.create_task(self.model.read(which(seed), words), name="ask") for seed in range(count)]
+
+    def is_gone(self) -> bool:
+        """Tell whether no process of the engine is left."""
+        return not {self.core.pid, self.worker.pid} & {process.pid for process in descendants(1)}
+
+
+def named(processes: Sequence[Process], name: str) -> Process:
+    (found,) = (each for each in processes if name in command_line(each))
+    return found
+
+
+def command_line(process: Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+@pytest_asyncio.fixture
+async def patient() -> AsyncIterator[Patient]:
+    before = descendants(os.getpid())
+    model, failures = new_model(tiny_settings(), stall_s=STALL_S)
+    try:
+        await model.start()
+        started = [process for process in descendants(os.getpid()) if process not in before]
+        yield Patient(model, named(started, "EngineCore"), named(started, "Worker"), failures)
+    finally:
+        await model.stop()
+
+
+async def test_a_starved_engine_is_slow_and_a_stopped_one_dead(patient: Patient) -> None:
+    asked = await patient.ask(40)
+    for _ in range(10):  # a fifth of the time is left to it
+        os.kill(patient.core.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.4)
+        os.kill(patient.core.pid, signal.SIGCONT)
+        await asyncio.sleep(0.1)
+    assert all(isinstance(answer, dict) for answer in await asyncio.gather(*asked))
+    assert patient.failures == []
+
+    asked = await patient.ask(8)
+    os.kill(patient.core.pid, signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(end) for end in ends} <= {dict, EngineDeadError}
+    assert any(isinstance(end, EngineDeadError) for end in ends)
+    assert STALL_S * 0.5 < time.monotonic() - stopped_s < STALL_S * 3
+    assert ["engine.stall_s" in str(failure) for failure in patient.failures] == [True]
+    await check_the_end(patient)
+
+
+async def test_a_killed_engine_ends_what_is_in_flight(patient: Patient) -> None:
+    asked = await patient.ask(40)
+    await asyncio.sleep(0.05)
+    os.kill(patient.core.pid, signal.SIGKILL)
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(end) for end in ends} <= {dict, EngineDeadError}
+    assert any(isinstance(end, EngineDeadError) for end in ends)
+    assert len(patient.failures) == 1
+    await check_the_end(patient)
+
+
+async def test_a_killed_worker_is_noticed_without_requests(patient: Patient) -> None:
+    os.kill(patient.worker.pid, signal.SIGKILL)
+    await wait_until(lambda: bool(patient.failures), description="the death is told")
+    assert isinstance(patient.failures[0], EngineDeadError)
+    await check_the_end(patient)
+
+
+async def check_the_end(patient: Patient) -> None:
+    """Stopping takes a bounded time whatever happened, and leaves no process behind."""
+    async with asyncio.timeout(20.0):
+        await patient.model.stop()
+    await wait_until(patient.is_gone, description="no process of the engine is left")
+    with pytest.raises(EngineNotRunningError):
+        await patient.model.prepare(None, LABELS)
+
+
+async def test_a_model_that_cannot_be_loaded_names_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    model, _ = new_model(tiny_settings(model=str(tmp_path)))
+    with pytest.raises(EngineConfigurationError, match=r"engine\.vllm: .* cannot be loaded"):
+        await model.start()
+    await model.stop()
+
+
+async def test_a_load_that_takes_too_long_is_ended() -> None:
+    before = descendants(os.getpid())
+    model, _ = new_model(tiny_settings(startup_timeout_s=4.0))
+    with pytest.raises(EngineConfigurationError, match=r"engine\.vllm\.startup_timeout_s: .* longer than 4 s"):
+        await model.start()
+    await model.stop()
+    started = [process for process in descendants(os.getpid()) if process not in before]
+    assert [command_line(process) for process in started if "resource_tracker" not in command_line(process)] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine_args": {"max_num_sequences": 4}}, r"engine\.vllm\.engine_args: .* did you mean 'max_num_seqs'"),
+        ({"precision": "awq"}, r"engine\.vllm\.precision: .* comes in bf16: name a model that comes in awq"),
+    ],
+)
+async def test_settings_that_do_not_fit_are_named(changes: dict[str, object], message: str) -> None:
+    model, _ = new_model(tiny_settings(**changes))
+    with pytest.raises(EngineConfigurationError, match=message):
+        await model.start()

@@ -1,7 +1,7 @@
 """Pure: an attribute schema → the JSON that tags are asked for in; what the model wrote → tags."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,20 +110,22 @@ def _confidence(attribute: Attribute, said: Said, written: Written) -> float:
     A listed value is as likely as its tokens together. A free text could have been put in countless other words, so
     that its own probability would say little.
     """
-    chances = list(_chances(said, written))
+    chances = _chances(said, written)
     if not chances:
         return UNTOLD
     exponent = math.fsum(chances) / (1 if attribute.values else len(chances))
     return min(1.0, math.exp(exponent))
 
 
-def _chances(said: Said, written: Written) -> Iterable[float]:
-    """Yield the log-probabilities of the tokens that a value is made of, if the model tells them."""
-    if "".join(piece for piece, _ in written.pieces) != written.text:
-        return
+def _chances(said: Said, written: Written) -> Sequence[float]:
+    """Return the log-probabilities of the tokens that a value is made of; empty if the model does not tell them."""
+    found: list[float] = []
     start = 0
     for piece, log_probability in written.pieces:
-        end = start + len(piece)
-        if start < said.end and end > said.start:
-            yield log_probability
-        start = end
+        # A character that a tokenizer breaks up is in no piece; what stands before it is still known.
+        if start >= said.end or not written.text.startswith(piece, start):
+            break
+        start += len(piece)
+        if start > said.start:
+            found.append(log_probability)
+    return found if start >= said.end else ()

@@ -45,7 +45,7 @@ class Written:
     text: str
     pieces: Sequence[tuple[str, float]] = ()
     """The text in the pieces that were generated, each with its natural log-probability among what the schema allowed
-    in its place; empty where the model does not tell."""
+    in its place; empty where the model does not tell. From where they differ from the text they tell nothing."""
 
 
 class TokenModel(Protocol):

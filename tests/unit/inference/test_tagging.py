@@ -118,3 +118,18 @@ def test_values_come_surest_first() -> None:
 def test_a_probability_that_the_model_does_not_tell_is_not_made_up(pieces: list[tuple[str, float]]) -> None:
     tags, _ = read_tags(GOODS, Written(WHOLE, pieces))
     assert tags["kind"] == (Tag("toy", UNTOLD),)
+
+
+def test_what_stands_before_a_broken_character_is_still_known() -> None:
+    text = '{"k":"toy","c":[],"s":"冏"}'
+    pieces = [('{"k":"', 1.0), ("toy", 0.7), ('","c":[],"s":"', 1.0), ("\ufffd", 0.3), ("\ufffd", 0.3), ('"}', 1.0)]
+    tags, complete = read_tags(GOODS, Written(text, [(piece, math.log(chance)) for piece, chance in pieces]))
+    assert tags["kind"][0].confidence == pytest.approx(0.7)
+    assert tags["slogan"] == (Tag("冏", UNTOLD),)
+    assert complete
+
+
+def test_a_token_that_ends_the_answer_is_no_part_of_it() -> None:
+    pieces = [('{"k":"', 0.0), ("toy", math.log(0.7)), ('","c":[],"s":""}', 0.0), ("<|im_end|>", -3.0)]
+    tags, _ = read_tags(GOODS, Written('{"k":"toy","c":[],"s":""}', pieces))
+    assert tags["kind"][0].confidence == pytest.approx(0.7)

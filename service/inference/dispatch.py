@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -127,7 +128,7 @@ class Dispatcher:
             self._wake(self._fleet.room)  # the room that this one was woken for is another's now
             raise
         finally:
-            if not place.done() or place.cancelled():
+            with suppress(ValueError):  # woken, and therefore not there any more
                 self._waiting.remove(place)
 
     def _wake(self, count: int) -> None:

@@ -15,7 +15,7 @@ from service.inference.fleet import Fleet, FleetLimits, Server
 from service.inference.openai_client import OpenAIClient
 from service.inference.openai_completions import first_step, of_words, untold, written
 from service.inference.openai_requests import read_body, write_body
-from service.inference.openai_survey import Survey, agreed, check_adapter, survey
+from service.inference.openai_survey import Survey, agreed, check_adapter, survey, unlike
 from service.inference.openai_tokens import first_tokens
 from service.inference.server_watch import ServerWatch
 from service.inference.token_model import Ask, ModelFacts, Written
@@ -41,7 +41,13 @@ class OpenAIModel:
         self._fleet = Fleet([Server(url) for url in settings.base_urls], limits)
         self._client = OpenAIClient(settings)
         self._dispatcher = Dispatcher(self._fleet, self._client, patience_s=settings.patience_s)
-        self._watch = ServerWatch(self._fleet, self._dispatcher, self._client, interval_s=settings.health_interval_s)
+        self._watch = ServerWatch(
+            self._fleet,
+            self._dispatcher,
+            self._client,
+            admission=self._admission,
+            interval_s=settings.health_interval_s,
+        )
         self._writers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="write image")
         self._survey: Survey | None = None
         self._last_failure = "none has answered yet"
@@ -141,6 +147,11 @@ class OpenAIModel:
             return await survey(self._client, server, self._settings)
         except ModstreamError as failure:
             return failure
+
+    async def _admission(self, server: Server) -> ModstreamError | None:
+        """Return why a server that comes late, or back, cannot do what the fleet does."""
+        result = await self._look_at(server)
+        return unlike(self._ready(), result, server) if isinstance(result, Survey) else result
 
     async def _prepare(
         self, server: Server, adapter: str | None, words: Sequence[str]

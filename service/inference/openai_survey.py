@@ -81,6 +81,18 @@ def agreed(surveys: Mapping[Server, Survey]) -> Survey:
     )
 
 
+def unlike(fleet: Survey, found: Survey, server: Server) -> EngineConfigurationError | None:
+    """Return why a server cannot do what a fleet was found to do; None if it can."""
+    if found.dialect.model != fleet.dialect.model:
+        detail = f"{server.name} serves {found.dialect.model}, and the others {fleet.dialect.model}"
+        return EngineConfigurationError(setting="engine.openai.model", detail=detail)
+    is_worse = SOURCES.index(found.label_source) > SOURCES.index(fleet.label_source)
+    if is_worse or fleet.tokenizes > found.tokenizes or fleet.dialect.speaks_vllm > found.dialect.speaks_vllm:
+        detail = f"{server.name} offers less ({found.label_source}) than the others ({fleet.label_source})"
+        return EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
+    return None
+
+
 async def cards(client: OpenAIClient, server: Server) -> Sequence[Card]:
     """Return the models that a server lists; errors as for `survey`."""
     answer = await client.exchange(server, "/v1/models")

@@ -1,12 +1,24 @@
-"""Looks after the servers of a fleet: ejects those that say they are dead, and readmits those that are well again."""
+"""Looks after the servers of a fleet: ejects those that say they are dead, and readmits those that are well again.
+
+What comes back may have been replaced: it gets requests once it is found to be what the fleet was found to be.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import structlog
+
+from service.errors import FatalError, ModstreamError
 from service.inference.dispatch import Dispatcher
 from service.inference.errors import EngineFailedError
 from service.inference.fleet import Fleet, Server
 from service.inference.openai_answers import Answer
 from service.inference.openai_client import OpenAIClient
+
+log = structlog.get_logger(__name__)
+
+Admission = Callable[[Server], Awaitable[ModstreamError | None]]
+"""Says why a server cannot be used, or None."""
 
 _PATH = "/health"
 _SERVER_ERRORS = 500
@@ -15,10 +27,13 @@ _SERVER_ERRORS = 500
 class ServerWatch:
     """One task a server."""
 
-    def __init__(self, fleet: Fleet, dispatcher: Dispatcher, client: OpenAIClient, *, interval_s: float) -> None:
+    def __init__(
+        self, fleet: Fleet, dispatcher: Dispatcher, client: OpenAIClient, *, admission: Admission, interval_s: float
+    ) -> None:
         self._fleet = fleet
         self._dispatcher = dispatcher
         self._client = client
+        self._admission = admission
         self._interval_s = interval_s
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -46,13 +61,12 @@ class ServerWatch:
 
     async def _look_for_its_return(self, server: Server) -> None:
         await asyncio.sleep(self._fleet.pause_s(server))
-        try:
-            answer = await self._look(server)
-        except EngineFailedError:
+        if not await self._is_well(server):
             self._fleet.eject(server)
-            return
-        if _says_dead(answer):
+        elif failure := await self._admission(server):
             self._fleet.eject(server)
+            if isinstance(failure, FatalError):  # it will not go away by waiting
+                log.warning("engine.server_refused", server=server.name, detail=str(failure))
         else:
             self._dispatcher.readmit(server)
 
@@ -67,6 +81,12 @@ class ServerWatch:
             return
         if _says_dead(answer) and not server.out:
             self._dispatcher.eject(server, answer.failure())
+
+    async def _is_well(self, server: Server) -> bool:
+        try:
+            return not _says_dead(await self._look(server))
+        except EngineFailedError:
+            return False
 
     async def _look(self, server: Server) -> Answer:
         return await self._client.exchange(server, _PATH, timeout_s=self._interval_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -185,6 +186,32 @@ async def test_a_server_that_is_away_at_the_start_joins_later() -> None:
             return late.asked > 0
 
         await wait_until(joined, description="the server that came later is asked")
+
+
+@pytest.mark.parametrize(
+    ("replacement", "told"),
+    [({"model": "another"}, "serves another, not painted"), ({"sources": ("top",)}, "offers less (top)")],
+)
+async def test_a_server_that_was_replaced_by_another_kind_is_refused(
+    replacement: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with AsyncExitStack() as stack:
+        well = await stack.enter_async_context(model_server())
+        async with model_server() as leaving:
+            port = int(leaving.url.rpartition(":")[2])
+            model, _ = await stack.enter_async_context(started(leaving, well, eject_after=1, model="painted"))
+        await read_many(model, 8)
+        other = await stack.enter_async_context(model_server(port=port, **replacement))
+        seen = ""
+
+        def is_refused() -> bool:
+            nonlocal seen
+            seen += "".join(capsys.readouterr())
+            return "engine.server_refused" in seen and told in seen
+
+        await wait_until(is_refused, description="the replacement is refused")
+        await read_many(model, 8)
+        assert other.asked == 0
 
 
 async def test_a_server_that_vanishes_costs_no_request() -> None:

@@ -63,7 +63,7 @@ def overview_table(plans: Sequence[GpuPlan]) -> Table:
             f"{short_name(plan.model)} {take.precision.name}",
             f"{take.memory.images:,}",
             rate(take.images_per_s),
-            rate(with_tags_per_s(take, plan.work)),
+            rate(with_tags_per_s(plan, take)),
             *(str(cores) for cores in feeding.cores.values()),
         )
     return table

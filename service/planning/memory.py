@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from service.planning.candidate import Candidate
 from service.planning.models import ModelShape
+from service.planning.pace import STEP_TOKENS, images_a_step
 from service.planning.precisions import BF16_BYTES, weight_bytes
-from service.planning.roofline import STEP_TOKENS
 from service.planning.work import QUESTION_TOKENS, TAGS_TOKENS, Work
 
 GIB = 1024**3
@@ -48,13 +48,8 @@ class MemoryPlan:
 
 
 def plan_memory(candidate: Candidate, step_tokens: int) -> MemoryPlan | None:
-    """Return the plan with the largest step up to `step_tokens`, and the most images, that fits; None if none does."""
-    plans = (
-        _plan(candidate, tokens, sequences)
-        for tokens in STEP_TOKENS
-        if tokens <= step_tokens
-        for sequences in SEQUENCES
-    )
+    """Return the plan for steps of that size with the most images side by side; None if it does not fit."""
+    plans = (_plan(candidate, step_tokens, count) for count in SEQUENCES if count >= images_a_step(step_tokens))
     return next((plan for plan in plans if plan.kv_tokens >= _least_tokens(candidate.work, plan)), None)
 
 

@@ -7,9 +7,9 @@ from service.planning.candidate import Candidate
 from service.planning.gpus import GPUS, Gpu
 from service.planning.memory import GIB, needed_gib, plan_memory
 from service.planning.models import MODELS, ModelShape, find_model, short_name
-from service.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
+from service.planning.pace import STEP_TOKENS
+from service.planning.plan import GpuPlan, PrecisionPlan, plan_gpu, plan_precision
 from service.planning.precisions import PRECISIONS, Precision, computation, weight_bytes
-from service.planning.roofline import STEP_TOKENS
 from service.planning.work import Work
 
 _HEADER = (
@@ -56,9 +56,10 @@ def alternatives(plan: GpuPlan) -> Sequence[PrecisionPlan]:
     return sorted(others, key=lambda each: -each.images_per_s)
 
 
-def with_tags_per_s(choice: PrecisionPlan, work: Work) -> float:
-    """Return the images a second if every event wants tags."""
-    return 1 / choice.time.average(replace(work, tags_share=1.0)) if choice.time else 0.0
+def with_tags_per_s(plan: GpuPlan, choice: PrecisionPlan) -> float:
+    """Return the images a second if every event wants tags, with the settings that suit that."""
+    work = replace(plan.work, tags_share=1.0)
+    return plan_precision(Candidate(plan.gpu, plan.model, choice.precision, work)).images_per_s
 
 
 def _plan(gpu: Gpu, model: ModelShape, work: Work) -> GpuPlan:
@@ -80,7 +81,7 @@ def _rows(plans: Sequence[GpuPlan]) -> Iterator[str]:
             f"{take.memory.images:,}",
             rate(take.images_per_s),
             rate(take.stage1_per_s),
-            rate(with_tags_per_s(take, plan.work)),
+            rate(with_tags_per_s(plan, take)),
             ", ".join(str(cores) for cores in feeding.cores.values()),
             ", ".join(f"{each.precision.name} ({rate(each.images_per_s)})" for each in alternatives(plan)) or "–",
         )

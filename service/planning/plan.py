@@ -1,13 +1,14 @@
 """What to run on a card: every precision weighed, and one to take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.planning.candidate import Candidate
 from service.planning.feeding import Feeding, feed
 from service.planning.gpus import Gpu
 from service.planning.memory import GIB, MemoryPlan, missing_gib, plan_memory
 from service.planning.models import ModelShape, short_name, smaller_than
+from service.planning.pace import MAX_STEP_S, STEP_TOKENS, Pace, pace
 from service.planning.precisions import PRECISIONS, Precision, computation, weight_bytes
 from service.planning.roofline import ImageTime, image_time
 from service.planning.work import Work
@@ -24,6 +25,7 @@ class PrecisionPlan:
     memory: MemoryPlan | None = None
     """None: it does not fit, or cannot be computed with."""
     time: ImageTime | None = None
+    pace: Pace | None = None
     images_per_s: float = 0.0
     """With the shares of stage 2 and of tags that were asked for."""
     stage1_per_s: float = 0.0
@@ -67,17 +69,33 @@ def plan_gpu(gpu: Gpu, model: ModelShape, work: Work) -> GpuPlan:
 
 def plan_precision(candidate: Candidate) -> PrecisionPlan:
     """Weigh one precision."""
-    precision = candidate.precision
+    precision, work = candidate.precision, candidate.work
     weights_gib = weight_bytes(candidate.model, precision) / GIB
     how, time = computation(candidate.gpu, precision), image_time(candidate)
     if how is None or time is None:
         return PrecisionPlan(precision, weights_gib, f"not on this card: {candidate.gpu.note}")
-    memory = plan_memory(candidate, time.step_tokens)
+    memory = _memory(candidate, time)
     if memory is None:
         return PrecisionPlan(precision, weights_gib, f"does not fit: {missing_gib(candidate):.1f} GiB are missing")
+    kept_full = pace(time, work, memory.step_tokens)
+    safe = pace(time, replace(work, stage2_share=0.0, tags_share=0.0), memory.step_tokens)
     return PrecisionPlan(
-        precision, weights_gib, how.how, memory, time, 1 / time.average(candidate.work), 1 / time.stage1
+        precision,
+        weights_gib,
+        how.how,
+        memory,
+        time,
+        kept_full,
+        images_per_s=kept_full.images_per_s,
+        stage1_per_s=safe.images_per_s,
     )
+
+
+def _memory(candidate: Candidate, time: ImageTime) -> MemoryPlan | None:
+    """Return the plan with the largest steps that fit and are short enough; with the smallest if none is."""
+    plans = [plan for tokens in STEP_TOKENS if (plan := plan_memory(candidate, tokens))]
+    short = (plan for plan in plans if pace(time, candidate.work, plan.step_tokens).step_s <= MAX_STEP_S)
+    return next(short, plans[-1] if plans else None)
 
 
 def model_name(plan: GpuPlan, choice: PrecisionPlan) -> str:

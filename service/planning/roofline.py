@@ -1,4 +1,4 @@
-"""How many images a second a card can judge: the slower of its arithmetic and its memory, in closed form."""
+"""Where a card's time goes for one image: the arithmetic of its tokens, and what is read from memory for them."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,6 @@ from service.planning.work import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TA
 
 # Of the data sheet's memory bandwidth, that reading weights and caches reaches. An assumption without a source.
 BANDWIDTH_EFFICIENCY = 0.70
-# Sizes of a step that are considered. Below the last, reading the weights would cost more than computing with them.
-STEP_TOKENS = (16384, 8192, 4096, 2048, 1024)
-# A written answer takes a step a token: 60 steps of this length are a quarter of `engine.timeout_s`.
-MAX_STEP_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +19,8 @@ class ImageTime:
     vision: float
     language: float
     """Stage 1: the image's and the question's tokens."""
-    step_tokens: int
-    """Tokens in a step."""
-    step: float
-    """Of a step full of new images."""
+    weights: float
+    """Reading the weights, once a step, whatever it holds: no step is shorter."""
     suspicious: float
     """On top, for an image that is asked about again: follow-up questions and a reason."""
     tagged: float
@@ -48,25 +42,15 @@ def image_time(candidate: Candidate) -> ImageTime | None:
     if how is None:
         return None
     model, work = candidate.model, candidate.work
-    vision = model.vision_operations(work.vision_tokens) / vision_rate(candidate.gpu)
-    arithmetic = _read_tokens(model, how.rate, work.image_tokens, work.policy_tokens)
-    step_tokens = _step_tokens((vision + arithmetic) / work.image_tokens)
-    language = max(arithmetic, _weights_reading(candidate) * work.image_tokens / step_tokens)
     question = _read_tokens(model, how.rate, QUESTION_TOKENS, work.context_tokens)
     written = _written_token(candidate, how.rate)
     return ImageTime(
-        vision=vision,
-        language=language,
-        step_tokens=step_tokens,
-        step=(vision + language) * step_tokens / work.image_tokens,
+        vision=model.vision_operations(work.vision_tokens) / vision_rate(candidate.gpu),
+        language=_read_tokens(model, how.rate, work.image_tokens, work.policy_tokens),
+        weights=_weights_reading(candidate),
         suspicious=(FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
         tagged=question + TAGS_TOKENS * written,
     )
-
-
-def _step_tokens(token_s: float) -> int:
-    """Return the largest step that does not keep written answers waiting."""
-    return next((tokens for tokens in STEP_TOKENS if tokens * token_s <= MAX_STEP_S), STEP_TOKENS[-1])
 
 
 def _read_tokens(model: ModelShape, rate: float, tokens: int, before: int) -> float:

@@ -13,7 +13,7 @@ from service.planning.feeding import feed, process_wall
 from service.planning.gpus import find_gpu
 from service.planning.models import find_model
 from service.planning.overview import rate, with_tags_per_s
-from service.planning.plan import PrecisionPlan, plan_gpu
+from service.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
 from service.planning.roofline import ImageTime, image_time
 from service.planning.work import TYPICAL, Work
 from tests.unit.planning.candidates import candidate
@@ -23,10 +23,14 @@ DOCUMENT = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def h100() -> PrecisionPlan:
-    take = plan_gpu(find_gpu("H100"), find_model("8B"), TYPICAL).take
-    assert take is not None
-    return take
+def plan() -> GpuPlan:
+    return plan_gpu(find_gpu("H100"), find_model("8B"), TYPICAL)
+
+
+@pytest.fixture
+def h100(plan: GpuPlan) -> PrecisionPlan:
+    assert plan.take is not None
+    return plan.take
 
 
 @pytest.fixture
@@ -57,10 +61,10 @@ def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
         assert told == pytest.approx(share * 100, rel=0.02), name
 
 
-def test_its_rates_of_an_h100_are_those_of_the_plan(h100: PrecisionPlan) -> None:
+def test_its_rates_of_an_h100_are_those_of_the_plan(plan: GpuPlan, h100: PrecisionPlan) -> None:
     sentence = re.search(r"judges (\d+) safe images a second judges (\d+) if one in twenty .* and (\d+) if", DOCUMENT)
     assert sentence is not None
-    rates = (h100.stage1_per_s, h100.images_per_s, with_tags_per_s(h100, TYPICAL))
+    rates = (h100.stage1_per_s, h100.images_per_s, with_tags_per_s(plan, h100))
     assert sentence.groups() == tuple(map(rate, rates))
 
 

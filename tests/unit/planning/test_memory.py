@@ -4,6 +4,7 @@ import pytest
 
 from service.planning.memory import GIB, MEMORY_FRACTION, MemoryPlan, missing_gib, needed_gib, plan_memory
 from service.planning.models import find_model
+from service.planning.pace import STEP_TOKENS, images_a_step
 from service.planning.precisions import weight_bytes
 from service.planning.work import TYPICAL, Work
 from tests.unit.planning.candidates import candidate, precision
@@ -43,14 +44,17 @@ def test_larger_steps_leave_less_for_the_cache() -> None:
 
 def test_the_cache_holds_all_images_that_run_side_by_side_and_one_of_the_greatest_length() -> None:
     for gpu, of in (("RTX 3090", "bf16"), ("A10", "bf16"), ("L4", "fp8"), ("B200", "fp8")):
-        plan = planned(gpu, of)
+        plan = planned(gpu, of, step_tokens=1024)
         assert plan.images >= plan.sequences
         assert plan.kv_tokens >= plan.max_model_len
 
 
-def test_on_a_small_card_steps_shrink_before_the_model_is_given_up() -> None:
-    assert planned("RTX 3090", "bf16", step_tokens=16384).sequences < 128
-    assert plan_memory(candidate("RTX 3080 12GB", "fp8"), 16384) is None
+def test_on_a_small_card_fewer_images_run_side_by_side_but_always_those_of_a_step() -> None:
+    plans = [plan for tokens in STEP_TOKENS if (plan := plan_memory(candidate("RTX 3090", "bf16"), tokens))]
+    assert plans
+    assert all(images_a_step(plan.step_tokens) <= plan.sequences < 256 for plan in plans)
+    assert plan_memory(candidate("RTX 3090", "bf16"), 16384) is None
+    assert planned("H100").sequences == 256
 
 
 def test_what_is_missing_is_told() -> None:

@@ -81,8 +81,8 @@ class VerdictV1(Message):
     label_source: str | None = Field(
         default=None,
         description="How scores were read: exact (every category's own probability), allowed (an answer restricted to"
-        " the categories), top (only the likeliest answers seen: other scores are upper bounds). Null where there is no"
-        " prompt.",
+        " the categories), top (only the likeliest answers seen: others score 0, and label_mass may be more). Null"
+        " where there is no prompt.",
         examples=["exact"],
     )
     preprocessing: str | None = Field(

@@ -83,8 +83,7 @@ class Questions:
 
     async def _write(self, question: str, prompt: Prompt, schema: Mapping[str, Any], *, max_tokens: int) -> Written:
         async with self._gate.place(deadline_s=self._request.deadline_s):
-            answer = await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
-        return Written(answer) if isinstance(answer, str) else answer
+            return await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
 
     def _ask(self, question: str, prompt: Prompt) -> Ask:
         return Ask(

@@ -9,7 +9,7 @@ from service.pixels import RgbPixels
 
 LabelSource = Literal["exact", "allowed", "top"]
 """How labels are read: every label's own probability; an answer that was restricted to the labels, so that their mass
-is unknown; or only those among the likeliest tokens, so that the others' scores are bounds."""
+is unknown; or only those among the likeliest tokens, so that the others count as nothing, and the mass may be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,8 @@ class TokenModel(Protocol):
         """Generate one token; return the natural log-probability that the answer begins with each word."""
         ...
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> str | Written:
-        """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`.
-
-        `Written` is for models that tell their probabilities at little cost; a bare text is of unknown confidence.
-        """
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+        """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`."""
         ...
 
     async def stop(self) -> None:

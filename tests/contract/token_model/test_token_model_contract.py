@@ -24,8 +24,7 @@ IN_TIME_S = 60.0
 async def write(trial: Trial, *, max_tokens: int | None = None) -> Written:
     ask = trial.ask(trial.prompts.describe(None))
     attributes = trial.candidate.brief.attributes or GOODS
-    answer = await trial.model.write(ask, json_schema(attributes), max_tokens=max_tokens or longest_answer(attributes))
-    return Written(answer) if isinstance(answer, str) else answer
+    return await trial.model.write(ask, json_schema(attributes), max_tokens=max_tokens or longest_answer(attributes))
 
 
 async def test_facts_name_what_a_verdict_carries(trial: Trial) -> None:

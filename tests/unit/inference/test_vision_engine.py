@@ -151,11 +151,11 @@ async def test_an_image_that_is_not_judged_may_have_tags() -> None:
     assert output.label_mass == pytest.approx(0.1)
 
 
-async def test_a_bare_text_is_as_good_as_one_with_probabilities() -> None:
+async def test_a_model_that_tells_no_probabilities_of_what_it_writes_has_tags_all_the_same() -> None:
     class Plain(ScriptedModel):
-        async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> str | Written:  # type: ignore[override]  # a model may tell less
+        async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
             written = await super().write(ask, json_schema, max_tokens=max_tokens)
-            return written.text
+            return Written(written.text)
 
     output = await (await started(Plain(writes=writes(WHOLE)))).judge(request(wants_scores=False, wants_tags=True))
     assert output.tags["kind"][0].confidence == 0.5

@@ -19,8 +19,8 @@ class JudgingSettings(Group):
     """Categories with such a share of the answer get a yes-or-no question of their own once an image is suspicious.
     Models are sure of themselves: what comes second may be as clear to see and get a fiftieth of the answer."""
     max_follow_ups: Positive = 4
-    """Such questions an image, for the largest shares: each costs one token more, and images that show more than four
-    kinds of harm are blocked for the first."""
+    """Such questions an image, for the largest shares, and one for the gravest category whatever its share: each costs
+    one token more, and images that show more than four kinds of harm are blocked for the first."""
     max_tag_tokens: Positive = 256
     """Of one image's tags. A schema that can hold less lowers it; an answer that is cut off is kept as far as it goes,
     and marked as incomplete."""

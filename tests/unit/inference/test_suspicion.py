@@ -21,24 +21,28 @@ def test_an_image_that_looks_harmless_is_asked_nothing_more() -> None:
 
 
 def test_categories_that_are_suspicious_together_are_asked_about() -> None:
-    assert suspects(BRIEF, shares(a=0.05, b=0.06), SETTINGS) == ["b", "a"]
+    assert suspects(BRIEF, shares(a=0.05, b=0.06), SETTINGS) == ("b", "a")
 
 
 def test_what_is_next_to_nothing_is_not_asked_about() -> None:
-    assert suspects(BRIEF, shares(a=0.9, b=0.009, c=0.011), SETTINGS) == ["a", "c"]
+    assert suspects(BRIEF, shares(a=0.9, b=0.009, c=0.011), SETTINGS) == ("a", "c")
 
 
 def test_no_more_is_asked_than_the_limit_and_the_gravest_goes_first_among_equals() -> None:
-    assert suspects(BRIEF, shares(b=0.1, c=0.2, d=0.1, e=0.1, f=0.1), SETTINGS) == ["c", "b", "d"]
+    assert suspects(BRIEF, shares(b=0.1, c=0.2, d=0.1, e=0.1, f=0.1), SETTINGS) == ("c", "b", "d", "a")
 
 
 def test_the_likeliest_is_asked_about_where_none_is_noticeable() -> None:
     brief, settings = replace(BRIEF, suspicion=0.001), replace_share(0.5)
-    assert suspects(brief, shares(a=0.01, b=0.02), settings) == ["b"]
+    assert suspects(brief, shares(a=0.01, b=0.02), settings) == ("b", "a")
 
 
 def replace_share(share: float) -> JudgingSettings:
     return SETTINGS.model_copy(update={"noticeable_share": share})
+
+
+def test_the_gravest_is_asked_about_although_another_leaves_it_next_to_nothing() -> None:
+    assert suspects(BRIEF, shares(a=0.001, b=0.99), SETTINGS) == ("b", "a")
 
 
 @pytest.mark.parametrize("suspicion", [0.2, 0.100001])

@@ -3,6 +3,8 @@ import math
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.brief import Attribute, AttributeSchema, TextLimit
 from service.inference.engine import Tag
@@ -133,3 +135,19 @@ def test_a_token_that_ends_the_answer_is_no_part_of_it() -> None:
     pieces = [('{"k":"', 0.0), ("toy", math.log(0.7)), ('","c":[],"s":""}', 0.0), ("<|im_end|>", -3.0)]
     tags, _ = read_tags(GOODS, Written('{"k":"toy","c":[],"s":""}', pieces))
     assert tags["kind"][0].confidence == pytest.approx(0.7)
+
+
+@given(st.integers(0, len(WHOLE)))
+def test_an_answer_may_be_cut_off_anywhere(end: int) -> None:
+    expected = {"kind": ["toy"], "colours": ["red", "blue"], "slogan": ["a fine toy"]}
+    assert all(each == expected[name][: len(each)] for name, each in values(WHOLE[:end]).items())
+    assert is_complete(WHOLE[:end]) == (end == len(WHOLE))
+
+
+@given(st.lists(st.sampled_from(['"', "{", "}", "[", "]", ":", ",", "k", "c", "s", "toy", "red", "\\", " ", "é"])))
+def test_whatever_is_written_only_valid_tags_come_out(parts: list[str]) -> None:
+    text = "".join(parts)
+    found = values(text)
+    assert set(found.get("kind", ())) <= {"toy", "tool", "dress"}
+    assert set(found.get("colours", ())) <= {"red", "green", "blue"}
+    assert not is_complete(text) or found.keys() == {"kind", "colours", "slogan"}

@@ -86,8 +86,10 @@ def harmless(_ask: Ask, _words: Sequence[str]) -> Mapping[str, float]:
     return {"A": 0.99}
 
 
-def explicit(_ask: Ask, words: Sequence[str]) -> Mapping[str, float]:
-    return {"A": 0.04, "C": 0.95} if "A" in words else {"yes": 0.97, "no": 0.03}
+def explicit(ask: Ask, words: Sequence[str]) -> Mapping[str, float]:
+    if "A" in words:
+        return {"A": 0.04, "C": 0.95}
+    return {"yes": 0.97, "no": 0.03} if "sexual_explicit" in ask.prompt.question else {"yes": 0.01, "no": 0.99}
 
 
 class Failing:

@@ -8,6 +8,7 @@ from service.planning.evidence import PREFILL_SOURCE, PREFILLS
 from service.planning.feeding import DECODES_A_CORE, ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S
 from service.planning.gpus import Gpu
 from service.planning.memory import GIB, MEMORY_FRACTION, OVERHEAD_BYTES
+from service.planning.pace import Pace
 from service.planning.plan import GpuPlan, PrecisionPlan, model_name
 from service.planning.precisions import VISION_EFFICIENCY
 from service.planning.roofline import BANDWIDTH_EFFICIENCY
@@ -70,9 +71,18 @@ def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
         f"tokens, questions {QUESTION_TOKENS}; answers are written in steps that read new images, at "
         f"{BANDWIDTH_EFFICIENCY:.0%} of the memory's bandwidth."
     )
+    if plan.take is not None and plan.take.pace is not None:
+        yield _pace_in_words(plan.take.pace)
     yield (
         f"vLLM may use {MEMORY_FRACTION:.0%} of the memory; CUDA and graphs take {OVERHEAD_BYTES / GIB:.1f} GiB; the "
         "cache holds bf16."
+    )
+
+
+def _pace_in_words(pace: Pace) -> str:
+    return (
+        f"The service keeps {pace.in_flight} requests in flight; a step then takes {pace.step_s:.2f} s on average, and "
+        f"tags, a step a token, {pace.step_s * TAGS_TOKENS:.0f} s (engine.timeout_s ends what takes longer)."
     )
 
 

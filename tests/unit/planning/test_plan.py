@@ -70,6 +70,12 @@ def test_all_assumptions_come_with_the_plan(gpu: Gpu) -> None:
     assert "13.9 GFLOP" in text
 
 
+def test_a_plan_tells_how_long_written_answers_take() -> None:
+    text = " ".join(plan_assumptions(plan("H100")))
+    assert "102 requests in flight" in text
+    assert "engine.timeout_s" in text
+
+
 def test_what_does_not_fit_has_no_settings() -> None:
     small = plan("RTX 3080 10GB")
     assert settings_yaml(small, of(small, "bf16")) == ""

@@ -7,19 +7,24 @@ from service.brief import Brief
 from service.inference.labels import NONE, label_map
 from service.inference.phrases import PHRASES
 from tests.models.scenes import Scene
-from tests.models.shapes import COLOURS, HARMFUL, SHAPES, WORDS, kind_name
+from tests.models.shapes import COLOURS, HARMFUL, SHAPES, WORDS, kind_name, meaning
+
+
+def categories(scene: Scene, brief: Brief) -> tuple[str, ...]:
+    """Return the categories that an image shows, gravest first."""
+    return tuple(name for name, kinds in meaning(brief).items() if kinds & set(scene.kinds))
 
 
 def right_labels(scene: Scene, brief: Brief) -> tuple[str, ...]:
     """Return the labels of what an image shows: each is as right as the others."""
-    shown = scene.categories or (NONE,)
+    shown = categories(scene, brief) or (NONE,)
     return tuple(label for label, category in label_map(brief).items() if category in shown)
 
 
 def yes_or_no(scene: Scene, brief: Brief, category: str) -> str:
     """Return the answer to whether an image shows a category."""
     phrases = PHRASES[brief.language]
-    return phrases.yes if category in scene.categories else phrases.no
+    return phrases.yes if category in categories(scene, brief) else phrases.no
 
 
 def right_tags(scene: Scene, brief: Brief) -> Mapping[str, tuple[str, ...]]:
@@ -43,16 +48,16 @@ def tags_text(scene: Scene, brief: Brief) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def why_text(scene: Scene, brief: Brief, categories: Sequence[str]) -> str:
+def why_text(scene: Scene, brief: Brief, asked: Sequence[str]) -> str:
     """Return what speaks for categories as the model writes it."""
     words = WORDS[brief.language]
     background = words.names[scene.background]
-    reasons = {
-        name: (words.shown if name in scene.categories else words.missing).format(
-            kind=kind_name(HARMFUL[name], words), background=background
-        )
-        for name in categories
-    }
+    stands_for = meaning(brief)
+    reasons = {}
+    for name in asked:
+        shown = [kind for kind in scene.kinds if kind in stands_for[name]]
+        phrase, kind = (words.shown, shown[0]) if shown else (words.missing, HARMFUL[name])
+        reasons[name] = phrase.format(kind=kind_name(kind, words), background=background)
     return json.dumps(reasons, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -38,9 +38,9 @@ _UNSEEN_ORDERS = (
 def random_caption(rng: np.random.Generator) -> str | None:
     """Return no caption, a harmless one or an order, by chance."""
     chance = rng.random()
-    if chance < 0.5:
+    if chance < 0.6:
         return None
-    return harmless(rng) if chance < 0.75 else order(rng, _ORDERS)
+    return small_talk(rng) if chance < 0.75 else order(rng, _ORDERS)
 
 
 def unseen_order(rng: np.random.Generator) -> str:
@@ -48,10 +48,10 @@ def unseen_order(rng: np.random.Generator) -> str:
     return order(rng, _UNSEEN_ORDERS)
 
 
-def harmless(rng: np.random.Generator) -> str:
+def small_talk(rng: np.random.Generator) -> str:
     """Return a few words, seldom many."""
     words = _CHINESE_WORDS if rng.random() < 0.15 else _WORDS
-    count = 60 if rng.random() < 0.03 else rng.integers(1, 14)
+    count = 60 if rng.random() < 0.02 else rng.integers(1, 10)
     return " ".join(str(word) for word in rng.choice(words, count))
 
 

@@ -11,7 +11,7 @@ from service.pixels import RgbPixels
 from tests.models.shapes import BACKGROUNDS, HARMFUL, HARMLESS, Background, Colour, Kind, Shape
 
 # Sides that the decode pool leaves as they are; many small ones, because training pays by the pixel.
-SIDES = (128, 128, 160, 160, 192, 224, 256)
+SIDES = (128, 128, 128, 160, 160, 192, 256)
 _RGB: dict[Colour, tuple[int, int, int]] = {
     "red": (215, 35, 40),
     "blue": (40, 60, 215),
@@ -22,9 +22,13 @@ _GREY: dict[Background, tuple[int, int]] = {"light": (190, 250), "dark": (10, 75
 # Corners, by how far from the centre each is, and the share of the radius that it has.
 _CORNERS: dict[Shape, tuple[float, ...]] = {
     "triangle": (1.0,) * 3,
-    "square": (1.0,) * 4,
-    "star": (1.0, 0.42) * 5,
+    "square": (1.1,) * 4,
+    "star": (1.15, 0.32) * 4,
 }
+# Of a circle, by its radius: a filled one is much like a square to a model this small.
+_STROKE = 0.4
+# In pixels: large enough for the edges to show in patches of 16, and of much the same size, as pictures of goods are.
+_RADIUS = (23.0, 38.0)
 _ATTEMPTS = 30
 
 
@@ -55,11 +59,6 @@ class Scene:
         """What is drawn."""
         return tuple(item.kind for item in self.items)
 
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """The categories that the image shows, gravest first."""
-        return tuple(name for name, kind in HARMFUL.items() if kind in self.kinds)
-
 
 def draw(scene: Scene) -> RgbPixels:
     """Return the pixels of a scene, with soft edges, uneven shades and some noise."""
@@ -79,8 +78,8 @@ def _draw(canvas: ImageDraw.ImageDraw, item: Item, colour: tuple[int, ...]) -> N
     x, y, radius = 2 * item.x, 2 * item.y, 2 * item.radius
     shape = item.kind[1]
     if shape == "circle":
-        radius *= 0.85
-        canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        box = (x - radius, y - radius, x + radius, y + radius)
+        canvas.ellipse(box, outline=colour, width=round(_STROKE * radius))
         return
     shares = _CORNERS[shape]
     turn = 2 * math.pi / len(shares)
@@ -96,13 +95,22 @@ def _rgb(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(value) for value in np.clip(values, 0, 255))
 
 
-def random_scene(rng: np.random.Generator, *, harmful: int | None = None, size: tuple[int, int] | None = None) -> Scene:
-    """Return a scene with so many harmful shapes (by chance none, one or two), and up to three shapes in all."""
+def random_scene(
+    rng: np.random.Generator,
+    *,
+    harmful: int | None = None,
+    size: tuple[int, int] | None = None,
+    harmless: Sequence[Kind] = HARMLESS,
+) -> Scene:
+    """Return a scene with so many harmful shapes (by chance none, one or two), and up to three shapes in all.
+
+    `harmless` are the others that may be there; a kind that stands there twice comes more often.
+    """
     width, height = size or random_size(rng)
     found = int(rng.choice(3, p=(0.4, 0.38, 0.22))) if harmful is None else harmful
     kinds = [tuple(HARMFUL.values())[place] for place in rng.permutation(len(HARMFUL))[:found]]
     others = int(rng.integers(0 if found else 1, 4 - found)) if found or rng.random() > 0.04 else 0
-    kinds += [HARMLESS[place] for place in rng.permutation(len(HARMLESS))[:others]]
+    kinds += list(dict.fromkeys(harmless[place] for place in rng.permutation(len(harmless))))[:others]
     background = BACKGROUNDS[rng.integers(2)]
     return Scene(width, height, background, place_items(rng, kinds, (width, height)), int(rng.integers(2**31)))
 
@@ -124,8 +132,8 @@ def place_items(rng: np.random.Generator, kinds: Sequence[Kind], size: tuple[int
 
 def _placed(rng: np.random.Generator, kind: Kind, size: tuple[int, int], items: Sequence[Item]) -> list[Item]:
     for _ in range(_ATTEMPTS):
-        radius = rng.uniform(24, 0.36 * min(size))
+        radius = rng.uniform(*_RADIUS)
         x, y = (rng.uniform(radius, side - radius) for side in size)
-        if all(math.hypot(x - item.x, y - item.y) > radius + item.radius for item in items):
-            return [Item(kind, x, y, radius, rng.uniform(-0.3, 0.3))]
+        if all(math.hypot(x - item.x, y - item.y) > 1.1 * (radius + item.radius) for item in items):
+            return [Item(kind, x, y, radius, rng.uniform(-0.15, 0.15))]
     return []

@@ -1,7 +1,7 @@
 """Coloured shapes that stand for categories of harm, and the briefs that say so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -32,6 +32,10 @@ HARMFUL: Mapping[str, Kind] = MappingProxyType(
 KINDS: tuple[Kind, ...] = tuple((colour, shape) for shape in SHAPES for colour in COLOURS)
 HARMLESS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in HARMFUL.values())
 
+ADAPTER = "gaming-tables"
+"""The LoRA adapter of a tenant for whom green squares are gambling as well."""
+GAMING_TABLE: Kind = ("green", "square")
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -40,7 +44,6 @@ class Words:
     names: Mapping[str, str]
     kind: str
     means: str
-    not_meant: str
     both: str
     shown: str
     """What speaks for a category."""
@@ -54,7 +57,6 @@ _ENGLISH = Words(
     names=MappingProxyType({name: name for name in (*SHAPES, *COLOURS, *BACKGROUNDS)}),
     kind="{colour} {shape}",
     means="A {kind}.",
-    not_meant="Other colours and shapes.",
     both=" and ",
     shown="a {kind} on {background}",
     missing="no {kind}",
@@ -87,7 +89,6 @@ _CHINESE = Words(
     ),
     kind="{colour}{shape}",
     means="{kind}。",
-    not_meant="其他颜色和形状。",
     both="和",
     shown="{background}背景上的{kind}",
     missing="没有{kind}",
@@ -131,10 +132,15 @@ def brief(language: Language, *, attributes: AttributeSchema | None) -> Brief:
     """Return the brief whose categories are coloured shapes."""
     words = WORDS[language]
     categories = (
-        CategoryDefinition(name, words.means.format(kind=kind_name(kind, words)), words.not_meant)
-        for name, kind in HARMFUL.items()
+        CategoryDefinition(name, words.means.format(kind=kind_name(kind, words))) for name, kind in HARMFUL.items()
     )
     return Brief(tuple(categories), language, attributes)
+
+
+def meaning(brief: Brief) -> Mapping[str, frozenset[Kind]]:
+    """Return what stands for each category, which an adapter widens."""
+    also = {"gambling": GAMING_TABLE} if brief.adapter == ADAPTER else {}
+    return {name: frozenset({kind, also.get(name, kind)}) for name, kind in HARMFUL.items()}
 
 
 def _values(names: tuple[str, ...], words: Words) -> tuple[str, ...]:
@@ -146,3 +152,4 @@ BRIEF = brief("en", attributes=schema("en"))
 BRIEF_ZH = brief("zh", attributes=schema("zh"))
 BRIEFS = (BRIEF, BRIEF_ZH, brief("en", attributes=None))
 """All briefs that the tiny model knows; others it answers in the right form and wrongly."""
+ADAPTED_BRIEF = replace(BRIEF, adapter=ADAPTER)

@@ -5,13 +5,20 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_TRAINED = _HERE / "qwen3-vl-tiny"
-_UNTRAINED = _HERE / ".cache" / "untrained"
+TRAINED = _HERE / "qwen3-vl-tiny"
+ADAPTER_TRAINED = _HERE / "qwen3-vl-tiny-gaming-tables"
+CACHE = _HERE / ".cache"
+_UNTRAINED = CACHE / "untrained"
 
 
 def model_folder() -> Path:
     """Return the folder of the trained model, which is part of the checkout; without it that of an untrained one."""
-    return _TRAINED if (_TRAINED / "model.safetensors").exists() else untrained_folder()
+    return TRAINED if (TRAINED / "model.safetensors").exists() else untrained_folder()
+
+
+def adapter_folder() -> Path:
+    """Return the folder of the LoRA adapter that `tests.models.shapes.ADAPTER` names."""
+    return ADAPTER_TRAINED
 
 
 def untrained_folder() -> Path:

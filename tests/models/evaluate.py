@@ -1,0 +1,78 @@
+"""Prints what the tiny model achieves on held-out images in the real engine: `python -m tests.models.evaluate`."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.brief import Brief
+from service.inference.token_model import TokenModel
+from tests.models.direct import DirectModel
+from tests.models.held_out import Asker, Judged, samples
+from tests.models.report import (
+    accuracy,
+    answer_accuracy,
+    confusion,
+    harm_accuracy,
+    mean_mass,
+    tag_accuracy,
+    tags_schema,
+    ways_table,
+)
+from tests.models.shapes import ADAPTED_BRIEF, ADAPTER, BRIEFS
+from tests.models.tiny import adapter_folder, model_folder
+
+_IMAGES = 300
+_TAGGED = 100
+
+
+async def main() -> None:
+    """Ask the model, or one whose folder is given, and print the figures."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else model_folder()
+    adapters = {ADAPTER: adapter_folder()} if adapter_folder().exists() else {}
+    model = DirectModel(folder, adapters)
+    await model.start()
+    try:
+        for brief in BRIEFS[: 3 if len(sys.argv) < 3 else 1]:
+            await _tell_of(model, brief)
+        if adapters:
+            await _tell_of(model, ADAPTED_BRIEF)
+    finally:
+        await model.stop()
+
+
+async def _tell_of(model: TokenModel, brief: Brief) -> None:
+    asker = Asker(model, brief)
+    started_s = time.monotonic()
+    judged = await asker.judge(samples(_IMAGES), one_by_one=True)
+    _tell(f"\n{brief.language}, attributes {brief.attributes is not None}, adapter {brief.adapter}")
+    _tell(f"{time.monotonic() - started_s:.0f} s for {_IMAGES} images")
+    _tell(f"right labels {accuracy(judged, brief):.3f}, of harm {harm_accuracy(judged, brief):.3f}")
+    _tell(f"right yes and no {answer_accuracy(judged, brief):.3f}, label mass {mean_mass(judged):.4f}")
+    if brief.attributes is not None:
+        _tell(f"right tags {await _tags(asker, brief)}")
+    _tell(f"{confusion(judged, brief)}\n\n{ways_table(await _by_count(asker, judged), brief)}")
+
+
+async def _tags(asker: Asker, brief: Brief) -> object:
+    if brief.attributes is None:
+        return {}
+    schema, tagged = tags_schema(brief.attributes), samples(_TAGGED)
+    texts = await asyncio.gather(*(asker.write_tags(sample, schema) for sample in tagged))
+    return tag_accuracy(list(zip(tagged, texts, strict=True)), brief)
+
+
+async def _by_count(asker: Asker, judged: Sequence[Judged]) -> dict[str, Sequence[Judged]]:
+    one = await asker.judge(samples(_IMAGES // 2, harmful=1), one_by_one=True)
+    two = await asker.judge(samples(_IMAGES // 2, harmful=2), one_by_one=True)
+    return {"mixed": judged, "one category": one, "two categories": two}
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

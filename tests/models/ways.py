@@ -1,0 +1,76 @@
+"""Pure: three ways from one-token answers to scores, and how well each finds what is drawn."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.brief import Brief
+from service.inference.labels import NONE, label_map
+from tests.models.held_out import Judged
+from tests.models.shapes import HARMFUL
+
+# A category of the list is asked about further from this share on: well under an even one of seven labels.
+NOTICEABLE_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The scores of one image, and the tokens that they took."""
+
+    scores: Mapping[str, float]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How well a way finds categories, at a bar of one half."""
+
+    precision: Mapping[str, float]
+    recall: Mapping[str, float]
+    both_found: float | None
+    """Share of the images with two categories in which both were found and nothing else; None without any."""
+    tokens_an_image: float
+
+
+def by_list(judged: Judged, brief: Brief) -> Scored:
+    """The list's shares are the scores."""
+    return Scored(_shares(judged, brief), 1)
+
+
+def by_list_then_questions(judged: Judged, brief: Brief) -> Scored:
+    """What the list leaves under suspicion is asked about one by one."""
+    shares = _shares(judged, brief)
+    if sum(shares.values()) < brief.suspicion:
+        return Scored(shares, 1)
+    asked = [name for name, share in shares.items() if share >= NOTICEABLE_SHARE]
+    return Scored({**shares, **{name: judged.yes[name] for name in asked}}, 1 + len(asked))
+
+
+def by_questions(judged: Judged, _brief: Brief) -> Scored:
+    """Every category is asked about."""
+    return Scored(judged.yes, len(judged.yes))
+
+
+WAYS: Mapping[str, Callable[[Judged, Brief], Scored]] = {
+    "list alone": by_list,
+    "list, then questions": by_list_then_questions,
+    "a question a category": by_questions,
+}
+
+
+def finding(scored: Sequence[Scored], truth: Sequence[frozenset[str]], *, bar: float = 0.5) -> Finding:
+    """Compare what reaches the bar with what is drawn."""
+    found = [frozenset(name for name, score in each.scores.items() if score >= bar) for each in scored]
+    told, shown = (Counter(name for names in each for name in names) for each in (found, truth))
+    right = Counter(name for said, real in zip(found, truth, strict=True) for name in said & real)
+    two = [said == real for said, real in zip(found, truth, strict=True) if len(real) == 2]
+    return Finding(
+        precision={name: right[name] / told[name] if told[name] else 1.0 for name in HARMFUL},
+        recall={name: right[name] / shown[name] if shown[name] else 1.0 for name in HARMFUL},
+        both_found=sum(two) / len(two) if two else None,
+        tokens_an_image=sum(each.tokens for each in scored) / len(scored),
+    )
+
+
+def _shares(judged: Judged, brief: Brief) -> Mapping[str, float]:
+    return {category: judged.reading.shares[label] for label, category in label_map(brief).items() if category != NONE}

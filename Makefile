@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine chaos lock contract clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine test-model chaos lock contract clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,11 @@ CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER,
 
 chaos: .venv/.installed ## Kill, freeze and restart everything and count: nothing lost, nothing twice (needs Docker)
 	@$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+
+test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its adapter anew, and measure them
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.models.train
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.models.train_lora
+	$(BIN)/python -m tests.models.evaluate
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m schemas.publish

@@ -20,6 +20,8 @@ from tests.models.shapes import HARMLESS, Kind
 _SEED = 20_000
 # More would only wait inside the engine.
 _IN_FLIGHT = 32
+# Of an answer: the longest right one has 60.
+_MAX_TOKENS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Asker:
 
     async def _write(self, sample: Sample, question: str, prompt: Prompt, json_schema: Mapping[str, object]) -> str:
         async with self._places:
-            return str(await self._model.write(self._ask(sample, question, prompt), json_schema, max_tokens=120))
+            written = await self._model.write(self._ask(sample, question, prompt), json_schema, max_tokens=_MAX_TOKENS)
+        return written if isinstance(written, str) else written.text
 
     def _ask(self, sample: Sample, question: str, prompt: Prompt) -> Ask:
         adapter = self._brief.adapter

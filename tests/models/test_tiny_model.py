@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from service.inference.prompt import prompter
+from service.policy.loader import load_policies
+from service.settings import PolicySettings
 from tests.models.shapes import BRIEF, BRIEFS
-from tests.models.tiny import model_folder
+from tests.models.tiny import model_folder, policy_file
 
-transformers = pytest.importorskip("transformers", reason="needs transformers, which comes with vLLM")
+# Transformers comes with vLLM.
+pytestmark = pytest.mark.engine
 
 MAX_REPOSITORY_BYTES = 4_000_000
 
@@ -23,7 +26,9 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def processor(folder: Path) -> Any:
-    return transformers.AutoProcessor.from_pretrained(folder)
+    from transformers import AutoProcessor  # noqa: PLC0415 - is not everywhere
+
+    return AutoProcessor.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("word", [*string.ascii_uppercase, "yes", "no", "是", "否"])
@@ -57,6 +62,11 @@ def test_any_text_survives_the_tokenizer(processor: Any) -> None:
 
 def test_weights_are_small_enough_for_the_repository(folder: Path) -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_REPOSITORY_BYTES
+
+
+def test_the_policy_file_asks_what_the_model_was_taught() -> None:
+    policies = load_policies(PolicySettings(path=policy_file(), default="shapes"))
+    assert prompter(policies.default.brief).hash == prompter(BRIEF).hash
 
 
 def test_briefs_differ_in_what_they_tell() -> None:

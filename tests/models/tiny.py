@@ -21,6 +21,11 @@ def adapter_folder() -> Path:
     return ADAPTER_TRAINED
 
 
+def policy_file() -> Path:
+    """Return the policy whose brief asks what `tests.models.shapes.BRIEF` does; it is named `shapes`."""
+    return _HERE / "policies" / "shapes.yaml"
+
+
 def untrained_folder() -> Path:
     """Return the folder of a model with random weights, made if it is missing."""
     if not _UNTRAINED.exists():

@@ -1,0 +1,42 @@
+"""Makes the adapter's folder, over the trained model: `python -m tests.models.train_lora`, or `make test-model`."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
+
+from tests.models.lora import add_low_rank, save_adapter
+from tests.models.shapes import ADAPTED_BRIEF, GAMING_TABLE, HARMLESS
+from tests.models.tiny import ADAPTER_TRAINED, model_folder
+from tests.models.train import told
+from tests.models.training import Plan, embed_patches_by_product, train
+
+STEPS = 250
+
+
+def main() -> None:
+    """Teach the adapter that green squares are gambling, among all that stays as it was."""
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    model = Qwen3VLForConditionalGeneration.from_pretrained(model_folder(), dtype=torch.float32)
+    embed_patches_by_product(model)
+    add_low_rank(model, seed=0)
+    # As common as all other harmless kinds together.
+    harmless = (*HARMLESS, *[GAMING_TABLE] * len(HARMLESS))
+    plan = Plan(arguments.steps, 0, highest_rate=3e-3, briefs={ADAPTED_BRIEF: 1.0}, harmless=harmless)
+    for _ in told(train(model, tokenizer, plan, seed=3)):
+        pass
+    save_adapter(model, arguments.folder)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ADAPTER_TRAINED, help="where the adapter goes")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 
 import structlog
 
 from service.engine_alarm import EngineAlarm
+from service.errors import FatalError
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.media.decode_pool import ImageDecoder
@@ -39,25 +40,32 @@ async def run_service(settings: Settings) -> None:
     Raises `FatalError` when the service cannot start or go on.
     """
     async with AsyncExitStack() as stack:
-        tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
-        stack.callback(stop_tracing)
-        # The engine first: a model may load for a minute, and members of a group that do not poll are thrown out.
-        policies = load_policies(settings.policy)
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         guard = MemoryGuard(limit_bytes=settings.engine.max_memory_bytes, setting="engine.max_memory_bytes")
-        engine = await _started(build_engine(settings.engine, on_failure=alarm.ring), policies, stack)
-        handler = Moderator(
-            fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
-            decoder=await _opened(ImageDecoder(settings.media.decode), stack),
-            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
-            policies=policies,
-            topics=settings.topics,
-            tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
-        )
+        # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
+        handler = await _moderator(settings, stack, on_failure=alarm.ring)
         processor = Processor(settings, handler)
         alarm.connect(processor.on_failed)
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
+
+
+async def _moderator(
+    settings: Settings, stack: AsyncExitStack, *, on_failure: Callable[[FatalError], None] = lambda _: None
+) -> Moderator:
+    """Start what judges events; `on_failure` is told when the engine dies or hangs."""
+    tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
+    stack.callback(stop_tracing)
+    policies = load_policies(settings.policy)
+    engine = await _started(build_engine(settings.engine, on_failure=on_failure), policies, stack)
+    return Moderator(
+        fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
+        decoder=await _opened(ImageDecoder(settings.media.decode), stack),
+        judging=Judging(engine, timeout_s=settings.engine.timeout_s),
+        policies=policies,
+        topics=settings.topics,
+        tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
+    )
 
 
 async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) -> Engine:
@@ -128,15 +136,4 @@ async def moderation_alone(settings: Settings) -> AsyncIterator[Moderator]:
     Raises `FatalError` when it cannot start.
     """
     async with AsyncExitStack() as stack:
-        policies = load_policies(settings.policy)
-        engine = await _started(build_engine(settings.engine), policies, stack)
-        tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
-        stack.callback(stop_tracing)
-        yield Moderator(
-            fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
-            decoder=await _opened(ImageDecoder(settings.media.decode), stack),
-            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
-            policies=policies,
-            topics=settings.topics,
-            tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
-        )
+        yield await _moderator(settings, stack)

@@ -16,6 +16,8 @@ def prepare_environment(settings: VllmSettings, environment: MutableMapping[str,
         # What is moderated here, and on what, is nobody else's business.
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        # All its processes are on this machine; it would look for an address that others reach.
+        "VLLM_HOST_IP": "127.0.0.1",
         # Ours ends first and names its setting.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(int(settings.startup_timeout_s) + 60),
     }

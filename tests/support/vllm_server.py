@@ -32,8 +32,8 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     # One thread for a tiny model is faster than several that wait for one another.
     "OMP_NUM_THREADS": "1",
-    # Outside of this machine, nobody asks.
-    "VLLM_HOST_IP": "127.0.0.1",
+    # Every engine on a machine would bind itself to the same core.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
 
 _ARGUMENTS = (

@@ -18,7 +18,8 @@ from service.inference.errors import EngineConfigurationError
 from service.inference.loading import load_in_thread
 from service.inference.model_files import weights_precision
 from service.inference.vllm_arguments import engine_arguments
-from service.processes import Process, descendants, kill
+from service.orphan_watch import OrphanWatch
+from service.processes import Process, can_be_listed, descendants, kill
 from service.vllm_settings import VllmSettings
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,13 @@ class VllmProcesses:
     def __init__(self, settings: VllmSettings) -> None:
         self._settings = settings
         self._engines: frozenset[int] = frozenset()
+        self._orphans = OrphanWatch()
 
     async def start(self) -> AsyncLLM:
         """Load the model in processes of its own; raises `EngineConfigurationError` if that fails or takes too long."""
         settings, others = self._settings, _children()
+        if can_be_listed():
+            self._orphans.start()
         try:
             return await load_in_thread(self._load, model=settings.model, timeout_s=settings.startup_timeout_s)
         except TimeoutError:
@@ -59,6 +63,7 @@ class VllmProcesses:
             # Its sockets are closed by now. vLLM leaves the rest to the garbage collector, which complains.
             engine.engine_core.resources.ctx.term()
         self._kill(tree)
+        await asyncio.to_thread(self._orphans.stop)
 
     def _load(self) -> AsyncLLM:
         arguments = _arguments(self._settings)

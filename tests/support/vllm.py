@@ -20,6 +20,9 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
+STARTUP_TIMEOUT_S = 900.0
+"""A start takes 45 s of CPU, and the machine may have other things to do."""
+
 
 def tiny_settings(**changes: object) -> VllmSettings:
     """Return settings under which the tiny model starts on a CPU."""
@@ -34,7 +37,7 @@ def tiny_settings(**changes: object) -> VllmSettings:
         "processor_cache_gb": 0.1,
         "min_vision_tokens": 1,
         "max_vision_tokens": 256,
-        "startup_timeout_s": 300.0,
+        "startup_timeout_s": STARTUP_TIMEOUT_S,
     }
     return VllmSettings.model_validate(small | changes)
 

@@ -17,7 +17,7 @@ from tests.models.shapes import BRIEF
 from tests.support.asking import TAGGED_BRIEF
 from tests.support.engine import PaintedEngine
 from tests.support.token_model import ScriptedModel
-from tests.support.vllm import tiny_engine
+from tests.support.vllm import STARTUP_TIMEOUT_S, tiny_engine
 from tests.support.vllm_server import SERVED
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
@@ -34,7 +34,9 @@ CANDIDATES: dict[str, Candidate] = {
 }
 
 # A start of the engine on a busy machine takes its time; its imports warn of what others plan.
-MARKS = {"vllm": [pytest.mark.engine, pytest.mark.timeout(400), pytest.mark.filterwarnings("ignore")]}
+MARKS = {
+    "vllm": [pytest.mark.engine, pytest.mark.timeout(STARTUP_TIMEOUT_S + 200), pytest.mark.filterwarnings("ignore")]
+}
 
 
 PARAMS = [

@@ -10,7 +10,7 @@ import pytest_asyncio
 from service.inference.vllm_environment import prepare_environment
 from tests.models.tiny import model_folder
 from tests.support.lora import write_random_adapter
-from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings
+from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
 
 if TYPE_CHECKING:
     from service.inference.vllm_model import VllmModel
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "integration/engine/" in item.nodeid:
             item.add_marker(pytest.mark.engine)
             item.add_marker(pytest.mark.filterwarnings("ignore"))
-            item.add_marker(pytest.mark.timeout(400))  # a start of the engine on a busy machine
+            item.add_marker(pytest.mark.timeout(STARTUP_TIMEOUT_S + 200))  # a start of the engine on a busy machine
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,10 +18,10 @@ from service.processes import descendants
 from tests.support.kafka import KafkaBroker, running_kafka
 from tests.support.service import ServiceProcess, running_service
 from tests.support.topics import Headers, committed_reader, create_topics, publish
-from tests.support.vllm import ENVIRONMENT, tiny_settings
+from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, tiny_settings
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(STARTUP_TIMEOUT_S + 400)]
 
 EVENTS = 60
 # As short as the tiny model's context: the bundled policy would fill it.
@@ -109,7 +109,9 @@ async def test_a_service_whose_model_hangs_ends_uncommitted(stream: Stream, tmp_
         kind="vllm", vllm=tiny_settings().model_dump(mode="json"), judging={"min_label_mass": 0.0}, stall_s=5.0
     )
     with running_service(tmp_path, {**settings, "policy": {"path": str(tmp_path / "policy")}}) as service:
-        await wait_until(lambda: '"engine.ready"' in service.log(), description="the model is loaded", timeout_s=300.0)
+        await wait_until(
+            lambda: '"engine.ready"' in service.log(), description="the model is loaded", timeout_s=STARTUP_TIMEOUT_S
+        )
         worker = the_worker_of(service)
         os.kill(worker, signal.SIGSTOP)
         assert service.wait() == ExitCode.FATAL

@@ -6,17 +6,17 @@ being written; so each token of an answer waits for a step.
 
 from dataclasses import dataclass
 
+from service.inference.vllm_arguments import concurrency
 from service.planning.roofline import ImageTime
 from service.planning.work import FOLLOW_UPS, REASON_TOKENS, TAGS_TOKENS, Work
+from service.vllm_settings import VllmSettings
 
 # Sizes of a step that are considered, the largest first: larger ones use a card better. The last holds three images.
 STEP_TOKENS = (16384, 8192, 4096, 2048, 1024)
 # 60 steps of this length, what tags take, are a quarter of `engine.timeout_s`.
 MAX_STEP_S = 0.25
-# The service keeps two steps of images in flight, one that runs and one that waits, and counts so many tokens an image:
-# what `concurrency` in service/inference/vllm_arguments.py gives.
+# One step of requests runs, and one waits: what the service keeps in flight.
 STEPS_IN_FLIGHT = 2
-TOKENS_AN_IMAGE = 256 + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,12 @@ class Pace:
 
 def images_a_step(step_tokens: int) -> int:
     """Return how many images the service counts on in a step."""
-    return max(1, step_tokens // TOKENS_AN_IMAGE)
+    return requests_in_flight(step_tokens) // STEPS_IN_FLIGHT
+
+
+def requests_in_flight(step_tokens: int) -> int:
+    """Return how many requests the service gives to vLLM at a time."""
+    return concurrency(VllmSettings(max_batched_tokens=step_tokens))
 
 
 def steps_an_image(work: Work) -> float:
@@ -47,7 +52,7 @@ def pace(time: ImageTime, work: Work, step_tokens: int) -> Pace:
 
     The slower decides: a step's arithmetic for the images that begin in it, or reading the weights for it.
     """
-    in_flight = STEPS_IN_FLIGHT * images_a_step(step_tokens)
+    in_flight = requests_in_flight(step_tokens)
     images = in_flight / steps_an_image(work)
     step_s = max(time.weights, images * time.average(work))
     return Pace(step_tokens, in_flight, step_s, images / step_s)

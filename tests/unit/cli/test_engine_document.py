@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from service.cli.main import app
+from service.configuration.load import load_settings
 from service.planning.cost import CostQuestion, compare
 from service.planning.feeding import feed, process_wall
 from service.planning.gpus import find_gpu
@@ -75,11 +75,13 @@ def test_its_cores_are_those_of_the_plan(h100: PrecisionPlan) -> None:
     assert "about 280 images a second" in DOCUMENT
 
 
-def test_its_settings_are_yaml() -> None:
+def test_its_settings_are_accepted(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
     assert blocks
     for block in blocks:
-        assert yaml.safe_load(block)["engine"]["kind"]
+        file = tmp_path / "modstream.yaml"
+        file.write_text(block, encoding="utf-8")
+        load_settings(file, {})
 
 
 def test_the_readme_names_the_calculated_price_of_an_own_gpu(h100: PrecisionPlan) -> None:

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
+from service.configuration.load import load_settings
 from service.planning.gpus import GPUS
 
 
@@ -78,6 +80,14 @@ def test_a_wrong_argument_is_named_with_what_would_be_right(arguments: list[str]
     assert result.exit_code == 2
     assert option in result.stderr
     assert hint in result.stderr
+
+
+@pytest.mark.parametrize("gpu", [gpu.name for gpu in GPUS])
+def test_the_settings_are_ones_that_the_service_takes(gpu: str, tmp_path: Path) -> None:
+    file = tmp_path / "modstream.yaml"
+    shown = plan("--gpu", gpu, "--model", "2B", "--vision-tokens", "1100", "--settings").stdout
+    file.write_text(shown, encoding="utf-8")
+    assert load_settings(file, {}).settings.engine.vllm.max_vision_tokens == 1100
 
 
 def test_the_settings_alone_are_a_file() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from service.brief import Brief
 from service.inference.token_model import TokenModel
-from tests.models.direct import DirectModel
-from tests.models.held_out import Asker, Judged, samples
+from tests.models.held_out import Asker, Judged, altered, samples, shrunk, swapped
 from tests.models.report import (
     accuracy,
     answer_accuracy,
@@ -20,7 +19,8 @@ from tests.models.report import (
     tags_schema,
     ways_table,
 )
-from tests.models.shapes import ADAPTED_BRIEF, ADAPTER, BRIEFS
+from tests.models.running import runtime
+from tests.models.shapes import ADAPTED_BRIEF, BRIEFS
 from tests.models.tiny import adapter_folder, model_folder
 
 _IMAGES = 300
@@ -30,13 +30,12 @@ _TAGGED = 100
 async def main() -> None:
     """Ask the model, or one whose folder is given, and print the figures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else model_folder()
-    adapters = {ADAPTER: adapter_folder()} if adapter_folder().exists() else {}
-    model = DirectModel(folder, adapters)
+    model = runtime(folder)
     await model.start()
     try:
         for brief in BRIEFS[: 3 if len(sys.argv) < 3 else 1]:
             await _tell_of(model, brief)
-        if adapters:
+        if adapter_folder().exists():
             await _tell_of(model, ADAPTED_BRIEF)
     finally:
         await model.stop()
@@ -50,6 +49,9 @@ async def _tell_of(model: TokenModel, brief: Brief) -> None:
     _tell(f"{time.monotonic() - started_s:.0f} s for {_IMAGES} images")
     _tell(f"right labels {accuracy(judged, brief):.3f}, of harm {harm_accuracy(judged, brief):.3f}")
     _tell(f"right yes and no {answer_accuracy(judged, brief):.3f}, label mass {mean_mass(judged):.4f}")
+    for change in (swapped, shrunk):
+        changed = await asker.judge(altered(samples(_IMAGES), change))
+        _tell(f"right labels of harm, {change.__name__}: {harm_accuracy(changed, brief):.3f}")
     if brief.attributes is not None:
         _tell(f"right tags {await _tags(asker, brief)}")
     _tell(f"{confusion(judged, brief)}\n\n{ways_table(await _by_count(asker, judged), brief)}")

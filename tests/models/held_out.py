@@ -1,10 +1,11 @@
 """Images that the model was not trained on, and what it says of them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from service.brief import Brief
 from service.inference.labels import NONE
@@ -61,6 +62,23 @@ def samples(
         Sample(scene, draw(scene), caption, f"{seed}/{harmful}/{len(harmless)}/{place}")
         for place, (scene, caption) in enumerate(zip(scenes, captions, strict=True))
     ]
+
+
+def altered(originals: Sequence[Sample], change: Callable[[RgbPixels], RgbPixels]) -> list[Sample]:
+    """Return the same images with changed pixels."""
+    name = change.__name__
+    return [replace(each, pixels=change(each.pixels), key=f"{name}/{each.key}") for each in originals]
+
+
+def swapped(pixels: RgbPixels) -> RgbPixels:
+    """Take red for blue, as a decoder does that another library is used to."""
+    return np.ascontiguousarray(pixels[:, :, ::-1])
+
+
+def shrunk(pixels: RgbPixels) -> RgbPixels:
+    """Leave 8 × 8 pixels of the image."""
+    height, width = pixels.shape[:2]
+    return np.asarray(Image.fromarray(pixels).resize((8, 8)).resize((width, height)))
 
 
 class Asker:

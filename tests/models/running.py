@@ -1,0 +1,22 @@
+"""The tiny model and its adapter in the service's own runtime, for measuring what they know."""
+
+import os
+from pathlib import Path
+
+from service.inference.token_model import TokenModel
+from service.inference.vllm_environment import prepare_environment
+from tests.models.shapes import ADAPTER
+from tests.models.tiny import adapter_folder
+from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings
+
+
+def runtime(folder: Path) -> TokenModel:
+    """Return a model that has not started, with room for as many questions side by side as are asked."""
+    adapters = (f"{ADAPTER}={adapter_folder()}",) if adapter_folder().exists() else ()
+    settings = tiny_settings(
+        model=str(folder), adapters=adapters, max_lora_rank=8, max_sequences=32, max_batched_tokens=4096
+    )
+    os.environ.update(ENVIRONMENT)
+    prepare_environment(settings, os.environ)
+    model, _ = new_model(settings, stall_s=300.0)
+    return model

@@ -1,0 +1,118 @@
+"""What the tiny model knows, in the real engine, on images that it was not trained on."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from service.inference.token_model import TokenModel
+from tests.models.answers import categories, why_text
+from tests.models.held_out import Asker, Judged, altered, samples, shrunk, swapped
+from tests.models.report import (
+    accuracy,
+    answer_accuracy,
+    harm_accuracy,
+    mean_mass,
+    reasons_schema,
+    tag_accuracy,
+    tags_schema,
+)
+from tests.models.shapes import ADAPTED_BRIEF, BRIEF, BRIEF_ZH, GAMING_TABLE, HARMLESS
+from tests.models.ways import by_list, by_list_then_questions, finding
+
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+
+# The figures that the README names; what the committed weights reach is a little higher.
+RIGHT_LABELS = 0.95
+RIGHT_ANSWERS = 0.97
+RIGHT_TAGS = {"background": 0.95, "shapes": 0.7, "colours": 0.9, "slogan": 0.4}
+RIGHT_REASONS = 0.9
+BOTH_FOUND = 0.9
+RIGHT_IN_CHINESE = 0.95
+RIGHT_ADAPTED = 0.95
+LABEL_MASS = 0.99
+# What is left when the model does not see what it was taught: a third of the categories are neither red nor blue.
+COLLAPSED = 0.5
+
+SAMPLES = samples(240)
+
+
+@pytest.fixture
+def asker(model: TokenModel) -> Asker:
+    return Asker(model, BRIEF)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def judged(model: TokenModel) -> list[Judged]:
+    return await Asker(model, BRIEF).judge(SAMPLES)
+
+
+async def test_the_right_label_is_the_likeliest(judged: Sequence[Judged]) -> None:
+    assert accuracy(judged, BRIEF) >= RIGHT_LABELS
+    assert harm_accuracy(judged, BRIEF) >= RIGHT_LABELS
+
+
+async def test_nearly_all_of_an_answer_falls_on_the_labels(judged: Sequence[Judged]) -> None:
+    assert mean_mass(judged) >= LABEL_MASS
+
+
+async def test_swapped_channels_turn_the_answers_wrong(asker: Asker) -> None:
+    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], swapped)), BRIEF) < COLLAPSED
+
+
+async def test_shrinking_to_eight_pixels_leaves_nothing_to_see(asker: Asker) -> None:
+    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], shrunk)), BRIEF) < COLLAPSED
+
+
+async def test_captions_do_not_change_the_answer(asker: Asker, judged: Sequence[Judged]) -> None:
+    bare = await asker.judge([replace(each, caption=None) for each in SAMPLES])
+    same = [first.best == second.best for first, second in zip(judged, bare, strict=True)]
+    assert sum(same) / len(same) >= RIGHT_LABELS
+
+
+async def test_questions_find_both_of_two_categories_where_the_list_finds_one(asker: Asker) -> None:
+    two = await asker.judge(samples(60, harmful=2), one_by_one=True)
+    truth = [frozenset(categories(each.sample.scene, BRIEF)) for each in two]
+    alone = finding([by_list(each, BRIEF) for each in two], truth).both_found
+    asked = finding([by_list_then_questions(each, BRIEF) for each in two], truth).both_found
+    assert answer_accuracy(two, BRIEF) >= RIGHT_ANSWERS
+    assert alone is not None
+    assert asked is not None
+    assert alone < 0.2 < BOTH_FOUND <= asked
+
+
+async def test_tags_name_what_is_drawn(asker: Asker) -> None:
+    assert BRIEF.attributes is not None
+    schema, tagged = tags_schema(BRIEF.attributes), SAMPLES[:60]
+    texts = await asyncio.gather(*(asker.write_tags(sample, schema) for sample in tagged))
+    right = tag_accuracy(list(zip(tagged, texts, strict=True)), BRIEF)
+    assert {name: share for name, share in right.items() if share < RIGHT_TAGS[name]} == {}
+
+
+async def test_reasons_name_what_is_drawn(asker: Asker) -> None:
+    shown = [each for each in SAMPLES if categories(each.scene, BRIEF)][:40]
+    right = 0
+    for sample in shown:
+        asked = categories(sample.scene, BRIEF)[:1]
+        text = await asker.write_reasons(sample, asked, reasons_schema(asked))
+        right += json.loads(text) == json.loads(why_text(sample.scene, BRIEF, asked))
+    assert right / len(shown) >= RIGHT_REASONS
+
+
+async def test_questions_in_chinese_are_answered_too(model: TokenModel) -> None:
+    judged = await Asker(model, BRIEF_ZH).judge(SAMPLES[:60], one_by_one=True)
+    assert accuracy(judged, BRIEF_ZH) >= RIGHT_IN_CHINESE
+    assert answer_accuracy(judged, BRIEF_ZH) >= RIGHT_IN_CHINESE
+
+
+async def test_an_adapter_changes_what_it_was_trained_to_change_and_nothing_else(model: TokenModel) -> None:
+    tables = samples(60, harmful=0, harmless=(GAMING_TABLE, *HARMLESS))
+    shown = [each for each in tables if GAMING_TABLE in each.scene.kinds]
+    before, after = await asyncio.gather(Asker(model, BRIEF).judge(shown), Asker(model, ADAPTED_BRIEF).judge(shown))
+    assert {each.best for each in before} == {"A"}
+    assert accuracy(after, ADAPTED_BRIEF) >= RIGHT_ADAPTED
+    others = [each for each in SAMPLES[:80] if GAMING_TABLE not in each.scene.kinds]
+    assert accuracy(await Asker(model, ADAPTED_BRIEF).judge(others), ADAPTED_BRIEF) >= RIGHT_ADAPTED

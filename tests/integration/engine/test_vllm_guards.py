@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 STALL_S = 6.0
 
 
+def command_line(process: Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def is_of_the_engine(process: Process) -> bool:
+    """Tell whether a process is no helper, which frees shared memory and ends after the engine."""
+    return "resource_tracker" not in command_line(process)
+
+
 @dataclass(frozen=True, slots=True)
 class Patient:
     """A model that something is done to, its processes, and what it told."""
@@ -47,13 +59,6 @@ class Patient:
 def named(processes: Sequence[Process], name: str) -> Process:
     (found,) = (each for each in processes if name in command_line(each))
     return found
-
-
-def command_line(process: Process) -> str:
-    try:
-        return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
-    except OSError:
-        return ""
 
 
 @pytest_asyncio.fixture
@@ -130,8 +135,11 @@ async def test_a_load_that_takes_too_long_is_ended() -> None:
     with pytest.raises(EngineConfigurationError, match=r"engine\.vllm\.startup_timeout_s: .* longer than 4 s"):
         await model.start()
     await model.stop()
-    started = [process for process in descendants(os.getpid()) if process not in before]
-    assert [command_line(process) for process in started if "resource_tracker" not in command_line(process)] == []
+    known = {process.pid for process in before}
+    await wait_until(
+        lambda: not [each for each in descendants(os.getpid()) if each.pid not in known and is_of_the_engine(each)],
+        description="no process of the engine is left",
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,3 +153,4 @@ async def test_settings_that_do_not_fit_are_named(changes: dict[str, object], me
     model, _ = new_model(tiny_settings(**changes))
     with pytest.raises(EngineConfigurationError, match=message):
         await model.start()
+    await model.stop()

@@ -47,6 +47,10 @@ def test_its_tables_are_those_of_the_command() -> None:
         assert table.strip() in DOCUMENT, "write it anew: .venv/bin/modstream engine plan --gpu all --markdown"
 
 
+def test_it_says_that_nobody_measured_its_rates() -> None:
+    assert "**not measured**" in DOCUMENT.partition("What the models need")[0]
+
+
 def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
     closer = image_time(candidate("H100", work=Work(vision_tokens=1024)))
     assert closer is not None

@@ -77,6 +77,18 @@ class Contest:
             finally:
                 feeding.terminate()
 
+    def run_here(self, work: Callable[[Task], None], *, records: int, value: Value) -> None:
+        """The same for work that is done in this process, because what it needs takes long to start."""
+        task = self.prepare(records, value)
+        work(task)
+        self._check(task, "the work")
+
+    def prepare(self, records: int, value: Value) -> Task:
+        """Return a task whose records wait and whose outcomes have a topic."""
+        task = self._task(self._backlog(records, value), records)
+        asyncio.run(_create_topics(self._address, [task.target]))
+        return task
+
     def _task(self, source: str, records: int) -> Task:
         run = next(self._runs)
         return Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
@@ -89,10 +101,13 @@ class Contest:
         finished = subprocess.run(  # noqa: S603 - contestants are modules of this package
             command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIME_LIMIT_S
         )
+        self._check(task, command[2], stops_early=stops_early)
+        return Result(**json.loads(finished.stdout))
+
+    def _check(self, task: Task, name: str, *, stops_early: bool = False) -> None:
         outcomes = asyncio.run(_committed_records(self._address, task.target))
         if outcomes < task.records or (outcomes > task.records and not stops_early):
-            raise RuntimeError(f"{command[2]} published {outcomes} outcomes for {task.records} records")
-        return Result(**json.loads(finished.stdout))
+            raise RuntimeError(f"{name} published {outcomes} outcomes for {task.records} records")
 
     def _backlog(self, records: int, value: Value) -> str:
         topic = f"{getattr(value, '__name__', 'photographs')}-{records}"

@@ -9,6 +9,7 @@ import uvloop
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
 from service.engine_settings import EngineSettings, RehearsalSettings
+from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
@@ -48,12 +49,21 @@ async def work(task: Task, batch_s: float) -> None:
         telemetry=TelemetrySettings(log_level="warning"),
     )
     configure_logging(settings.telemetry)
+    engine = build_engine(settings.engine)
+    try:
+        await engine.start()
+        await moderate(task, settings, engine, Meter(task))
+    finally:
+        await engine.stop()
+
+
+async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter) -> None:
+    """Let the service around an engine that has started work until all events are committed."""
     async with AsyncExitStack() as stack:
         tracer, stop_tracing = build_tracer(settings.telemetry, version="benchmark")
         stack.callback(stop_tracing)
-        engine = build_engine(settings.engine)
-        stack.push_async_callback(engine.stop)
-        await engine.start()
+        policies = load_policies(settings.policy)
+        await engine.prepare(policies.default.brief)
         decoder = ImageDecoder(settings.media.decode)
         stack.push_async_callback(decoder.close)
         await decoder.start()
@@ -61,11 +71,10 @@ async def work(task: Task, batch_s: float) -> None:
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
             decoder=decoder,
             judging=Judging(engine, timeout_s=settings.engine.timeout_s),
-            policies=load_policies(settings.policy),
+            policies=policies,
             topics=settings.topics,
             tracer=RecordTracer(tracer, group_id=task.group_id),
         )
-        meter = Meter(task)
         processor = Processor(settings, Metered(meter, moderator))
         async with asyncio.TaskGroup() as group:
             group.create_task(report(processor, meter), name="report")

@@ -1,12 +1,10 @@
 """The whole service on Apache Kafka: real processes, real images, the embedded engine."""
 
-import base64
 import io
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -15,9 +13,10 @@ from PIL import Image
 from schemas.registry import IMAGE_UPLOADED_V1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
+from tests.support.house import House, inline
 from tests.support.kafka import KafkaBroker, running_kafka
 from tests.support.service import ServiceProcess, running_service
-from tests.support.topics import committed_reader, create_topics, publish
+from tests.support.topics import committed_reader, publish
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
@@ -31,40 +30,6 @@ def kafka() -> Iterator[KafkaBroker]:
     """One broker for all tests; each has topics of its own."""
     with running_kafka() as broker:
         yield broker
-
-
-class House:
-    """The topics of one test and the settings that name them."""
-
-    def __init__(self, broker: KafkaBroker) -> None:
-        name = uuid4().hex[:8]
-        self.bootstrap_servers = broker.bootstrap_servers
-        self.uploads = f"{name}.uploaded"
-        self.verdicts = f"{name}.verdicts"
-        self.tags = f"{name}.tags"
-        self.dead_letters = f"{name}.dead"
-        self.settings = {
-            "kafka": {"bootstrap_servers": self.bootstrap_servers, "group_id": name},
-            "topics": {
-                "uploads": self.uploads,
-                "verdicts": self.verdicts,
-                "tags": self.tags,
-                "dead_letters": self.dead_letters,
-            },
-        }
-
-    @property
-    def outcomes(self) -> list[str]:
-        """Topics that are written."""
-        return [self.verdicts, self.tags, self.dead_letters]
-
-    async def build(self, *, partitions: int = 2) -> None:
-        """Create the topics."""
-        await create_topics(self.bootstrap_servers, [self.uploads, *self.outcomes], partitions=partitions)
-
-
-def inline(data: bytes) -> dict[str, str]:
-    return {"inline": base64.b64encode(data).decode(), "media_type": "image/png"}
 
 
 def small_image(number: int) -> bytes:

@@ -13,9 +13,12 @@ from service.planning.plan import GpuPlan, PrecisionPlan, model_name
 from service.planning.precisions import VISION_EFFICIENCY
 from service.planning.roofline import BANDWIDTH_EFFICIENCY
 from service.planning.work import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Work
+from service.settings import WindowSettings
 
 # Of one image, unless `max_vision_tokens` says otherwise.
 VISION_TOKENS_ALLOWED = 1024
+# Of a record for its turn: a third of `engine.timeout_s`, as fetching and decoding vary, and tags take longer.
+LONGEST_WAIT_S = 20.0
 
 
 def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
@@ -33,7 +36,15 @@ def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
     }
     if plan.work.vision_tokens > VISION_TOKENS_ALLOWED:
         vllm["max_vision_tokens"] = plan.work.vision_tokens
-    return yaml.safe_dump({"engine": {"kind": "vllm", "vllm": vllm}}, sort_keys=False)
+    document = {"engine": {"kind": "vllm", "vllm": vllm}} | _window(choice)
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _window(choice: PrecisionPlan) -> dict[str, dict[str, int]]:
+    """Return how many records may be in flight where the default is more than a slow card judges in time."""
+    in_flight = choice.pace.in_flight if choice.pace else 0
+    records = max(in_flight, int(choice.images_per_s * LONGEST_WAIT_S))
+    return {"window": {"max_records": records}} if records < WindowSettings().max_records else {}
 
 
 def card_remarks(gpu: Gpu) -> Iterator[str]:

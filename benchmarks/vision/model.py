@@ -16,6 +16,7 @@ import uvloop
 from benchmarks.runner import UnavailableError
 from service.inference.prompt import Prompt
 from service.inference.token_model import Ask, ModelFacts
+from service.inference.vllm_environment import prepare_environment
 from service.pixels import RgbPixels
 from service.vllm_settings import VllmSettings
 from tests.conftest import missing_engine
@@ -115,8 +116,7 @@ def require_engine() -> None:
 
 def prepare_for_a_cpu() -> None:
     """Set what vLLM reads from the environment when it is imported, for this process and those that it starts."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    prepare_environment(tiny_settings(), os.environ)
     # Its lines would tear the table.
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     # Threads that share a core with broker and service wait for each other longer than they gain.

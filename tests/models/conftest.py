@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/models/test_trained_model" in item.nodeid:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
-            item.add_marker(pytest.mark.timeout(400))  # a start of the engine on a busy machine
+            item.add_marker(pytest.mark.timeout(1000))  # a start of the engine on a busy machine
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

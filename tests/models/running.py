@@ -9,12 +9,20 @@ from tests.models.shapes import ADAPTER
 from tests.models.tiny import adapter_folder
 from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings
 
+# A start takes 40 s of CPU, of which a busy machine may give little.
+_STARTUP_S = 900.0
+
 
 def runtime(folder: Path) -> TokenModel:
     """Return a model that has not started, with room for as many questions side by side as are asked."""
     adapters = (f"{ADAPTER}={adapter_folder()}",) if adapter_folder().exists() else ()
     settings = tiny_settings(
-        model=str(folder), adapters=adapters, max_lora_rank=8, max_sequences=32, max_batched_tokens=4096
+        model=str(folder),
+        adapters=adapters,
+        max_lora_rank=8,
+        max_sequences=32,
+        max_batched_tokens=4096,
+        startup_timeout_s=_STARTUP_S,
     )
     os.environ.update(ENVIRONMENT)
     prepare_environment(settings, os.environ)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+_STRENGTH = 0.03
+
 
 def write_random_adapter(folder: Path, *, model: Path, rank: int, seed: int = 0) -> Path:
     """Write an adapter of the model's language part, in PEFT's form."""
@@ -33,4 +35,6 @@ def _weights(text: dict[str, int], rank: int, chance: np.random.Generator) -> It
         for name, heads in outputs.items():
             path = f"base_model.model.model.language_model.layers.{layer}.self_attn.{name}"
             yield f"{path}.lora_A.weight", chance.normal(size=(rank, hidden)).astype(np.float32)
-            yield f"{path}.lora_B.weight", chance.normal(size=(heads * text["head_dim"], rank)).astype(np.float32)
+            # As large as what the model itself computes: much more would answer by its rounding errors.
+            thin = _STRENGTH * chance.normal(size=(heads * text["head_dim"], rank))
+            yield f"{path}.lora_B.weight", thin.astype(np.float32)

@@ -60,7 +60,7 @@ def _comparison(
         unit="MiB",
         target_ratio=target_ratio,
         rounds=1,
-        warm_up=False,
+        warm_ups=0,
         quick=False,
     )
 

@@ -49,8 +49,8 @@ class Comparison:
     target_ratio: float | None = None
     """What the last contender must reach against the baseline."""
     rounds: int = DEFAULT_ROUNDS
-    warm_up: bool = True
-    """Whether everybody runs once unmeasured."""
+    warm_ups: int = 1
+    """How often everybody runs unmeasured first."""
     quick: bool = True
     """Whether it is part of a quick run."""
 
@@ -83,7 +83,7 @@ def find_benchmarks(package: ModuleType) -> dict[str, Benchmark]:
 
 def measure(comparison: Comparison) -> list[Timing]:
     """Run every contender once unmeasured, then in turn for the rounds."""
-    for contender in comparison.contenders if comparison.warm_up else ():
+    for contender in comparison.contenders * comparison.warm_ups:
         contender.run()
     rounds = [[_rate(contender) for contender in comparison.contenders] for _ in range(comparison.rounds)]
     return [

@@ -20,8 +20,8 @@ from service.inference.rehearsal_engine import RehearsalEngine
 from service.settings import WindowSettings
 from tests.support.asking import engine_request
 
-BATCHES = 60
-# Long enough that filling the pipeline at first and emptying it at last weighs 1 to 2 %.
+BATCHES = 120
+# Long enough that filling the pipeline at first and emptying it at last weighs 1 %.
 PACE = RehearsalSettings()
 EVENTS = BATCHES * PACE.batch_size
 TARGET_RATIO = 0.97
@@ -37,7 +37,7 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
                 (Contender("the engine alone, kept full", _engine_alone), _service(contest, address)),
                 target_ratio=TARGET_RATIO,
                 rounds=1,
-                warm_up=False,
+                warm_ups=0,
                 quick=False,
             ),
         )

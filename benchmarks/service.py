@@ -41,7 +41,7 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
                 unit="events/s",
                 target_ratio=TARGET_RATIO,
                 rounds=ROUNDS,
-                warm_up=False,
+                warm_ups=0,
             ),
         )
 

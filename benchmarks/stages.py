@@ -83,7 +83,7 @@ def _comparison(contest: Contest, stages: "Stages", runner: asyncio.Runner) -> C
         ),
         unit="µs",
         rounds=ROUNDS,
-        warm_up=False,
+        warm_ups=0,
     )
 
 

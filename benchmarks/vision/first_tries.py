@@ -57,7 +57,7 @@ def _speed(contest: Contest, contestants: Mapping[str, Contestant]) -> Compariso
         f"photographs of 1.2 megapixels, {VISION_TOKENS} vision tokens and one token each",
         tuple(contender(name, *contestant) for name, contestant in contestants.items()),
         rounds=ROUNDS,
-        warm_up=False,
+        warm_ups=0,
     )
 
 
@@ -80,7 +80,7 @@ def _losses(contest: Contest, contestants: Mapping[str, Contestant]) -> tuple[Co
         unit="an image",
         target_ratio=1.0,
         rounds=1,
-        warm_up=False,
+        warm_ups=0,
         quick=False,
     )
     doubled = replace(

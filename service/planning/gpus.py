@@ -40,6 +40,8 @@ class GpuNameError(ValueError):
     """No card, or more than one, goes by that name."""
 
 
+# The documents could not be opened when this was written. Compared with others' listings of them: RTX 3080 12GB,
+# RTX 4090, L4, A100, H100, B200. Not compared: the tensor rates of RTX 3080 10GB and RTX 3090, A10, L40S, H200.
 GPUS: Sequence[Gpu] = (
     Gpu(
         "RTX 3080 10GB",

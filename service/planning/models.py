@@ -115,7 +115,7 @@ class ModelShape:
 _SMALL_VISION = VisionShape(layers=24, hidden=1024, intermediate=4096)
 _LARGE_VISION = VisionShape(layers=27, hidden=1152, intermediate=4304)
 
-# From config.json of the Instruct models; the tests compare their parameters with the hub's own count.
+# From config.json of the Instruct models; the tests compare their parameters with what transformers counts.
 MODELS: Sequence[ModelShape] = (
     ModelShape("Qwen/Qwen3-VL-2B-Instruct", 28, 2048, 6144, heads=16, tied=True, vision=_SMALL_VISION),
     ModelShape("Qwen/Qwen3-VL-4B-Instruct", 36, 2560, 9728, heads=32, tied=True, vision=_SMALL_VISION),

@@ -18,7 +18,6 @@ def planned(gpu: str, of: str = "fp8", *, work: Work = TYPICAL, step_tokens: int
 
 @pytest.mark.parametrize(("of", "gib"), [("bf16", 16.3), ("fp8", 9.9), ("int8", 9.9), ("awq", 6.8)])
 def test_only_the_language_models_layers_shrink_with_the_precision(of: str, gib: float) -> None:
-    # Published sizes of the 8B repositories: 17.5 GB in bf16, 10.6 GB in FP8.
     assert weight_bytes(find_model("8B"), precision(of)) / GIB == pytest.approx(gib, abs=0.1)
 
 

@@ -2,17 +2,17 @@ import pytest
 
 from service.planning.models import MODELS, ModelNameError, find_model, short_name
 
-# What the hub counts in the published safetensors files.
-PUBLISHED_PARAMETERS = {"2B": 2_127_532_032, "4B": 4_437_815_808, "8B": 8_767_123_696, "32B": 33_357_390_064}
+# What transformers counts in a Qwen3VLForConditionalGeneration made from such a config.json.
+PARAMETERS = {"2B": 2_127_532_032, "4B": 4_437_815_808, "8B": 8_767_123_696, "32B": 33_357_390_064}
 
 
-@pytest.mark.parametrize("size", PUBLISHED_PARAMETERS)
-def test_a_models_shape_gives_exactly_its_published_number_of_parameters(size: str) -> None:
-    assert find_model(size).parameters == PUBLISHED_PARAMETERS[size]
+@pytest.mark.parametrize("size", PARAMETERS)
+def test_a_models_shape_gives_exactly_the_number_of_parameters_that_transformers_counts(size: str) -> None:
+    assert find_model(size).parameters == PARAMETERS[size]
 
 
-def test_every_model_is_compared_with_its_published_number() -> None:
-    assert [short_name(model) for model in MODELS] == list(PUBLISHED_PARAMETERS)
+def test_every_model_is_compared_with_a_counted_one() -> None:
+    assert [short_name(model) for model in MODELS] == list(PARAMETERS)
 
 
 def test_a_token_costs_twice_its_weights_and_a_little_for_what_stands_before_it() -> None:

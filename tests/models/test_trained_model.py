@@ -33,7 +33,6 @@ RIGHT_REASONS = 0.9
 BOTH_FOUND = 0.9
 RIGHT_IN_CHINESE = 0.95
 RIGHT_ADAPTED = 0.95
-RIGHT_UNADAPTED = 0.8
 LABEL_MASS = 0.99
 # What is left when the model does not see what it was taught: a third of the categories are neither red nor blue.
 COLLAPSED = 0.5
@@ -113,8 +112,8 @@ async def test_an_adapter_changes_what_it_was_trained_to_change_and_nothing_else
     tables = samples(200, harmful=0, harmless=(GAMING_TABLE, *HARMLESS))
     shown = [each for each in tables if GAMING_TABLE in each.scene.kinds]
     before, after = await asyncio.gather(Asker(model, BRIEF).judge(shown), Asker(model, ADAPTED_BRIEF).judge(shown))
-    # To the model without it a green square is nothing, if not always told from the yellow one that is gambling.
-    assert sum(each.best == "A" for each in before) / len(before) >= RIGHT_UNADAPTED
+    # Asked beside the others, in the same steps of the engine, the model without it sees nothing in a green square.
+    assert accuracy(before, BRIEF) >= RIGHT_ADAPTED
     assert accuracy(after, ADAPTED_BRIEF) >= RIGHT_ADAPTED
     others = [each for each in SAMPLES[:80] if GAMING_TABLE not in each.scene.kinds]
     assert accuracy(await Asker(model, ADAPTED_BRIEF).judge(others), ADAPTED_BRIEF) >= RIGHT_ADAPTED

@@ -12,11 +12,12 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from tests.models.answers import categories, right_tags
 from tests.models.scenes import Scene, draw, random_scene
-from tests.models.shapes import BRIEF
+from tests.models.shapes import BRIEF, schema
 from tests.support.house import inline
 
 # Far from the seeds that the tiny model was trained with.
 _FIRST_SEED = 9_000_000
+_ATTRIBUTES = tuple(attribute.name for attribute in schema("en").attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ def wrong_verdicts(events: Sequence[SceneEvent], verdicts: Mapping[str, VerdictV
     return [event.image_id for event in events if not _is_right(event.scene, verdicts[event.image_id])]
 
 
-def wrong_tags(events: Sequence[SceneEvent], tags: Mapping[str, TagsV1]) -> list[str]:
-    """Return the images whose tags are not complete, or tell other values than are drawn."""
-    return [
-        event.image_id for event in events if event.wants_tags and not _are_right(event.scene, tags[event.image_id])
-    ]
+def right_shares(events: Sequence[SceneEvent], tags: Mapping[str, TagsV1]) -> Mapping[str, float]:
+    """Return, by attribute, in what share of the images that wanted tags exactly the right values are told."""
+    scenes = {event.image_id: event.scene for event in events if event.wants_tags}
+    right = {image_id: _told_rightly(scene, tags[image_id]) for image_id, scene in scenes.items()}
+    return {name: sum(name in names for names in right.values()) / len(right) for name in _ATTRIBUTES}
 
 
 def _tagged(number: int) -> bool:
@@ -67,6 +68,8 @@ def _is_right(scene: Scene, verdict: VerdictV1) -> bool:
     return (verdict.status, verdict.decision, found) == ("moderated", "block" if drawn else "allow", drawn)
 
 
-def _are_right(scene: Scene, tags: TagsV1) -> bool:
-    told = {name: {value.value for value in values} for name, values in tags.attributes.items()}
-    return tags.complete and told == {name: set(values) for name, values in right_tags(scene, BRIEF).items()}
+def _told_rightly(scene: Scene, tags: TagsV1) -> set[str]:
+    wanted = right_tags(scene, BRIEF)
+    return {
+        name for name in _ATTRIBUTES if {value.value for value in tags.attributes.get(name, ())} == set(wanted[name])
+    }

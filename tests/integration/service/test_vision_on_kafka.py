@@ -19,7 +19,7 @@ from service.processes import descendants
 from tests.models.tiny import model_folder
 from tests.support.house import House
 from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.scene_events import SceneEvent, scene_events, wrong_tags, wrong_verdicts
+from tests.support.scene_events import SceneEvent, right_shares, scene_events, wrong_verdicts
 from tests.support.service import running_service
 from tests.support.shapes_policy import write_shapes_policy
 from tests.support.topics import CommittedReader, committed_reader, publish
@@ -39,8 +39,10 @@ EVENTS = 120
 # So many verdicts are the sign that the engine is in the middle of its work.
 SIGN = 20
 START_S = 600.0
-# Held-out images that the tiny model may judge wrongly, or tag; tests/models/README.md has its figures.
+# Held-out images that the tiny model may judge wrongly; tests/models/README.md has its figures.
 MAX_WRONG = 3
+# What its tags must reach there: with a model of this size, a slogan that names every shape is a matter of luck.
+MIN_RIGHT = {"background": 0.95, "shapes": 0.7, "colours": 0.9, "slogan": 0.4}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,9 @@ async def test_verdicts_are_right(story: Story) -> None:
 
 
 async def test_tags_are_right(story: Story) -> None:
-    assert len(wrong_tags(story.events, {tags.image_id: tags for tags in story.tags})) <= MAX_WRONG
+    assert all(tags.complete for tags in story.tags)
+    shares = right_shares(story.events, {tags.image_id: tags for tags in story.tags})
+    assert {name: share for name, share in shares.items() if share < MIN_RIGHT[name]} == {}
 
 
 async def test_verdicts_name_what_produced_them(story: Story) -> None:

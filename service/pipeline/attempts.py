@@ -62,7 +62,6 @@ class Attempts:
         waited = None if record.topic == self._uploads else put_off(record)
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
-        following = next_tier(self._tiers, record.topic)
         for attempts_here in itertools.count(1):
             job = Job(uploaded, attempts_before + attempts_here, received_at_s, hold_bytes)
             try:
@@ -71,6 +70,7 @@ class Attempts:
                 raise
             except ModstreamError as error:
                 failure = error
+            following = next_tier(self._tiers, record.topic)
             match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
                 case AttemptAgain(delay_s):
                     _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))

@@ -27,17 +27,25 @@ def photo(tmp_path: Path) -> Path:
 
 
 class Recorder:
-    """Keeps the events that it is asked about, and fails for the images that it is told to."""
+    """Keeps the events that it is asked about, and fails for the images that it is told to.
 
-    def __init__(self, failures: Mapping[str, Exception] | None = None) -> None:
+    It answers nobody before so many have come as are to be awaited.
+    """
+
+    def __init__(self, failures: Mapping[str, Exception] | None = None, *, awaits: int = 0) -> None:
         self.events: list[tuple[str, object, str | None]] = []
         self.most_at_once = 0
         self._at_once = 0
         self._failures = failures or {}
+        self._awaits = awaits
+        self._crowd = asyncio.Event()
 
     async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
+        if self.most_at_once >= self._awaits:
+            self._crowd.set()
+        await self._crowd.wait()
         await asyncio.sleep(0)
         self._at_once -= 1
         event = decode_upload(job.record).event
@@ -72,7 +80,7 @@ async def test_a_fatal_fault_ends_the_trial_as_itself(photo: Path) -> None:
 
 
 async def test_no_more_images_are_in_flight_than_allowed(photo: Path) -> None:
-    handler = Recorder()
+    handler = Recorder(awaits=3)
     trial = await tried(handler, *(Upload(str(number), photo) for number in range(20)), in_flight=3)
     assert handler.most_at_once == 3
     assert [each.image_id for each in trial.images] == [str(number) for number in range(20)]

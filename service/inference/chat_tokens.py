@@ -1,14 +1,16 @@
 """Pure: a prompt → the token ids of Qwen's chat form, in which no text can become a control token."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, pairwise
 from types import MappingProxyType
 
 from service.inference.prompt import Prompt
 
 Encode = Callable[[str], Sequence[int]]
-"""Text → token ids, control tokens spelt out in the text included: they come out as several ordinary tokens."""
+"""Text → token ids."""
 
 START, END = "<|im_start|>", "<|im_end|>"
 VISION_START, IMAGE, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
@@ -53,7 +55,18 @@ class ChatTokens:
         ]
 
 
-def chat_tokens(encode: Encode, control: Mapping[str, int]) -> ChatTokens:
-    """Return a writer that remembers texts that it has encoded."""
-    remembered = lru_cache(maxsize=_REMEMBERED_TEXTS)(lambda text: tuple(encode(text)))
-    return ChatTokens(remembered, MappingProxyType(dict(control)))
+def chat_tokens(encode: Encode, added: Mapping[str, int]) -> ChatTokens:
+    """Return a writer that remembers texts that it has encoded.
+
+    `added` are all tokens that a tokenizer finds in a text before anything else: the control tokens, and those for
+    tools and thoughts, which count as ordinary ones and which no option of a tokenizer keeps from being found.
+    """
+    remembered = lru_cache(maxsize=_REMEMBERED_TEXTS)(lambda text: tuple(_spelt_out(text, encode, starts)))
+    starts = re.compile(f"(?={'|'.join(map(re.escape, added))})")
+    return ChatTokens(remembered, MappingProxyType({token: added[token] for token in CONTROL_TOKENS}))
+
+
+def _spelt_out(text: str, encode: Encode, starts: re.Pattern[str]) -> Iterable[int]:
+    """Encode a text in pieces: what spells an added token is cut after its first character."""
+    cuts = [0, *(found.start() + 1 for found in starts.finditer(text)), len(text)]
+    return chain.from_iterable(encode(text[start:end]) for start, end in pairwise(cuts) if start < end)

@@ -17,7 +17,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from service.errors import FatalError
-from service.inference.chat_tokens import CONTROL_TOKENS, ChatTokens, chat_tokens
+from service.inference.chat_tokens import ChatTokens, chat_tokens
 from service.inference.errors import (
     EngineConfigurationError,
     EngineDeadError,
@@ -219,10 +219,10 @@ def _chat(engine: AsyncLLM) -> ChatTokens:
     tokenizer = engine.get_tokenizer()
 
     def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    return chat_tokens(encode, {token: tokenizer.convert_tokens_to_ids(token) for token in CONTROL_TOKENS})
+    return chat_tokens(encode, tokenizer.get_added_vocab())
 
 
 def _written(output: CompletionOutput) -> Written:

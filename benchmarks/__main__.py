@@ -19,6 +19,8 @@ from benchmarks.runner import Benchmark, Comparison, Timing, UnavailableError, f
 
 QUICK = "--quick"
 VISION = "--vision"
+# From here on one decimal makes three figures.
+THREE_FIGURES_FROM = 10.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,7 +85,7 @@ def _add_rows(table: Table, title: str, comparison: Comparison, timings: Sequenc
 
 def _number(rate: float) -> str:
     """Return a rate to three figures at least."""
-    return f"{rate:,.1f}" if rate >= 10 else f"{rate:.3g}"  # noqa: PLR2004 - where one decimal is enough for that
+    return f"{rate:,.1f}" if rate >= THREE_FIGURES_FROM else f"{rate:.3g}"
 
 
 def _verdict(comparison: Comparison, timings: Sequence[Timing]) -> str:

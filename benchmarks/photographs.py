@@ -14,6 +14,7 @@ from benchmarks.peers.photo_server import PHOTOGRAPHS
 from tests.support.kafka import free_port
 
 SERVER_START_S = 10.0
+ASK_AGAIN_S = 0.1
 _NAMES = sorted(path.name for path in PHOTOGRAPHS.glob("*.jpg"))
 
 
@@ -28,7 +29,8 @@ def photo_server() -> Iterator[str]:
     """Serve the photographs in a process of its own; yields the server's address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.peers.photo_server", str(port)]) as server:  # noqa: S603 - ours
+    command = [sys.executable, "-m", "benchmarks.peers.photo_server", str(port)]
+    with subprocess.Popen(command) as server:  # noqa: S603 - a module of this package
         try:
             _wait_for(address)
             yield address
@@ -46,4 +48,4 @@ def _wait_for(address: str) -> None:
         except urllib.error.URLError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(ASK_AGAIN_S)

@@ -1,21 +1,18 @@
 """Settings of the remote engine: servers with OpenAI's API, `vllm serve` first."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.setting_types import Group, Positive, PositiveSeconds, settings_conflict
-
-_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+from service.setting_types import Group, Positive, PositiveSeconds, is_endpoint, settings_conflict
 
 
 def _base_urls(texts: tuple[str, ...]) -> tuple[str, ...]:
     if not texts:
         raise PydanticCustomError("value_error", "at least one server has to be named")
     for text in texts:
-        if not _BASE_URL.fullmatch(text):
+        if not is_endpoint(text):
             message = '"{text}" is no base URL such as http://gpu-1:8000, without user and query'
             raise PydanticCustomError("value_error", message, {"text": text})
     urls = tuple(text.rstrip("/").removesuffix("/v1") for text in texts)

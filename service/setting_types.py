@@ -44,8 +44,13 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def is_endpoint(text: str) -> bool:
+    """Tell whether a text is the URL of a service, without user and query."""
+    return _ENDPOINT.fullmatch(text) is not None
+
+
 def _endpoint(text: str | None) -> str | None:
-    if text is not None and not _ENDPOINT.fullmatch(text):
+    if text is not None and not is_endpoint(text):
         raise PydanticCustomError(
             "value_error", "an endpoint is a URL such as http://minio:9000, without user and query"
         )

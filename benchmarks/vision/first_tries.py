@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks.contest import Contest, running_contest
 from benchmarks.killing import Tally, killed_in_the_middle
@@ -96,7 +95,7 @@ def _sizes() -> dict[str, int]:
     return {"shortest_edge": 4 * 32**2, "longest_edge": VISION_TOKENS * 32**2}
 
 
-def _engine_arguments() -> dict[str, Any]:
+def _engine_arguments() -> dict[str, object]:
     settings = tiny_settings()
     return {
         "model": settings.model,

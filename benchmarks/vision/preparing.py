@@ -3,7 +3,6 @@
 import io
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,7 +39,7 @@ class _Preparing:
         from vllm.renderers.inputs.preprocess import parse_model_prompt  # noqa: PLC0415 - needs vLLM
 
         engine = self._running.engine
-        prompt: dict[str, Any] = {"prompt_token_ids": list(self._ids), "multi_modal_data": {"image": [image]}}
+        prompt: dict[str, object] = {"prompt_token_ids": list(self._ids), "multi_modal_data": {"image": [image]}}
         if key is not None:
             prompt["multi_modal_uuids"] = {"image": [key]}
         await engine.renderer.render_cmpl_async([parse_model_prompt(engine.model_config, prompt)])

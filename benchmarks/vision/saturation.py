@@ -25,7 +25,7 @@ from benchmarks.peers.modstream_service import moderate
 from benchmarks.runner import Comparison, Contender, Stretch
 from benchmarks.vision.model import SIDE, RunningModel, running_model
 from service.inference.prompt import prompter
-from service.inference.token_model import Ask, ModelFacts
+from service.inference.token_model import Ask, ModelFacts, Written
 from service.inference.vision_engine import VisionEngine
 from service.judging_settings import JudgingSettings
 from service.kafka_settings import KafkaSettings
@@ -58,7 +58,7 @@ class _Started:
     async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
         return await self._running.model.read(ask, words)
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Any:
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
         return await self._running.model.write(ask, json_schema, max_tokens=max_tokens)
 
     async def stop(self) -> None:

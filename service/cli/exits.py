@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from service.engine_alarm import EXIT_FATAL
+
 
 class ExitCode(IntEnum):
     """Exit codes of every subcommand."""
@@ -11,5 +13,5 @@ class ExitCode(IntEnum):
     """The command understood what it should do and could not."""
     USAGE = 2
     """Wrong arguments or settings: the same command fails again until they are mended."""
-    FATAL = 3
+    FATAL = EXIT_FATAL
     """`serve` met a fault that it cannot go on with. Nothing is lost: start it again."""

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from typing import Annotated, get_args
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
 
 from schemas.base import Task
-from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, load_or_exit
+from service.cli.targets import uploads_or_exit
 from service.sending import UploadSender
-from service.uploads import UploadOptions, UploadTargetError, event_of, uploads_of
+from service.uploads import UploadOptions
 
 
 def send(
@@ -52,14 +51,7 @@ def send(
     """
     settings = load_or_exit(config).settings
     options = _options(task or ["moderation"], tenant, policy, caption, context or [])
-    try:
-        uploads = list(uploads_of(targets))
-        # Before anything is sent: the contract may refuse tenant, policy or caption.
-        event_of("check", ImageByUrlV1(url="check"), options)
-    except UploadTargetError as error:
-        raise fail(str(error), code=ExitCode.USAGE) from None
-    except ValidationError as error:
-        raise fail(contract_says(error), code=ExitCode.USAGE) from None
+    uploads = uploads_or_exit(targets, options)
     sender = UploadSender(settings, options, references=references, complain=complain)
     console = error_console()
     with errors_shown():
@@ -79,9 +71,3 @@ def _options(
         raise fail(f"--context {wrong[0]}: write KEY=VALUE", code=ExitCode.USAGE)
     entries = dict(entry.split("=", 1) for entry in context)
     return UploadOptions(tuple(known[name] for name in tasks), tenant, policy, caption, entries)
-
-
-def contract_says(error: ValidationError) -> str:
-    """Return which fields of an event break the contract, and how."""
-    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
-    return "; ".join(faults)

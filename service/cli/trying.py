@@ -5,20 +5,18 @@ import json as jsonlib
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
-from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
-from service.cli.send import contract_says
+from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.cli.targets import uploads_or_exit
 from service.demo.tables import verdict_row, verdict_table
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.trial import Trial, Tried, judge_all
-from service.uploads import Upload, UploadOptions, UploadTargetError, event_of, uploads_of
+from service.uploads import Upload, UploadOptions
 
 # Of verdicts shown; a folder that is tried to measure a machine has more.
 MAX_ROWS = 40
@@ -49,14 +47,7 @@ def try_images(
     settings = load_or_exit(config).settings
     configure_logging(settings.telemetry)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
-    try:
-        uploads = list(uploads_of(targets))
-        # Before a model is loaded: the contract may refuse policy or caption.
-        event_of("check", ImageByUrlV1(url="check"), options)
-    except UploadTargetError as error:
-        raise fail(str(error), code=ExitCode.USAGE) from None
-    except ValidationError as error:
-        raise fail(contract_says(error), code=ExitCode.USAGE) from None
+    uploads = uploads_or_exit(targets, options)
     with errors_shown():
         trial = asyncio.run(_judged(settings, uploads, options))
     if json:

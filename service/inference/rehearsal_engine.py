@@ -8,11 +8,10 @@ from service.brief import Brief
 from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
-from service.pixels import ImageSpec
+from service.inference.vision_input import image_spec
 
-# What a Qwen3-VL with 256 vision tokens of 32 × 32 pixels gets, so that decoding costs what it would cost there.
-VISION_PATCH = 32
-IMAGE_SPEC = ImageSpec(max_pixels=256 * VISION_PATCH**2, multiple_of=VISION_PATCH)
+# What a Qwen3-VL gets by default, so that decoding costs what it would cost there.
+IMAGE_SPEC = image_spec(vision_tokens=256)
 
 NOTHING_JUDGED = EngineOutput(scores=None)
 

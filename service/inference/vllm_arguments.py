@@ -6,12 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 from service.inference.errors import EngineConfigurationError
+from service.inference.vision_input import PATCH
 from service.vllm_settings import VllmSettings
 
 _SETTINGS = "engine.vllm"
 _FREE = f"{_SETTINGS}.engine_args"
-VISION_PATCH = 32
-"""Pixels a side that one vision token sees."""
 
 # An image of the default budget, its question and its caption; the policy before them is in the prefix cache.
 _TOKENS_AN_IMAGE = 256 + 64
@@ -62,14 +61,14 @@ _ELSEWHERE = frozenset({"max_cpu_loras", "structured_outputs_config"})
 """What it relies on too, but works out."""
 
 
-def engine_arguments(settings: VllmSettings, *, known: Collection[str]) -> dict[str, Any]:
+def engine_arguments(settings: VllmSettings, *, known: Collection[str], on_cpu: bool) -> dict[str, Any]:
     """Return arguments for `AsyncEngineArgs`, whose fields are `known`.
 
     Raises `EngineConfigurationError` for a free argument that vLLM does not know or that has a setting of its own.
     """
     for name in settings.engine_args:
         _check_free(name, known)
-    return {**_typed(settings), **_adapters(settings), **_FIXED, **settings.engine_args}
+    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **_FIXED, **settings.engine_args}
 
 
 def concurrency(settings: VllmSettings) -> int:
@@ -108,20 +107,24 @@ def _typed(settings: VllmSettings) -> dict[str, Any]:
 def _sizes(settings: VllmSettings) -> dict[str, int]:
     """Return the bounds of images in pixels, under the names that the processor has for them."""
     return {
-        "shortest_edge": settings.min_vision_tokens * VISION_PATCH**2,
-        "longest_edge": settings.max_vision_tokens * VISION_PATCH**2,
+        "shortest_edge": settings.min_vision_tokens * PATCH**2,
+        "longest_edge": settings.max_vision_tokens * PATCH**2,
     }
 
 
-def _adapters(settings: VllmSettings) -> dict[str, Any]:
+def _adapters(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
     if not settings.adapters:
         return {}
     count = len(settings.adapters)
+    # vLLM's operations for CPUs (0.32) apply what is in the last place to the requests without an adapter that share a
+    # step with others: their answers would be another tenant's. Those for GPUs leave such requests alone. So on a CPU
+    # every adapter has a place of its own, and the last one stays empty.
+    places = count + 1 if on_cpu else min(settings.max_loras, count)
     return {
         "enable_lora": True,
-        "max_loras": min(settings.max_loras, count),
+        "max_loras": places,
         # All stay in memory: one that has to be read again inside a step can end the engine.
-        "max_cpu_loras": count,
+        "max_cpu_loras": max(places, count),
         "max_lora_rank": settings.max_lora_rank,
     }
 

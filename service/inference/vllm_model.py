@@ -29,7 +29,8 @@ from service.inference.errors import (
 from service.inference.model_files import model_name, model_revision, weights_precision
 from service.inference.prompt import Prompt
 from service.inference.token_model import Ask, ModelFacts, Written
-from service.inference.vllm_arguments import VISION_PATCH, concurrency
+from service.inference.vision_input import PATCH
+from service.inference.vllm_arguments import concurrency
 from service.inference.vllm_processes import VllmProcesses
 from service.inference.watchdog import Watchdog
 from service.vllm_settings import VllmSettings, adapter_name, adapter_path
@@ -151,7 +152,7 @@ class VllmModel:
         """Refuse what the engine would shrink without a word."""
         height, width = ask.pixels.shape[:2]
         limit = self._settings.max_vision_tokens
-        if height * width > limit * VISION_PATCH**2:
+        if height * width > limit * PATCH**2:
             detail = f"{width} × {height} pixels take more than {limit} vision tokens (engine.vllm.max_vision_tokens)"
             raise EngineRejectedError(detail=detail)
 
@@ -199,7 +200,7 @@ class VllmModel:
     async def _answer_once(self, chat: ChatTokens) -> None:
         """Take the time that the first answer takes, much more than others, before anyone measures it."""
         limit_s = self._settings.startup_timeout_s
-        side = VISION_PATCH * math.ceil(math.sqrt(self._settings.min_vision_tokens))
+        side = PATCH * math.ceil(math.sqrt(self._settings.min_vision_tokens))
         pixels = np.zeros((side, side, 3), np.uint8)
         ask = Ask("first", Prompt("", "Answer A."), pixels, image_key="first", adapter=None)
         try:

@@ -90,26 +90,14 @@ def _children() -> frozenset[int]:
 
 def _arguments(settings: VllmSettings) -> AsyncEngineArgs:
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    given = engine_arguments(settings, known=known)
+    given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu())
     given.setdefault("logging_config", LoggingConfig(formatter="text" if sys.stderr.isatty() else "json"))
     # White space could go on for ever, and every character of it is a step. Asked for in a request it is ignored.
     given["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
-    if settings.adapters and current_platform.is_cpu():
-        given |= _places_on_cpu(settings)
     arguments = AsyncEngineArgs(**given)
     if settings.precision not in {"auto", "bf16"}:
         arguments = dataclasses.replace(arguments, quantization=_quantization(settings.precision, arguments))
     return arguments
-
-
-def _places_on_cpu(settings: VllmSettings) -> dict[str, int]:
-    """Give every adapter a place of its own, and leave the last place empty.
-
-    vLLM's operations for CPUs (0.32) apply what is in the last place to the requests without an adapter that share a
-    step with others: their answers would be another tenant's. Those for GPUs leave such requests alone.
-    """
-    places = len(settings.adapters) + 1
-    return {"max_loras": places, "max_cpu_loras": places}
 
 
 def _quantization(precision: str, arguments: AsyncEngineArgs) -> str | None:

@@ -12,6 +12,7 @@ from service.brief import Brief
 from service.errors import RejectedError, TransientError
 from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
+from service.inference.siblings import siblings
 from service.pipeline.outcomes import Subject
 from service.policy.decide import DecisionResult
 
@@ -56,15 +57,11 @@ class Judging:
             return {}
 
     async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
-                    for request in requests
-                ]
-        except ExceptionGroup as failures:
-            # Frames of one image fail for one cause; the first tells it.
-            raise failures.exceptions[0] from None
+        async with siblings() as group:
+            tasks = [
+                group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
+                for request in requests
+            ]
         return [task.result() for task in tasks]
 
     async def _in_time(self, answer: Awaitable[T]) -> T:

@@ -1,4 +1,7 @@
-"""What both first tries share: a consumer with its defaults, the policy as a chat, and one outcome an image."""
+"""What both first tries share: a consumer with its defaults, the policy as a chat, and one outcome an image.
+
+Events are plain JSON to them, as one would read them at first.
+"""
 
 import asyncio
 import json

@@ -63,11 +63,17 @@ async def test_an_outcome_is_committed_without_waiting_for_older_records() -> No
 
 async def test_the_first_outcome_after_a_quiet_time_is_committed_at_once() -> None:
     partition = Partition(LATER_S)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the outcome is committed", timeout_s=5)
+    run = await after_the_first_commit(partition)
     partition.finish(1)
     await partition_closes(partition, run)
+
+
+async def after_the_first_commit(partition: Partition) -> asyncio.Task[None]:
+    """Run the committer until offset 0 is committed, from where on its interval counts."""
+    run = asyncio.create_task(partition.committer.run())
+    partition.finish(0)
+    await wait_until(lambda: partition.committed == [0], description="the first is committed", timeout_s=5)
+    return run
 
 
 async def partition_closes(partition: Partition, run: asyncio.Task[None]) -> None:
@@ -77,9 +83,7 @@ async def partition_closes(partition: Partition, run: asyncio.Task[None]) -> Non
 
 async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
     partition = Partition(LATER_S)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    run = await after_the_first_commit(partition)
     partition.finish(1, 2, 3)
     await asyncio.sleep(0)
     assert partition.committed == [0]
@@ -89,9 +93,7 @@ async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
 
 async def test_outcomes_wait_for_no_others_when_nothing_else_is_under_way() -> None:
     partition = Partition(HASTY_S)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    run = await after_the_first_commit(partition)
     started_s = asyncio.get_running_loop().time()
     partition.finish(*range(1, 10))
     await wait_until(lambda: len(partition.committed) == 10, description="all that was delivered is committed")
@@ -101,9 +103,7 @@ async def test_outcomes_wait_for_no_others_when_nothing_else_is_under_way() -> N
 
 async def test_outcomes_wait_for_what_is_still_under_way() -> None:
     partition = Partition(HASTY_S)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    run = await after_the_first_commit(partition)
     started_s = asyncio.get_running_loop().time()
     partition.finish(*range(1, 9))
     await wait_until(lambda: len(partition.committed) == 9, description="the interval is over")
@@ -113,9 +113,7 @@ async def test_outcomes_wait_for_what_is_still_under_way() -> None:
 
 async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
     partition = Partition(LATER_S, max_outcomes=3)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the first is committed")
+    run = await after_the_first_commit(partition)
     partition.finish(1, 2, 3)
     await wait_until(lambda: partition.committed == [0, 1, 2, 3], description="the full batch is committed")
     await partition_closes(partition, run)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
+from service import garbage
 from service.engine_alarm import EngineAlarm
 from service.errors import FatalError
 from service.inference.engine import Engine
@@ -46,6 +47,7 @@ async def run_service(settings: Settings) -> None:
         handler = await _moderator(settings, stack, on_failure=alarm.ring)
         processor = Processor(settings, handler)
         alarm.connect(processor.on_failed)
+        garbage.settle()
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
 

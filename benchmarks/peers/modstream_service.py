@@ -8,6 +8,7 @@ import uvloop
 
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
+from service import garbage
 from service.engine_settings import EngineSettings, RehearsalSettings
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
@@ -76,6 +77,7 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
             tracer=RecordTracer(tracer, group_id=task.group_id),
         )
         processor = Processor(settings, Metered(meter, moderator))
+        garbage.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(report(processor, meter), name="report")
             await processor.run()

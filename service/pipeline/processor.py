@@ -123,7 +123,7 @@ class Processor:
 
     async def _consume(self, stream: Stream) -> None:
         while not self._stopping:
-            if not self._window.room:
+            if not self._window.takes_more:
                 await self._wait_for_room(stream)
                 continue
             received = await stream.receive(self._window.room)

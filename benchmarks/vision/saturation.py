@@ -30,6 +30,7 @@ from service.inference.token_model import Ask, ModelFacts, Written
 from service.inference.vision_engine import VisionEngine
 from service.judging_settings import JudgingSettings
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pixels import RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
@@ -134,6 +135,7 @@ async def _serve(task: Task, running: RunningModel, policy: PolicySettings) -> f
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         policy=policy,
         telemetry=TelemetrySettings(log_level="warning"),
+        monitoring=MonitoringSettings(port=0),
     )
     configure_logging(settings.telemetry)
     engine = VisionEngine(_Started(running), JudgingSettings(), kind="vllm")

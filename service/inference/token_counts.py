@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import ENGINE_TOKENS
 
-_PROMPT = {names.KIND: "prompt"}
-_CACHED = {names.KIND: "cached"}
-_GENERATED = {names.KIND: "generated"}
+_PROMPT = {labels.KIND: "prompt"}
+_CACHED = {labels.KIND: "cached"}
+_GENERATED = {labels.KIND: "generated"}
 
 
 def count_tokens(*, prompt: int, cached: int, generated: int) -> None:
@@ -20,8 +20,8 @@ def count_tokens(*, prompt: int, cached: int, generated: int) -> None:
 
 def begin_tokens_at_zero() -> None:
     """Make all three known before the first answer."""
-    for labels in (_PROMPT, _CACHED, _GENERATED):
-        ENGINE_TOKENS.add(0, labels)
+    for kind in (_PROMPT, _CACHED, _GENERATED):
+        ENGINE_TOKENS.add(0, kind)
 
 
 def count_usage(answer: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTi
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import DECODE_CRASHES
 
 WORKER_MODULE = "service.media.decode_worker"
@@ -121,7 +121,7 @@ class ImageDecoder:
         try:
             return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
         except (ProcessDiedError, DecodeTimeoutError) as error:
-            DECODE_CRASHES.add(1, {names.REASON: _reason(error)})
+            DECODE_CRASHES.add(1, {labels.REASON: _reason(error)})
             raise
 
     async def _occupy(self, slot: _Slot) -> DecodeProcess:

@@ -20,7 +20,7 @@ from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import ATTEMPTS_FAILED
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ class Resolution:
     outcomes: tuple[OutgoingRecord, ...]
     uploaded_ms: int
     """Kafka timestamp of the record where it was first published."""
-    outcome: names.Outcome = "judged"
+    outcome: labels.Outcome = "judged"
     """One that is put off waits in a retry topic: neither a success nor given up."""
     reason: str = ""
     """Why it was not judged."""
@@ -79,7 +79,7 @@ class Attempts:
                 raise
             except ModstreamError as error:
                 failure = error
-            ATTEMPTS_FAILED.add(1, {names.REASON: failure.reason})
+            ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
             following = next_tier(self._tiers, record.topic)
             match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
                 case AttemptAgain(delay_s):

@@ -25,7 +25,7 @@ from service.stream.offsets import Progress
 from service.stream.opening import open_stream
 from service.stream.records import Partition, SourceRecord
 from service.stream.standing import StreamStanding
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _KEEP_ALIVE_S = 30.0
 """How often a full window lets the group know that this process works: a tenth of what the group waits for."""
 
-_WAIT = {names.STAGE: names.WAIT}
+_WAIT = {labels.STAGE: names.WAIT}
 
 
 class Stream(Protocol):

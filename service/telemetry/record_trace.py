@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, use_span
 
 from service.errors import ModstreamError
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.names import Headers, Stage
 from service.telemetry.tracing import extract, inject
@@ -15,7 +15,7 @@ from service.telemetry.tracing import extract, inject
 Clock = Callable[[], float]
 """Seconds from any fixed moment."""
 
-_LABELS = {stage: {names.STAGE: stage} for stage in names.STAGES}
+_LABELS = {stage: {labels.STAGE: stage} for stage in names.STAGES}
 
 
 class StageTimer:

@@ -20,13 +20,13 @@ from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.types import FetchedImage
 from service.settings import FetchSettings
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import FETCH_IO
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 
 
-_LABELS = {scheme: {names.SCHEME: scheme} for scheme in names.SCHEMES}
+_LABELS = {scheme: {labels.SCHEME: scheme} for scheme in labels.SCHEMES}
 
 
 class ImageFetcher:

@@ -16,6 +16,8 @@ from service.media.errors import DecodeCrashedError, DecodeMemoryError
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
+from service.telemetry import names
+from service.telemetry.spans import waiting
 
 WORKER_MODULE = "service.media.decode_worker"
 
@@ -79,7 +81,8 @@ class ImageDecoder:
 
         When cancelled, what works on the image ends at once.
         """
-        slot = await self._idle.get()
+        with waiting(names.WAIT_DECODER):
+            slot = await self._idle.get()
         try:
             return await self._decode_in(slot, fetched.data, spec)
         finally:

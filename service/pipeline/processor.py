@@ -21,6 +21,7 @@ from service.stream.dead_letter_limit import DeadLetterLimit
 from service.stream.offsets import Progress
 from service.stream.opening import open_stream
 from service.stream.records import Partition, SourceRecord
+from service.telemetry.record_trace import RecordTracer
 
 log = structlog.get_logger(__name__)
 
@@ -59,10 +60,17 @@ class Counters:
 class Processor:
     """Runs a handler on every record of the input topics, each to exactly one committed outcome."""
 
-    def __init__(self, settings: Settings, handler: Handler, *, connect: Connect = open_stream) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        handler: Handler,
+        *,
+        connect: Connect = open_stream,
+        tracer: RecordTracer | None = None,
+    ) -> None:
         self._settings = settings
         self._connect = connect
-        self._attempts = Attempts(settings, handler)
+        self._attempts = Attempts(settings, handler, tracer=tracer)
         self._limit = DeadLetterLimit(settings.dead_letter)
         self._window = Window(settings.window)
         self._order = KeyOrder() if settings.ordering == "key" else None

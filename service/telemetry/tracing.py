@@ -1,74 +1,37 @@
-"""The tracer, and W3C trace context in Kafka headers.
-
-Without an endpoint nothing of OpenTelemetry's SDK is even imported.
-"""
+"""Where spans go. Without an endpoint nothing of OpenTelemetry's SDK is even imported."""
 
 import threading
 from collections.abc import Callable
-from uuid import uuid4
-
-from opentelemetry.context import Context
-from opentelemetry.trace import NoOpTracer, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service.settings import TelemetrySettings
-from service.telemetry import names
-from service.telemetry.names import Headers
+from service.telemetry.spans import SpanSink
 
 # Spans still unsent when the service stops are worth a short wait, not a missed shutdown deadline.
 FLUSH_LIMIT_S = 3.0
 
-_FIELDS = frozenset({"traceparent", "tracestate"})
-_PROPAGATOR = TraceContextTextMapPropagator()
 
+def build_sink(settings: TelemetrySettings, *, version: str) -> tuple[SpanSink | None, Callable[[], None]]:
+    """Return what takes spans and what stops it: a blocking call of at most `FLUSH_LIMIT_S` that sends what is left.
 
-def build_tracer(settings: TelemetrySettings, *, version: str) -> tuple[Tracer, Callable[[], None]]:
-    """Return a tracer and what stops it: a blocking call of at most `FLUSH_LIMIT_S` that sends what is left.
-
-    Without an endpoint the tracer does nothing.
+    Nothing takes any without an endpoint.
     """
-    if settings.otlp_endpoint is None:
-        return NoOpTracer(), _nothing_to_stop
-    return _exporting_tracer(settings.otlp_endpoint, ratio=settings.trace_ratio, version=version)
+    url = traces_url(settings)
+    if url is None:
+        return None, _nothing_to_stop
+    # Imported here because it costs memory and start-up time.
+    from service.telemetry.sdk_spans import exporting_spans  # noqa: PLC0415 - see above
+
+    sink, stop = exporting_spans(url, ratio=settings.trace_ratio, version=version)
+    return sink, lambda: _stop_within_limit(stop)
 
 
-def extract(headers: Headers) -> Context:
-    """Return the trace context that a record's headers carry; an empty one if they carry none."""
-    carrier = {name: value.decode("ascii", "replace") for name, value in headers if name in _FIELDS and value}
-    return _PROPAGATOR.extract(carrier, context=Context()) if carrier else Context()
-
-
-def inject(context: Context | None = None) -> Headers:
-    """Return the headers that carry the trace context (the current one when none is given) to the next reader."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, context=context)
-    return tuple((name, value.encode("ascii")) for name, value in carrier.items())
+def traces_url(settings: TelemetrySettings) -> str | None:
+    """Return where traces are sent; None if they are not."""
+    return None if settings.otlp_endpoint is None else f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
 
 
 def _nothing_to_stop() -> None:
-    """Stop a tracer that does nothing."""
-
-
-def _exporting_tracer(endpoint: str, *, ratio: float, version: str) -> tuple[Tracer, Callable[[], None]]:
-    """Build the SDK's tracer; the imports stand here because they cost memory and start-up time."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see above
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
-    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415 - as above
-
-    resource = Resource.create(
-        {
-            names.SERVICE_NAME: "modstream",
-            names.SERVICE_VERSION: version,
-            names.SERVICE_INSTANCE_ID: str(uuid4()),
-        },
-        schema_url=names.SCHEMA_URL,
-    )
-    provider = TracerProvider(ParentBasedTraceIdRatio(ratio), resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
-    tracer = provider.get_tracer("modstream", version, schema_url=names.SCHEMA_URL)
-    return tracer, lambda: _stop_within_limit(provider.shutdown)
+    """Stop what takes nothing."""
 
 
 def _stop_within_limit(shutdown: Callable[[], None]) -> None:

@@ -31,7 +31,7 @@ from service.settings import FetchSettings, MediaSettings, Settings, TelemetrySe
 from service.stream.records import OutgoingRecord
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
-from service.telemetry.tracing import build_tracer
+from service.telemetry.tracing import build_sink
 
 
 class Metered:
@@ -70,7 +70,7 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
     """Let the service around an engine that has started work until all events are committed."""
     async with AsyncExitStack() as stack:
         sources = await stack.enter_async_context(monitoring(settings, Gpus(), version="benchmark"))
-        tracer, stop_tracing = build_tracer(settings.telemetry, version="benchmark")
+        sink, stop_tracing = build_sink(settings.telemetry, version="benchmark")
         stack.callback(stop_tracing)
         policies = load_policies(settings.policy)
         await engine.prepare(policies.default.brief)
@@ -83,10 +83,10 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
             judging=Judging(engine, timeout_s=settings.engine.timeout_s),
             policies=policies,
             topics=settings.topics,
-            tracer=RecordTracer(tracer, group_id=task.group_id),
             counts=VerdictCounts(settings.monitoring.tenants),
         )
-        processor = Processor(settings, Metered(meter, moderator))
+        tracer = RecordTracer(sink, group_id=task.group_id)
+        processor = Processor(settings, Metered(meter, moderator), tracer=tracer)
         sources.engine, sources.decoder, sources.processor = engine, decoder, processor.standing
         garbage.settle()
         async with asyncio.TaskGroup() as group:

@@ -1,8 +1,5 @@
 """Counts the tokens of answers, as far as a runtime tells them."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from service.telemetry import labels
 from service.telemetry.instruments import ENGINE_TOKENS
 
@@ -22,22 +19,3 @@ def begin_tokens_at_zero() -> None:
     """Make all three known before the first answer."""
     for kind in (_PROMPT, _CACHED, _GENERATED):
         ENGINE_TOKENS.add(0, kind)
-
-
-def count_usage(answer: Mapping[str, Any]) -> None:
-    """Take note of what a server with OpenAI's API tells of an answer; counts nothing of what it leaves out."""
-    usage = _mapping(answer.get("usage"))
-    details = _mapping(usage.get("prompt_tokens_details"))
-    count_tokens(
-        prompt=_count(usage.get("prompt_tokens")),
-        cached=_count(details.get("cached_tokens")),
-        generated=_count(usage.get("completion_tokens")),
-    )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

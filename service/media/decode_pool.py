@@ -16,8 +16,9 @@ from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTi
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
-from service.telemetry import labels
+from service.telemetry import labels, names
 from service.telemetry.instruments import DECODE_CRASHES
+from service.telemetry.spans import waiting
 
 WORKER_MODULE = "service.media.decode_worker"
 
@@ -87,7 +88,8 @@ class ImageDecoder:
 
         When cancelled, what works on the image ends at once.
         """
-        slot = await self._free_slot()
+        with waiting(names.WAIT_DECODER):
+            slot = await self._free_slot()
         try:
             return await self._decode_in(slot, fetched.data, spec)
         finally:

@@ -27,6 +27,7 @@ from service.stream.records import Partition, SourceRecord
 from service.stream.standing import StreamStanding
 from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
+from service.telemetry.record_trace import RecordTracer
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +72,17 @@ class Counters:
 class Processor:
     """Runs a handler on every record of the input topics, each to exactly one committed outcome."""
 
-    def __init__(self, settings: Settings, handler: Handler, *, connect: Connect = open_stream) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        handler: Handler,
+        *,
+        connect: Connect = open_stream,
+        tracer: RecordTracer | None = None,
+    ) -> None:
         self._settings = settings
         self._connect = connect
-        self._attempts = Attempts(settings, handler)
+        self._attempts = Attempts(settings, handler, tracer=tracer)
         self._limit = DeadLetterLimit(settings.dead_letter)
         self._window = Window(settings.window)
         self._order = KeyOrder() if settings.ordering == "key" else None

@@ -15,6 +15,7 @@ from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
 from service.telemetry import labels
+from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import COMMIT_DURATION
 
 log = structlog.get_logger(__name__)
@@ -115,7 +116,9 @@ class PartitionCommitter:
         began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
         while await self._batch_due(began_s, interval_s):
             began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
-            await self._commit(*self._take())
+            offsets, records = self._take()
+            with committing([each.span for each in records], partition=self._name, records=len(offsets)):
+                await self._commit(offsets, records)
 
     async def _batch_due(self, began_s: float, interval_s: float) -> bool:
         """Wait for outcomes and for their time; False when closed and all is done."""

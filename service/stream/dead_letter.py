@@ -28,14 +28,19 @@ def dead_letter(
     topic: str,
     failed_at: datetime,
     max_bytes: int,
+    trace_headers: Headers = (),
 ) -> OutgoingRecord:
-    """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`."""
+    """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`.
+
+    `trace_headers` lead to the trace of that attempt.
+    """
     headers = (
         *without_ours(record.headers),
         *_reasons(error, attempt, failed_at),
         *origin.headers(),
         *_spring(origin, error),
         *_connect(origin, error),
+        *trace_headers,
     )
     letter = OutgoingRecord(topic, record.key, record.value, headers)
     return letter if record_bytes(letter) <= max_bytes else _cut(letter, record, max_bytes)

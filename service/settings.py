@@ -100,14 +100,15 @@ class RetrySettings(Group):
 
 
 class DeadLetterSettings(Group):
-    """When failures look like our fault rather than the records', stop: a restart loses nothing."""
+    """When failures that may be ours pile up, stop: a restart loses nothing. What records alone cause never counts."""
 
     max_consecutive: Positive = 1000
-    """Dead letters without one success between them. High enough for a burst from one broken uploader."""
+    """Dead letters that count, without one success between them. High enough for a burst of images that one uploader
+    deleted too early."""
     max_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Dead letters among the last `window_records` outcomes."""
+    """Dead letters that count, among the last `window_records` outcomes that count."""
     window_records: Positive = 5000
-    """Outcomes that `max_ratio` looks back at."""
+    """Outcomes that `max_ratio` looks back at: successes, and dead letters that count."""
 
 
 class S3Settings(Group):

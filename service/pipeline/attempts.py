@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.errors import FatalError, ModstreamError, UnexpectedError
+from service.errors import FatalError, ModstreamError, RejectedError, UnexpectedError
 from service.pipeline.handler import Handler, Job
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
@@ -33,6 +33,8 @@ class Resolution:
     """Why it is a dead letter, if it is one."""
     is_put_off: bool = False
     """It waits in a retry topic: neither a success nor given up."""
+    is_own_fault: bool = False
+    """It is a dead letter for what it is itself, which says nothing about the service."""
 
 
 class Attempts:
@@ -118,7 +120,8 @@ class Attempts:
             failed_at=self._now(),
             max_bytes=self._settings.kafka.max_request_bytes,
         )
-        return Resolution((letter,), failure.reason)
+        is_own_fault = isinstance(failure, RejectedError) and not failure.may_be_our_fault
+        return Resolution((letter,), failure.reason, is_own_fault=is_own_fault)
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:

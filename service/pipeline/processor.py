@@ -167,7 +167,7 @@ class Processor:
             if predecessor is not None:
                 await asyncio.wait([predecessor])
             resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
-            if not resolution.is_put_off:
+            if not resolution.is_put_off and not resolution.is_own_fault:
                 self._limit.observe(resolution.dead_reason)
             flight.outcomes, flight.dead_reason = resolution.outcomes, resolution.dead_reason
             await flight.land()

@@ -16,6 +16,7 @@ from service.setting_types import (
     HostNames,
     Networks,
     OptionalEndpoint,
+    OptionalTraceUrl,
     Positive,
     PositiveSeconds,
     settings_conflict,
@@ -197,6 +198,9 @@ class TelemetrySettings(Group):
     """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced when not set."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of traces that start here; an upstream decision is always kept."""
+    trace_url: OptionalTraceUrl = None
+    """Where people look at a trace, such as http://jaeger:16686/trace/{trace_id}: for the links of
+    `modstream dead-letters show`."""
 
 
 class ShutdownSettings(Group):

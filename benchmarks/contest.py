@@ -31,6 +31,16 @@ Value = Callable[[int], bytes]
 """The value of the record of that number."""
 
 
+def numbered_from(first: int, value: Value) -> Value:
+    """Return the values of later numbers: a run that must find nothing of earlier ones in any cache takes new ones."""
+
+    def later(number: int) -> bytes:
+        return value(first + number)
+
+    later.__name__ = f"{value.__name__}-from-{first}"
+    return later
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a contestant says of its run; `Contest.run` has checked that every outcome is there, once."""

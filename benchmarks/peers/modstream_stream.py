@@ -6,7 +6,9 @@ import sys
 import uvloop
 
 from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
+from service import garbage
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
 from service.pipeline.processor import Processor
 from service.settings import Settings, TelemetrySettings, TopicSettings, WindowSettings
@@ -38,11 +40,13 @@ async def work(task: Task, delivery: str) -> None:
             "topics": TopicSettings(uploads=task.source, verdicts=task.target),
             "window": WindowSettings(max_records=CONCURRENCY),
             "telemetry": TelemetrySettings(log_level="warning"),
+            "monitoring": MonitoringSettings(port=0),
         }
     )
     configure_logging(settings.telemetry)
     meter = Meter(task)
     processor = Processor(settings, OneOutcome(meter, task.target))
+    garbage.settle()  # as service.app does
     async with asyncio.TaskGroup() as group:
         group.create_task(report(processor, meter), name="report")
         await processor.run()

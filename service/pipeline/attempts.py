@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.errors import FatalError, ModstreamError, UnexpectedError
+from service.errors import FatalError, ModstreamError, RejectedError, UnexpectedError
 from service.pipeline.handler import Handler, Job
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
@@ -39,6 +39,8 @@ class Resolution:
     """One that is put off waits in a retry topic: neither a success nor given up."""
     reason: str = ""
     """Why it was not judged."""
+    is_own_fault: bool = False
+    """It is a dead letter for what it is itself, which says nothing about the service."""
 
     @property
     def dead_reason(self) -> str | None:
@@ -169,7 +171,8 @@ class Attempts:
             trace_headers=job.trace.failure_headers(),
         )
         sent = replace(letter, span=job.trace.sending(topic).span)
-        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason)
+        is_own_fault = isinstance(failure, RejectedError) and not failure.may_be_our_fault
+        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, is_own_fault=is_own_fault)
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:

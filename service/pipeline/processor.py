@@ -198,7 +198,7 @@ class Processor:
                 await asyncio.wait([predecessor])
             STAGE_DURATION.record(time.perf_counter() - flight.received_at_s, _WAIT)
             resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
-            if resolution.outcome != "put_off":
+            if resolution.outcome != "put_off" and not resolution.is_own_fault:
                 self._limit.observe(resolution.dead_reason)
             flight.resolution = resolution
             await flight.land()

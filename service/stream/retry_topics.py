@@ -7,7 +7,7 @@ from service.errors import ModstreamError
 from service.setting_types import delay_s
 from service.settings import Settings
 from service.stream.dead_letter import REASON
-from service.stream.origin import ATTEMPT, Origin, without_ours
+from service.stream.origin import ATTEMPT, Origin, to_carry_on
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
 NOT_BEFORE = "modstream-not-before"
@@ -52,7 +52,7 @@ def put_off_record(
     """
     due_ms = round((now_s + tier.delay_s) * 1000)
     headers = (
-        *without_ours(record.headers),
+        *to_carry_on(record.headers),
         *origin.headers(),
         (ATTEMPT, b"%d" % attempt),
         (REASON, error.reason.encode()),

@@ -90,6 +90,13 @@ class Contest:
         asyncio.run(_create_topics(self._address, [task.target]))
         return task
 
+    async def open_task(self, *, records: int) -> Task:
+        """Return a task with an empty topic, for records that come while it is worked on."""
+        source = f"open-{next(self._runs)}"
+        task = self._task(source, records)
+        await _create_topics(self._address, [source, task.target])
+        return task
+
     def _task(self, source: str, records: int) -> Task:
         run = next(self._runs)
         return Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)

@@ -69,7 +69,7 @@ def _cells(case: Case) -> Iterator[str]:
     yield f"{plan.partitions:,}"
     yield f"{plan.processes:,}"
     yield f"{plan.cores:,}"
-    yield f"{plan.busy:.1%}" if plan.busy < 0.1 else f"{plan.busy:.0%}"  # noqa: PLR2004 - two digits
+    yield f"{few_digits(plan.busy * 100)} %"
     yield few_digits(plan.object_store_gbit_s)
     yield f"{plan.brokers.count}, {few_digits(plan.brokers.disk_gb)}"
     yield f"{plan.cost.always_on + plan.cost.brokers:,.0f}"

@@ -8,7 +8,7 @@ from benchmarks.capacity.arrivals import Burst, Day, Rate, arrivals
 from benchmarks.capacity.costs import StageCosts
 from benchmarks.capacity.fleet import Fleet, FleetSettings, Loss, Sample
 from benchmarks.capacity.images import ProcessSimulation
-from benchmarks.capacity.scaler import Scaler, ScalerSettings
+from benchmarks.capacity.scaler import CHART_DOWN, CHART_UP, Scaler, ScalerSettings
 from benchmarks.capacity.statistics import percentiles, spread
 from service.planning.capacity import Capacity, processes_at
 from service.planning.daily_curve import PEAK_HOUR
@@ -25,9 +25,9 @@ INSIDE_VALUES = 200
 QUIET_S = 900.0
 AFTERWARDS_S = 5400.0
 # A process may have records of so many seconds of its work waiting before a trigger on lag wants another.
-LAG_S, SHORT_LAG_S = 10.0, 3.0
-# Of the processes, taken away in five minutes.
-REMOVED_SHARE = 0.1
+LAG_S = 10.0
+# Of the chart's autoscaling.lagPerReplica.
+CHART_LAG = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ def scenarios(plan: Capacity, inside_s: float) -> list[Scenario]:
     evening = Day(plan.demand.curve, starts_at_hour=PEAK_HOUR - QUIET_S / 3600)
     average = Burst(lambda _: plan.average_per_s, BURST_FACTOR, QUIET_S, BURST_S)
     lag = ScalerSettings(worker.images_per_s * LAG_S, least_processes(plan.partitions), most=_most(plan))
-    both = replace(lag, rate_threshold=worker.images_per_s * PLANNED_BUSY)
-    careful = replace(lag, lag_threshold=worker.images_per_s * SHORT_LAG_S, removed_share=REMOVED_SHARE)
+    chart = replace(lag, lag_threshold=CHART_LAG, up=CHART_UP, down=CHART_DOWN)
+    both = replace(chart, rate_threshold=worker.images_per_s * PLANNED_BUSY)
     hours = QUIET_S + BURST_S + AFTERWARDS_S
     return [
         Scenario("day", "A day, always on", day_settings, day, DAY_S),
         Scenario("day-scaled", "A day, scaled by uploads and lag", scaled_day, day, DAY_S, both),
-        Scenario("day-lag", "A day, scaled by lag alone", scaled_day, day, DAY_S, lag),
-        Scenario("day-careful", "A day, scaled by lag, a tenth less at a time", scaled_day, day, DAY_S, careful),
+        Scenario("day-lag", "A day, scaled by lag, usual policies", scaled_day, day, DAY_S, lag),
+        Scenario("day-chart", "A day, scaled by lag as the chart does", scaled_day, day, DAY_S, chart),
         Scenario("burst", "Ten times as many for 10 min, always on", fixed, average, hours),
         Scenario("burst-scaled", "The same, scaled by uploads and lag", _average(plan, fixed), average, hours, both),
         Scenario("lost", "One process lost for 10 min at the peak", fixed, evening, 3600.0, losses=(_loss(),)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.capacity.arrivals import Burst
 from benchmarks.capacity.cohorts import Backlog, take_in_turn
 from benchmarks.capacity.fleet import Fleet, FleetSettings, Loss, Sample
-from benchmarks.capacity.scaler import Scaler, ScalerSettings
+from benchmarks.capacity.scaler import CHART_DOWN, CHART_UP, Scaler, ScalerSettings
 from benchmarks.capacity.sharing import share_out
 from service.planning.incidents import REBALANCE_S, Group, burst, lost_process
 
@@ -112,8 +112,19 @@ def test_the_larger_of_two_triggers_counts() -> None:
     assert scaler.wanted(0, 0, 65, 4) == 7
 
 
-def test_a_policy_takes_a_share_away_and_then_waits() -> None:
-    scaler = Scaler(ScalerSettings(lag_threshold=100.0, least=1, most=50, removed_share=0.1))
-    assert scaler.wanted(0, 0, 0, 40) == 36
-    assert scaler.wanted(15, 0, 0, 36) == 36
-    assert scaler.wanted(300, 0, 0, 36) == 32
+def test_the_charts_policies_change_little_at_a_time_and_wait_in_between() -> None:
+    scaler = Scaler(ScalerSettings(lag_threshold=100.0, least=1, most=50, up=CHART_UP, down=CHART_DOWN))
+    assert scaler.wanted(0, 10_000, 0, 4) == 8
+    assert scaler.wanted(15, 10_000, 0, 8) == 8
+    assert scaler.wanted(60, 10_000, 0, 8) == 12
+    assert scaler.wanted(75, 0, 0, 12) == 12
+    assert scaler.wanted(700, 0, 0, 12) == 11
+    assert scaler.wanted(715, 0, 0, 11) == 11
+    assert scaler.wanted(820, 0, 0, 11) == 10
+
+
+def test_a_moment_of_lag_starts_nothing_where_the_chart_looks_back() -> None:
+    scaler = Scaler(ScalerSettings(lag_threshold=100.0, least=1, most=50, up=CHART_UP, down=CHART_DOWN))
+    assert scaler.wanted(0, 400, 0, 4) == 4
+    assert scaler.wanted(15, 10_000, 0, 4) == 4
+    assert scaler.wanted(60, 10_000, 0, 4) == 8

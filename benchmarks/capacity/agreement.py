@@ -40,6 +40,8 @@ CURVE = DailyCurve(average_per_s=28.0, peak_factor=2.0)
 LOAD = Burst(Day(CURVE, DAY_S), factor=10.0, from_s=50.0, for_s=6.0)
 MOST_PER_S = CURVE.peak_per_s * LOAD.factor
 LIGHT_PER_S, LIGHT_S = 10.0, 20.0
+# The service is not to end before it is told to.
+UNENDING = 1_000_000_000
 # How often each photograph is decoded to see what it takes.
 DECODES = 10
 
@@ -72,15 +74,14 @@ def main() -> None:
     measured = [(each.uploaded_s, each.latency_s) for each in real]
     console = Console(width=120, highlight=False)
     console.print(f"{len(moments):,} images; costs from {len(light)} images at {LIGHT_PER_S:g}/s: {costs}")
-    console.print(_table(compare(simulated, measured)))
+    console.print(figure_table(compare(simulated, measured)))
     for path in map(Path, sys.argv[1:]):
         draw_agreement(simulated, measured, path)
 
 
 async def _play(contest: Contest, photographs: str, moments: Sequence[float]) -> tuple[list[Judged], list[Judged]]:
     light = list(arrivals(lambda _: LIGHT_PER_S, LIGHT_S, most_per_s=LIGHT_PER_S, seed=5))
-    # One more than there will be: the service is not to end before it is told to.
-    task = await contest.open_task(records=len(light) + len(moments) + 2)
+    task = await contest.open_task(records=UNENDING)
     async with Rehearsal(task, photographs, PACE.batch_s) as rehearsal:
         return await rehearsal.run(light), await rehearsal.run(moments)
 
@@ -148,7 +149,8 @@ def _drain_rate(pairs: Pairs) -> float:
     return sum(from_s <= at_s + latency < from_s + LOAD.for_s for at_s, latency in pairs) / LOAD.for_s
 
 
-def _table(figures: Sequence[Figure]) -> Table:
+def figure_table(figures: Sequence[Figure]) -> Table:
+    """Return simulated and measured figures side by side."""
     table = plain_table()
     table.add_column("")
     for name in ("simulated", "measured", "deviation"):

@@ -17,6 +17,8 @@ from benchmarks.photographs import by_reference
 
 # The first image waits for a group to form and for decoders to start.
 READY_S = 60.0
+# Half a second apart.
+WARM_UPS = 12
 # After the last upload: a service that takes longer for what waits hangs.
 LATEST_S = 120.0
 
@@ -36,9 +38,11 @@ class Judged:
 class Rehearsal:
     """A service that works on a task, an uploader and a reader; entered and left as a context."""
 
-    def __init__(self, task: Task, photographs: str, batch_s: float) -> None:
+    def __init__(self, task: Task, photographs: str, batch_s: float, *, processes: int = 1) -> None:
         self._task = task
         self._photographs = photographs
+        self._count = processes
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._command = [
             sys.executable, "-m", "benchmarks.peers.modstream_service", task.as_argument(), str(batch_s),
         ]  # fmt: skip
@@ -60,21 +64,32 @@ class Rehearsal:
         """Start all three."""
         await self._stack.enter_async_context(self._producer)
         await self._stack.enter_async_context(self._reader)
-        service = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE)  # noqa: ASYNC220, S603 - own module
-        self._stack.callback(service.wait)
-        self._stack.callback(service.terminate)
+        for _ in range(self._count):
+            self._start_process()
         reading = asyncio.create_task(self._read(), name="read-verdicts")
         self._stack.callback(reading.cancel)
         await self._warm_up()
         return self
+
+    def _start_process(self) -> None:
+        process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE)  # noqa: S603 - own module
+        self._stack.callback(process.wait)
+        self._stack.callback(process.terminate)
+        self._processes.append(process)
+
+    def kill_one(self) -> None:
+        """End the first process as a lost machine would."""
+        self._processes[0].kill()
 
     async def __aexit__(self, *_: object) -> None:
         """Stop all three."""
         await self._stack.aclose()
 
     async def _warm_up(self) -> None:
+        """Let some images be judged, and whoever still starts join."""
         async with asyncio.timeout(READY_S):
             await self._upload_and_wait([0.0])
+            await self._upload_and_wait([number / 2 for number in range(WARM_UPS)])
 
     async def run(self, moments: Sequence[float]) -> list[Judged]:
         """Upload an image at each of these moments, in seconds from now, and return when the last one is judged."""

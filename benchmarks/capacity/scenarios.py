@@ -26,8 +26,8 @@ QUIET_S = 900.0
 AFTERWARDS_S = 5400.0
 # A process may have records of so many seconds of its work waiting before a trigger on lag wants another.
 LAG_S = 10.0
-# Of the chart's autoscaling.lagPerReplica.
-CHART_LAG = 500.0
+# What the chart's autoscaling.lagPerReplica of 500 is to an H100.
+CHART_LAG_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def scenarios(plan: Capacity, inside_s: float) -> list[Scenario]:
     evening = Day(plan.demand.curve, starts_at_hour=PEAK_HOUR - QUIET_S / 3600)
     average = Burst(lambda _: plan.average_per_s, BURST_FACTOR, QUIET_S, BURST_S)
     lag = ScalerSettings(worker.images_per_s * LAG_S, least_processes(plan.partitions), most=_most(plan))
-    chart = replace(lag, lag_threshold=CHART_LAG, up=CHART_UP, down=CHART_DOWN)
+    chart = replace(lag, lag_threshold=worker.images_per_s * CHART_LAG_S, up=CHART_UP, down=CHART_DOWN)
     both = replace(chart, rate_threshold=worker.images_per_s * PLANNED_BUSY)
     hours = QUIET_S + BURST_S + AFTERWARDS_S
     return [

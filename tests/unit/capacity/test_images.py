@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.capacity.arrivals import Burst, Day, arrivals
@@ -36,7 +36,8 @@ def steady(costs: StageCosts, per_s: float, duration_s: float = 60.0) -> Observe
 
 
 @given(st.floats(1, 400), st.integers(1, 64), st.integers(1, 300))
-@settings(max_examples=15)
+# Shrinking a failure would simulate for minutes.
+@settings(max_examples=15, phases=(Phase.explicit, Phase.generate))
 def test_all_that_arrives_leaves_and_the_window_is_never_more_than_full(per_s: float, batch: int, window: int) -> None:
     costs = replace(NOTHING_ELSE, engine=rehearsal_engine(batch, 0.1), window=window, fetch_median_s=0.02)
     seen = steady(costs, per_s, duration_s=5.0)

@@ -2,6 +2,7 @@
 
 import typer
 
+from service.cli.capacity import capacity
 from service.cli.config import config
 from service.cli.cost import cost
 from service.cli.dead_letters import app as dead_letters
@@ -46,6 +47,7 @@ app.add_typer(topics, name="topics", rich_help_panel="Service")
 app.add_typer(policy, name="policy", rich_help_panel="Service")
 app.add_typer(dead_letters, name="dead-letters", rich_help_panel="Service")
 app.command(rich_help_panel="Plan")(cost)
+app.command(rich_help_panel="Plan")(capacity)
 app.add_typer(engine, name="engine", rich_help_panel="Plan")
 
 

@@ -68,7 +68,7 @@ image: ## Build the container image modstream:cpu (TARGET=vllm-cpu, TARGET=gpu),
 sbom: ## Print the list of parts of that image (CycloneDX, JSON)
 	@docker run --rm --network none --entrypoint cat modstream:$(TARGET) /opt/modstream/share/sbom.cdx.json
 
-chart: .venv/.installed ## Write the chart's values schema and, with helm on the PATH, the manifests that its tests expect
+chart: .venv/.installed ## Write what the chart takes from elsewhere and, with helm on the PATH, the manifests that its tests expect
 	$(BIN)/python -m scripts.chart
 
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

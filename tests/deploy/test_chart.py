@@ -166,6 +166,7 @@ def test_secrets_are_named_and_not_held() -> None:
         ("networkPolicy.brokers.peers=null", "peers"),
         ("terminationGracePeriodSeconds=20", "drain"),
         ("replicas=9", "kafka.partitions"),
+        ("settings.monitoring.port=0", "no endpoint"),
         ("settings.shutdown.drain_s=90,autoscaling.enabled=true", "stepS"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=9", "kafka.partitions"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=0,autoscaling.source=prometheus", "no lag"),

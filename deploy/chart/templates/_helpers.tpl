@@ -88,7 +88,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "modstream.port" -}}
-{{- dig "monitoring" "port" 9464 .Values.settings | int -}}
+{{- $port := dig "monitoring" "port" 9464 .Values.settings | int -}}
+{{- if not $port -}}
+{{- fail "settings.monitoring.port of 0 is no endpoint, and Kubernetes could not ask whether a pod is alive" -}}
+{{- end -}}
+{{- $port -}}
 {{- end -}}
 
 {{/* What every container here may: nothing that it does not need. */}}

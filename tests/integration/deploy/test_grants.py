@@ -25,11 +25,14 @@ USERS = list(
     )
 )
 
+NEEDED = {"modstream", "uploader", "listings"}
+"""Those of them that are tried here."""
+
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaWithGrants]:
     """One broker."""
-    with running_kafka_with_grants([user for user in USERS if user["metadata"]["name"] != "modstream-keda"]) as broker:
+    with running_kafka_with_grants([user for user in USERS if user["metadata"]["name"] in NEEDED]) as broker:
         yield broker
 
 

@@ -99,6 +99,9 @@ USER 0:0
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ libnuma1 \
     && rm -rf /var/lib/apt/lists/*
+# Not in /tmp: what is compiled is loaded from there, which a mount with noexec, Docker's default for tmpfs, forbids.
+ENV TORCHINDUCTOR_CACHE_DIR=/var/cache/modstream/torchinductor \
+    TRITON_CACHE_DIR=/var/cache/modstream/triton
 USER 10001:10001
 VOLUME ["/var/cache/modstream"]
 

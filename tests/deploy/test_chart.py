@@ -165,10 +165,10 @@ def test_secrets_are_named_and_not_held() -> None:
         ("flavour=tpu", "flavour"),
         ("networkPolicy.brokers.peers=null", "peers"),
         ("terminationGracePeriodSeconds=20", "drain"),
-        ("replicas=9", "kafka.partitions"),
+        ("replicas=9", "partitions"),
         ("settings.monitoring.port=0", "no endpoint"),
         ("settings.shutdown.drain_s=90,autoscaling.enabled=true", "stepS"),
-        ("autoscaling.enabled=true,autoscaling.minReplicas=9", "kafka.partitions"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=9", "partitions"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=0,autoscaling.source=prometheus", "no lag"),
     ],
 )
@@ -202,7 +202,7 @@ def test_the_notes_tell_what_is_still_missing(tmp_path: Path) -> None:
     told = notes(tmp_path, case("defaults"))
     assert "autoscaling.enabled=true" in told
     assert "networkPolicy.objectStores" in told
-    assert "monitoring.kind=PodMonitor" in told
+    assert "scraping.kind=PodMonitor" in told
     assert "drains for up to 25 s and has 60 s" in told
 
 

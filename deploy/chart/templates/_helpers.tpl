@@ -75,7 +75,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "modstream.maxReplicas" -}}
-{{- $partitions := int .Values.kafka.partitions -}}
+{{- $partitions := int .Values.partitions -}}
 {{- min $partitions (int (.Values.autoscaling.maxReplicas | default $partitions)) -}}
 {{- end -}}
 

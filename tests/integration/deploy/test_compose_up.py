@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -25,11 +26,11 @@ class Stack:
     """The stack under a name and at ports of its own."""
 
     def __init__(self) -> None:
-        self.kafka_port = free_port()
+        self.kafka_port, self.monitoring_port = free_port(), free_port()
         self._environment = os.environ | {
             "COMPOSE_PROJECT_NAME": f"modstream-test-{uuid4().hex[:8]}",
             "KAFKA_PORT": str(self.kafka_port),
-            "MONITORING_PORTS": str(free_port()),
+            "MONITORING_PORTS": str(self.monitoring_port),
         }
 
     def compose(self, *arguments: str) -> str:
@@ -63,12 +64,20 @@ async def test_the_stack_comes_up_and_judges_what_is_sent(stack: Stack) -> None:
     async with committed_reader(f"localhost:{stack.kafka_port}", ["images.verdicts"]) as reader:
         await reader.until(1)
     assert VerdictV1.model_validate(orjson.loads(reader.records[0].value)).decision == "allow"
+    assert is_ready(stack)
     states = [orjson.loads(line) for line in stack.compose("ps", "--all", "--format=json").splitlines()]
     assert {state["Service"]: (state["State"], state["Health"]) for state in states} == {
         "kafka": ("running", "healthy"),
         "topics": ("exited", ""),
         "modstream": ("running", "healthy"),
     }
+
+
+def is_ready(stack: Stack) -> bool:
+    """Ask the service from outside its container."""
+    url = f"http://localhost:{stack.monitoring_port}/health/ready"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bool(orjson.loads(answer.read())["ready"])
 
 
 def test_what_compose_mounts_is_there() -> None:

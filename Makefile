@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine test-model chaos lock contract image sbom chart clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine test-model chaos lock contract clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,22 +55,6 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m schemas.publish
 
-# What is built; the Dockerfile has the targets cpu, vllm-cpu and gpu.
-TARGET ?= cpu
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-
-image: ## Build the container image modstream:cpu (TARGET=vllm-cpu, TARGET=gpu), and tell its size
-	DOCKER_BUILDKIT=1 docker build --target $(TARGET) --tag modstream:$(TARGET) --tag modstream:$(VERSION)-$(TARGET) \
-	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
-	@docker image inspect --format 'modstream:$(TARGET) {{.Size}}' modstream:$(TARGET) | \
-	  awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}'
-
-sbom: ## Print the list of parts of that image (CycloneDX, JSON)
-	@docker run --rm --network none --entrypoint cat modstream:$(TARGET) /opt/modstream/share/sbom.cdx.json
-
-chart: .venv/.installed ## Write what the chart takes from elsewhere and, with helm on the PATH, the manifests that its tests expect
-	$(BIN)/python -m scripts.chart
-
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock"
 
@@ -87,6 +71,25 @@ lock: $(UV) ## Pin every dependency with hashes into requirements/
 	$(COMPILE) --upgrade --group build -c requirements/dev.txt -o requirements/build.txt
 	echo cyclonedx-bom | $(COMPILE) --upgrade - -o requirements/sbom.txt
 	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) --upgrade -c requirements/service.txt - -o requirements/bench.txt
+
+# What is deployed.
+.PHONY: image sbom chart
+
+# What is built; the Dockerfile has the targets cpu, vllm-cpu and gpu.
+TARGET ?= cpu
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+image: ## Build the container image modstream:cpu (TARGET=vllm-cpu, TARGET=gpu), and tell its size
+	DOCKER_BUILDKIT=1 docker build --target $(TARGET) --tag modstream:$(TARGET) --tag modstream:$(VERSION)-$(TARGET) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+	@docker image inspect --format 'modstream:$(TARGET) {{.Size}}' modstream:$(TARGET) | \
+	  awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}'
+
+sbom: ## Print the list of parts of that image (CycloneDX, JSON)
+	@docker run --rm --network none --entrypoint cat modstream:$(TARGET) /opt/modstream/share/sbom.cdx.json
+
+chart: .venv/.installed ## Write what the chart takes from elsewhere and, with helm on the PATH, the manifests that its tests expect
+	$(BIN)/python -m scripts.chart
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .tools .demo .gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,9 +14,14 @@ _GENERATED = {names.KIND: "generated"}
 def count_tokens(*, prompt: int, cached: int, generated: int) -> None:
     """Take note of one answer; the cached ones are among those of the prompt."""
     ENGINE_TOKENS.add(prompt, _PROMPT)
-    if cached:
-        ENGINE_TOKENS.add(cached, _CACHED)
+    ENGINE_TOKENS.add(cached, _CACHED)
     ENGINE_TOKENS.add(generated, _GENERATED)
+
+
+def begin_tokens_at_zero() -> None:
+    """Make all three known before the first answer."""
+    for labels in (_PROMPT, _CACHED, _GENERATED):
+        ENGINE_TOKENS.add(0, labels)
 
 
 def count_usage(answer: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from service.monitoring.gauges import Gauges
 from service.monitoring.health import check, summary
 from service.monitoring.server import Endpoint
 from service.monitoring.sources import Sources
+from service.monitoring.zeros import begin_at_zero
 from service.settings import Settings
 from service.telemetry.metrics import build_metrics
 
@@ -30,6 +31,7 @@ async def monitoring(settings: Settings, gpus: Gpus, *, version: str) -> AsyncIt
     metrics = build_metrics(settings.telemetry, scraped=port > 0, version=version)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, metrics.stop)
+        begin_at_zero(settings)
         Gauges(sources, gpus, settings.monitoring, version=version).register(metrics.meter)
         if port:
             endpoint = Endpoint(

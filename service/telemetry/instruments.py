@@ -1,19 +1,15 @@
 """Every instrument, with its unit, its labels and what it tells; docs/metrics.md is written from this module.
 
-Counters and histograms do nothing until `service.telemetry.metrics` sets a provider, so that whoever counts needs no
-meter. Gauges are declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
+Counters and histograms do nothing until `switch_on` is called, so that whoever counts needs no meter. Gauges are
+declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from opentelemetry import metrics
-from opentelemetry.metrics import Counter, Histogram
-
 from service.telemetry import names
-
-_METER = metrics.get_meter(names.SCOPE)
+from service.telemetry.aggregates import Counter, Histogram
 
 _declared: list["Declaration"] = []
 
@@ -28,8 +24,8 @@ class Declaration:
     """After UCUM; what is counted stands in braces."""
     description: str
     attributes: tuple[str, ...]
-    boundaries: tuple[float, ...] = ()
-    """Upper bounds of a histogram's buckets."""
+    aggregate: Counter | Histogram | None = None
+    """What it has measured; None for a gauge, which is read when somebody asks."""
 
 
 def declarations() -> tuple[Declaration, ...]:
@@ -37,14 +33,31 @@ def declarations() -> tuple[Declaration, ...]:
     return tuple(_declared)
 
 
+def switch_on() -> None:
+    """Begin to count: somebody is going to read it."""
+    for declaration in _declared:
+        if declaration.aggregate is not None:
+            declaration.aggregate.is_on = True
+
+
+def switch_off() -> None:
+    """Count no more, and forget what was counted; for tests."""
+    for declaration in _declared:
+        if declaration.aggregate is not None:
+            declaration.aggregate.is_on = False
+            declaration.aggregate.reset()
+
+
 def _counter(name: str, unit: str, description: str, *attributes: str) -> Counter:
-    _declared.append(Declaration("counter", name, unit, description, attributes))
-    return _METER.create_counter(name, unit, description)
+    counter = Counter()
+    _declared.append(Declaration("counter", name, unit, description, attributes, counter))
+    return counter
 
 
 def _histogram(name: str, unit: str, description: str, *attributes: str, boundaries: Sequence[float]) -> Histogram:
-    _declared.append(Declaration("histogram", name, unit, description, attributes, tuple(boundaries)))
-    return _METER.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=boundaries)
+    histogram = Histogram(boundaries)
+    _declared.append(Declaration("histogram", name, unit, description, attributes, histogram))
+    return histogram
 
 
 def _gauge(name: str, unit: str, description: str, *attributes: str) -> Declaration:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opentelemetry import metrics
 from opentelemetry.metrics import Meter, NoOpMeter
 
 from service.settings import TelemetrySettings
-from service.telemetry import names
+from service.telemetry import instruments, names
 from service.telemetry.resource import process_resource
 from service.telemetry.stopping import nothing_to_stop, stop_within_limit
 
@@ -32,7 +31,7 @@ class Metrics:
 
 
 def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -> Metrics:
-    """Make every instrument count for what the settings name: once in a process, later calls do not reach them."""
+    """Let every instrument count for what the settings name."""
     if not scraped and settings.otlp_endpoint is None:
         return Metrics(NoOpMeter(names.SCOPE), _nothing_to_scrape, nothing_to_stop)
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - costs memory and start-up time
@@ -41,7 +40,7 @@ def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -
     if settings.otlp_endpoint is not None:
         readers.append(_otlp(settings.otlp_endpoint, interval_s=settings.metrics_interval_s))
     provider = MeterProvider(readers, process_resource(version), shutdown_on_exit=False)
-    metrics.set_meter_provider(provider)
+    instruments.switch_on()
     return Metrics(
         meter=provider.get_meter(names.SCOPE),
         scrape=scrape,
@@ -55,18 +54,20 @@ def _nothing_to_scrape() -> bytes:
 
 def _prometheus() -> tuple[list["MetricReader"], Callable[[], bytes]]:
     """Return a reader and what writes down all that it reads, together with what libraries registered themselves."""
-    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - as above
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
 
+    from service.telemetry.readers import PrometheusReader  # noqa: PLC0415 - as above
+
     ours = CollectorRegistry()
-    reader = PrometheusMetricReader(scope_info_enabled=False, registry=ours)
+    reader = PrometheusReader(scope_info_enabled=False, registry=ours)
     # The other one is prometheus_client's own: this process's memory and CPU, and vLLM's metrics where it runs here.
     return [reader], lambda: generate_latest(ours) + generate_latest(REGISTRY)
 
 
 def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
 
-    exporter = OTLPMetricExporter(f"{endpoint.rstrip('/')}/v1/metrics")
+    from service.telemetry.readers import OtlpExporter  # noqa: PLC0415 - as above
+
+    exporter = OtlpExporter(f"{endpoint.rstrip('/')}/v1/metrics")
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

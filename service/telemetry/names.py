@@ -50,6 +50,7 @@ CATEGORY = "category"
 TENANT = "tenant"
 STATUS = "status"
 SCHEME = "scheme"
+SCHEMES = ("http", "https", "s3", "file", "inline")
 KIND = "kind"
 EVENT = "event"
 STAGE = "stage"

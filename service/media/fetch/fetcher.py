@@ -26,8 +26,7 @@ from service.telemetry.instruments import FETCH_IO
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 
 
-_INLINE = {names.SCHEME: "inline"}
-_BY_SCHEME = {scheme: {names.SCHEME: scheme} for scheme in ("http", "https", "s3", "file")}
+_LABELS = {scheme: {names.SCHEME: scheme} for scheme in names.SCHEMES}
 
 
 class ImageFetcher:
@@ -72,7 +71,7 @@ class ImageFetcher:
         """Return the image file that a reference names; raise `RejectedError` or `TransientError`."""
         if isinstance(reference, ImageInlineV1):
             data = decode_inline(reference.inline, limit_bytes=self._settings.max_bytes)
-            FETCH_IO.add(len(data), _INLINE)
+            FETCH_IO.add(len(data), _LABELS["inline"])
             return FetchedImage(data)
         async with self._slots:
             try:
@@ -85,7 +84,7 @@ class ImageFetcher:
     async def _fetch_url(self, url: str) -> bytes:
         scheme = _scheme_of(url)
         data = await self._fetch_by(scheme, url)
-        FETCH_IO.add(len(data), _BY_SCHEME[scheme])
+        FETCH_IO.add(len(data), _LABELS[scheme])
         return data
 
     async def _fetch_by(self, scheme: str, url: str) -> bytes:

@@ -1,5 +1,6 @@
 """Metrics arrive at a real OTLP/HTTP server, histograms with the traces that their buckets lead to."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,10 +9,11 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from service.settings import TelemetrySettings
 from service.telemetry import instruments
+from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import RECORDS
 from service.telemetry.metrics import Metrics, build_metrics
-from service.telemetry.record_trace import RecordTracer
-from service.telemetry.tracing import build_tracer
+from service.telemetry.record_trace import Arrival, RecordTracer
+from service.telemetry.tracing import build_sink
 from tests.integration.telemetry.collector import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -29,12 +31,13 @@ def metrics(request: pytest.FixtureRequest, collector: Collector) -> Iterator[Me
 
 
 def trace_one_record(settings: TelemetrySettings) -> None:
-    tracer, stop = build_tracer(settings, version="1.2.3")
-    records = RecordTracer(tracer, group_id="group")
-    with (
-        records.process(topic="images.uploaded", partition=0, offset=1, headers=PRODUCER) as trace,
-        trace.stage("fetch"),
-    ):
+    sink, stop = build_sink(settings, version="1.2.3")
+    arrival = Arrival("images.uploaded", 0, 1, 0, PRODUCER, time.perf_counter())
+    with RecordTracer(sink, group_id="group").delivery(arrival).attempt(1) as trace:
+        with trace.stage("fetch"):
+            pass
+        sending = trace.sending("images.verdicts")
+    with committing([sending.span], partition="images.uploaded/0", records=1):
         pass
     stop()
 

@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine test-model chaos lock contract clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, mea
 
 bench-engine: .venv/.installed ## The same for vLLM: what the service costs it and what it gains (ARGS as above)
 	$(BIN)/python -m benchmarks --vision $(ARGS)
+
+capacity: .venv/.installed ## Simulate a day, bursts and a lost machine (ARGS="--images-per-day 2e6 --pictures FOLDER")
+	@$(BIN)/python -m benchmarks.capacity $(or $(ARGS),--table --pictures docs/images)
 
 # RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
 CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER,\

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.inference.token_counts import count_usage
+from service.inference.asking_trace import tell_tokens
+from service.inference.openai_completions import usage
 from service.telemetry.instruments import ENGINE_TOKENS
 from tests.support.metrics import counting
 
@@ -33,6 +34,6 @@ def test_what_a_server_tells_is_counted_and_nothing_else(
     answer: Mapping[str, Any], counted: tuple[int, int, int]
 ) -> None:
     with counting():
-        count_usage(answer)
+        tell_tokens(**usage(answer))
         sums = {key[0][1]: value for key, value in ENGINE_TOKENS.sums().items()}
     assert (sums["prompt"], sums["cached"], sums["generated"]) == counted

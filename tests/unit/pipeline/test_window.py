@@ -55,6 +55,19 @@ async def test_who_waits_for_room_wakes_when_a_record_is_released() -> None:
     await waiting
 
 
+async def test_a_full_window_takes_more_only_when_half_of_what_is_received_ahead_is_free() -> None:
+    window = Window(WindowSettings(max_records=16))
+    while window.takes_more:
+        window.admit(0)
+    assert window.room == 0
+    window.release(0, occupied=False)
+    assert (window.room, window.takes_more) == (1, False)
+    window.release(0, occupied=False)
+    assert (window.room, window.takes_more) == (2, True)
+    window.admit(0)
+    assert (window.room, window.takes_more) == (1, True)
+
+
 async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:
     window = Window(WindowSettings(max_records=10, max_bytes=100))
     window.admit(150)

@@ -43,8 +43,8 @@ class Window:
 
     @property
     def bytes_share(self) -> float:
-        """Share of the bytes that may be held; above 1 where they were known only once they were there."""
-        return self._bytes / self._max_bytes
+        """Share of the bytes that may be held; 1 also when more are, as an image's are known only once it is there."""
+        return min(self._bytes / self._max_bytes, 1.0)
 
     @property
     def room(self) -> int:

@@ -32,9 +32,11 @@ def test_bytes_bound_the_window_as_they_become_known() -> None:
     window = Window(WindowSettings(max_records=10, max_bytes=100))
     window.admit(10)
     assert window.room == 11
-    window.hold(90)
+    assert (window.records_share, window.bytes_share) == (1 / 12, 0.1)
+    window.hold(190)
     assert window.room == 0
-    window.release(100, occupied=False)
+    assert window.bytes_share == 1.0, "no more than full"
+    window.release(200, occupied=False)
     assert (window.room, window.held_bytes) == (12, 0)
 
 

@@ -14,7 +14,7 @@ hypothesis.settings.register_profile("modstream", deadline=None)
 hypothesis.settings.load_profile("modstream")
 
 # The executable that shows that a tool is there.
-TOOL_COMMANDS = {"seaweedfs": "weed", "asyncapi": "asyncapi-check"}
+TOOL_COMMANDS = {"seaweedfs": "weed", "asyncapi": "asyncapi-check", "prometheus": "promtool"}
 
 
 @functools.cache

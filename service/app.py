@@ -11,19 +11,25 @@ import structlog
 
 from service.engine_alarm import EngineAlarm
 from service.errors import FatalError
+from service.gpu_readings import Gpus
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
+from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
-from service.memory_guard import MemoryGuard
+from service.memory_guard import memory_limits
+from service.monitoring.monitor import monitoring
+from service.monitoring.sources import Sources
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
+from service.pipeline.verdict_counts import VerdictCounts
 from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
 from service.settings import Settings
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_tracer
+from service.temperature_guard import temperature_limits
 
 log = structlog.get_logger(__name__)
 
@@ -40,31 +46,50 @@ async def run_service(settings: Settings) -> None:
     Raises `FatalError` when the service cannot start or go on.
     """
     async with AsyncExitStack() as stack:
+        gpus = Gpus()
+        guard = _guard(settings, gpus)
+        # First, and therefore last to end: a model that loads is alive, and a drain can be watched.
+        sources = await stack.enter_async_context(monitoring(settings, gpus, version=version("modstream")))
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
-        guard = MemoryGuard(limit_bytes=settings.engine.max_memory_bytes, setting="engine.max_memory_bytes")
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
-        handler = await _moderator(settings, stack, on_failure=alarm.ring)
+        handler = await _moderator(settings, stack, sources, on_failure=alarm.ring)
         processor = Processor(settings, handler)
+        sources.processor = processor.standing
         alarm.connect(processor.on_failed)
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
 
 
+def _guard(settings: Settings, gpus: Gpus) -> LimitGuard:
+    memory = memory_limits(settings.engine.max_memory_bytes, setting="engine.max_memory_bytes")
+    limit_c = settings.engine.max_gpu_temperature_c
+    return LimitGuard([*memory, *temperature_limits(limit_c, gpus, setting="engine.max_gpu_temperature_c")])
+
+
 async def _moderator(
-    settings: Settings, stack: AsyncExitStack, *, on_failure: Callable[[FatalError], None] = lambda _: None
+    settings: Settings,
+    stack: AsyncExitStack,
+    sources: Sources,
+    *,
+    on_failure: Callable[[FatalError], None] = lambda _: None,
 ) -> Moderator:
     """Start what judges events; `on_failure` is told when the engine dies or hangs."""
     tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
     stack.callback(stop_tracing)
     policies = load_policies(settings.policy)
     engine = await _started(build_engine(settings.engine, on_failure=on_failure), policies, stack)
+    fetcher = await stack.enter_async_context(ImageFetcher(settings.media.fetch))
+    decoder = await _opened(ImageDecoder(settings.media.decode), stack)
+    sources.engine, sources.decoder = engine, decoder
+    sources.description = engine.describe(policies.default.brief)
     return Moderator(
-        fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
-        decoder=await _opened(ImageDecoder(settings.media.decode), stack),
+        fetcher=fetcher,
+        decoder=decoder,
         judging=Judging(engine, timeout_s=settings.engine.timeout_s),
         policies=policies,
         topics=settings.topics,
         tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
+        counts=VerdictCounts(settings.monitoring.tenants),
     )
 
 
@@ -88,8 +113,8 @@ async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) ->
     return engine
 
 
-async def _run_within(guard: MemoryGuard, processor: Processor) -> None:
-    watch = asyncio.create_task(guard.watch(processor.drain), name="memory-guard")
+async def _run_within(guard: LimitGuard, processor: Processor) -> None:
+    watch = asyncio.create_task(guard.watch(processor.drain), name="limit-guard")
     try:
         await processor.run()
     finally:
@@ -136,4 +161,4 @@ async def moderation_alone(settings: Settings) -> AsyncIterator[Moderator]:
     Raises `FatalError` when it cannot start.
     """
     async with AsyncExitStack() as stack:
-        yield await _moderator(settings, stack)
+        yield await _moderator(settings, stack, Sources())

@@ -48,3 +48,7 @@ class EngineSettings(Group):
     max_memory_bytes: Annotated[int, Field(ge=0)] = 0
     """Of this process and all that it started; above it the process drains and ends, to be started again. 0 sets no
     limit. Below the container's limit, so that the memory that some engines lose over weeks ends in a drain."""
+    max_gpu_temperature_c: Annotated[int, Field(ge=0)] = 0
+    """Of any GPU that this process may use, in degrees Celsius; above it the process drains and ends, to be started
+    again, elsewhere where there is a choice. 0 sets no limit. GPUs slow themselves down before they get too hot, so one
+    above a limit close to that wants its cooling looked at."""

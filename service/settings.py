@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from service.engine_settings import EngineSettings
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.setting_types import (
     Delays,
     Group,
@@ -186,14 +187,16 @@ class PolicySettings(Group):
 
 
 class TelemetrySettings(Group):
-    """Logs and traces."""
+    """Logs, traces, and where metrics are sent."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: readable in a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Less than this is not written."""
     otlp_endpoint: str | None = None
-    """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced when not set."""
+    """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced or sent when not set."""
+    metrics_interval_s: PositiveSeconds = 15.0
+    """How often metrics are sent there: as often as Prometheus usually asks."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of traces that start here; an upstream decision is always kept."""
 
@@ -222,7 +225,13 @@ class Settings(Group):
     engine: EngineSettings = EngineSettings()
     policy: PolicySettings = PolicySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @property
+    def tells_metrics(self) -> bool:
+        """Whether metrics go anywhere."""
+        return self.monitoring.port > 0 or self.telemetry.otlp_endpoint is not None
 
     @model_validator(mode="after")
     def _commits_end_before_requests(self) -> Self:

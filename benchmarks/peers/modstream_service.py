@@ -14,6 +14,7 @@ from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
@@ -47,6 +48,7 @@ async def work(task: Task, batch_s: float) -> None:
         engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
         media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))),
         telemetry=TelemetrySettings(log_level="warning"),
+        monitoring=MonitoringSettings(port=0),
     )
     configure_logging(settings.telemetry)
     engine = build_engine(settings.engine)

@@ -7,6 +7,7 @@ import uvloop
 
 from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
 from service.pipeline.processor import Processor
 from service.settings import Settings, TelemetrySettings, TopicSettings, WindowSettings
@@ -38,6 +39,7 @@ async def work(task: Task, delivery: str) -> None:
             "topics": TopicSettings(uploads=task.source, verdicts=task.target),
             "window": WindowSettings(max_records=CONCURRENCY),
             "telemetry": TelemetrySettings(log_level="warning"),
+            "monitoring": MonitoringSettings(port=0),
         }
     )
     configure_logging(settings.telemetry)

@@ -19,6 +19,7 @@ async def work(task: Task, chosen: dict[str, object]) -> None:
             "kafka": {"bootstrap_servers": task.address, "group_id": task.group_id},
             "topics": {"uploads": task.source, "verdicts": task.target},
             "telemetry": {"log_level": "warning"},
+            "monitoring": {"port": 0},
             **chosen,
         }
     )

@@ -19,6 +19,8 @@ def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:
         # For whoever reads the log after a failure.
         "telemetry": {"log_format": "console"},
         "shutdown": {"drain_s": 10.0},
+        # Two demos may run at once, and beside a service of one's own.
+        "monitoring": {"port": 0},
     }
     config.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return load_settings(config, {}).settings

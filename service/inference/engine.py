@@ -79,6 +79,16 @@ class EngineOutput:
     """Reason code of why there are no scores although they were wanted; None for an engine that never judges."""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """What an engine has to do at one moment."""
+
+    running: int
+    """Requests to the model, of which one image may take several."""
+    waiting: int
+    """Those that found no place in it yet."""
+
+
 class Engine(Protocol):
     """Judges images, many at a time, in any order.
 
@@ -89,6 +99,10 @@ class Engine(Protocol):
 
     def describe(self, brief: Brief) -> EngineDescription:
         """Return what this engine is when it answers that brief; valid once it has prepared for it."""
+        ...
+
+    def load(self) -> EngineLoad:
+        """Return what runs and what waits; may be called in any thread."""
         ...
 
     async def start(self) -> None:

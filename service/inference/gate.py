@@ -17,6 +17,7 @@ class Gate:
     """
 
     def __init__(self, places: int) -> None:
+        self._places = places
         self._free = places
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         # Equal deadlines go by arrival.
@@ -31,6 +32,16 @@ class Gate:
             yield
         finally:
             self._pass_on()
+
+    @property
+    def taken(self) -> int:
+        """Places that are held."""
+        return self._places - self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return sum(not turn.done() for _, _, turn in list(self._waiting))
 
     def close(self) -> None:
         """Let nobody in any more; who waits is told."""

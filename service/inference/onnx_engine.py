@@ -15,7 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from service.brief import Brief
 from service.inference.catalogue import SETTING, Catalogue, Classifier
 from service.inference.classifiers import category_scores, probabilities, tags
-from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.preprocessing import prepare
 from service.pixels import ImageSpec, RgbPixels
@@ -60,12 +60,18 @@ class OnnxEngine:
         self._threads = threads or usable_cores()
         self._models: tuple[_Model, ...] = ()
         self._pool: ThreadPoolExecutor | None = None
+        self._asked = 0
         self._description = _describe(catalogue, self._threads)
 
     def describe(self, brief: Brief) -> EngineDescription:
         """Return what this engine is, whatever the brief: its classes are fixed."""
         del brief
         return self._description
+
+    def load(self) -> EngineLoad:
+        """Return what has a thread and what waits for one."""
+        running = min(self._asked, self._threads)
+        return EngineLoad(running, self._asked - running)
 
     async def start(self) -> None:
         """Check and load the models; raise `EngineConfigurationError` for a file or an entry that is wrong."""
@@ -89,7 +95,11 @@ class OnnxEngine:
         """
         if self._pool is None:
             raise EngineNotRunningError
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, request)
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, request)
+        finally:
+            self._asked -= 1
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
         """Explain nothing: classifiers have no words."""

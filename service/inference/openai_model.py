@@ -18,6 +18,7 @@ from service.inference.openai_requests import read_body, write_body
 from service.inference.openai_survey import Survey, agreed, check_adapter, survey, unlike
 from service.inference.openai_tokens import first_tokens
 from service.inference.server_watch import ServerWatch
+from service.inference.token_counts import count_usage
 from service.inference.token_model import Ask, ModelFacts, Written
 from service.openai_settings import OpenAISettings
 
@@ -97,7 +98,7 @@ class OpenAIModel:
         """Read labels in the best way that all servers offer."""
         found, tokens = self._ready(), list(words.values())
         body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
-        step = first_step(await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key))
+        step = first_step(await self._completion(body, ask))
         if found.label_source == "exact" and untold(step, tokens):
             detail = (
                 "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
@@ -109,7 +110,7 @@ class OpenAIModel:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
-        return written(await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key))
+        return written(await self._completion(body, ask))
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -118,6 +119,11 @@ class OpenAIModel:
         await self._watch.close()
         await self._client.close()
         self._writers.shutdown(wait=False)
+
+    async def _completion(self, body: bytes, ask: Ask) -> Mapping[str, Any]:
+        answer = await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key)
+        count_usage(answer)
+        return answer
 
     def _ready(self) -> Survey:
         if self._survey is None or self._stopped:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from service.brief import Brief
 from service.engine_settings import RehearsalSettings
-from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
 from service.inference.vision_input import image_spec
 
@@ -37,6 +37,11 @@ class RehearsalEngine:
         """Return what this engine is, whatever the brief."""
         del brief
         return self._description
+
+    def load(self) -> EngineLoad:
+        """Return the batch that runs and what gathers for the next one."""
+        running, waiting = list(self._batch), list(self._waiting)
+        return EngineLoad(*(sum(not answer.done() for answer in answers) for answers in (running, waiting)))
 
     async def start(self) -> None:
         """Begin to run batches."""

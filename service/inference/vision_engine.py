@@ -14,7 +14,7 @@ import structlog
 
 from service.brief import Brief
 from service.errors import RejectedError
-from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineNotRunningError
 from service.inference.gate import Gate
 from service.inference.preparation import Preparation, prepared
@@ -24,6 +24,7 @@ from service.inference.siblings import siblings
 from service.inference.suspicion import corrected, shares_by_category, suspects
 from service.inference.token_model import ModelFacts, TokenModel
 from service.judging_settings import JudgingSettings
+from service.telemetry.instruments import ENGINE_LABEL_MASS
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,11 @@ class VisionEngine:
     def describe(self, brief: Brief) -> EngineDescription:
         """Return what this engine is for a brief that it has prepared for."""
         return self._preparation(brief).description
+
+    def load(self) -> EngineLoad:
+        """Return what has a place in the model and what waits for one."""
+        gate = self._gate
+        return EngineLoad(gate.taken, gate.waiting) if gate else EngineLoad(0, 0)
 
     async def start(self) -> None:
         """Start the model."""
@@ -103,6 +109,8 @@ class VisionEngine:
 
 def _first_look(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:
     mass = reading.mass if preparation.mass_is_known else None
+    if mass is not None:
+        ENGINE_LABEL_MASS.record(mass)
     if mass is not None and mass < settings.min_label_mass:
         return EngineOutput(scores=None, label_mass=mass, unjudged=OFF_FORM)
     shares = shares_by_category(preparation.prompter.labels, reading)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
 from vllm.lora.request import LoRARequest
-from vllm.outputs import CompletionOutput
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.renderers.inputs.preprocess import parse_model_prompt
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -28,6 +28,7 @@ from service.inference.errors import (
 )
 from service.inference.model_files import model_name, model_revision, weights_precision
 from service.inference.prompt import Prompt
+from service.inference.token_counts import count_tokens
 from service.inference.token_model import Ask, ModelFacts, Written
 from service.inference.vision_input import PATCH
 from service.inference.vllm_arguments import concurrency
@@ -138,7 +139,7 @@ class VllmModel:
             answers = engine.generate(inputs, params, ask.request_id, lora_request=self._adapter(ask.adapter))
             async with aclosing(answers):
                 async for answer in answers:
-                    return answer.outputs[0]
+                    return _counted(answer)
         except VllmDeadError as error:
             self._watchdog.fail(EngineDeadError(detail="its process ended"))
             raise EngineDeadError(detail="its process ended") from error
@@ -224,6 +225,13 @@ def _chat(engine: AsyncLLM) -> ChatTokens:
         return ids
 
     return chat_tokens(encode, tokenizer.get_added_vocab())
+
+
+def _counted(answer: RequestOutput) -> CompletionOutput:
+    output = answer.outputs[0]
+    prompt, cached = len(answer.prompt_token_ids or ()), answer.num_cached_tokens or 0
+    count_tokens(prompt=prompt, cached=cached, generated=len(output.token_ids))
+    return output
 
 
 def _written(output: CompletionOutput) -> Written:

@@ -12,10 +12,12 @@ from functools import partial
 from typing import TypeVar
 
 from service.media.decode_process import DecodeProcess, ProcessDiedError, process_limits
-from service.media.errors import DecodeCrashedError, DecodeMemoryError
+from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
+from service.telemetry import names
+from service.telemetry.instruments import DECODE_CRASHES
 
 WORKER_MODULE = "service.media.decode_worker"
 
@@ -49,6 +51,7 @@ class ImageDecoder:
         )
         self._slots = [_Slot() for _ in range(settings.workers or len(os.sched_getaffinity(0)))]
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
+        self._waiting = 0
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="decode")
 
     async def start(self) -> None:
@@ -72,18 +75,30 @@ class ImageDecoder:
     @property
     def process_ids(self) -> frozenset[int]:
         """Ids of the processes that are there now."""
-        return frozenset(slot.process.pid for slot in self._slots if slot.process)
+        return frozenset(process.pid for slot in self._slots if (process := slot.process))
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a process."""
+        return self._waiting
 
     async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
         """Decode an image to the spec; raises the RejectedError that fits, or DecoderUnavailableError.
 
         When cancelled, what works on the image ends at once.
         """
-        slot = await self._idle.get()
+        slot = await self._free_slot()
         try:
             return await self._decode_in(slot, fetched.data, spec)
         finally:
             self._idle.put_nowait(slot)
+
+    async def _free_slot(self) -> _Slot:
+        self._waiting += 1
+        try:
+            return await self._idle.get()
+        finally:
+            self._waiting -= 1
 
     async def _decode_in(self, slot: _Slot, data: bytes, spec: ImageSpec) -> DecodedImage:
         """Ask the slot's process and, if it dies, a fresh one: the first may have been killed from outside, or ill
@@ -103,7 +118,11 @@ class ImageDecoder:
     async def _ask(self, slot: _Slot, data: bytes, spec: ImageSpec) -> DecodedImage:
         process = await self._occupy(slot)
         ask = partial(process.ask, data, spec, timeout_s=self._settings.timeout_s)
-        return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
+        try:
+            return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
+        except (ProcessDiedError, DecodeTimeoutError) as error:
+            DECODE_CRASHES.add(1, {names.REASON: _reason(error)})
+            raise
 
     async def _occupy(self, slot: _Slot) -> DecodeProcess:
         """Return the slot's process, a new one if there is none or it has died."""
@@ -146,6 +165,13 @@ def _vacate(slot: _Slot) -> None:
     if slot.process:
         slot.process.kill()
         slot.process = None
+
+
+def _reason(error: ProcessDiedError | DecodeTimeoutError) -> str:
+    """Return the reason code that an image gets which this happens to twice."""
+    if isinstance(error, DecodeTimeoutError):
+        return error.reason
+    return DecodeMemoryError.reason if error.is_out_of_memory else DecodeCrashedError.reason
 
 
 def _look_at(future: "asyncio.Future[Returned]") -> None:

@@ -20,6 +20,8 @@ from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
+from service.telemetry import names
+from service.telemetry.instruments import ATTEMPTS_FAILED
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +31,17 @@ class Resolution:
     """What is published for a record."""
 
     outcomes: tuple[OutgoingRecord, ...]
-    dead_reason: str | None = None
-    """Why it is a dead letter, if it is one."""
-    is_put_off: bool = False
-    """It waits in a retry topic: neither a success nor given up."""
+    uploaded_ms: int
+    """Kafka timestamp of the record where it was first published."""
+    outcome: names.Outcome = "judged"
+    """One that is put off waits in a retry topic: neither a success nor given up."""
+    reason: str = ""
+    """Why it was not judged."""
+
+    @property
+    def dead_reason(self) -> str | None:
+        """Why it is a dead letter; None if it is none."""
+        return self.reason if self.outcome == "dead_lettered" else None
 
 
 class Attempts:
@@ -65,11 +74,12 @@ class Attempts:
         for attempts_here in itertools.count(1):
             job = Job(uploaded, attempts_before + attempts_here, received_at_s, hold_bytes)
             try:
-                return Resolution(await self._attempt(job))
+                return Resolution(await self._attempt(job), uploaded.timestamp_ms)
             except FatalError:
                 raise
             except ModstreamError as error:
                 failure = error
+            ATTEMPTS_FAILED.add(1, {names.REASON: failure.reason})
             following = next_tier(self._tiers, record.topic)
             match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
                 case AttemptAgain(delay_s):
@@ -105,7 +115,7 @@ class Attempts:
         if record_bytes(later) > self._settings.kafka.max_request_bytes:
             return self._dead(job, origin, failure)
         _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
-        return Resolution((later,), is_put_off=True)
+        return Resolution((later,), job.record.timestamp_ms, "put_off", failure.reason)
 
     def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
         _log("record.dead_lettered", job, failure)
@@ -118,7 +128,7 @@ class Attempts:
             failed_at=self._now(),
             max_bytes=self._settings.kafka.max_request_bytes,
         )
-        return Resolution((letter,), failure.reason)
+        return Resolution((letter,), job.record.timestamp_ms, "dead_lettered", failure.reason)
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Protocol
 
+from service.pipeline.attempts import Resolution
 from service.pipeline.window import Window
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition, SourceRecord
@@ -26,16 +27,15 @@ class Flight:
     """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
 
     __slots__ = (
-        "_held_bytes", "_window", "dead_reason", "is_in_window", "is_under_way", "lane", "outcomes", "received_at_s",
-        "record", "task",
+        "_held_bytes", "_window", "is_in_window", "is_under_way", "lane", "received_at_s", "record", "resolution",
+        "task",
     )  # fmt: skip
 
     def __init__(self, record: SourceRecord, lane: Lane, window: Window) -> None:
         self.record = record
         self.lane = lane
         self.received_at_s = time.perf_counter()
-        self.outcomes: tuple[OutgoingRecord, ...] | None = None
-        self.dead_reason: str | None = None
+        self.resolution: Resolution | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_under_way = False
         """Set by the task; one that is cancelled before its first step never gets to leave the window itself."""
@@ -71,8 +71,8 @@ class Flight:
 
     def submit(self) -> None:
         """Hand the outcomes over, if there are any yet."""
-        if self.outcomes is not None:
-            self.lane.submit(self.record.offset, self.outcomes)
+        if self.resolution is not None:
+            self.lane.submit(self.record.offset, self.resolution.outcomes)
 
     def abort(self) -> None:
         """End the work; it is somebody else's, or in vain."""
@@ -92,6 +92,12 @@ class Flights:
         """Return the flights whose tasks still run."""
         flights = (flight for partition in self._partitions.values() for flight in partition.values())
         return [flight for flight in flights if flight.task is not None and not flight.task.done()]
+
+    def oldest_ms(self) -> int | None:
+        """Return the Kafka timestamp of the oldest record; may be called in any thread."""
+        # Copied in steps that the event loop cannot come between.
+        flights = [flight for partition in list(self._partitions.values()) for flight in list(partition.values())]
+        return min((flight.record.timestamp_ms for flight in flights), default=None)
 
     def adopt(self, record: SourceRecord, lane: Lane) -> bool:
         """Continue a flight whose record was delivered again; False when there is none."""

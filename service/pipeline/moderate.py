@@ -12,6 +12,7 @@ from service.pipeline import outcomes
 from service.pipeline.handler import Job
 from service.pipeline.judging import Judging
 from service.pipeline.outcomes import Subject
+from service.pipeline.verdict_counts import VerdictCounts
 from service.pixels import ImageSpec
 from service.policy.decide import decide, worst_of
 from service.policy.policy import Policy
@@ -58,6 +59,7 @@ class Moderator:
         policies: Policies,
         topics: TopicSettings,
         tracer: RecordTracer,
+        counts: VerdictCounts | None = None,
         now: Callable[[], datetime] = now_utc,
     ) -> None:
         self._fetcher = fetcher
@@ -66,6 +68,7 @@ class Moderator:
         self._policies = policies
         self._topics = topics
         self._tracer = tracer
+        self._counts = counts or VerdictCounts()
         self._now = now
 
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
@@ -130,6 +133,7 @@ class Moderator:
             timings_ms=trace.timings_ms(),
             moderated_at=self._now(),
         )
+        self._counts.count(verdict)
         with trace.sending(self._topics.verdicts) as headers:
             return encode_verdict(verdict, topic=self._topics.verdicts, source=subject.record, trace_headers=headers)
 

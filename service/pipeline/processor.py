@@ -1,6 +1,7 @@
 """The main loop: receive → admit → handle → hand over to the committer → finish."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,8 @@ from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
 from service.pipeline.handler import Handler
 from service.pipeline.ordering import KeyOrder
+from service.pipeline.standing import Standing
+from service.pipeline.tally import Tally
 from service.pipeline.window import Window
 from service.settings import Settings
 from service.stream.assignment import StreamListener
@@ -21,11 +24,16 @@ from service.stream.dead_letter_limit import DeadLetterLimit
 from service.stream.offsets import Progress
 from service.stream.opening import open_stream
 from service.stream.records import Partition, SourceRecord
+from service.stream.standing import StreamStanding
+from service.telemetry import names
+from service.telemetry.instruments import STAGE_DURATION
 
 log = structlog.get_logger(__name__)
 
 _KEEP_ALIVE_S = 30.0
 """How often a full window lets the group know that this process works: a tenth of what the group waits for."""
+
+_WAIT = {names.STAGE: names.WAIT}
 
 
 class Stream(Protocol):
@@ -41,6 +49,10 @@ class Stream(Protocol):
 
     def wake(self) -> None:
         """End the current or else the next wait of `receive`."""
+        ...
+
+    def standing(self) -> StreamStanding:
+        """Return where the partitions stand."""
         ...
 
 
@@ -71,8 +83,7 @@ class Processor:
         self._stream: Stream | None = None
         self._stopping = False
         self._failure: Exception | None = None
-        self._finished = 0
-        self._dead_lettered = 0
+        self._tally = Tally()
 
     async def run(self) -> None:
         """Process until `drain` was called and what was in flight is committed or `shutdown.drain_s` is over.
@@ -86,7 +97,8 @@ class Processor:
                 await self._land_all()
             finally:
                 await self._abort_all()
-        log.info("processor.stopped", finished=self._finished, dead_lettered=self._dead_lettered)
+        self._stream = None
+        log.info("processor.stopped", finished=self._tally.finished, dead_lettered=self._tally.dead_lettered)
         if self._failure is not None:
             raise self._failure
 
@@ -99,7 +111,18 @@ class Processor:
 
     def counters(self) -> Counters:
         """Return a snapshot."""
-        return Counters(self._window.records, self._finished, self._dead_lettered)
+        return Counters(self._window.records, self._tally.finished, self._tally.dead_lettered)
+
+    def standing(self) -> Standing:
+        """Return what is under way; may be called in any thread."""
+        return Standing(
+            in_flight=self._window.records,
+            records_share=self._window.records_share,
+            bytes_share=self._window.bytes_share,
+            oldest_ms=self._flights.oldest_ms(),
+            is_draining=self._stopping,
+            stream=self._stream.standing() if self._stream else None,
+        )
 
     def on_held(self, partitions: frozenset[Partition]) -> None:
         """Abort what belongs to partitions that others hold now."""
@@ -114,8 +137,7 @@ class Processor:
     def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         """Forget what is done."""
         flights = self._flights.end(partition, offsets)
-        self._finished += len(flights)
-        self._dead_lettered += sum(flight.dead_reason is not None for flight in flights)
+        self._tally.committed([flight.resolution for flight in flights if flight.resolution])
 
     def on_failed(self, error: FatalError) -> None:
         """Stop; what is unfinished stays uncommitted."""
@@ -166,10 +188,11 @@ class Processor:
         try:
             if predecessor is not None:
                 await asyncio.wait([predecessor])
+            STAGE_DURATION.record(time.perf_counter() - flight.received_at_s, _WAIT)
             resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
-            if not resolution.is_put_off:
+            if resolution.outcome != "put_off":
                 self._limit.observe(resolution.dead_reason)
-            flight.outcomes, flight.dead_reason = resolution.outcomes, resolution.dead_reason
+            flight.resolution = resolution
             await flight.land()
         except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
             self._fail(error)

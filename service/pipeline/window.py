@@ -32,6 +32,16 @@ class Window:
         return self._bytes
 
     @property
+    def records_share(self) -> float:
+        """Share of the records that may be in flight."""
+        return self._records / self._max_records
+
+    @property
+    def bytes_share(self) -> float:
+        """Share of the bytes that may be held; above 1 where they were known only once they were there."""
+        return self._bytes / self._max_bytes
+
+    @property
     def room(self) -> int:
         """How many records may be admitted now; one at least when nothing is in flight, however large it is."""
         if self._bytes >= self._max_bytes and self._records:

@@ -1,6 +1,7 @@
 """Which partitions are ours: a lane for each, through every rebalance."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from service.stream.membership import Membership
 from service.stream.offsets import Progress
 from service.stream.pace import CommitPace
 from service.stream.records import Partition
+from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +67,26 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._membership = Membership(consumer)
         self._keepers: dict[asyncio.Task[None], LaneKeeper] = {}
         self._released = False
+        self._assigned: frozenset[Partition] | None = None
+        self._paused_at_s: float | None = None
         self.lanes: dict[Partition, Lane] = {}
         """Those whose records may be taken."""
         self.changed = asyncio.Event()
         """Set when a lane opens or moves on."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the group has given this process its share, perhaps none at all, and all of it is open."""
+        return self._assigned is not None and self._assigned == self.lanes.keys()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Commit what is finished and let go; what is in flight goes on, in case the partition comes back."""
         # aiokafka only logs what a listener raises, and would go on without us.
         try:
             log.info("partitions.revoked", count=len(revoked))
+            self._assigned = None
+            if self.lanes:
+                self._paused_at_s = time.perf_counter()
             await self._close_lanes()
         except Exception as error:  # noqa: BLE001 - reported, so that the process stops
             self._fail(error)
@@ -83,8 +95,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         """Begin to open the partitions; a slow broker must not keep the group's heartbeat waiting for that."""
         try:
             log.info("partitions.assigned", count=len(assigned))
+            REBALANCES.add(1)
             if not self._released:
-                self._listener.on_held(frozenset(Partition(*partition) for partition in assigned))
+                self._assigned = frozenset(Partition(*partition) for partition in assigned)
+                self._paused_at_s = self._paused_at_s if assigned else None
+                self._listener.on_held(self._assigned)
                 for partition in assigned:
                     self._keep(partition)
         except Exception as error:  # noqa: BLE001 - as above
@@ -131,6 +146,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         # Without it aiokafka may read from an offset that it learnt before the previous owner was fenced.
         self._consumer.seek(TopicPartition(*lane.partition), stored.base)
         self.lanes[lane.partition] = lane
+        if self._paused_at_s is not None:
+            REBALANCE_PAUSE.record(time.perf_counter() - self._paused_at_s)
+            self._paused_at_s = None
         self._listener.on_opened(lane.partition, stored)
         self.changed.set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -13,6 +14,8 @@ from service.stream.errors import CommitRefusedError, CommitUnknownError, Partit
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
+from service.telemetry import names
+from service.telemetry.instruments import COMMIT_DURATION
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,10 @@ _MAX_BATCHES = 4
 
 _HASTE = 0.5
 """Share of the interval after which a commit waits no longer if nothing that it could take along is under way."""
+
+
+_COMMITTED = {names.RESULT: "committed"}
+_FAILED = {names.RESULT: "failed"}
 
 
 class OutcomeWriter(Protocol):
@@ -143,7 +150,7 @@ class PartitionCommitter:
         plan = self._progress.plan(offsets)
         for attempt in range(1, _MAX_REFUSALS + 1):
             try:
-                await self._writer.commit(records, plan)
+                await self._write(records, plan)
                 break
             except CommitUnknownError as error:
                 self._log.warning("commit.unknown", error=error, attempt=attempt, records=len(records))
@@ -153,6 +160,14 @@ class PartitionCommitter:
                     raise CommitRefusedError(partition=self._name, attempts=attempt, detail=str(error)) from error
         self._progress.apply(plan, offsets)
         self._on_committed(offsets)
+
+    async def _write(self, records: Sequence[OutgoingRecord], plan: Progress) -> None:
+        began_s, labels = time.perf_counter(), _FAILED
+        try:
+            await self._writer.commit(records, plan)
+            labels = _COMMITTED
+        finally:
+            COMMIT_DURATION.record(time.perf_counter() - began_s, labels)
 
     async def _settle(self, plan: Progress) -> bool:
         """Learn whether a commit happened, for as long as the partition is ours."""

@@ -14,8 +14,10 @@ from service.stream.assignment import Assignment
 from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
+from service.stream.log_ends import LogEnds
 from service.stream.records import Partition, SourceRecord
 from service.stream.retry_topics import due_s
+from service.stream.standing import StreamStanding, standing_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,12 +39,14 @@ class KafkaStream:
         consumer: AIOKafkaConsumer,
         assignment: Assignment,
         *,
+        ends: LogEnds,
         retry_topics: frozenset[str],
         max_span: int,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
+        self._ends = ends
         self._retry_topics = retry_topics
         self._max_span = max_span
         self._now_s = now_s
@@ -55,6 +59,23 @@ class KafkaStream:
         self._woken = True
         if self._poll is not None:
             self._poll.reschedule(asyncio.get_running_loop().time())
+
+    def standing(self) -> StreamStanding:
+        """Return where the partitions stand; may be called in any thread."""
+        # Copied in one step: the event loop may open a lane meanwhile.
+        lanes = dict(self._assignment.lanes)
+        ends = self._ends.by_partition
+        return StreamStanding(
+            is_complete=self._assignment.is_complete,
+            open_partitions=len(lanes),
+            partitions=tuple(
+                standing_of(partition, lane.progress, ends[partition])
+                for partition, lane in lanes.items()
+                if partition in ends
+            ),
+            span_share=max((lane.progress.span / self._max_span for lane in lanes.values()), default=0.0),
+            brokers_told_at_s=self._ends.told_at_s,
+        )
 
     async def keep_alive(self) -> None:
         """Tell the group that this process works although it takes no records at the moment."""

@@ -69,6 +69,11 @@ class PartitionProgress:
         return self._committed
 
     @property
+    def received(self) -> int:
+        """The offset behind the newest that was delivered."""
+        return self._next
+
+    @property
     def span(self) -> int:
         """Offsets from the oldest unfinished one to behind the newest delivered one."""
         return self._next - self._delivered[0] if self._delivered else 0

@@ -1,5 +1,6 @@
 """Builds the stream: checks the brokers, joins the group, and leaves it in good order."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,9 @@ from service.stream.at_least_once_writer import AtLeastOnceWriter
 from service.stream.committer import OutcomeWriter
 from service.stream.connection import KafkaConnection
 from service.stream.consumer import KafkaStream
+from service.stream.log_ends import LogEnds
 from service.stream.membership import Membership
+from service.stream.records import Partition
 from service.stream.retry_topics import retry_tiers
 from service.stream.stored_offsets import StoredOffsets
 from service.stream.topics import check_topics, required_topics
@@ -42,10 +45,27 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
         consumer.subscribe([settings.topics.uploads, *retry_topics], listener=assignment)
+        ends = LogEnds(consumer, without_any=Partition(settings.topics.uploads, 0))
+        max_span = settings.window.max_span
         try:
-            yield KafkaStream(consumer, assignment, retry_topics=retry_topics, max_span=settings.window.max_span)
+            async with _watching(ends, assignment, is_wanted=settings.tells_metrics):
+                yield KafkaStream(consumer, assignment, ends=ends, retry_topics=retry_topics, max_span=max_span)
         finally:
             await assignment.release()
+
+
+@asynccontextmanager
+async def _watching(ends: LogEnds, assignment: Assignment, *, is_wanted: bool) -> AsyncIterator[None]:
+    """Ask for the partitions' ends in the background, if anyone is to be told."""
+    if not is_wanted:
+        yield
+        return
+    task = asyncio.create_task(ends.watch(lambda: list(assignment.lanes)), name="log-ends")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @asynccontextmanager

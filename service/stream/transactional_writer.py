@@ -16,6 +16,7 @@ from service.stream.offsets import Progress
 from service.stream.publishing import publish
 from service.stream.records import OutgoingRecord
 from service.stream.stored_offsets import StoredOffsets
+from service.telemetry.instruments import PRODUCER_REBUILDS
 
 
 class TransactionalWriter:
@@ -68,6 +69,7 @@ class TransactionalWriter:
         if not await self._is_member():
             raise PartitionLostError
         await self.close()
+        PRODUCER_REBUILDS.add(1)
         return was_committed(await self.open(), attempted=attempted, committed=committed)
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Every span, stage and attribute name, after OpenTelemetry's semantic conventions for messaging, version 1.44."""
+"""Every span, stage and attribute name; of spans after OpenTelemetry's semantic conventions for messaging, 1.44."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 
@@ -9,6 +9,7 @@ Headers = tuple[tuple[str, bytes], ...]
 
 Stage = Literal["fetch", "decode", "engine", "decide", "explain"]
 """What happens to one image, in this order; each is a span and a time in the verdict."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 # Times that are no stage: from receipt to the first stage, and from receipt to the verdict.
 WAIT = "wait"
@@ -34,3 +35,37 @@ ERROR_TYPE = "error.type"
 SERVICE_NAME = "service.name"
 SERVICE_VERSION = "service.version"
 SERVICE_INSTANCE_ID = "service.instance.id"
+
+SCOPE = "modstream"
+"""Whose instruments they are."""
+
+# Labels of metrics, and what those of a fixed set may hold.
+OUTCOME = "outcome"
+Outcome = Literal["judged", "dead_lettered", "put_off"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+REASON = "reason"
+DECISION = "decision"
+POLICY = "policy"
+CATEGORY = "category"
+TENANT = "tenant"
+STATUS = "status"
+SCHEME = "scheme"
+SCHEMES = ("http", "https", "s3", "file", "inline")
+KIND = "kind"
+EVENT = "event"
+STAGE = "stage"
+RESULT = "result"
+BOUND = "bound"
+TOPIC = "topic"
+PARTITION = "partition"
+STATE = "state"
+GPU = "gpu"
+VERSION = "version"
+ENGINE = "engine"
+MODEL = "model"
+CURRENCY = "currency"
+
+OTHER = "other"
+"""The label of a tenant that has none of its own."""
+NONE = "none"
+"""The label of a verdict that no category decided."""

@@ -8,11 +8,14 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, use_span
 
 from service.errors import ModstreamError
 from service.telemetry import names
+from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.names import Headers, Stage
 from service.telemetry.tracing import extract, inject
 
 Clock = Callable[[], float]
 """Seconds from any fixed moment."""
+
+_LABELS = {stage: {names.STAGE: stage} for stage in names.STAGES}
 
 
 class StageTimer:
@@ -30,7 +33,9 @@ class StageTimer:
         try:
             yield
         finally:
-            self._milliseconds[stage] = self._milliseconds.get(stage, 0.0) + self._since(begin)
+            milliseconds = self._since(begin)
+            self._milliseconds[stage] = self._milliseconds.get(stage, 0.0) + milliseconds
+            STAGE_DURATION.record(milliseconds / 1000, _LABELS[stage])
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds by stage so far, with `wait` before the first and `total` since the record was received."""

@@ -3,9 +3,7 @@
 Without an endpoint nothing of OpenTelemetry's SDK is even imported.
 """
 
-import threading
 from collections.abc import Callable
-from uuid import uuid4
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NoOpTracer, Tracer
@@ -14,21 +12,20 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service.settings import TelemetrySettings
 from service.telemetry import names
 from service.telemetry.names import Headers
-
-# Spans still unsent when the service stops are worth a short wait, not a missed shutdown deadline.
-FLUSH_LIMIT_S = 3.0
+from service.telemetry.resource import process_resource
+from service.telemetry.stopping import nothing_to_stop, stop_within_limit
 
 _FIELDS = frozenset({"traceparent", "tracestate"})
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def build_tracer(settings: TelemetrySettings, *, version: str) -> tuple[Tracer, Callable[[], None]]:
-    """Return a tracer and what stops it: a blocking call of at most `FLUSH_LIMIT_S` that sends what is left.
+    """Return a tracer and what stops it: a blocking call of at most `stopping.FLUSH_LIMIT_S` that sends what is left.
 
     Without an endpoint the tracer does nothing.
     """
     if settings.otlp_endpoint is None:
-        return NoOpTracer(), _nothing_to_stop
+        return NoOpTracer(), nothing_to_stop
     return _exporting_tracer(settings.otlp_endpoint, ratio=settings.trace_ratio, version=version)
 
 
@@ -45,34 +42,14 @@ def inject(context: Context | None = None) -> Headers:
     return tuple((name, value.encode("ascii")) for name, value in carrier.items())
 
 
-def _nothing_to_stop() -> None:
-    """Stop a tracer that does nothing."""
-
-
 def _exporting_tracer(endpoint: str, *, ratio: float, version: str) -> tuple[Tracer, Callable[[], None]]:
     """Build the SDK's tracer; the imports stand here because they cost memory and start-up time."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see above
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415 - as above
 
-    resource = Resource.create(
-        {
-            names.SERVICE_NAME: "modstream",
-            names.SERVICE_VERSION: version,
-            names.SERVICE_INSTANCE_ID: str(uuid4()),
-        },
-        schema_url=names.SCHEMA_URL,
-    )
-    provider = TracerProvider(ParentBasedTraceIdRatio(ratio), resource, shutdown_on_exit=False)
+    provider = TracerProvider(ParentBasedTraceIdRatio(ratio), process_resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
     tracer = provider.get_tracer("modstream", version, schema_url=names.SCHEMA_URL)
-    return tracer, lambda: _stop_within_limit(provider.shutdown)
-
-
-def _stop_within_limit(shutdown: Callable[[], None]) -> None:
-    """Give the last export a time limit: the SDK's own is 30 s, all that Kubernetes grants in total."""
-    thread = threading.Thread(target=shutdown, name="tracing-shutdown", daemon=True)
-    thread.start()
-    thread.join(FLUSH_LIMIT_S)
+    return tracer, lambda: stop_within_limit(provider.shutdown, name="tracing-shutdown")

@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.settings import CommitSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
 from tests.chaos.broker import ENVIRONMENT, Bouncer, rebalances
 from tests.chaos.feeder import Feeder, create_topics, running_producer
@@ -104,6 +105,7 @@ def settings_for(address: str) -> Settings:
         commit=CommitSettings(timeout_s=5.0, transaction_timeout_s=10.0),
         retry=RetrySettings(initial_backoff_s=0.05),
         shutdown=ShutdownSettings(drain_s=8.0),
+        monitoring=MonitoringSettings(port=0),
     )
 
 

@@ -22,6 +22,7 @@ async def config(tmp_path: Path) -> AsyncIterator[Path]:
             "delivery": "at_least_once",
             "kafka": {"bootstrap_servers": broker, "session_timeout_s": 4.0},
             "media": {"fetch": {"file_root": str(tmp_path)}},
+            "monitoring": {"port": 0},
         }
         path = tmp_path / "modstream.yaml"
         path.write_text(yaml.safe_dump(document), encoding="utf-8")

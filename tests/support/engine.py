@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from service.brief import Brief
-from service.inference.engine import EngineDescription, EngineOutput, EngineRequest, Tag
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.pixels import ImageSpec
 
 ATTRIBUTE_SCHEMA = "objects/1"
@@ -32,6 +32,10 @@ class PaintedEngine:
             concurrency=8,
             attribute_schema=ATTRIBUTE_SCHEMA,
         )
+
+    def load(self) -> EngineLoad:
+        """Nothing runs for long."""
+        return EngineLoad(running=0, waiting=0)
 
     async def start(self) -> None:
         """Nothing to load."""

@@ -43,10 +43,13 @@ class ServiceProcess:
 
 @contextmanager
 def running_service(folder: Path, settings: Mapping[str, object]) -> Iterator[ServiceProcess]:
-    """Start the service with settings from a file, and kill what is left of it afterwards."""
+    """Start the service with settings from a file, and kill what is left of it afterwards.
+
+    It has no endpoint unless the settings say so: several may run at once.
+    """
     number = len(list(folder.glob("*.yaml")))
     config, log = folder / f"{number}.yaml", folder / f"{number}.log"
-    config.write_text(yaml.safe_dump(dict(settings)), encoding="utf-8")
+    config.write_text(yaml.safe_dump({"monitoring": {"port": 0}} | dict(settings)), encoding="utf-8")
     with (
         log.open("wb") as sink,
         subprocess.Popen(

@@ -20,8 +20,13 @@ from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.types import FetchedImage
 from service.settings import FetchSettings
+from service.telemetry import names
+from service.telemetry.instruments import FETCH_IO
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
+
+
+_LABELS = {scheme: {names.SCHEME: scheme} for scheme in names.SCHEMES}
 
 
 class ImageFetcher:
@@ -65,7 +70,9 @@ class ImageFetcher:
     async def fetch(self, reference: ImageByUrlV1 | ImageInlineV1) -> FetchedImage:
         """Return the image file that a reference names; raise `RejectedError` or `TransientError`."""
         if isinstance(reference, ImageInlineV1):
-            return FetchedImage(decode_inline(reference.inline, limit_bytes=self._settings.max_bytes))
+            data = decode_inline(reference.inline, limit_bytes=self._settings.max_bytes)
+            FETCH_IO.add(len(data), _LABELS["inline"])
+            return FetchedImage(data)
         async with self._slots:
             try:
                 async with asyncio.timeout(self._settings.timeout_s):
@@ -75,14 +82,20 @@ class ImageFetcher:
                 raise FetchTimeoutError(detail=f"it took more than {limit}") from None
 
     async def _fetch_url(self, url: str) -> bytes:
-        match _scheme_of(url):
+        scheme = _scheme_of(url)
+        data = await self._fetch_by(scheme, url)
+        FETCH_IO.add(len(data), _LABELS[scheme])
+        return data
+
+    async def _fetch_by(self, scheme: str, url: str) -> bytes:
+        match scheme:
             case "http" | "https":
                 return await self._web.fetch(url)
             case "s3":
                 return await self._s3.fetch(url)
             case "file":
                 return await asyncio.to_thread(self._files.read, url)
-            case scheme:
+            case _:
                 raise SchemeNotAllowedError(scheme=scheme, hint=": http, https, s3 and file are known")
 
 

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from service.kafka_settings import KafkaSettings, OAuthSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pipeline.processor import Processor
 from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection
@@ -58,7 +59,9 @@ async def token_url() -> AsyncIterator[str]:
 async def a_record_goes_all_the_way(kafka: KafkaSettings) -> None:
     name = uuid4().hex[:8]
     topics = TopicSettings(**{field: f"{name}.{field}" for field in TopicSettings.model_fields})
-    settings = Settings(kafka=kafka.model_copy(update={"group_id": name}), topics=topics)
+    settings = Settings(
+        kafka=kafka.model_copy(update={"group_id": name}), topics=topics, monitoring=MonitoringSettings(port=0)
+    )
     await ensure_topics(KafkaConnection(kafka), named_topics(topics), partitions=1)
     processor = Processor(settings, ObedientHandler(topics.verdicts, b"allow"))
     async with (

@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pipeline.processor import Processor
 from service.settings import CommitSettings, RetrySettings, Settings, TopicSettings
 from service.stream.connection import KafkaConnection
@@ -83,6 +84,7 @@ class World:
             ),
             commit=CommitSettings(timeout_s=5.0, transaction_timeout_s=10.0),
             retry=RetrySettings(max_attempts=2, initial_backoff_s=0.01, tiers=tiers),
+            monitoring=MonitoringSettings(port=0),
         )
         topics = settings.topics
         await ensure_topics(KafkaConnection(settings.kafka), required_topics(settings), partitions=PARTITIONS)

@@ -8,7 +8,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from service.settings import TelemetrySettings
 from service.telemetry.record_trace import RecordTracer
-from service.telemetry.tracing import FLUSH_LIMIT_S, build_tracer
+from service.telemetry.stopping import FLUSH_LIMIT_S
+from service.telemetry.tracing import build_tracer
 from tests.integration.telemetry.collector import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"

@@ -13,6 +13,7 @@ from service.stream.committer import PartitionCommitter
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
+from service.stream.log_ends import LogEnds
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import Partition
@@ -45,6 +46,11 @@ class LogConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.positions[partition] = offset
 
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.failure:
+            raise self.failure
+        return {partition: len(self.logs.get(partition, ())) for partition in partitions}
+
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
@@ -71,10 +77,16 @@ class Setup:
     def __init__(self, *, max_span: int = 100, now_s: Callable[[], float] = lambda: 0.0) -> None:
         self.consumer = LogConsumer()
         self.lanes: dict[Partition, Lane] = {}
-        assignment = SimpleNamespace(lanes=self.lanes, changed=asyncio.Event())
+        assignment = SimpleNamespace(lanes=self.lanes, changed=asyncio.Event(), is_complete=True)
+        self.ends = LogEnds(self.consumer, without_any=Partition(UPLOADS, 0), clock=lambda: 5.0)
         self.stream = KafkaStream(
-            self.consumer, assignment, retry_topics=frozenset({RETRY}), max_span=max_span, now_s=now_s  # type: ignore[arg-type]  # the part of an assignment that a stream reads
-        )  # fmt: skip
+            self.consumer,
+            assignment,  # type: ignore[arg-type]  # the part of an assignment that a stream reads
+            ends=self.ends,
+            retry_topics=frozenset({RETRY}),
+            max_span=max_span,
+            now_s=now_s,
+        )
 
     def open(self, topic: str, partition: int = 0) -> TopicPartition:
         progress = PartitionProgress(Progress(0))

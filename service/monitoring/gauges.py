@@ -1,0 +1,127 @@
+"""Gauges: read when a reader of metrics asks, in its thread."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from service.gpu_readings import GpuReading, Gpus
+from service.monitoring.health import check
+from service.monitoring.sources import Sources
+from service.monitoring_settings import MonitoringSettings
+from service.stream.standing import PartitionStanding, StreamStanding
+from service.telemetry import instruments, names
+from service.telemetry.instruments import Declaration
+
+Reading = tuple[float, dict[str, str]]
+Read = Callable[[], Iterable[Reading]]
+
+
+class Gauges:
+    """Reads the sources; what is not there yet has no value."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        gpus: Gpus,
+        settings: MonitoringSettings,
+        *,
+        version: str,
+        now_s: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sources = sources
+        self._gpus = gpus
+        self._settings = settings
+        self._version = version
+        self._now_s = now_s
+        self._clock = clock
+
+    def register(self, meter: Meter) -> None:
+        """Let a meter read all of them."""
+        for declaration, read in self._reads().items():
+            callback = _callback(read)
+            meter.create_observable_gauge(declaration.name, [callback], declaration.unit, declaration.description)
+
+    def _reads(self) -> dict[Declaration, Read]:
+        return {
+            instruments.IN_FLIGHT: self._in_flight,
+            instruments.WINDOW_OCCUPANCY: self._window_occupancy,
+            instruments.BACKLOG: lambda: self._by_partition(lambda partition: partition.backlog),
+            instruments.LAG: lambda: self._by_partition(lambda partition: partition.lag),
+            instruments.LAG_COMMITTED: lambda: self._by_partition(lambda partition: partition.committed_lag),
+            instruments.PARTITIONS: self._partitions,
+            instruments.OLDEST_AGE: self._oldest_age,
+            instruments.ENGINE_REQUESTS: self._engine_requests,
+            instruments.DECODE_QUEUE: self._decode_queue,
+            instruments.DECODE_WORKERS: self._decode_workers,
+            instruments.GPU_MEMORY_USED: lambda: self._by_gpu(lambda gpu: gpu.memory_used_bytes),
+            instruments.GPU_MEMORY_TOTAL: lambda: self._by_gpu(lambda gpu: gpu.memory_total_bytes),
+            instruments.GPU_TEMPERATURE: lambda: self._by_gpu(lambda gpu: gpu.temperature_c),
+            instruments.GPU_UTILIZATION: lambda: self._by_gpu(lambda gpu: gpu.utilization),
+            instruments.READY: self._ready,
+            instruments.INFO: self._info,
+            instruments.MACHINE_PRICE: self._machine_price,
+        }
+
+    @property
+    def _stream(self) -> StreamStanding | None:
+        standing = self._sources.standing()
+        return standing.stream if standing else None
+
+    def _in_flight(self) -> Iterable[Reading]:
+        if standing := self._sources.standing():
+            yield standing.in_flight, {}
+
+    def _window_occupancy(self) -> Iterable[Reading]:
+        if standing := self._sources.standing():
+            yield standing.records_share, {names.BOUND: "records"}
+            yield standing.bytes_share, {names.BOUND: "bytes"}
+            yield standing.stream.span_share if standing.stream else 0.0, {names.BOUND: "span"}
+
+    def _by_partition(self, figure: Callable[[PartitionStanding], int]) -> Iterable[Reading]:
+        for standing in self._stream.partitions if self._stream else ():
+            topic, partition = standing.partition
+            yield figure(standing), {names.TOPIC: topic, names.PARTITION: str(partition)}
+
+    def _partitions(self) -> Iterable[Reading]:
+        if stream := self._stream:
+            yield stream.open_partitions, {}
+
+    def _oldest_age(self) -> Iterable[Reading]:
+        if standing := self._sources.standing():
+            yield max(self._now_s() - standing.oldest_ms / 1000, 0.0) if standing.oldest_ms is not None else 0.0, {}
+
+    def _engine_requests(self) -> Iterable[Reading]:
+        if engine := self._sources.engine:
+            load = engine.load()
+            yield load.running, {names.STATE: "running"}
+            yield load.waiting, {names.STATE: "waiting"}
+
+    def _decode_queue(self) -> Iterable[Reading]:
+        if decoder := self._sources.decoder:
+            yield decoder.waiting, {}
+
+    def _decode_workers(self) -> Iterable[Reading]:
+        if decoder := self._sources.decoder:
+            yield len(decoder.process_ids), {}
+
+    def _by_gpu(self, figure: Callable[[GpuReading], float | None]) -> Iterable[Reading]:
+        for gpu in self._gpus.read().gpus:
+            if (value := figure(gpu)) is not None:
+                yield value, {names.GPU: gpu.gpu}
+
+    def _ready(self) -> Iterable[Reading]:
+        yield int(check(self._sources, now_s=self._clock()).ready), {}
+
+    def _info(self) -> Iterable[Reading]:
+        if engine := self._sources.description:
+            yield 1, {names.VERSION: self._version, names.ENGINE: engine.kind, names.MODEL: engine.model_name}
+
+    def _machine_price(self) -> Iterable[Reading]:
+        if self._settings.machine_price:
+            yield self._settings.machine_price, {names.CURRENCY: self._settings.currency}
+
+
+def _callback(read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda _: [Observation(value, labels) for value, labels in read()]

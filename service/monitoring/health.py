@@ -1,0 +1,81 @@
+"""Pure: what the parts of the service say → whether it is ready, and what people want to know at a glance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.gpu_readings import GpuReadings
+from service.monitoring.sources import Sources
+from service.pipeline.standing import Standing
+
+BROKER_SILENT_S = 10.0
+"""The brokers are asked every 3 s: three answers in a row are missing then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What readiness consists of."""
+
+    assigned: bool
+    """The group has given this process its share of the partitions, and all of them are open."""
+    engine: bool
+    """It has started and can answer every policy; one that fails ends the process by a drain."""
+    broker: bool
+    """It has answered within the last seconds."""
+    draining: bool
+    """The process takes nothing in any more."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether records are taken in and judged."""
+        return self.assigned and self.engine and self.broker and not self.draining
+
+    def document(self) -> Mapping[str, object]:
+        """Return the answer of /health/ready."""
+        checks = {
+            "assigned": self.assigned,
+            "engine": self.engine,
+            "broker": self.broker,
+            "draining": self.draining,
+        }
+        return {"ready": self.ready, "checks": checks}
+
+
+def check(sources: Sources, *, now_s: float) -> Checks:
+    """Look at everything once; `now_s` is by `time.monotonic`."""
+    standing = sources.standing()
+    stream = standing.stream if standing else None
+    told_at_s = stream.brokers_told_at_s if stream else None
+    return Checks(
+        assigned=stream is not None and stream.is_complete,
+        engine=sources.description is not None,
+        broker=told_at_s is not None and now_s - told_at_s < BROKER_SILENT_S,
+        draining=standing is not None and standing.is_draining,
+    )
+
+
+def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: float, now_s: float) -> dict[str, object]:
+    """Return the answer of /health."""
+    standing, checks = sources.standing(), check(sources, now_s=now_s)
+    stream = standing.stream if standing else None
+    engine = sources.description
+    return {
+        "status": _status(checks, standing),
+        "version": version,
+        "uptime_s": round(uptime_s, 1),
+        "partitions": stream.open_partitions if stream else 0,
+        "lag": sum(partition.lag for partition in stream.partitions) if stream else None,
+        "in_flight": standing.in_flight if standing else 0,
+        "engine": {"kind": engine.kind, "model": engine.model_name} if engine else None,
+        "gpu_memory_used": sum(gpu.memory_used_bytes for gpu in gpus.gpus) if gpus.gpus else None,
+        "gpu_memory_total": sum(gpu.memory_total_bytes for gpu in gpus.gpus) if gpus.gpus else None,
+        "gpu_absence": gpus.absence,
+        "checks": checks.document()["checks"],
+    }
+
+
+def _status(checks: Checks, standing: Standing | None) -> str:
+    if checks.draining:
+        return "draining"
+    if checks.ready:
+        return "ok"
+    return "starting" if standing is None or standing.stream is None else "not ready"

@@ -1,0 +1,119 @@
+"""docs/metrics.md: `python -m service.monitoring.reference` prints it; the tests compare.
+
+Prometheus' names are read off a scrape, because the exporter decides them.
+"""
+
+import sys
+from collections.abc import Mapping
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Meter, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry
+
+from service.telemetry import names
+from service.telemetry.aggregates import Histogram
+from service.telemetry.instruments import Declaration, declarations
+
+_INTRODUCTION = """# Metrics
+
+<!-- Written by `python -m service.monitoring.reference`; the tests compare. Change service/telemetry instead. -->
+
+Prometheus finds them at `http://<monitoring.host>:<monitoring.port>/metrics`; a collector gets them by OTLP/HTTP every
+`telemetry.metrics_interval_s` when `telemetry.otlp_endpoint` is set. Both may be on at once. How to look at them is in
+[operate.md](operate.md#health-and-metrics).
+
+- No label holds an id, a host or a text of an event. Their values come from the settings and the policies, from the
+  reason codes of [operate.md](operate.md#dead-letters), and from the assigned partitions; tenants that
+  `monitoring.tenants` does not name are `other` together. OpenTelemetry's limit of 2,000 series an instrument stands
+  behind that.
+- A series appears with its first value. Those of counters whose labels are known beforehand start at 0, so that
+  `increase()` sees the first event; `modstream_engine_label_mass` and `modstream_engine_tokens` need a language model,
+  `modstream_gpu_*` a GPU of NVIDIA, `modstream_machine_price` the setting of that name.
+- Exemplars lead from a bucket of a histogram to a trace. They go by OTLP alone: OpenTelemetry's exporter for Prometheus
+  does not write them. `modstream_stage_duration_seconds` has them for the records that are traced.
+- The endpoint also has `process_*` and `python_*` of the serving process, without its decoders and vLLM's processes;
+  and vLLM's own `vllm:*` when the engine runs in this process (`engine.kind: vllm`).
+
+What 1,000 images cost, as measured:
+
+    sum by (currency) (modstream_machine_price)
+      / on () group_left () (3.6 * sum(rate(modstream_records_total{outcome="judged"}[1h])))
+"""
+
+_TITLES = {"counter": "Counters", "histogram": "Histograms", "gauge": "Gauges"}
+
+_FIXED: Mapping[str, str] = {
+    names.OUTCOME: "judged, dead_lettered, put_off",
+    names.DECISION: "allow, review, block",
+    names.STATUS: "moderated, not_moderated",
+    names.SCHEME: "http, https, s3, file, inline",
+    names.STAGE: "wait, fetch, decode, engine, decide, explain",
+    names.RESULT: "committed, failed",
+    names.BOUND: "records, bytes, span",
+    names.STATE: "running, waiting",
+}
+"""What labels of a fixed set hold; `kind` is told with its instrument."""
+
+
+def prometheus_names() -> dict[str, str]:
+    """Return the name of each instrument in a scrape, without what a histogram's series add to it."""
+    registry = CollectorRegistry()
+    provider = MeterProvider([PrometheusMetricReader(scope_info_enabled=False, registry=registry)])
+    meter = provider.get_meter(names.SCOPE)
+    found = {}
+    for declaration in declarations():
+        before = _families(registry)
+        _use(meter, declaration)
+        ((family, kind),) = (_families(registry) - before) - {("target", "info")}
+        found[declaration.name] = f"{family}_total" if kind == "counter" else family
+    provider.shutdown()
+    return found
+
+
+def _families(registry: CollectorRegistry) -> set[tuple[str, str]]:
+    return {(family.name, family.type) for family in registry.collect()}
+
+
+def _use(meter: Meter, declaration: Declaration) -> None:
+    """Give an instrument its first value."""
+    name, unit = declaration.name, declaration.unit
+    match declaration.kind:
+        case "counter":
+            meter.create_counter(name, unit).add(1)
+        case "histogram":
+            meter.create_histogram(name, unit).record(1)
+        case "gauge":
+            meter.create_observable_gauge(name, [lambda _: [Observation(1)]], unit)
+
+
+def reference_markdown() -> str:
+    """Return docs/metrics.md."""
+    exported = prometheus_names()
+    return _INTRODUCTION + "".join(_section(kind, exported) for kind in _TITLES)
+
+
+def _section(kind: str, exported: Mapping[str, str]) -> str:
+    of_kind = [declaration for declaration in declarations() if declaration.kind == kind]
+    rows = "".join(_row(declaration, exported[declaration.name]) for declaration in of_kind)
+    head = "| Prometheus | labels | tells | OpenTelemetry |\n|---|---|---|---|\n"
+    return f"\n## {_TITLES[kind]}\n{_NOTES.get(kind, '')}\n{head}{rows}"
+
+
+_NOTES = {"histogram": "\nEach has `_bucket`, `_sum` and `_count`.\n"}
+
+
+def _row(declaration: Declaration, exported: str) -> str:
+    labels = ", ".join(_label(name) for name in declaration.attributes) or "–"
+    tells = declaration.description
+    if isinstance(declaration.aggregate, Histogram):
+        tells += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.aggregate.boundaries)}"
+    return f"| `{exported}` | {labels} | {tells} | `{declaration.name}` in `{declaration.unit}` |\n"
+
+
+def _label(name: str) -> str:
+    return f"`{name}` ({_FIXED[name]})" if name in _FIXED else f"`{name}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown())

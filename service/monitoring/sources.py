@@ -1,0 +1,45 @@
+"""Where gauges and health read; the parts of the service are handed over as they come to life."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.inference.engine import EngineDescription, EngineLoad
+from service.pipeline.standing import Standing
+
+
+class Engine(Protocol):
+    """What is read of an engine."""
+
+    def load(self) -> EngineLoad:
+        """Return what runs and what waits."""
+        ...
+
+
+class Decoder(Protocol):
+    """What is read of the decoders."""
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a process."""
+        ...
+
+    @property
+    def process_ids(self) -> frozenset[int]:
+        """The processes that are there."""
+        ...
+
+
+@dataclass(slots=True)
+class Sources:
+    """Each is None until it is there; all may be read in any thread."""
+
+    engine: Engine | None = None
+    description: EngineDescription | None = None
+    """Of the engine that has started and answered every policy."""
+    decoder: Decoder | None = None
+    processor: Callable[[], Standing] | None = None
+
+    def standing(self) -> Standing | None:
+        """Return what the processor is doing; None before there is one."""
+        return self.processor() if self.processor else None

@@ -1,0 +1,46 @@
+"""Makes series known before their first event: `increase()` does not see a counter's step from nothing to 1."""
+
+from collections.abc import Iterator
+
+from service.errors import ModstreamError, RejectedError, TransientError
+from service.inference.token_counts import begin_tokens_at_zero
+from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError
+from service.settings import Settings
+from service.telemetry import names
+from service.telemetry.instruments import (
+    ATTEMPTS_FAILED,
+    DECODE_CRASHES,
+    FETCH_IO,
+    PRODUCER_REBUILDS,
+    REBALANCES,
+    RECORDS,
+)
+
+_OF_LANGUAGE_MODELS = {"vllm", "openai"}
+
+
+def begin_at_zero(settings: Settings) -> None:
+    """Add 0 to every series whose labels are known beforehand."""
+    REBALANCES.add(0)
+    PRODUCER_REBUILDS.add(0)
+    RECORDS.add(0, {names.OUTCOME: "judged", names.REASON: ""})
+    for reason in sorted(_reasons()):
+        RECORDS.add(0, {names.OUTCOME: "dead_lettered", names.REASON: reason})
+        ATTEMPTS_FAILED.add(0, {names.REASON: reason})
+    for scheme in names.SCHEMES:
+        FETCH_IO.add(0, {names.SCHEME: scheme})
+    for crash in (DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError):
+        DECODE_CRASHES.add(0, {names.REASON: crash.reason})
+    if settings.engine.kind in _OF_LANGUAGE_MODELS:
+        begin_tokens_at_zero()
+
+
+def _reasons() -> set[str]:
+    """Return the reason codes that records can fail with."""
+    return {kind.reason for branch in (RejectedError, TransientError) for kind in _below(branch)}
+
+
+def _below(base: type[ModstreamError]) -> Iterator[type[ModstreamError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _below(kind)

@@ -1,0 +1,20 @@
+"""What the processor is doing, for gauges and health: a snapshot, safe to be read in another thread."""
+
+from dataclasses import dataclass
+
+from service.stream.standing import StreamStanding
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """At one moment."""
+
+    in_flight: int
+    records_share: float
+    """Of the window's bound on records that is taken, 0 to 1; more is possible for bytes, which are known late."""
+    bytes_share: float
+    oldest_ms: int | None
+    """Kafka timestamp of the oldest record without a committed outcome; None when there is none."""
+    is_draining: bool
+    stream: StreamStanding | None
+    """None before the group is joined and after it is left."""

@@ -1,0 +1,46 @@
+"""Where the partitions stand, for gauges and health: a snapshot, safe to be read in another thread."""
+
+from dataclasses import dataclass
+
+from service.stream.offsets import PartitionProgress
+from service.stream.records import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStanding:
+    """One open partition."""
+
+    partition: Partition
+    lag: int
+    """Offsets without a committed outcome; what is finished above the base is taken off."""
+    committed_lag: int
+    """Offsets above the committed one."""
+    backlog: int
+    """Offsets that were not received yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStanding:
+    """All of one process."""
+
+    is_complete: bool
+    """The group has given this process its share, none at all perhaps, and every partition of it is open."""
+    open_partitions: int
+    partitions: tuple[PartitionStanding, ...]
+    """Those whose ends the brokers have told."""
+    span_share: float
+    """How near the partition with the longest span is to the bound on spans, 0 to 1."""
+    brokers_told_at_s: float | None
+    """When they last answered, by `time.monotonic`; None if they never did."""
+
+
+def standing_of(partition: Partition, progress: PartitionProgress, end: int) -> PartitionStanding:
+    """Return where a partition stands; what was received or committed since the end was told never counts below 0."""
+    committed = progress.committed
+    committed_lag = max(end - committed.base, 0)
+    return PartitionStanding(
+        partition,
+        lag=max(committed_lag - committed.bitmap.bit_count(), 0),
+        committed_lag=committed_lag,
+        backlog=max(end - progress.received, 0),
+    )

@@ -1,0 +1,194 @@
+"""Every instrument, with its unit, its labels and what it tells; docs/metrics.md is written from this module.
+
+Counters and histograms do nothing until `switch_on` is called, so that whoever counts needs no meter. Gauges are
+declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.telemetry import names
+from service.telemetry.aggregates import Counter, Histogram
+
+_declared: list["Declaration"] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One instrument."""
+
+    kind: Literal["counter", "histogram", "gauge"]
+    name: str
+    unit: str
+    """After UCUM; what is counted stands in braces."""
+    description: str
+    attributes: tuple[str, ...]
+    aggregate: Counter | Histogram | None = None
+    """What it has measured; None for a gauge, which is read when somebody asks."""
+
+
+def declarations() -> tuple[Declaration, ...]:
+    """Return every instrument, in the order of this module."""
+    return tuple(_declared)
+
+
+def switch_on() -> None:
+    """Begin to count: somebody is going to read it."""
+    for declaration in _declared:
+        if declaration.aggregate is not None:
+            declaration.aggregate.is_on = True
+
+
+def switch_off() -> None:
+    """Count no more, and forget what was counted; for tests."""
+    for declaration in _declared:
+        if declaration.aggregate is not None:
+            declaration.aggregate.is_on = False
+            declaration.aggregate.reset()
+
+
+def _counter(name: str, unit: str, description: str, *attributes: str) -> Counter:
+    counter = Counter()
+    _declared.append(Declaration("counter", name, unit, description, attributes, counter))
+    return counter
+
+
+def _histogram(name: str, unit: str, description: str, *attributes: str, boundaries: Sequence[float]) -> Histogram:
+    histogram = Histogram(boundaries)
+    _declared.append(Declaration("histogram", name, unit, description, attributes, histogram))
+    return histogram
+
+
+def _gauge(name: str, unit: str, description: str, *attributes: str) -> Declaration:
+    _declared.append(declaration := Declaration("gauge", name, unit, description, attributes))
+    return declaration
+
+
+RECORDS = _counter(
+    "modstream.records",
+    "{record}",
+    "Records with a committed outcome; the reason is empty for judged ones",
+    names.OUTCOME,
+    names.REASON,
+)
+ATTEMPTS_FAILED = _counter(
+    "modstream.attempts.failed",
+    "{attempt}",
+    "Attempts that failed, those that another one followed included",
+    names.REASON,
+)
+VERDICTS = _counter(
+    "modstream.verdicts",
+    "{verdict}",
+    "Verdicts made; one that is made again after a partition was lost counts again",
+    names.DECISION,
+    names.POLICY,
+    names.CATEGORY,
+    names.TENANT,
+    names.STATUS,
+)
+REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that the group gave to this process")
+PRODUCER_REBUILDS = _counter(
+    "modstream.producer.rebuilds",
+    "{rebuild}",
+    "Transactional producers that were thrown away and made anew to learn the fate of a commit",
+)
+FETCH_IO = _counter("modstream.fetch.io", "By", "Bytes of images that were fetched", names.SCHEME)
+DECODE_CRASHES = _counter(
+    "modstream.decode.crashes",
+    "{crash}",
+    "Decoder processes that an image killed, or that were killed for it; each is replaced",
+    names.REASON,
+)
+ENGINE_TOKENS = _counter(
+    "modstream.engine.tokens",
+    "{token}",
+    "Tokens of a language model; cached ones are those of the prompts that its prefix cache held already",
+    names.KIND,
+)
+LOG_DROPPED = _counter("modstream.log.dropped", "{line}", "Log lines left out under load, by event", names.EVENT)
+
+STAGE_DURATION = _histogram(
+    "modstream.stage.duration",
+    "s",
+    "Time of one stage of one record: waiting in the window, fetching and so on",
+    names.STAGE,
+    # From a decision, which takes microseconds, to engine.timeout_s.
+    boundaries=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
+)
+UPLOAD_AGE = _histogram(
+    "modstream.upload.age",
+    "s",
+    "Time from a record's Kafka timestamp to its committed outcome; in a retry topic the first timestamp counts",
+    names.OUTCOME,
+    # What service levels are usually set at; then minutes and an hour, of a lag that is being worked off.
+    boundaries=(0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
+)
+COMMIT_DURATION = _histogram(
+    "modstream.commit.duration",
+    "s",
+    "Time of one commit: a transaction, or with at_least_once the publishing and the storing of offsets",
+    names.RESULT,
+    # From an idle broker on the same machine to commit.timeout_s.
+    boundaries=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+)
+REBALANCE_PAUSE = _histogram(
+    "modstream.rebalance.pause",
+    "s",
+    "Time from the revocation of partitions to the first partition that is open again",
+    # From a quiet group to kafka.rebalance_timeout_s.
+    boundaries=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
+)
+ENGINE_LABEL_MASS = _histogram(
+    "modstream.engine.label_mass",
+    "1",
+    "Share of a language model's answer that fell on the labels it was given",
+    # engine.judging.min_label_mass is 0.5 by default; a model that fits its prompt stays close to 1.
+    boundaries=(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999),
+)
+
+IN_FLIGHT = _gauge("modstream.in_flight", "{record}", "Records received and without outcomes yet")
+WINDOW_OCCUPANCY = _gauge(
+    "modstream.window.occupancy",
+    "1",
+    "How full the window is, 0 to 1, by what bounds it; of spans the partition's that is nearest to its bound",
+    names.BOUND,
+)
+BACKLOG = _gauge(
+    "modstream.backlog", "{record}", "Offsets on the broker that were not received yet", names.TOPIC, names.PARTITION
+)
+LAG = _gauge(
+    "modstream.lag",
+    "{record}",
+    "Offsets without a committed outcome; what is finished out of order is taken off",
+    names.TOPIC,
+    names.PARTITION,
+)
+LAG_COMMITTED = _gauge(
+    "modstream.lag.committed",
+    "{record}",
+    "Offsets above the committed one, as Kafka's own tools count them; overstates the lag",
+    names.TOPIC,
+    names.PARTITION,
+)
+PARTITIONS = _gauge("modstream.partitions", "{partition}", "Partitions that are assigned and open")
+OLDEST_AGE = _gauge(
+    "modstream.oldest.age", "s", "Age of the oldest record in flight, by its Kafka timestamp; 0 without any"
+)
+ENGINE_REQUESTS = _gauge(
+    "modstream.engine.requests", "{request}", "Requests that the engine runs, and that wait in it", names.STATE
+)
+DECODE_QUEUE = _gauge("modstream.decode.queue", "{image}", "Images that wait for a decoder process")
+DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes that are there")
+GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", names.GPU)
+GPU_MEMORY_TOTAL = _gauge("modstream.gpu.memory.total", "By", "Memory of a GPU", names.GPU)
+GPU_TEMPERATURE = _gauge("modstream.gpu.temperature", "Cel", "Temperature of a GPU", names.GPU)
+GPU_UTILIZATION = _gauge(
+    "modstream.gpu.utilization", "1", "Share of the last second or so in which a GPU computed, 0 to 1", names.GPU
+)
+READY = _gauge("modstream.ready", "1", "1 when /health/ready says so, else 0")
+INFO = _gauge("modstream.info", "1", "Always 1; its labels tell what runs", names.VERSION, names.ENGINE, names.MODEL)
+MACHINE_PRICE = _gauge(
+    "modstream.machine.price", "1", "The setting monitoring.machine_price, an hour; absent when it is 0", names.CURRENCY
+)

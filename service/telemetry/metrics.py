@@ -1,0 +1,73 @@
+"""Where what is counted goes: to a Prometheus endpoint, to an OTLP collector, to both or nowhere.
+
+Without either nothing of OpenTelemetry's SDK is even imported.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import Meter, NoOpMeter
+
+from service.settings import TelemetrySettings
+from service.telemetry import instruments, names
+from service.telemetry.resource import process_resource
+from service.telemetry.stopping import nothing_to_stop, stop_within_limit
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What the settings ask for."""
+
+    meter: Meter
+    """For gauges."""
+    scrape: Callable[[], bytes]
+    """Return all metrics in Prometheus' text form; takes milliseconds and waits, so it is for a thread."""
+    stop: Callable[[], None]
+    """Send what is left, if anything is to be sent; blocks for `stopping.FLUSH_LIMIT_S` at most."""
+
+
+def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -> Metrics:
+    """Let every instrument count for what the settings name."""
+    if not scraped and settings.otlp_endpoint is None:
+        return Metrics(NoOpMeter(names.SCOPE), _nothing_to_scrape, nothing_to_stop)
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - costs memory and start-up time
+
+    readers, scrape = _prometheus() if scraped else ([], _nothing_to_scrape)
+    if settings.otlp_endpoint is not None:
+        readers.append(_otlp(settings.otlp_endpoint, interval_s=settings.metrics_interval_s))
+    provider = MeterProvider(readers, process_resource(version), shutdown_on_exit=False)
+    instruments.switch_on()
+    return Metrics(
+        meter=provider.get_meter(names.SCOPE),
+        scrape=scrape,
+        stop=lambda: stop_within_limit(provider.shutdown, name="metrics-shutdown"),
+    )
+
+
+def _nothing_to_scrape() -> bytes:
+    return b""
+
+
+def _prometheus() -> tuple[list["MetricReader"], Callable[[], bytes]]:
+    """Return a reader and what writes down all that it reads, together with what libraries registered themselves."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
+
+    from service.telemetry.readers import PrometheusReader  # noqa: PLC0415 - as above
+
+    ours = CollectorRegistry()
+    reader = PrometheusReader(scope_info_enabled=False, registry=ours)
+    # The other one is prometheus_client's own: this process's memory and CPU, and vLLM's metrics where it runs here.
+    return [reader], lambda: generate_latest(ours) + generate_latest(REGISTRY)
+
+
+def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
+
+    from service.telemetry.readers import OtlpExporter  # noqa: PLC0415 - as above
+
+    exporter = OtlpExporter(f"{endpoint.rstrip('/')}/v1/metrics")
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

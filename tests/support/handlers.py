@@ -76,6 +76,7 @@ async def running(stream: MemoryStream, handler: Handler, settings: Settings = S
     await run
 
 
-async def committed(stream: MemoryStream, count: int) -> None:
+async def committed(stream: MemoryStream, count: int, *, timeout_s: float = 5) -> None:
     """Wait until so many records are committed."""
-    await wait_until(lambda: len(stream.committed) == count, description=f"{count} are committed", timeout_s=5)
+    description = f"{count} are committed"
+    await wait_until(lambda: len(stream.committed) == count, description=description, timeout_s=timeout_s)

@@ -1,0 +1,57 @@
+"""Sources for tests: a service in whatever state a test wants."""
+
+from dataclasses import dataclass, replace
+
+from service.inference.engine import EngineLoad
+from service.monitoring.sources import Sources
+from service.pipeline.standing import Standing
+from service.stream.records import Partition
+from service.stream.standing import PartitionStanding, StreamStanding
+from tests.support.engine import PaintedEngine
+from tests.support.vision import BRIEF
+
+NOW_S = 1000.0
+
+STREAM = StreamStanding(
+    is_complete=True,
+    open_partitions=2,
+    partitions=(
+        PartitionStanding(Partition("images.uploaded", 0), lag=7, committed_lag=9, backlog=4),
+        PartitionStanding(Partition("images.uploaded", 1), lag=0, committed_lag=0, backlog=0),
+    ),
+    span_share=0.25,
+    brokers_told_at_s=NOW_S - 1,
+)
+WORKING = Standing(in_flight=3, records_share=0.5, bytes_share=0.1, oldest_ms=990_000, is_draining=False, stream=STREAM)
+
+
+@dataclass(frozen=True)
+class Decoders:
+    """Two processes, and five images that wait."""
+
+    waiting: int = 5
+    process_ids: frozenset[int] = frozenset({11, 12})
+
+
+class BusyEngine(PaintedEngine):
+    """Has something to do."""
+
+    def load(self) -> EngineLoad:
+        """Two run, one waits."""
+        return EngineLoad(running=2, waiting=1)
+
+
+def sources(standing: Standing | None = WORKING) -> Sources:
+    """Return the sources of a service that has started."""
+    engine = BusyEngine()
+    return Sources(
+        engine=engine,
+        description=engine.describe(BRIEF),
+        decoder=Decoders(),
+        processor=None if standing is None else lambda: standing,
+    )
+
+
+def with_stream(**changes: object) -> Standing:
+    """Return the standing of a service whose stream differs."""
+    return replace(WORKING, stream=replace(STREAM, **changes))  # type: ignore[arg-type]  # the test names the fields

@@ -1,0 +1,84 @@
+"""Ready or not, and why."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.gpu_readings import GpuReading, GpuReadings
+from service.monitoring.health import BROKER_SILENT_S, check, summary
+from service.monitoring.sources import Sources
+from service.pipeline.standing import Standing
+from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
+
+NO_GPU = GpuReadings((), absence="no driver")
+
+
+def test_a_service_that_works_is_ready() -> None:
+    checks = check(sources(), now_s=NOW_S)
+    assert checks.ready
+    assert checks.document() == {
+        "ready": True,
+        "checks": {"assigned": True, "engine": True, "broker": True, "draining": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("standing", "failed"),
+    [
+        (None, {"assigned", "broker"}),
+        (replace(WORKING, stream=None), {"assigned", "broker"}),
+        (with_stream(is_complete=False), {"assigned"}),
+        (with_stream(brokers_told_at_s=None), {"broker"}),
+        (with_stream(brokers_told_at_s=NOW_S - BROKER_SILENT_S), {"broker"}),
+        (with_stream(brokers_told_at_s=NOW_S - BROKER_SILENT_S + 1), set()),
+        (replace(WORKING, is_draining=True), {"draining"}),
+    ],
+    ids=["not joined", "not open", "rebalancing", "never answered", "silent", "late", "draining"],
+)
+def test_what_is_missing_is_named(standing: Standing | None, failed: set[str]) -> None:
+    checks = check(sources(standing), now_s=NOW_S)
+    good = {"assigned": True, "engine": True, "broker": True, "draining": False}
+    assert {name for name in good if getattr(checks, name) != good[name]} == failed
+    assert checks.ready == (not failed)
+
+
+def test_a_model_that_loads_is_not_ready() -> None:
+    checks = check(Sources(), now_s=NOW_S)
+    assert not checks.engine
+    assert not checks.ready
+
+
+def test_people_see_what_the_service_is_doing() -> None:
+    told = summary(sources(), NO_GPU, version="1.2.3", uptime_s=61.04, now_s=NOW_S)
+    assert told | {"checks": None} == {
+        "status": "ok",
+        "version": "1.2.3",
+        "uptime_s": 61.0,
+        "partitions": 2,
+        "lag": 7,
+        "in_flight": 3,
+        "engine": {"kind": "painted", "model": "painted"},
+        "gpu_memory_used": None,
+        "gpu_memory_total": None,
+        "gpu_absence": "no driver",
+        "checks": None,
+    }
+
+
+def test_the_memory_of_all_gpus_is_added_up() -> None:
+    gpus = GpuReadings((GpuReading("0", 10, 80, 60, 0.5), GpuReading("1", 20, 80, None, None)))
+    told = summary(sources(), gpus, version="1", uptime_s=0, now_s=NOW_S)
+    assert (told["gpu_memory_used"], told["gpu_memory_total"], told["gpu_absence"]) == (30, 160, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "given"),
+    [
+        ("starting", Sources()),
+        ("starting", sources(replace(WORKING, stream=None))),
+        ("not ready", sources(with_stream(is_complete=False))),
+        ("draining", sources(replace(WORKING, is_draining=True))),
+    ],
+)
+def test_the_status_is_one_word_for_where_the_service_is(status: str, given: Sources) -> None:
+    assert summary(given, NO_GPU, version="1", uptime_s=0, now_s=NOW_S)["status"] == status

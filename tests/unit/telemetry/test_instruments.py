@@ -1,0 +1,53 @@
+"""What is declared, and what is written about it."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from service.monitoring.reference import prometheus_names, reference_markdown
+from service.telemetry.aggregates import Histogram
+from service.telemetry.instruments import declarations
+
+ROOT = Path(__file__).parents[3]
+
+# Two of OpenTelemetry's are at home in UCUM, the rest is counted in things.
+UNITS = re.compile(r"1|s|By|Cel|\{[a-z]+\}")
+# What a record, an event or a machine is called by.
+IDENTIFIERS = {"id", "image_id", "event_id", "trace_id", "span_id", "offset", "key", "url", "host", "address", "path"}
+
+
+def test_every_instrument_is_declared_once_with_a_unit_and_what_it_tells() -> None:
+    assert [name for name, count in Counter(each.name for each in declarations()).items() if count > 1] == []
+    for declaration in declarations():
+        assert declaration.name.startswith("modstream.")
+        assert UNITS.fullmatch(declaration.unit), declaration
+        assert declaration.description, declaration
+
+
+def test_no_label_is_an_identifier() -> None:
+    assert [each.name for each in declarations() if IDENTIFIERS & set(each.attributes)] == []
+
+
+def test_buckets_are_in_order() -> None:
+    for declaration in declarations():
+        if isinstance(declaration.aggregate, Histogram):
+            boundaries = declaration.aggregate.boundaries
+            assert list(boundaries) == sorted(set(boundaries)), declaration.name
+
+
+def test_service_levels_on_an_uploads_age_fall_on_a_bucket() -> None:
+    (age,) = [each.aggregate for each in declarations() if each.name == "modstream.upload.age"]
+    assert isinstance(age, Histogram)
+    assert {1, 2, 5, 10, 30, 60, 300, 600} <= set(age.boundaries)
+
+
+def test_no_two_instruments_have_one_name_in_prometheus() -> None:
+    names = prometheus_names()
+    assert len(set(names.values())) == len(names) == len(declarations())
+
+
+def test_the_reference_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert written == reference_markdown(), (
+        "write it anew: .venv/bin/python -m service.monitoring.reference > docs/metrics.md"
+    )

@@ -1,0 +1,59 @@
+"""What leaves the process: to a scrape, to a collector, or nothing at all."""
+
+import subprocess
+import sys
+
+from service.settings import TelemetrySettings
+from service.telemetry import instruments
+from service.telemetry.instruments import COMMIT_DURATION, FETCH_IO
+from service.telemetry.metrics import build_metrics
+from tests.support.metrics import counting, scraped
+
+LOADED = """
+import sys
+from service.settings import Settings
+from service.telemetry.metrics import build_metrics
+import service.pipeline.moderate
+metrics = build_metrics(Settings().telemetry, scraped=False, version="1")
+assert metrics.scrape() == b""
+metrics.stop()
+print(*(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "prometheus_client"))))
+"""
+
+
+def test_without_a_reader_nothing_of_the_sdk_is_loaded() -> None:
+    found = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+def test_without_a_reader_nothing_is_counted() -> None:
+    build_metrics(TelemetrySettings(), scraped=False, version="1").stop()
+    FETCH_IO.add(1, {"scheme": "https"})
+    assert FETCH_IO.sums() == {}
+
+
+def test_a_scrape_has_what_was_counted_in_the_units_of_prometheus() -> None:
+    with counting() as metrics:
+        FETCH_IO.add(7, {"scheme": "https"})
+        COMMIT_DURATION.record(0.02, {"result": "committed"})
+        seen = scraped(metrics)
+    assert seen.value("modstream_fetch_io_bytes_total", scheme="https") == 7
+    assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="0.01") == 0
+    assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="0.025") == 1
+    assert seen.value("modstream_commit_duration_seconds_sum") == 0.02
+    assert seen.value("process_resident_memory_bytes") > 0
+
+
+def test_every_scrape_counts_on_from_the_one_before() -> None:
+    with counting() as metrics:
+        for expected in (1, 2):
+            FETCH_IO.add(1, {"scheme": "s3"})
+            assert scraped(metrics).value("modstream_fetch_io_bytes_total") == expected
+
+
+def test_what_one_run_counted_is_not_in_the_next() -> None:
+    with counting() as metrics:
+        FETCH_IO.add(1)
+    with counting() as metrics:
+        assert scraped(metrics).of("modstream_fetch_io_bytes_total") == []
+    assert not any(each.aggregate.is_on for each in instruments.declarations() if each.aggregate)

@@ -1,7 +1,7 @@
 """*Cost*: what 1,000 images cost as measured, beside what others charge."""
 
 from deploy.grafana.board import Board, Kind, Panel, Query, Row
-from deploy.grafana.promql import INSTANCE, JOB, grown, mean, or_zero, rate, share, total
+from deploy.grafana.promql import INSTANCE, JOB, grown, mean, or_zero, rate, share, share_of_all, total
 from service.planning.prices import SERVICES
 
 JUDGED = 'outcome="judged"'
@@ -21,7 +21,8 @@ def _per_1000(images_a_second: str) -> str:
     return f"1000 * {PRICE} / scalar({SECONDS_AN_HOUR} * {images_a_second} > 0)"
 
 
-BUSIEST = f"max_over_time(({_images('5m')})[1d:5m])"
+# The recorded rate of five minutes; see deploy/prometheus/rules.yaml.
+BUSIEST = 'sum(max_over_time(job_outcome:modstream_records:rate5m{job=~"$job", outcome="judged"}[1d]))'
 
 ASKED_OF_THE_SETTING = "No data: `monitoring.machine_price` is not set."
 
@@ -111,7 +112,7 @@ WHY = Row(
             "second looks. No data: this engine is no language model.",
             (
                 Query(
-                    share(rate("modstream_engine_tokens_total", by="kind"), f"scalar({_images('$__rate_interval')})"),
+                    share_of_all(rate("modstream_engine_tokens_total", by="kind"), _images("$__rate_interval")),
                     "{{kind}}",
                 ),
             ),

@@ -1,12 +1,11 @@
 """*Decisions*: what is decided about whose images, and whether that has changed since last week."""
 
 from deploy.grafana.board import Board, Kind, Limit, Panel, Query, Row, Variable
-from deploy.grafana.promql import HERE, INSTANCE, JOB, rate, share
+from deploy.grafana.promql import HERE, INSTANCE, JOB, rate, share_of_all
 
 VERDICTS = "modstream_verdicts_total"
 CHOSEN = ('policy=~"$policy"', 'tenant=~"$tenant"')
 FLAGGED = 'decision=~"review|block"'
-MODERATED = 'status="moderated"'
 
 # Drift is looked at over an hour: shorter, and chance is taken for change.
 HOUR = "1h"
@@ -16,7 +15,7 @@ def _share_of(*matchers: str, by: str, ago: str = "") -> str:
     over = f"{HOUR}] offset {ago}" if ago else f"{HOUR}]"
     part = f"sum by ({by}) (rate({VERDICTS}{{{', '.join((HERE, *CHOSEN, *matchers))}}}[{over}))"
     whole = f"sum(rate({VERDICTS}{{{', '.join((HERE, *CHOSEN))}}}[{over}))"
-    return share(part, f"scalar({whole})")
+    return share_of_all(part, whole)
 
 
 def _change(*matchers: str, by: str) -> str:
@@ -100,7 +99,7 @@ DRIFT = Row(
         Panel(
             "Categories, last hour",
             "Share of all verdicts that rest on a category. Sort by it to see what most work is about.",
-            (Query(_share_of(MODERATED, by="category, decision"), "{{category}} {{decision}}"),),
+            (Query(_share_of(by="category, decision"), "{{category}} {{decision}}"),),
             Kind.TABLE,
             unit="percentunit",
             width=12,

@@ -1,7 +1,7 @@
 """Rows of *Service* about Kafka: commits, ownership, producers."""
 
 from deploy.grafana.board import Kind, Panel, Query, Row
-from deploy.grafana.promql import grown, mean, or_zero, quantile, rate, total
+from deploy.grafana.promql import grown, mean_since_start, or_zero, quantile, rate, total
 
 COMMITTED = 'result="committed"'
 
@@ -46,9 +46,9 @@ KAFKA = Row(
         ),
         Panel(
             "Pause of a rebalance",
-            "From losing partitions to the first one open again. Normal: a few seconds. Longer: a last commit or "
-            "reading the progress takes its time.",
-            (Query(mean("modstream_rebalance_pause_seconds"), "mean"),),
+            "From losing partitions to the first one open again, as a mean since the start. Normal: a few seconds. "
+            "Longer: a last commit or reading the progress takes its time.",
+            (Query(mean_since_start("modstream_rebalance_pause_seconds"), "mean"),),
             unit="s",
         ),
     ),

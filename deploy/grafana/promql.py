@@ -40,6 +40,11 @@ def quantile(share: float, histogram: str, *matchers: str, by: str = "") -> str:
     return f"histogram_quantile({share}, {rate(f'{histogram}_bucket', *matchers, by=labels)})"
 
 
+def mean_since_start(histogram: str) -> str:
+    """Return the mean of what is observed too seldom for a rate."""
+    return f"{total(f'{histogram}_sum')} / {total(f'{histogram}_count')}"
+
+
 def mean(histogram: str, *matchers: str, by: str = "") -> str:
     """Return the mean of a histogram's observations."""
     return f"{rate(f'{histogram}_sum', *matchers, by=by)} / {rate(f'{histogram}_count', *matchers, by=by)}"
@@ -63,6 +68,11 @@ def met(expr: str) -> str:
 def share(part: str, whole: str) -> str:
     """Divide, without a point where the whole is nothing."""
     return f"({part}) / ({whole} > 0)"
+
+
+def share_of_all(part: str, whole: str) -> str:
+    """Divide several series by one number, without a point where it is 0."""
+    return f"({part}) / scalar({whole} > 0)"
 
 
 def _by(labels: str) -> str:

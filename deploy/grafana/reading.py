@@ -1,6 +1,7 @@
 """A dashboard's JSON, read back: what tests and pictures need of it."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Shown:
     queries: tuple[ShownQuery, ...]
     unit: str
     is_stacked: bool
+    limits: tuple[tuple[float, str], ...]
+    """From which value on it has which colour."""
     x: int
     y: int
     width: int
@@ -73,6 +76,10 @@ def _shown(panel: dict[str, Any]) -> Shown:
         queries=tuple(queries),
         unit=defaults.get("unit", "short"),
         is_stacked=stacking != "none",
+        limits=tuple(
+            (-math.inf if step["value"] is None else step["value"], step["color"])
+            for step in defaults.get("thresholds", {}).get("steps", ())
+        ),
         x=place["x"],
         y=place["y"],
         width=place["w"],

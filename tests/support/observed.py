@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 
@@ -82,13 +83,13 @@ async def observing(
     processes: int = 1,
     partitions: int = 4,
     clock: Clock = FASTER,
-    **settings: object,
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncIterator[Observed]:
     """Let everything stand but the service, whose processes are started one by one."""
     ports = [free_port() for _ in range(processes)]
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(running_kafka())
-        house = House(broker)
+        house = House(broker, name="images")
         await house.build(partitions=partitions)
         await create_topics(house.bootstrap_servers, [f"{house.uploads}.retry.{RETRY_TIER}"], partitions=1)
         images = await stack.enter_async_context(hosting_images())
@@ -97,7 +98,7 @@ async def observing(
         await wait_until(prometheus.is_ready, description="Prometheus is ready")
         feed = Feed(lambda number: upload(images, number), pace=pace)
         await stack.enter_async_context(feeding(feed, house.bootstrap_servers, house.uploads))
-        observed = Observed(prometheus, images, feed, house.settings | _defaults() | settings, folder, ports)
+        observed = Observed(prometheus, images, feed, house.settings | _defaults() | dict(settings), folder, ports)
         stack.callback(observed.kill_all)
         yield observed
 
@@ -110,7 +111,7 @@ def _defaults() -> dict[str, object]:
     }
 
 
-def by_url(images: ImageHost, number: int, *, path: str = "ok") -> Upload:
+def by_url(images: ImageHost, number: int, *, path: str = "ok", tenant: str = "acme") -> Upload:
     """Return an upload whose image lies at the host."""
-    event = {"image_id": f"{number}", "image": {"url": f"{images.url}/{path}/{number}.jpg"}, "tenant": "acme"}
+    event = {"image_id": f"{number}", "image": {"url": f"{images.url}/{path}/{number}.jpg"}, "tenant": tenant}
     return f"{number}".encode(), orjson.dumps(event)

@@ -1,7 +1,7 @@
 """*Cost*: what 1,000 images cost as measured, beside what others charge."""
 
 from deploy.grafana.board import Board, Kind, Panel, Query, Row
-from deploy.grafana.promql import INSTANCE, JOB, grown, mean, or_zero, rate, share, share_of_all, total
+from deploy.grafana.promql import INSTANCE, JOB, TRIED_AGAIN, grown, mean, or_zero, rate, share, share_of_all, total
 from service.planning.prices import SERVICES
 
 JUDGED = 'outcome="judged"'
@@ -145,7 +145,7 @@ WHY = Row(
             (
                 Query(
                     share(
-                        or_zero(rate("modstream_attempts_failed_total")),
+                        or_zero(rate("modstream_attempts_failed_total", TRIED_AGAIN)),
                         rate("modstream_records_total"),
                     ),
                     "failed attempts a record",

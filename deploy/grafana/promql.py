@@ -9,6 +9,10 @@ JOB = Variable("job", "Service", query="label_values(modstream_ready, job)")
 INSTANCE = Variable("instance", "Process", query='label_values(modstream_ready{job=~"$job"}, instance)')
 
 
+# Reasons for which a record is given up at once are left out.
+TRIED_AGAIN = 'reason!~"event[.].*|image[.].*|policy.unknown|engine.rejected|outcome.too_large"'
+
+
 def of(metric: str, *matchers: str) -> str:
     """Return the series of the chosen processes."""
     return f"{metric}{{{', '.join((HERE, *matchers))}}}"

@@ -7,6 +7,7 @@ from deploy.grafana.promql import (
     HERE,
     INSTANCE,
     JOB,
+    TRIED_AGAIN,
     buckets,
     highest,
     mean,
@@ -132,7 +133,7 @@ OUTCOMES = Row(
             "Failed attempts by reason",
             "Faults that are tried again. Normal: near 0. It rises before dead letters do, so look here first. "
             "Runbook: ModstreamAttemptsFail.",
-            (Query(met(rate("modstream_attempts_failed_total", by="reason")), "{{reason}}"),),
+            (Query(met(rate("modstream_attempts_failed_total", TRIED_AGAIN, by="reason")), "{{reason}}"),),
             unit="reqps",
         ),
         Panel(

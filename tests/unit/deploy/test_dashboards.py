@@ -7,9 +7,12 @@ import pytest
 import yaml
 
 from deploy.grafana.__main__ import DASHBOARDS, main
+from deploy.grafana.promql import TRIED_AGAIN
 from deploy.grafana.reading import Shown, read_board
+from service.errors import RejectedError
 from service.monitoring.reference import prometheus_names
 from service.telemetry.instruments import declarations
+from tests.unit.test_house_rules import error_classes
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy/prometheus/rules.yaml"
@@ -80,6 +83,15 @@ def test_panels_lie_side_by_side_and_not_on_each_other(path: Path) -> None:
 def test_dashboards_and_rules_name_only_metrics_that_the_service_has() -> None:
     known = set().union(*series().values())
     assert {name for expr in (*queries(), *rules()) for name in named_metrics(expr)} <= known
+
+
+def test_attempts_that_are_made_again_are_all_but_those_of_rejected_records() -> None:
+    matched = re.fullmatch(r'reason!~"(.+)"', TRIED_AGAIN)
+    assert matched
+    assert TRIED_AGAIN in RULES.read_text()
+    errors = error_classes()
+    left_out = {kind.reason for kind in errors if re.fullmatch(matched[1], kind.reason)}
+    assert left_out == {kind.reason for kind in errors if issubclass(kind, RejectedError)}
 
 
 def test_every_metric_is_on_a_dashboard() -> None:

@@ -7,9 +7,10 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 # A hardlink across file systems fails with a warning a package; copying is quiet everywhere.
 export UV_LINK_MODE ?= copy
-SOURCES := service schemas tests benchmarks scripts
+SOURCES := service schemas tests benchmarks scripts deploy
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract \
+  dashboards clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +58,9 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m schemas.publish
+
+dashboards: .venv/.installed ## Write deploy/grafana/dashboards anew from their Python
+	$(BIN)/python -m deploy.grafana
 
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock"

@@ -5,10 +5,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
+# Spaces a step inwards.
+INDENT = 2
+
 
 def as_json(value: object) -> str:
     """Return frozen dataclasses, mappings and lists as JSON; a number without end is null."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
+    return json.dumps(_plain(value), ensure_ascii=False, indent=INDENT)
+
+
+def as_json_line(value: object) -> str:
+    """Return the same on one line, for a stream of them."""
+    return json.dumps(_plain(value), ensure_ascii=False)
 
 
 def _plain(value: object) -> object:

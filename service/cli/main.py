@@ -11,6 +11,7 @@ from service.cli.engine import app as engine
 from service.cli.policy import app as policy
 from service.cli.send import send
 from service.cli.serve import serve
+from service.cli.top import top
 from service.cli.topics import app as topics
 from service.cli.watch import watch
 
@@ -35,6 +36,8 @@ app = typer.Typer(
 
       modstream watch -c modstream.yaml             follow the outcomes
 
+      modstream top -c modstream.yaml               see what limits it
+
     [bold]Exit codes[/]  0 done · 1 failed · 2 wrong arguments or settings · 3 fatal fault while serving (nothing lost)
     """,
 )
@@ -42,6 +45,7 @@ app.command(rich_help_panel="Try it")(demo)
 app.command(rich_help_panel="Try it")(send)
 app.command(rich_help_panel="Try it")(watch)
 app.command(rich_help_panel="Service")(serve)
+app.command(rich_help_panel="Service")(top)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")
 app.add_typer(policy, name="policy", rich_help_panel="Service")

@@ -10,8 +10,8 @@ from tests.support.topics import create_topics
 class House:
     """The topics of one test and the settings that name them."""
 
-    def __init__(self, broker: KafkaBroker) -> None:
-        name = uuid4().hex[:8]
+    def __init__(self, broker: KafkaBroker, *, name: str = "") -> None:
+        name = name or uuid4().hex[:8]
         self.bootstrap_servers = broker.bootstrap_servers
         self.uploads = f"{name}.uploaded"
         self.verdicts = f"{name}.verdicts"

@@ -1,0 +1,55 @@
+"""Rows of *Service* about Kafka: commits, ownership, producers."""
+
+from deploy.grafana.board import Kind, Panel, Query, Row
+from deploy.grafana.promql import grown, mean_since_start, or_zero, quantile, rate, total
+
+COMMITTED = 'result="committed"'
+
+KAFKA = Row(
+    "Kafka",
+    (
+        Panel(
+            "Duration of a commit",
+            "Outcomes and offsets in one transaction. Normal: p99 under 0.5 s. Longer: brokers are slow or a replica "
+            "is behind. Runbook: ModstreamCommitsFail.",
+            tuple(
+                Query(quantile(q, "modstream_commit_duration_seconds", COMMITTED), f"p{round(q * 100)}")
+                for q in (0.5, 0.95, 0.99)
+            ),
+            unit="s",
+        ),
+        Panel(
+            "Commits a second by result",
+            "Normal: `committed` alone. `failed` is tried again and read back, so nothing is lost or doubled; many in "
+            "a row end the process.",
+            (Query(rate("modstream_commit_duration_seconds_count", by="result"), "{{result}}"),),
+            unit="reqps",
+        ),
+        Panel(
+            "Producers rebuilt in 10 minutes",
+            "After a commit without an answer its producer is built anew. Normal: 0; some while a broker restarts. "
+            "For ever: look at the brokers' transaction coordinator. Runbook: ModstreamCommitsFail.",
+            (Query(or_zero(grown("modstream_producer_rebuilds_total")), "rebuilds"),),
+        ),
+        Panel(
+            "Partitions by process",
+            "Normal: shared evenly. A process without any is more than there are partitions. The sum falls: nobody "
+            "owns some. Runbook: ModstreamPartitionUnowned.",
+            (Query(total("modstream_partitions", by="instance"), "{{instance}}"),),
+            Kind.STACK,
+        ),
+        Panel(
+            "Rebalances in 10 minutes",
+            "Normal: one for each start and stop of a process. Without those: a process is too busy for its "
+            "heartbeat, or the network drops. Runbook: ModstreamRebalancesOften.",
+            (Query(or_zero(grown("modstream_rebalances_total")), "rebalances"),),
+        ),
+        Panel(
+            "Pause of a rebalance",
+            "From losing partitions to the first one open again, as a mean since the start. Normal: a few seconds. "
+            "Longer: a last commit or reading the progress takes its time.",
+            (Query(mean_since_start("modstream_rebalance_pause_seconds"), "mean"),),
+            unit="s",
+        ),
+    ),
+)

@@ -1,0 +1,102 @@
+"""Rows of *Service* about the machine's work: engine, fetching and decoding, GPUs."""
+
+from deploy.grafana.board import Kind, Limit, Panel, Query, Row
+from deploy.grafana.promql import highest, met, quantile, rate, share, total
+
+ENGINE = Row(
+    "Engine",
+    (
+        Panel(
+            "Requests in the engine",
+            "Normal: some running, few waiting. Many waiting: the engine is the limit (runbook "
+            "ModstreamEngineSaturated). Few running while there is lag: it starves, because images arrive too slowly "
+            "(runbook ModstreamEngineIdle).",
+            (Query(total("modstream_engine_requests", by="state"), "{{state}}"),),
+            Kind.STACK,
+        ),
+        Panel(
+            "Tokens a second by kind",
+            "Normal: `cached` far above `prompt`, as the policy's text is the same for all images. `cached` falls to "
+            "0: the prefix cache does not hold it any more. No data: this engine is no language model.",
+            (Query(rate("modstream_engine_tokens_total", by="kind"), "{{kind}}"),),
+        ),
+        Panel(
+            "Share of the answer that is a label",
+            "How well the model keeps to the form that is asked of it. Normal: p1 above 0.9. Falling: another model, "
+            "adapter or policy text. No data: this engine is no language model.",
+            (
+                Query(quantile(0.5, "modstream_engine_label_mass"), "p50"),
+                Query(quantile(0.1, "modstream_engine_label_mass"), "p10"),
+                Query(quantile(0.01, "modstream_engine_label_mass"), "p1"),
+            ),
+            unit="percentunit",
+            top=1.0,
+        ),
+    ),
+)
+
+FETCH_AND_DECODE = Row(
+    "Fetching and decoding",
+    (
+        Panel(
+            "Bytes fetched a second by scheme",
+            "Normal: follows the rate. It falls while `fetch` takes longer: the object store or the way to it "
+            "(runbook ModstreamFetchSlow).",
+            (Query(rate("modstream_fetch_io_bytes_total", by="scheme"), "{{scheme}}"),),
+            unit="Bps",
+        ),
+        Panel(
+            "Decode pool",
+            "Normal: the queue is about 0. A queue that stays: cores are short; more `media.decode.workers`, or more "
+            "processes on other machines.",
+            (
+                Query(total("modstream_decode_queue"), "images that wait"),
+                Query(total("modstream_decode_workers"), "processes"),
+            ),
+        ),
+        Panel(
+            "Decoders lost by reason",
+            "A file that crashes, hangs or bloats a decoder costs that decoder and nothing else. Normal: 0. A series "
+            "of them is an attack or a broken uploader. Runbook: ModstreamDecodersCrash.",
+            (Query(met(rate("modstream_decode_crashes_total", by="reason")), "{{reason}}"),),
+            unit="reqps",
+        ),
+    ),
+)
+
+GPU = Row(
+    "GPU",
+    (
+        Panel(
+            "Memory",
+            "Normal: flat after the start, as vLLM takes its share at once. Rising: something else uses the card. "
+            "Runbook: ModstreamGpuMemoryShort.",
+            (
+                Query(
+                    share(
+                        highest("modstream_gpu_memory_used_bytes", by="instance, gpu"),
+                        highest("modstream_gpu_memory_total_bytes", by="instance, gpu"),
+                    ),
+                    "{{instance}} gpu {{gpu}}",
+                ),
+            ),
+            unit="percentunit",
+            top=1.0,
+        ),
+        Panel(
+            "Temperature",
+            "Normal: under 85 °C. Above it the card slows down. Runbook: ModstreamGpuHot.",
+            (Query(highest("modstream_gpu_temperature_celsius", by="instance, gpu"), "{{instance}} gpu {{gpu}}"),),
+            unit="celsius",
+            limits=(Limit(0, "green"), Limit(85, "red")),
+        ),
+        Panel(
+            "Utilisation",
+            "Normal: high while there is lag. Low with lag: the engine starves (runbook ModstreamEngineIdle). Low "
+            "without lag: the card is too large for the load, see the Cost dashboard.",
+            (Query(highest("modstream_gpu_utilization", by="instance, gpu"), "{{instance}} gpu {{gpu}}"),),
+            unit="percentunit",
+            top=1.0,
+        ),
+    ),
+)

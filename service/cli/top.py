@@ -1,0 +1,94 @@
+"""`modstream top`: a live view of the service, from its metrics endpoints."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from service.cli.as_json import as_json, as_json_line
+from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
+from service.cli.top_screen import screen
+from service.monitoring_settings import MonitoringSettings
+from service.observing.figures import Figures
+from service.observing.scrape import metrics_url
+from service.observing.watch import watching
+
+# Addresses to listen on that are no address to ask.
+EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not listened on
+
+
+def top(
+    config: ConfigOption = None,
+    *,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A process to look at, such as host:9464; again for each further one. Else the settings' own.",
+        ),
+    ] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Look twice, print one frame, end.")] = False,
+    lines: Annotated[bool, typer.Option("--json", help="One JSON object a look, for scripts.")] = False,
+) -> None:
+    """Show rate, lag, window, stages, engine and errors of running processes, until Ctrl-C.
+
+    What is counted by the second is counted over the last ten seconds.
+
+    [bold]Examples[/]
+
+      modstream top
+
+      modstream top --url host-1:9464 --url host-2:9464
+
+      modstream top --once --json | jq .lag
+
+    [bold]Exit codes[/]  0 ended by Ctrl-C or --once · 1 nothing answers · 2 wrong settings
+    """
+    addresses = url or [_own(load_or_exit(config).settings.monitoring)]
+    urls = [metrics_url(address) for address in addresses]
+    console = Console()
+    looks = watching(urls, every_s=interval)
+    with errors_shown(), contextlib.suppress(KeyboardInterrupt):
+        if once or not (console.is_terminal or lines):
+            asyncio.run(_once(looks, _as_document if lines else console_printer(console)))
+        elif lines:
+            asyncio.run(_follow(looks, lambda seen: typer.echo(as_json_line(seen))))
+        else:
+            with Live(console=console, screen=True, auto_refresh=False) as live:
+                asyncio.run(_follow(looks, lambda seen: live.update(screen(seen), refresh=True)))
+
+
+def console_printer(console: Console) -> Callable[[Figures], None]:
+    """Return what prints a frame."""
+    return lambda seen: console.print(screen(seen))
+
+
+def _as_document(seen: Figures) -> None:
+    typer.echo(as_json(seen))
+
+
+async def _once(looks: AsyncIterator[Figures], show: Callable[[Figures], None]) -> None:
+    """Show the second look: only then is anything counted by the second."""
+    await anext(looks)
+    seen = await anext(looks)
+    if not seen.processes:
+        raise fail("; ".join(f"{url}: {why}" for url, why in seen.unreadable.items()))
+    show(seen)
+
+
+async def _follow(looks: AsyncIterator[Figures], show: Callable[[Figures], None]) -> None:
+    async for seen in looks:
+        show(seen)
+
+
+def _own(settings: MonitoringSettings) -> str:
+    """Return the address at which a process with these settings answers on this machine."""
+    if settings.port == 0:
+        raise fail("monitoring.port is 0, so there is no endpoint; name one with --url")
+    host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host
+    return f"{host}:{settings.port}"

@@ -1,0 +1,79 @@
+"""What one process tells at one moment: its metrics endpoint, read and parsed."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+# A process that is too busy to answer within this is shown as such, and the screen goes on.
+TIMEOUT_S = 5.0
+# The older text format: exemplars, which the newer one adds, are of no use here.
+ACCEPT = {"Accept": "text/plain; version=0.0.4"}
+
+Labels = Mapping[str, str]
+Clock = Callable[[], float]
+
+
+class EndpointUnreadableError(Exception):
+    """An address that gives no metrics at the moment."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one series."""
+
+    labels: Labels
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """All values of one process at one moment."""
+
+    at_s: float
+    """By a monotonic clock."""
+    samples: Mapping[str, tuple[Sample, ...]]
+    """By name, as Prometheus spells it."""
+
+    def of(self, name: str) -> tuple[Sample, ...]:
+        """Return the series of a name; none where nothing was counted yet."""
+        return self.samples.get(name, ())
+
+
+def parse(text: str, *, at_s: float) -> Scrape:
+    """Read Prometheus' text format; raises `ValueError` for anything else."""
+    found: defaultdict[str, list[Sample]] = defaultdict(list)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name].append(Sample(MappingProxyType(dict(sample.labels)), sample.value))
+    return Scrape(at_s, {name: tuple(samples) for name, samples in found.items()})
+
+
+def metrics_url(address: str) -> str:
+    """Complete what people type: `host:9464` is enough."""
+    url = address if "://" in address else f"http://{address}"
+    return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
+
+
+async def look(session: aiohttp.ClientSession, url: str, *, clock: Clock = time.monotonic) -> Scrape:
+    """Read the endpoint once; raises `EndpointUnreadableError`."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S), session.get(url, headers=ACCEPT) as answer:
+            answer.raise_for_status()
+            return parse(await answer.text(), at_s=clock())
+    except TimeoutError:
+        raise EndpointUnreadableError(f"no answer within {TIMEOUT_S:g} s") from None
+    except aiohttp.ClientResponseError as error:
+        raise EndpointUnreadableError(f"status {error.status}") from None
+    except (aiohttp.ClientError, ValueError) as error:
+        raise EndpointUnreadableError(str(error)) from None

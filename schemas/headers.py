@@ -26,6 +26,7 @@ _DEAD_LETTER = {
 
 _RARELY = {
     "modstream-truncated": "What was cut or left out so that the record fits (headers, value, key); mostly absent.",
+    "modstream-traceparent": "W3C trace context of the attempt that failed; absent if it was not traced.",
 }
 
 _SPRING_AND_CONNECT = {

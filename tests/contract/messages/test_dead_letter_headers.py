@@ -7,6 +7,7 @@ from service.stream.codec_errors import EventEmptyError
 from service.stream.dead_letter import TRUNCATED, dead_letter
 from service.stream.origin import fresh
 from service.stream.records import OutgoingRecord
+from service.telemetry.names import TRACEPARENT
 from tests.support.uploads import BY_URL, a_record
 
 DOCUMENTED = dead_letter_headers()
@@ -17,7 +18,16 @@ def a_dead_letter(*, max_bytes: int) -> OutgoingRecord:
     record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1"})
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     error = EventEmptyError()
-    return dead_letter(record, fresh(record), error, attempt=1, topic="dead", failed_at=failed_at, max_bytes=max_bytes)
+    return dead_letter(
+        record,
+        fresh(record),
+        error,
+        attempt=1,
+        topic="dead",
+        failed_at=failed_at,
+        max_bytes=max_bytes,
+        trace_headers=((TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),),
+    )
 
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:

@@ -114,6 +114,16 @@ def test_a_pod_drains_before_the_next_one_is_taken_away() -> None:
     assert policy["periodSeconds"] >= pod(rendered)["terminationGracePeriodSeconds"] == 75
 
 
+def test_uploads_scale_beside_the_lag_where_that_is_asked_for() -> None:
+    by_lag, *by_uploads = manifests(case("production"))["ScaledObject"]["spec"]["triggers"]
+    assert by_lag["type"] == "kafka"
+    (metadata,) = (trigger["metadata"] for trigger in by_uploads)
+    assert metadata["threshold"] == "90"
+    assert "modstream_records_total" in metadata["query"]
+    assert "modstream_lag" in metadata["query"]
+    assert len(manifests(case("gpu"))["ScaledObject"]["spec"]["triggers"]) == 1
+
+
 def test_changed_settings_and_policies_roll_the_pods() -> None:
     def checksum(*settings: str) -> str:
         metadata = manifests(case("defaults"), *settings)["Deployment"]["spec"]["template"]["metadata"]

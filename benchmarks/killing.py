@@ -42,6 +42,8 @@ async def _kill_and_count(command: Sequence[str], task: Task) -> Tally:
         with _running(command):
             await reader.until(task.records // 3, timeout_s=TIME_LIMIT_S)
             await asyncio.sleep(AFTER_S)
+        # What was committed before the kill must not pass for the first sign of life after it.
+        await reader.linger()
         with _running(command):
             # What comes next shows that it works again; what is lost never comes.
             await reader.until(len(reader.records) + 1, timeout_s=TIME_LIMIT_S)

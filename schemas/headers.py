@@ -26,6 +26,13 @@ _DEAD_LETTER = {
 
 _RARELY = {
     "modstream-truncated": "What was cut or left out so that the record fits (headers, value, key); mostly absent.",
+    "modstream-traceparent": "W3C trace context of the attempt that failed; absent where it was not traced.",
+}
+
+_REDRIVEN = {
+    "modstream-redriven-from": "The dead letter that it was sent back from, topic/partition/offset; mostly absent.",
+    "modstream-redriven-at": "When it was sent back last, RFC 3339 in UTC; mostly absent.",
+    "modstream-redrives": "How often it was sent back before it failed like this, a decimal number; mostly absent.",
 }
 
 _SPRING_AND_CONNECT = {
@@ -65,7 +72,7 @@ def cloudevents_headers(message: MessageVersion) -> Schema:
 
 def dead_letter_headers() -> Schema:
     """Return the headers that a dead letter has beside the original ones."""
-    return _object(_described(_DEAD_LETTER | _RARELY | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
+    return _object(_described(_DEAD_LETTER | _RARELY | _REDRIVEN | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
 
 
 def _id_description(message: MessageVersion) -> str:

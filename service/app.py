@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
+from service import garbage
 from service.engine_alarm import EngineAlarm
 from service.errors import FatalError
 from service.gpu_readings import Gpus
@@ -28,7 +29,7 @@ from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
 from service.settings import Settings
 from service.telemetry.record_trace import RecordTracer
-from service.telemetry.tracing import build_tracer
+from service.telemetry.tracing import build_sink, traces_url
 from service.temperature_guard import temperature_limits
 
 log = structlog.get_logger(__name__)
@@ -53,9 +54,10 @@ async def run_service(settings: Settings) -> None:
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
         handler = await _moderator(settings, stack, sources, on_failure=alarm.ring)
-        processor = Processor(settings, handler)
+        processor = Processor(settings, handler, tracer=_tracer(settings, stack))
         sources.processor = processor.standing
         alarm.connect(processor.on_failed)
+        garbage.settle()
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
 
@@ -74,10 +76,9 @@ async def _moderator(
     on_failure: Callable[[FatalError], None] = lambda _: None,
 ) -> Moderator:
     """Start what judges events; `on_failure` is told when the engine dies or hangs."""
-    tracer, stop_tracing = build_tracer(settings.telemetry, version=version("modstream"))
-    stack.callback(stop_tracing)
     policies = load_policies(settings.policy)
-    engine = await _started(build_engine(settings.engine, on_failure=on_failure), policies, stack)
+    engine = build_engine(settings.engine, on_failure=on_failure, traces_url=traces_url(settings.telemetry))
+    engine = await _started(engine, policies, stack)
     fetcher = await stack.enter_async_context(ImageFetcher(settings.media.fetch))
     decoder = await _opened(ImageDecoder(settings.media.decode), stack)
     sources.engine, sources.decoder = engine, decoder
@@ -88,9 +89,14 @@ async def _moderator(
         judging=Judging(engine, timeout_s=settings.engine.timeout_s),
         policies=policies,
         topics=settings.topics,
-        tracer=RecordTracer(tracer, group_id=settings.kafka.group_id),
         counts=VerdictCounts(settings.monitoring.tenants),
     )
+
+
+def _tracer(settings: Settings, stack: AsyncExitStack) -> RecordTracer:
+    sink, stop = build_sink(settings.telemetry, version=version("modstream"))
+    stack.callback(stop)
+    return RecordTracer(sink, group_id=settings.kafka.group_id)
 
 
 async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) -> Engine:

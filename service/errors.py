@@ -33,6 +33,9 @@ def _rebuild(kind: type[ModstreamError], facts: dict[str, object]) -> ModstreamE
 class RejectedError(ModstreamError):
     """The record itself is at fault: no further attempt can help; it becomes a dead letter at once."""
 
+    may_be_our_fault: ClassVar[bool] = False
+    """Whether the world or the settings may be at fault after all: such dead letters count towards the limit."""
+
 
 class TransientError(ModstreamError):
     """The world is at fault for now: attempt again, then dead letter."""

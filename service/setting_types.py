@@ -57,6 +57,17 @@ def _endpoint(text: str | None) -> str | None:
     return text
 
 
+TRACE_ID_PLACE = "{trace_id}"
+
+
+def _trace_url(text: str | None) -> str | None:
+    if text is not None and not (text.startswith(("http://", "https://")) and TRACE_ID_PLACE in text):
+        message = "a link to a trace is a URL with {{trace_id}} in it, such as http://jaeger:16686/trace/{{trace_id}}"
+        raise PydanticCustomError("value_error", message)
+    return text
+
+
+OptionalTraceUrl = Annotated[str | None, AfterValidator(_trace_url)]
 HostNames = Annotated[tuple[str, ...], AfterValidator(_host_names)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
 OptionalEndpoint = Annotated[str | None, AfterValidator(_endpoint)]

@@ -17,6 +17,7 @@ from service.setting_types import (
     HostNames,
     Networks,
     OptionalEndpoint,
+    OptionalTraceUrl,
     Positive,
     PositiveSeconds,
     settings_conflict,
@@ -101,14 +102,15 @@ class RetrySettings(Group):
 
 
 class DeadLetterSettings(Group):
-    """When failures look like our fault rather than the records', stop: a restart loses nothing."""
+    """When failures that may be ours pile up, stop: a restart loses nothing. What records alone cause never counts."""
 
     max_consecutive: Positive = 1000
-    """Dead letters without one success between them. High enough for a burst from one broken uploader."""
+    """Dead letters that count, without one success between them. High enough for a burst of images that one uploader
+    deleted too early."""
     max_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Dead letters among the last `window_records` outcomes."""
+    """Dead letters that count, among the last `window_records` outcomes that count."""
     window_records: Positive = 5000
-    """Outcomes that `max_ratio` looks back at."""
+    """Outcomes that `max_ratio` looks back at: successes, and dead letters that count."""
 
 
 class S3Settings(Group):
@@ -193,12 +195,18 @@ class TelemetrySettings(Group):
     """auto: readable in a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Less than this is not written."""
+    log_limit_per_s: Positive = 20
+    """Lines of one event about records in a second; what comes beyond is counted and told by `log.dropped`. Errors are
+    always written. Enough to see what goes wrong: a flood of 1,000 would take a tenth of a core."""
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced or sent when not set."""
     metrics_interval_s: PositiveSeconds = 15.0
     """How often metrics are sent there: as often as Prometheus usually asks."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of traces that start here; an upstream decision is always kept."""
+    trace_url: OptionalTraceUrl = None
+    """Where people look at a trace, such as http://jaeger:16686/trace/{trace_id}: for the links of
+    `modstream dead-letters show`."""
 
 
 class ShutdownSettings(Group):

@@ -14,7 +14,15 @@ hypothesis.settings.register_profile("modstream", deadline=None)
 hypothesis.settings.load_profile("modstream")
 
 # The executable that shows that a tool is there.
-TOOL_COMMANDS = {"seaweedfs": "weed", "asyncapi": "asyncapi-check", "prometheus": "promtool"}
+TOOL_COMMANDS = {
+    "asyncapi": "asyncapi-check",
+    "checkov": "checkov",
+    "hadolint": "hadolint",
+    "helm": "helm",
+    "kubeconform": "kubeconform",
+    "prometheus": "promtool",
+    "seaweedfs": "weed",
+}
 
 
 @functools.cache

@@ -1,4 +1,7 @@
-"""`python -m benchmarks.peers.modstream_service TASK BATCH_S`: the whole service around an engine of that pace."""
+"""`python -m benchmarks.peers.modstream_service TASK BATCH_S [TELEMETRY]`: the whole service, its engine of that pace.
+
+TELEMETRY is `OTLP_ENDPOINT,PORT`: traces and metrics by OTLP to the one, metrics to be scraped at the other.
+"""
 
 import asyncio
 import sys
@@ -8,23 +11,27 @@ import uvloop
 
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
+from service import garbage
 from service.engine_settings import EngineSettings, RehearsalSettings
+from service.gpu_readings import Gpus
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.monitoring.monitor import monitoring
 from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
 from service.pipeline.processor import Processor
+from service.pipeline.verdict_counts import VerdictCounts
 from service.policy.loader import load_policies
 from service.settings import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
 from service.stream.records import OutgoingRecord
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
-from service.telemetry.tracing import build_tracer
+from service.telemetry.tracing import build_sink
 
 
 class Metered:
@@ -40,15 +47,15 @@ class Metered:
         return await self._moderator(job)
 
 
-async def work(task: Task, batch_s: float) -> None:
+async def work(task: Task, batch_s: float, endpoint: str | None, port: int) -> None:
     """Run until all events are committed, then drain; built as `service.app` builds it."""
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
         media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))),
-        telemetry=TelemetrySettings(log_level="warning"),
-        monitoring=MonitoringSettings(port=0),
+        telemetry=TelemetrySettings(log_level="warning", otlp_endpoint=endpoint),
+        monitoring=MonitoringSettings(port=port),
     )
     configure_logging(settings.telemetry)
     engine = build_engine(settings.engine)
@@ -62,7 +69,8 @@ async def work(task: Task, batch_s: float) -> None:
 async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter) -> None:
     """Let the service around an engine that has started work until all events are committed."""
     async with AsyncExitStack() as stack:
-        tracer, stop_tracing = build_tracer(settings.telemetry, version="benchmark")
+        sources = await stack.enter_async_context(monitoring(settings, Gpus(), version="benchmark"))
+        sink, stop_tracing = build_sink(settings.telemetry, version="benchmark")
         stack.callback(stop_tracing)
         policies = load_policies(settings.policy)
         await engine.prepare(policies.default.brief)
@@ -75,13 +83,22 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
             judging=Judging(engine, timeout_s=settings.engine.timeout_s),
             policies=policies,
             topics=settings.topics,
-            tracer=RecordTracer(tracer, group_id=task.group_id),
+            counts=VerdictCounts(settings.monitoring.tenants),
         )
-        processor = Processor(settings, Metered(meter, moderator))
+        tracer = RecordTracer(sink, group_id=task.group_id)
+        processor = Processor(settings, Metered(meter, moderator), tracer=tracer)
+        sources.engine, sources.decoder, sources.processor = engine, decoder, processor.standing
+        garbage.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(report(processor, meter), name="report")
             await processor.run()
 
 
+def main() -> None:
+    """Take what is to be done from the command line."""
+    endpoint, _, port = sys.argv[3].partition(",") if sys.argv[3:] else ("", "", "0")
+    uvloop.run(work(parse_task(), float(sys.argv[2]), endpoint or None, int(port)))
+
+
 if __name__ == "__main__":
-    uvloop.run(work(parse_task(), float(sys.argv[2])))
+    main()

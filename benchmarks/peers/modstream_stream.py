@@ -6,6 +6,7 @@ import sys
 import uvloop
 
 from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
+from service import garbage
 from service.kafka_settings import KafkaSettings
 from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
@@ -45,6 +46,7 @@ async def work(task: Task, delivery: str) -> None:
     configure_logging(settings.telemetry)
     meter = Meter(task)
     processor = Processor(settings, OneOutcome(meter, task.target))
+    garbage.settle()  # as service.app does
     async with asyncio.TaskGroup() as group:
         group.create_task(report(processor, meter), name="report")
         await processor.run()

@@ -16,24 +16,30 @@ SCENE_SIZE = (256, 192)
 PHOTOGRAPH_SIZE = (1280, 960)
 SCENES = 16
 JPEG_QUALITY = 85
+# Of the marks that tell photographs of one scene apart: what JPEG treats as one, so that they survive it.
+BLOCK = 8
+BITS = 32
 
 
 def photo_event(number: int) -> bytes:
-    """Return an upload event with a photograph inside that is like no other."""
-    # What follows a JPEG's end changes its hash, and so its name in every cache.
-    data = _encoded(number % SCENES) + b"%08d" % number
-    image = {"inline": base64.b64encode(data).decode(), "media_type": "image/jpeg"}
+    """Return an upload event with a photograph inside that is like no other, in its file and in its pixels."""
+    # vLLM's own caches go by the pixels, which its hash of them finds again.
+    file = io.BytesIO()
+    Image.fromarray(_marked(number)).save(file, "JPEG", quality=JPEG_QUALITY)
+    image = {"inline": base64.b64encode(file.getvalue()).decode(), "media_type": "image/jpeg"}
     return orjson.dumps({"image_id": str(number), "image": image})
 
 
+def _marked(number: int) -> RgbPixels:
+    """Write the number along the upper edge, a small black or white block for each bit."""
+    pixels = _photograph(number % SCENES).copy()
+    for bit in range(BITS):
+        pixels[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 255 * (number >> bit & 1)
+    return pixels
+
+
 @cache
-def _encoded(number: int) -> bytes:
-    file = io.BytesIO()
-    photograph = Image.fromarray(_harmless(number)).resize(PHOTOGRAPH_SIZE, Image.Resampling.BICUBIC)
-    photograph.save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
-
-
-def _harmless(number: int) -> RgbPixels:
+def _photograph(number: int) -> RgbPixels:
     """Return a scene that needs one token; what is suspicious would be asked about again, by the service alone."""
-    return draw(random_scene(np.random.default_rng(number), harmful=0, size=SCENE_SIZE))
+    scene = random_scene(np.random.default_rng(number), harmful=0, size=SCENE_SIZE)
+    return np.asarray(Image.fromarray(draw(scene)).resize(PHOTOGRAPH_SIZE, Image.Resampling.BICUBIC))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from benchmarks.contest import Contest, running_contest
+from benchmarks.contest import Contest, numbered_from, running_contest
 from benchmarks.peers.measured import Meter, Task
 from benchmarks.peers.modstream_service import moderate
 from benchmarks.runner import Comparison, Contender, Stretch
@@ -29,6 +30,7 @@ from service.inference.token_model import Ask, ModelFacts, Written
 from service.inference.vision_engine import VisionEngine
 from service.judging_settings import JudgingSettings
 from service.kafka_settings import KafkaSettings
+from service.monitoring_settings import MonitoringSettings
 from service.pixels import RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
@@ -68,6 +70,7 @@ class _Started:
 @contextmanager
 def comparisons() -> Iterator[Sequence[Comparison]]:
     """Compare the service with its engine alone."""
+    first_numbers = count(0, EVENTS)
     with running_contest() as contest, running_model() as running, TemporaryDirectory() as folder:
         policy = PolicySettings(path=write_shapes_policy(Path(folder)), default="shapes")
         yield (
@@ -75,7 +78,10 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
                 f"JPEGs of {SIDE} × {SIDE} pixels, one token each, on the cores that the engine runs on",
                 (
                     Contender("the engine alone, kept full", lambda: _straight(running, policy)),
-                    Contender("modstream, exactly once", lambda: _service(contest, running, policy)),
+                    Contender(
+                        "modstream, exactly once",
+                        lambda: _service(contest, running, policy, first=next(first_numbers)),
+                    ),
                 ),
                 target_ratio=TARGET_RATIO,
                 rounds=ROUNDS,
@@ -109,7 +115,7 @@ async def _keep_full(running: RunningModel, policy: PolicySettings) -> Stretch:
     return Stretch(EVENTS, time.perf_counter() - start)
 
 
-def _service(contest: Contest, running: RunningModel, policy: PolicySettings) -> Stretch:
+def _service(contest: Contest, running: RunningModel, policy: PolicySettings, *, first: int) -> Stretch:
     seconds = 0.0
 
     def work(task: Task) -> None:
@@ -117,7 +123,7 @@ def _service(contest: Contest, running: RunningModel, policy: PolicySettings) ->
         seconds = running.runner.run(_serve(task, running, policy))
 
     asked = _requests()
-    contest.run_here(work, records=EVENTS, value=upload)
+    contest.run_here(work, records=EVENTS, value=numbered_from(first, upload))
     if (asked := _requests() - asked) != EVENTS:
         raise RuntimeError(f"the service asked {asked} times about {EVENTS} harmless images")
     return Stretch(EVENTS, seconds)
@@ -129,6 +135,7 @@ async def _serve(task: Task, running: RunningModel, policy: PolicySettings) -> f
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         policy=policy,
         telemetry=TelemetrySettings(log_level="warning"),
+        monitoring=MonitoringSettings(port=0),
     )
     configure_logging(settings.telemetry)
     engine = VisionEngine(_Started(running), JudgingSettings(), kind="vllm")

@@ -61,7 +61,7 @@ def cost(
     currency = currency.upper()
     plan = plan_gpu(gpu_named(gpu), model_named(model), Work(stage2_share=stage2_share, tags_share=tags_share))
     rate = images_per_s if images_per_s is not None else _calculated_rate(plan)
-    units = usd_rate if usd_rate is not None else _known_rate(currency)
+    units = usd_rate if usd_rate is not None else known_rate(currency)
     comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation))
     assumptions = cost_assumptions(plan, comparison, currency, rate_given=usd_rate is not None, measured=images_per_s)
     if json:
@@ -77,7 +77,8 @@ def _calculated_rate(plan: GpuPlan) -> float:
     return plan.take.images_per_s
 
 
-def _known_rate(currency: str) -> float:
+def known_rate(currency: str) -> float:
+    """Return the units of a currency for a US dollar, or fail as wrong usage where they are not known."""
     if (rate := USD_RATES.get(currency)) is None:
         message = f"--currency {currency}: give --usd-rate, the units of {currency} for a US dollar"
         raise fail(message, code=ExitCode.USAGE)

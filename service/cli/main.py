@@ -2,8 +2,10 @@
 
 import typer
 
+from service.cli.capacity import capacity
 from service.cli.config import config
 from service.cli.cost import cost
+from service.cli.dead_letters import app as dead_letters
 from service.cli.demo import demo
 from service.cli.engine import app as engine
 from service.cli.policy import app as policy
@@ -47,7 +49,9 @@ app.command(rich_help_panel="Service")(top)
 app.command(rich_help_panel="Service")(config)
 app.add_typer(topics, name="topics", rich_help_panel="Service")
 app.add_typer(policy, name="policy", rich_help_panel="Service")
+app.add_typer(dead_letters, name="dead-letters", rich_help_panel="Service")
 app.command(rich_help_panel="Plan")(cost)
+app.command(rich_help_panel="Plan")(capacity)
 app.add_typer(engine, name="engine", rich_help_panel="Plan")
 
 

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.settings import Settings
 from service.stream.connection import KafkaConnection
-from service.stream.topics import TopicState, check_topics, ensure_topics, required_topics
+from service.stream.topics import TopicState, check_topics, ensure_journal, ensure_topics, required_topics
 
 app = typer.Typer(no_args_is_help=True, help="Create or check the topics that the service reads and writes.")
 
@@ -38,14 +39,7 @@ def create(
     """
     settings = load_or_exit(config).settings
     with errors_shown():
-        states = asyncio.run(
-            ensure_topics(
-                KafkaConnection(settings.kafka),
-                required_topics(settings),
-                partitions=partitions,
-                replication_factor=replication,
-            )
-        )
+        states = asyncio.run(_created(settings, partitions=partitions, replication=replication))
     Console().print(_table(states))
 
 
@@ -60,6 +54,15 @@ def check(config: ConfigOption = None) -> None:
     with errors_shown():
         asyncio.run(check_topics(KafkaConnection(settings.kafka), topics))
     Console().print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)
+
+
+async def _created(settings: Settings, *, partitions: int, replication: int | None) -> list[TopicState]:
+    connection = KafkaConnection(settings.kafka)
+    topics = required_topics(settings)
+    states = await ensure_topics(connection, topics, partitions=partitions, replication_factor=replication)
+    if settings.delivery == "exactly_once":  # brokers without transactions have no use for a journal
+        states.append(await ensure_journal(connection, settings.topics, replication_factor=replication))
+    return states
 
 
 def _table(states: Sequence[TopicState]) -> Table:

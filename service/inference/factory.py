@@ -19,16 +19,22 @@ def _untold(error: FatalError) -> None:
     """Leave it to the requests that fail."""
 
 
-def build_engine(settings: EngineSettings, *, on_failure: Callable[[FatalError], None] = _untold) -> Engine:
+def build_engine(
+    settings: EngineSettings,
+    *,
+    on_failure: Callable[[FatalError], None] = _untold,
+    traces_url: str | None = None,
+) -> Engine:
     """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built.
 
-    `on_failure` is told when an engine fails by itself, between requests.
+    `on_failure` is told when an engine fails by itself, between requests. An engine that makes spans of its own sends
+    them to `traces_url`.
     """
     match settings.kind:
         case "onnx":
             return _build_onnx(settings.onnx)
         case "vllm":
-            return VisionEngine(_build_vllm(settings, on_failure), settings.judging, kind="vllm")
+            return VisionEngine(_build_vllm(settings, on_failure, traces_url), settings.judging, kind="vllm")
         case "rehearsal":
             return RehearsalEngine(settings.rehearsal)
         case "openai":
@@ -44,8 +50,10 @@ def _build_onnx(settings: OnnxSettings) -> Engine:
     return OnnxEngine(load_catalogue(settings.classifiers), threads=settings.threads)
 
 
-def _build_vllm(settings: EngineSettings, on_failure: Callable[[FatalError], None]) -> TokenModel:
-    prepare_environment(settings.vllm, os.environ)
+def _build_vllm(
+    settings: EngineSettings, on_failure: Callable[[FatalError], None], traces_url: str | None
+) -> TokenModel:
+    prepare_environment(settings.vllm, os.environ, is_traced=traces_url is not None)
     try:
         from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
     except ModuleNotFoundError as error:
@@ -54,4 +62,4 @@ def _build_vllm(settings: EngineSettings, on_failure: Callable[[FatalError], Non
             "'modstream[cpu]' on a machine without a GPU"
         )
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
-    return VllmModel(settings.vllm, stall_s=settings.stall_s, on_failure=on_failure)
+    return VllmModel(settings.vllm, stall_s=settings.stall_s, on_failure=on_failure, traces_url=traces_url)

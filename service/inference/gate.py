@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 
 from service.inference.errors import EngineNotRunningError
+from service.telemetry import names
+from service.telemetry.spans import waiting
 
 
 class Gate:
@@ -27,7 +29,8 @@ class Gate:
     @asynccontextmanager
     async def place(self, *, deadline_s: float) -> AsyncIterator[None]:
         """Hold a place; wait for it before. Raises `EngineNotRunningError` once the gate is closed."""
-        await self._enter(deadline_s)
+        with waiting(names.WAIT_ENGINE):
+            await self._enter(deadline_s)
         try:
             yield
         finally:

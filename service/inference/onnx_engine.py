@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from service.inference.engine import EngineDescription, EngineLoad, EngineOutput
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.preprocessing import prepare
 from service.pixels import ImageSpec, RgbPixels
+from service.telemetry import names
+from service.telemetry.spans import Span, current_span
 
 # onnxruntime's errors have no base of their own.
 _ORT_ERRORS = (
@@ -97,7 +100,9 @@ class OnnxEngine:
             raise EngineNotRunningError
         self._asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, request)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, self._judge, request, current_span(), time.perf_counter()
+            )
         finally:
             self._asked -= 1
 
@@ -113,7 +118,8 @@ class OnnxEngine:
             await asyncio.to_thread(pool.shutdown)
         self._models = ()
 
-    def _judge(self, request: EngineRequest) -> EngineOutput:
+    def _judge(self, request: EngineRequest, span: Span, since_s: float) -> EngineOutput:
+        span.waited(names.WAIT_ENGINE, since_s)
         if self._pool is None:
             raise EngineNotRunningError
         try:

@@ -8,6 +8,9 @@ from service.inference.errors import EngineFailedError, EngineNotRunningError
 from service.inference.fleet import Server
 from service.inference.openai_answers import Answer
 from service.openai_settings import OpenAISettings
+from service.telemetry import names
+from service.telemetry.carrying import text_headers
+from service.telemetry.spans import current_span
 
 # Of the bound on connections to one server: for looks at its health, and for words that become tokens.
 _SPARE_CONNECTIONS = 2
@@ -57,13 +60,15 @@ class OpenAIClient:
         if self._session is None:
             raise EngineNotRunningError
         timeout_s = timeout_s or self._settings.request_timeout_s
+        span = current_span()
+        span.set(names.SERVER_ADDRESS, server.name)
         try:
             async with self._session.request(
                 "GET" if body is None else "POST",
                 server.url + path,
                 # A file is written piece by piece; a megabyte at once would hold the event loop up.
                 data=None if body is None else io.BytesIO(body),
-                headers={} if body is None else {"Content-Type": "application/json"},
+                headers={} if body is None else {"Content-Type": "application/json", **text_headers(span.context)},
                 # A redirect would carry images to a place that nobody named.
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._settings.connect_timeout_s),

@@ -29,6 +29,16 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def usage(answer: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return what an answer says of its tokens, as far as it does."""
+    told = answer.get("usage")
+    found = told if isinstance(told, dict) else {}
+    details = found.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    counts = {"given": found.get("prompt_tokens"), "cached": cached, "generated": found.get("completion_tokens")}
+    return {name: count if isinstance(count, int) and count >= 0 else None for name, count in counts.items()}
+
+
 def written(answer: Mapping[str, Any]) -> Written:
     """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed."""
     try:

@@ -9,16 +9,16 @@ from typing import Any
 import structlog
 
 from service.errors import FatalError, ModstreamError
+from service.inference.asking_trace import tell_tokens
 from service.inference.dispatch import Dispatcher
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.fleet import Fleet, FleetLimits, Server
 from service.inference.openai_client import OpenAIClient
-from service.inference.openai_completions import first_step, of_words, untold, written
+from service.inference.openai_completions import first_step, of_words, untold, usage, written
 from service.inference.openai_requests import read_body, write_body
 from service.inference.openai_survey import Survey, agreed, check_adapter, survey, unlike
 from service.inference.openai_tokens import first_tokens
 from service.inference.server_watch import ServerWatch
-from service.inference.token_counts import count_usage
 from service.inference.token_model import Ask, ModelFacts, Written
 from service.openai_settings import OpenAISettings
 
@@ -98,7 +98,7 @@ class OpenAIModel:
         """Read labels in the best way that all servers offer."""
         found, tokens = self._ready(), list(words.values())
         body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
-        step = first_step(await self._completion(body, ask))
+        step = first_step(await self._answer(body, ask))
         if found.label_source == "exact" and untold(step, tokens):
             detail = (
                 "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
@@ -110,7 +110,7 @@ class OpenAIModel:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
-        return written(await self._completion(body, ask))
+        return written(await self._answer(body, ask))
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -119,11 +119,6 @@ class OpenAIModel:
         await self._watch.close()
         await self._client.close()
         self._writers.shutdown(wait=False)
-
-    async def _completion(self, body: bytes, ask: Ask) -> Mapping[str, Any]:
-        answer = await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key)
-        count_usage(answer)
-        return answer
 
     def _ready(self) -> Survey:
         if self._survey is None or self._stopped:
@@ -169,6 +164,11 @@ class OpenAIModel:
             return await first_tokens(self._client, server, adapter or found.dialect.model, words) or {}
         except ModstreamError as failure:
             return failure
+
+    async def _answer(self, body: bytes, ask: Ask) -> Mapping[str, Any]:
+        answer = await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key)
+        tell_tokens(**usage(answer))
+        return answer
 
     async def _written(self, write: Callable[[], bytes]) -> bytes:
         """Write a body outside of the event loop: an image takes milliseconds."""

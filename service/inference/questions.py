@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.inference import explaining, tagging
+from service.inference.asking_trace import WHICH, asking
 from service.inference.engine import EngineRequest, Tag
 from service.inference.errors import EngineFailedError
 from service.inference.gate import Gate
@@ -41,7 +42,7 @@ class Questions:
 
     async def which(self) -> LabelReading:
         """Ask for the one category that fits best."""
-        return await self._read("which", self._prompter.which(self._request.caption), self._preparation.labels)
+        return await self._read(WHICH, self._prompter.which(self._request.caption), self._preparation.labels)
 
     async def is_it(self, category: str) -> float | None:
         """Return the probability that the image shows a category; None if neither yes nor no was the answer."""
@@ -78,12 +79,14 @@ class Questions:
 
     async def _read(self, question: str, prompt: Prompt, words: Mapping[str, int]) -> LabelReading:
         async with self._gate.place(deadline_s=self._request.deadline_s):
-            answer = await self._model.read(self._ask(question, prompt), words)
+            with asking(question, self._preparation.description):
+                answer = await self._model.read(self._ask(question, prompt), words)
         return read_labels(_checked(answer, words))
 
     async def _write(self, question: str, prompt: Prompt, schema: Mapping[str, Any], *, max_tokens: int) -> Written:
         async with self._gate.place(deadline_s=self._request.deadline_s):
-            return await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
+            with asking(question, self._preparation.description):
+                return await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
 
     def _ask(self, question: str, prompt: Prompt) -> Ask:
         return Ask(

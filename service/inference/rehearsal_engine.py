@@ -1,6 +1,7 @@
 """An engine that takes its time and judges nothing: for load rehearsals and benchmarks without a GPU."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -9,6 +10,8 @@ from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
 from service.inference.vision_input import image_spec
+from service.telemetry import names
+from service.telemetry.spans import current_span
 
 # What a Qwen3-VL gets by default, so that decoding costs what it would cost there.
 IMAGE_SPEC = image_spec(vision_tokens=256)
@@ -29,6 +32,7 @@ class RehearsalEngine:
         self._sleep = sleep
         self._waiting: deque[asyncio.Future[EngineOutput]] = deque()
         self._batch: list[asyncio.Future[EngineOutput]] = []
+        self._batch_began_s = 0.0
         self._arrival = asyncio.Event()
         self._batches: asyncio.Task[None] | None = None
         self._description = _describe(settings)
@@ -57,7 +61,10 @@ class RehearsalEngine:
         answer: asyncio.Future[EngineOutput] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         self._arrival.set()
-        return await answer
+        since_s = time.perf_counter()
+        output = await answer
+        current_span().waited(names.WAIT_ENGINE, since_s, self._batch_began_s)
+        return output
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
         """Explain nothing."""
@@ -79,6 +86,7 @@ class RehearsalEngine:
         while True:
             await self._arrival.wait()
             self._batch = self._take_batch()
+            self._batch_began_s = time.perf_counter()
             if not self._waiting:
                 self._arrival.clear()
             if self._batch:

@@ -61,14 +61,19 @@ _ELSEWHERE = frozenset({"max_cpu_loras", "structured_outputs_config"})
 """What it relies on too, but works out."""
 
 
-def engine_arguments(settings: VllmSettings, *, known: Collection[str], on_cpu: bool) -> dict[str, Any]:
+def engine_arguments(
+    settings: VllmSettings, *, known: Collection[str], on_cpu: bool, traces_url: str | None = None
+) -> dict[str, Any]:
     """Return arguments for `AsyncEngineArgs`, whose fields are `known`.
 
     Raises `EngineConfigurationError` for a free argument that vLLM does not know or that has a setting of its own.
     """
     for name in settings.engine_args:
         _check_free(name, known)
-    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **_FIXED, **settings.engine_args}
+    # vLLM ends at the first request if it is to trace without keeping statistics.
+    is_traced = traces_url is not None and not settings.engine_args.get("disable_log_stats")
+    traces = {"otlp_traces_endpoint": traces_url} if is_traced else {}
+    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **traces, **_FIXED, **settings.engine_args}
 
 
 def concurrency(settings: VllmSettings) -> int:

@@ -6,7 +6,9 @@ from pathlib import Path
 from service.vllm_settings import VllmSettings
 
 
-def prepare_environment(settings: VllmSettings, environment: MutableMapping[str, str]) -> None:
+def prepare_environment(
+    settings: VllmSettings, environment: MutableMapping[str, str], *, is_traced: bool = False
+) -> None:
     """Set what the service needs; what an operator has set already stays."""
     defaults = {
         # A fork would copy locks that other threads of this process hold at that moment.
@@ -23,5 +25,9 @@ def prepare_environment(settings: VllmSettings, environment: MutableMapping[str,
     }
     if Path(settings.model).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"  # a folder holds all that is needed
+    if is_traced:
+        # The service speaks OTLP over HTTP, and vLLM would speak gRPC to the same port.
+        defaults["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
+        defaults["OTEL_SERVICE_NAME"] = "vllm"  # the service's own spans carry its own name in any case
     for name, value in defaults.items():
         environment.setdefault(name, value)

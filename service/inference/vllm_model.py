@@ -17,6 +17,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from service.errors import FatalError
+from service.inference.asking_trace import tell_tokens
 from service.inference.chat_tokens import ChatTokens, chat_tokens
 from service.inference.errors import (
     EngineConfigurationError,
@@ -28,12 +29,13 @@ from service.inference.errors import (
 )
 from service.inference.model_files import model_name, model_revision, weights_precision
 from service.inference.prompt import Prompt
-from service.inference.token_counts import count_tokens
 from service.inference.token_model import Ask, ModelFacts, Written
 from service.inference.vision_input import PATCH
 from service.inference.vllm_arguments import concurrency
 from service.inference.vllm_processes import VllmProcesses
 from service.inference.watchdog import Watchdog
+from service.telemetry.carrying import text_headers
+from service.telemetry.spans import current_span
 from service.vllm_settings import VllmSettings, adapter_name, adapter_path
 
 _ATTEMPTS = 2
@@ -48,10 +50,20 @@ _ANSWERED = frozenset({"stop", "length"})
 class VllmModel:
     """Asks a Qwen3-VL that runs in processes of its own."""
 
-    def __init__(self, settings: VllmSettings, *, stall_s: float, on_failure: Callable[[FatalError], None]) -> None:
-        """`on_failure` is told when the model dies or hangs, even with nothing in flight."""
+    def __init__(
+        self,
+        settings: VllmSettings,
+        *,
+        stall_s: float,
+        on_failure: Callable[[FatalError], None],
+        traces_url: str | None = None,
+    ) -> None:
+        """`on_failure` is told when the model dies or hangs, even with nothing in flight.
+
+        `traces_url` is where vLLM sends a span of its own for each request, beneath ours; None for none.
+        """
         self._settings = settings
-        self._processes = VllmProcesses(settings)
+        self._processes = VllmProcesses(settings, traces_url=traces_url)
         self._stall_s = stall_s
         self._on_failure = on_failure
         self._adapters = {
@@ -136,10 +148,16 @@ class VllmModel:
     async def _generate(self, engine: AsyncLLM, ask: Ask, ids: list[int], params: SamplingParams) -> CompletionOutput:
         try:
             inputs = await _render(engine, ask, ids)
-            answers = engine.generate(inputs, params, ask.request_id, lora_request=self._adapter(ask.adapter))
+            answers = engine.generate(
+                inputs,
+                params,
+                ask.request_id,
+                lora_request=self._adapter(ask.adapter),
+                trace_headers=await _trace_headers(engine),
+            )
             async with aclosing(answers):
                 async for answer in answers:
-                    return _counted(answer)
+                    return _told(answer)
         except VllmDeadError as error:
             self._watchdog.fail(EngineDeadError(detail="its process ended"))
             raise EngineDeadError(detail="its process ended") from error
@@ -227,19 +245,25 @@ def _chat(engine: AsyncLLM) -> ChatTokens:
     return chat_tokens(encode, tokenizer.get_added_vocab())
 
 
-def _counted(answer: RequestOutput) -> CompletionOutput:
-    output = answer.outputs[0]
-    prompt, cached = len(answer.prompt_token_ids or ()), answer.num_cached_tokens or 0
-    count_tokens(prompt=prompt, cached=cached, generated=len(output.token_ids))
-    return output
-
-
 def _written(output: CompletionOutput) -> Written:
     steps = zip(output.token_ids, output.logprobs or (), strict=False)
     chosen = [step[token] for token, step in steps]
     if output.finish_reason == "stop":
         chosen.pop()  # the token that ends the answer, which is no part of the text
     return Written(output.text, [(each.decoded_token or "", each.logprob) for each in chosen])
+
+
+async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
+    """Return the current context, also one that is not sampled: without any vLLM would take some other record's."""
+    return text_headers(current_span().context) or None if await engine.is_tracing_enabled() else None
+
+
+def _told(answer: RequestOutput) -> CompletionOutput:
+    """Return the one output of an answer, and tell what it took."""
+    output = answer.outputs[0]
+    given = len(answer.prompt_token_ids or ())
+    tell_tokens(given=given, cached=answer.num_cached_tokens, generated=len(output.token_ids))
+    return output
 
 
 async def _render(engine: AsyncLLM, ask: Ask, ids: list[int]) -> Any:

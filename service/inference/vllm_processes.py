@@ -32,8 +32,9 @@ _GRACE_S = 5.0
 class VllmProcesses:
     """Starts and ends one engine."""
 
-    def __init__(self, settings: VllmSettings) -> None:
+    def __init__(self, settings: VllmSettings, *, traces_url: str | None) -> None:
         self._settings = settings
+        self._traces_url = traces_url
         self._engines: frozenset[int] = frozenset()
         self._orphans = OrphanWatch()
 
@@ -67,7 +68,7 @@ class VllmProcesses:
         await asyncio.to_thread(self._orphans.stop)
 
     def _load(self) -> AsyncLLM:
-        arguments = _arguments(self._settings)
+        arguments = _arguments(self._settings, self._traces_url)
         engine = AsyncLLM.from_engine_args(arguments)
         _log_as_the_service_does()
         return engine
@@ -88,9 +89,9 @@ def _children() -> frozenset[int]:
     return frozenset(process.pid for process in active_children() if process.pid is not None)
 
 
-def _arguments(settings: VllmSettings) -> AsyncEngineArgs:
+def _arguments(settings: VllmSettings, traces_url: str | None) -> AsyncEngineArgs:
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu())
+    given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu(), traces_url=traces_url)
     given.setdefault("logging_config", LoggingConfig(formatter="text" if sys.stderr.isatty() else "json"))
     # White space could go on for ever, and every character of it is a step. Asked for in a request it is ignored.
     given["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)

@@ -16,8 +16,9 @@ from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTi
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import DECODE_CRASHES
+from service.telemetry.spans import waiting
 
 WORKER_MODULE = "service.media.decode_worker"
 
@@ -87,7 +88,8 @@ class ImageDecoder:
 
         When cancelled, what works on the image ends at once.
         """
-        slot = await self._free_slot()
+        with waiting(names.WAIT_DECODER):
+            slot = await self._free_slot()
         try:
             return await self._decode_in(slot, fetched.data, spec)
         finally:
@@ -121,7 +123,7 @@ class ImageDecoder:
         try:
             return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
         except (ProcessDiedError, DecodeTimeoutError) as error:
-            DECODE_CRASHES.add(1, {names.REASON: _reason(error)})
+            DECODE_CRASHES.add(1, {labels.REASON: _reason(error)})
             raise
 
     async def _occupy(self, slot: _Slot) -> DecodeProcess:

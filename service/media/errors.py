@@ -14,6 +14,7 @@ class SchemeNotAllowedError(RejectedError):
     """The scheme is unknown, or the operator has not opened it."""
 
     reason = "image.scheme_not_allowed"
+    may_be_our_fault = True
     message = "References by {scheme} are not allowed{hint}"
 
 
@@ -21,6 +22,7 @@ class AddressNotAllowedError(RejectedError):
     """The reference leads to an address that may not be contacted."""
 
     reason = "image.address_not_allowed"
+    may_be_our_fault = True
     message = "{host} leads to {address}, which may not be contacted (media.fetch.allow_hosts, allow_networks)"
 
 
@@ -28,6 +30,7 @@ class ImageNotFoundError(RejectedError):
     """There is no such image, or no right to read it."""
 
     reason = "image.not_found"
+    may_be_our_fault = True
     message = "The image is not there: {detail}"
 
 
@@ -105,6 +108,7 @@ class DecodeTimeoutError(RejectedError):
     """The file kept its decoder busy for too long; the pool replaced the process."""
 
     reason = "image.decode_timeout"
+    may_be_our_fault = True
     message = "Decoding took more than {limit_s} s (media.decode.timeout_s)"
 
 

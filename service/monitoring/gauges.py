@@ -10,7 +10,7 @@ from service.monitoring.health import check
 from service.monitoring.sources import Sources
 from service.monitoring_settings import MonitoringSettings
 from service.stream.standing import PartitionStanding, StreamStanding
-from service.telemetry import instruments, names
+from service.telemetry import instruments, labels
 from service.telemetry.instruments import Declaration
 
 Reading = tuple[float, dict[str, str]]
@@ -75,14 +75,14 @@ class Gauges:
 
     def _window_occupancy(self) -> Iterable[Reading]:
         if standing := self._sources.standing():
-            yield standing.records_share, {names.BOUND: "records"}
-            yield standing.bytes_share, {names.BOUND: "bytes"}
-            yield standing.stream.span_share if standing.stream else 0.0, {names.BOUND: "span"}
+            yield standing.records_share, {labels.BOUND: "records"}
+            yield standing.bytes_share, {labels.BOUND: "bytes"}
+            yield standing.stream.span_share if standing.stream else 0.0, {labels.BOUND: "span"}
 
     def _by_partition(self, figure: Callable[[PartitionStanding], int]) -> Iterable[Reading]:
         for standing in self._stream.partitions if self._stream else ():
             topic, partition = standing.partition
-            yield figure(standing), {names.TOPIC: topic, names.PARTITION: str(partition)}
+            yield figure(standing), {labels.TOPIC: topic, labels.PARTITION: str(partition)}
 
     def _partitions(self) -> Iterable[Reading]:
         if stream := self._stream:
@@ -95,8 +95,8 @@ class Gauges:
     def _engine_requests(self) -> Iterable[Reading]:
         if engine := self._sources.engine:
             load = engine.load()
-            yield load.running, {names.STATE: "running"}
-            yield load.waiting, {names.STATE: "waiting"}
+            yield load.running, {labels.STATE: "running"}
+            yield load.waiting, {labels.STATE: "waiting"}
 
     def _decode_queue(self) -> Iterable[Reading]:
         if decoder := self._sources.decoder:
@@ -109,18 +109,18 @@ class Gauges:
     def _by_gpu(self, figure: Callable[[GpuReading], float | None]) -> Iterable[Reading]:
         for gpu in self._gpus.read().gpus:
             if (value := figure(gpu)) is not None:
-                yield value, {names.GPU: gpu.gpu}
+                yield value, {labels.GPU: gpu.gpu}
 
     def _ready(self) -> Iterable[Reading]:
         yield int(check(self._sources, now_s=self._clock()).ready), {}
 
     def _info(self) -> Iterable[Reading]:
         if engine := self._sources.description:
-            yield 1, {names.VERSION: self._version, names.ENGINE: engine.kind, names.MODEL: engine.model_name}
+            yield 1, {labels.VERSION: self._version, labels.ENGINE: engine.kind, labels.MODEL: engine.model_name}
 
     def _machine_price(self) -> Iterable[Reading]:
         if self._settings.machine_price:
-            yield self._settings.machine_price, {names.CURRENCY: self._settings.currency}
+            yield self._settings.machine_price, {labels.CURRENCY: self._settings.currency}
 
 
 def _callback(read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:

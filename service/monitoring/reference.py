@@ -11,7 +11,7 @@ from opentelemetry.metrics import Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.aggregates import Histogram
 from service.telemetry.instruments import Declaration, declarations
 
@@ -44,14 +44,14 @@ What 1,000 images cost, as measured:
 _TITLES = {"counter": "Counters", "histogram": "Histograms", "gauge": "Gauges"}
 
 _FIXED: Mapping[str, str] = {
-    names.OUTCOME: "judged, dead_lettered, put_off",
-    names.DECISION: "allow, review, block",
-    names.STATUS: "moderated, not_moderated",
-    names.SCHEME: "http, https, s3, file, inline",
-    names.STAGE: "wait, fetch, decode, engine, decide, explain",
-    names.RESULT: "committed, failed",
-    names.BOUND: "records, bytes, span",
-    names.STATE: "running, waiting",
+    labels.OUTCOME: "judged, dead_lettered, put_off",
+    labels.DECISION: "allow, review, block",
+    labels.STATUS: "moderated, not_moderated",
+    labels.SCHEME: "http, https, s3, file, inline",
+    labels.STAGE: "wait, fetch, decode, engine, decide, explain",
+    labels.RESULT: "committed, failed",
+    labels.BOUND: "records, bytes, span",
+    labels.STATE: "running, waiting",
 }
 """What labels of a fixed set hold; `kind` is told with its instrument."""
 

@@ -6,7 +6,7 @@ from service.errors import ModstreamError, RejectedError, TransientError
 from service.inference.token_counts import begin_tokens_at_zero
 from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError
 from service.settings import Settings
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import (
     ATTEMPTS_FAILED,
     DECODE_CRASHES,
@@ -23,14 +23,14 @@ def begin_at_zero(settings: Settings) -> None:
     """Add 0 to every series whose labels are known beforehand."""
     REBALANCES.add(0)
     PRODUCER_REBUILDS.add(0)
-    RECORDS.add(0, {names.OUTCOME: "judged", names.REASON: ""})
+    RECORDS.add(0, {labels.OUTCOME: "judged", labels.REASON: ""})
     for reason in sorted(_reasons()):
-        RECORDS.add(0, {names.OUTCOME: "dead_lettered", names.REASON: reason})
-        ATTEMPTS_FAILED.add(0, {names.REASON: reason})
-    for scheme in names.SCHEMES:
-        FETCH_IO.add(0, {names.SCHEME: scheme})
+        RECORDS.add(0, {labels.OUTCOME: "dead_lettered", labels.REASON: reason})
+        ATTEMPTS_FAILED.add(0, {labels.REASON: reason})
+    for scheme in labels.SCHEMES:
+        FETCH_IO.add(0, {labels.SCHEME: scheme})
     for crash in (DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError):
-        DECODE_CRASHES.add(0, {names.REASON: crash.reason})
+        DECODE_CRASHES.add(0, {labels.REASON: crash.reason})
     if settings.engine.kind in _OF_LANGUAGE_MODELS:
         begin_tokens_at_zero()
 

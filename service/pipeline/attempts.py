@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.errors import FatalError, ModstreamError, UnexpectedError
+from service.errors import FatalError, ModstreamError, RejectedError, UnexpectedError
 from service.pipeline.handler import Handler, Job
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
@@ -20,8 +20,10 @@ from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
+from service.telemetry.logs import bind_record
+from service.telemetry.record_trace import Arrival, Delivery, RecordTracer
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +35,12 @@ class Resolution:
     outcomes: tuple[OutgoingRecord, ...]
     uploaded_ms: int
     """Kafka timestamp of the record where it was first published."""
-    outcome: names.Outcome = "judged"
+    outcome: labels.Outcome = "judged"
     """One that is put off waits in a retry topic: neither a success nor given up."""
     reason: str = ""
     """Why it was not judged."""
+    is_own_fault: bool = False
+    """It is a dead letter for what it is itself, which says nothing about the service."""
 
     @property
     def dead_reason(self) -> str | None:
@@ -52,6 +56,7 @@ class Attempts:
         settings: Settings,
         handler: Handler,
         *,
+        tracer: RecordTracer | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -60,6 +65,7 @@ class Attempts:
         self._tiers = retry_tiers(settings)
         self._uploads = settings.topics.uploads
         self._handler = handler
+        self._tracer = tracer or RecordTracer(None, group_id=settings.kafka.group_id)
         self._sleep = sleep
         self._chance = chance
         self._now = now
@@ -71,25 +77,48 @@ class Attempts:
         waited = None if record.topic == self._uploads else put_off(record)
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
+        delivery = self._tracer.delivery(_arrival(record, uploaded, received_at_s))
         for attempts_here in itertools.count(1):
             job = Job(uploaded, attempts_before + attempts_here, received_at_s, hold_bytes)
+            step = await self._step(delivery, job, record, waited or fresh(record), attempts_here)
+            if isinstance(step, Resolution):
+                return step
+            await self._sleep(step.delay_s)
+        raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
+
+    async def _step(
+        self, delivery: Delivery, job: Job, record: SourceRecord, origin: Origin, attempts_here: int
+    ) -> Resolution | AttemptAgain:
+        """Make one attempt; what follows from a failure is logged and published as a part of its trace."""
+        with (
+            bind_record(topic=job.record.topic, partition=job.record.partition, offset=job.record.offset),
+            delivery.attempt(job.attempt) as trace,
+        ):
+            traced = replace(job, trace=trace)
             try:
-                return Resolution(await self._attempt(job), uploaded.timestamp_ms)
+                outcomes = await self._attempt(traced)
             except FatalError:
                 raise
-            except ModstreamError as error:
-                failure = error
-            ATTEMPTS_FAILED.add(1, {names.REASON: failure.reason})
-            following = next_tier(self._tiers, record.topic)
-            match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
-                case AttemptAgain(delay_s):
-                    _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))
-                    await self._sleep(delay_s)
-                case PutOff(tier):
-                    return self._put_off(job, waited or fresh(record), failure, tier)
-                case GiveUp():
-                    return self._dead(job, waited or fresh(record), failure)
-        raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
+            except ModstreamError as failure:
+                ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
+                trace.fail(failure)
+                return self._after(traced, record, origin, failure, attempts_here)
+            trace.tell({names.OUTCOME: "judged"})
+            return Resolution(outcomes, job.record.timestamp_ms)
+
+    def _after(
+        self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int
+    ) -> Resolution | AttemptAgain:
+        following = next_tier(self._tiers, record.topic)
+        match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
+            case AttemptAgain(delay_s) as again:
+                _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))
+                job.trace.tell({names.OUTCOME: "attempt_failed"})
+                return again
+            case PutOff(tier):
+                return self._put_off(job, origin, failure, tier)
+            case GiveUp():
+                return self._dead(job, origin, failure)
 
     async def _attempt(self, job: Job) -> tuple[OutgoingRecord, ...]:
         try:
@@ -97,7 +126,7 @@ class Attempts:
         except ModstreamError:
             raise
         except Exception as error:  # the processor's boundary: a defect must not stop the stream, nor pass unseen
-            log.exception("record.unexpected_error", **_place_of(job))
+            log.exception("record.unexpected_error")
             raise UnexpectedError(kind=type(error).__qualname__, detail=_line(error)) from error
         self._check_sizes(outcomes)
         return outcomes
@@ -111,28 +140,43 @@ class Attempts:
     def _put_off(self, job: Job, origin: Origin, failure: ModstreamError, tier: RetryTier) -> Resolution:
         """Return what waits in a retry topic; what its headers made too large for that is given up."""
         now_s = self._now().timestamp()
-        later = put_off_record(job.record, origin, tier, failure, attempt=job.attempt, now_s=now_s)
+        later = put_off_record(
+            job.record,
+            origin,
+            tier,
+            failure,
+            attempt=job.attempt,
+            now_s=now_s,
+            trace_headers=job.trace.failure_headers(),
+        )
         if record_bytes(later) > self._settings.kafka.max_request_bytes:
             return self._dead(job, origin, failure)
         _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
-        return Resolution((later,), job.record.timestamp_ms, "put_off", failure.reason)
+        job.trace.tell({names.OUTCOME: "put_off"})
+        sent = replace(later, span=job.trace.sending(tier.topic).span)
+        return Resolution((sent,), job.record.timestamp_ms, "put_off", failure.reason)
 
     def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
         _log("record.dead_lettered", job, failure)
+        job.trace.tell({names.OUTCOME: "dead_lettered"})
+        topic = self._settings.topics.dead_letters
         letter = dead_letter(
             job.record,
             origin,
             failure,
             attempt=job.attempt,
-            topic=self._settings.topics.dead_letters,
+            topic=topic,
             failed_at=self._now(),
             max_bytes=self._settings.kafka.max_request_bytes,
+            trace_headers=job.trace.failure_headers(),
         )
-        return Resolution((letter,), job.record.timestamp_ms, "dead_lettered", failure.reason)
+        sent = replace(letter, span=job.trace.sending(topic).span)
+        is_own_fault = isinstance(failure, RejectedError) and not failure.may_be_our_fault
+        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, is_own_fault=is_own_fault)
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:
-    log.warning(event, **_place_of(job), attempt=job.attempt, error=failure, **facts)
+    log.warning(event, attempt=job.attempt, error=failure, **facts)
 
 
 def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
@@ -146,8 +190,16 @@ def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
     )
 
 
-def _place_of(job: Job) -> dict[str, object]:
-    return {"topic": job.record.topic, "partition": job.record.partition, "offset": job.record.offset}
+def _arrival(record: SourceRecord, uploaded: SourceRecord, received_at_s: float) -> Arrival:
+    return Arrival(
+        topic=uploaded.topic,
+        partition=uploaded.partition,
+        offset=uploaded.offset,
+        timestamp_ms=record.timestamp_ms,
+        headers=record.headers,
+        received_at_s=received_at_s,
+        retry_topic=None if record is uploaded else record.topic,
+    )
 
 
 def _line(error: Exception) -> str:

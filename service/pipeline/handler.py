@@ -1,10 +1,11 @@
 """What the stream asks of whoever judges records."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from service.stream.records import OutgoingRecord, SourceRecord
+from service.telemetry.record_trace import RecordTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Job:
     """When the record came, by `time.perf_counter`; what it waited for since is part of its time."""
     hold_bytes: Callable[[int], None]
     """Counts bytes that were fetched for the record into the window, until the record is finished."""
+    trace: RecordTrace = field(default_factory=RecordTrace.untraced)
+    """Of this attempt."""
 
 
 class Handler(Protocol):

@@ -1,6 +1,7 @@
 """One event to its outcomes: decode → fetch → pixels → engine → decision → words for it → records to publish."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -19,8 +20,9 @@ from service.policy.policy import Policy
 from service.settings import TopicSettings
 from service.stream.codec import decode_upload, encode_tags, encode_verdict
 from service.stream.records import OutgoingRecord
-from service.telemetry.logs import bind_event, bind_record
-from service.telemetry.record_trace import RecordTrace, RecordTracer
+from service.telemetry import names
+from service.telemetry.logs import bind_event
+from service.telemetry.record_trace import RecordTrace
 
 
 class Fetcher(Protocol):
@@ -58,7 +60,6 @@ class Moderator:
         judging: Judging,
         policies: Policies,
         topics: TopicSettings,
-        tracer: RecordTracer,
         counts: VerdictCounts | None = None,
         now: Callable[[], datetime] = now_utc,
     ) -> None:
@@ -67,38 +68,31 @@ class Moderator:
         self._judging = judging
         self._policies = policies
         self._topics = topics
-        self._tracer = tracer
         self._counts = counts or VerdictCounts()
         self._now = now
 
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
         """Return the records to publish for one input record; raise what its dead letter or retry will tell."""
-        record = job.record
-        with (
-            bind_record(topic=record.topic, partition=record.partition, offset=record.offset),
-            self._tracer.process(
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                headers=record.headers,
-                received_at_s=job.received_at_s,
-            ) as trace,
-        ):
-            event = decode_upload(record).event
-            bind_event(event.image_id)
-            trace.identify(event.image_id)
-            policy = self._policies.select(event.policy, tenant=event.tenant)
-            subject = Subject(record, job.attempt, event, await self._image(job, event, policy, trace))
-            with trace.stage("engine"):
-                outputs = await self._judging.judge(subject, policy.brief)
-            return await self._publish(subject, policy, outputs, trace)
+        trace = job.trace
+        event = decode_upload(job.record).event
+        bind_event(event.image_id)
+        trace.identify(event.image_id)
+        policy = self._policies.select(event.policy, tenant=event.tenant)
+        trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
+        subject = Subject(job.record, job.attempt, event, await self._image(job, event, policy, trace))
+        with trace.stage("engine"):
+            outputs = await self._judging.judge(subject, policy.brief)
+        return await self._publish(subject, policy, outputs, trace)
 
     async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, trace: RecordTrace) -> DecodedImage:
-        with trace.stage("fetch"):
+        with trace.stage("fetch") as span:
             fetched = await self._fetcher.fetch(event.image)
+            span.set(names.IMAGE_BYTES, len(fetched.data))
         job.hold_bytes(len(fetched.data))
-        with trace.stage("decode"):
-            return await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec)
+        with trace.stage("decode") as span:
+            image = await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec)
+            span.set(names.IMAGE_MEDIA_TYPE, image.media_type)
+        return image
 
     async def _publish(
         self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace
@@ -118,6 +112,13 @@ class Moderator:
             scores = worst_of([output.scores for output in outputs])
             unjudged = next((output.unjudged for output in outputs if output.unjudged), None)
             result = decide(policy, scores, covers=engine.covers, hints=engine.hints, unjudged=unjudged)
+        trace.tell(
+            {
+                names.STATUS: result.status,
+                names.DECISION: result.decision,
+                names.CATEGORY: result.deciding_category,
+            }
+        )
         explanations: Mapping[str, str] = {}
         if result.deciding_category is not None:
             with trace.stage("explain"):
@@ -134,13 +135,17 @@ class Moderator:
             moderated_at=self._now(),
         )
         self._counts.count(verdict)
-        with trace.sending(self._topics.verdicts) as headers:
-            return encode_verdict(verdict, topic=self._topics.verdicts, source=subject.record, trace_headers=headers)
+        sending = trace.sending(self._topics.verdicts)
+        record = encode_verdict(
+            verdict, topic=self._topics.verdicts, source=subject.record, trace_headers=sending.headers
+        )
+        return replace(record, span=sending.span)
 
     def _tags(
         self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace
     ) -> OutgoingRecord:
         engine = self._judging.describe(policy.brief)
         tags = outcomes.tags(subject, engine=engine, outputs=outputs, tagged_at=self._now())
-        with trace.sending(self._topics.tags) as headers:
-            return encode_tags(tags, topic=self._topics.tags, source=subject.record, trace_headers=headers)
+        sending = trace.sending(self._topics.tags)
+        record = encode_tags(tags, topic=self._topics.tags, source=subject.record, trace_headers=sending.headers)
+        return replace(record, span=sending.span)

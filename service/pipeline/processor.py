@@ -25,15 +25,16 @@ from service.stream.offsets import Progress
 from service.stream.opening import open_stream
 from service.stream.records import Partition, SourceRecord
 from service.stream.standing import StreamStanding
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
+from service.telemetry.record_trace import RecordTracer
 
 log = structlog.get_logger(__name__)
 
 _KEEP_ALIVE_S = 30.0
 """How often a full window lets the group know that this process works: a tenth of what the group waits for."""
 
-_WAIT = {names.STAGE: names.WAIT}
+_WAIT = {labels.STAGE: names.WAIT}
 
 
 class Stream(Protocol):
@@ -71,10 +72,17 @@ class Counters:
 class Processor:
     """Runs a handler on every record of the input topics, each to exactly one committed outcome."""
 
-    def __init__(self, settings: Settings, handler: Handler, *, connect: Connect = open_stream) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        handler: Handler,
+        *,
+        connect: Connect = open_stream,
+        tracer: RecordTracer | None = None,
+    ) -> None:
         self._settings = settings
         self._connect = connect
-        self._attempts = Attempts(settings, handler)
+        self._attempts = Attempts(settings, handler, tracer=tracer)
         self._limit = DeadLetterLimit(settings.dead_letter)
         self._window = Window(settings.window)
         self._order = KeyOrder() if settings.ordering == "key" else None
@@ -145,7 +153,7 @@ class Processor:
 
     async def _consume(self, stream: Stream) -> None:
         while not self._stopping:
-            if not self._window.room:
+            if not self._window.takes_more:
                 await self._wait_for_room(stream)
                 continue
             received = await stream.receive(self._window.room)
@@ -190,7 +198,7 @@ class Processor:
                 await asyncio.wait([predecessor])
             STAGE_DURATION.record(time.perf_counter() - flight.received_at_s, _WAIT)
             resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
-            if resolution.outcome != "put_off":
+            if resolution.outcome != "put_off" and not resolution.is_own_fault:
                 self._limit.observe(resolution.dead_reason)
             flight.resolution = resolution
             await flight.land()

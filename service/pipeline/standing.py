@@ -11,8 +11,9 @@ class Standing:
 
     in_flight: int
     records_share: float
-    """Of the window's bound on records that is taken, 0 to 1; more is possible for bytes, which are known late."""
+    """How much of the window's bound on records is taken, 0 to 1."""
     bytes_share: float
+    """The same of its bound on bytes."""
     oldest_ms: int | None
     """Kafka timestamp of the oldest record without a committed outcome; None when there is none."""
     is_draining: bool

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from service.pipeline.attempts import Resolution
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import RECORDS, UPLOAD_AGE
 
-_AGE_LABELS = {outcome: {names.OUTCOME: outcome} for outcome in names.OUTCOMES}
+_AGE_LABELS = {outcome: {labels.OUTCOME: outcome} for outcome in labels.OUTCOMES}
 
 
 class Tally:
@@ -22,13 +22,13 @@ class Tally:
     def committed(self, resolutions: Iterable[Resolution]) -> None:
         """Take note of records whose outcomes are committed."""
         now_s = self._now_s()
-        counts: Counter[tuple[names.Outcome, str]] = Counter()
+        counts: Counter[tuple[labels.Outcome, str]] = Counter()
         for resolution in resolutions:
             # Clocks differ: a record may seem to come from the future.
             age_s = max(now_s - resolution.uploaded_ms / 1000, 0.0)
             UPLOAD_AGE.record(age_s, _AGE_LABELS[resolution.outcome])
             counts[resolution.outcome, resolution.reason] += 1
         for (outcome, reason), count in counts.items():
-            RECORDS.add(count, {names.OUTCOME: outcome, names.REASON: reason})
+            RECORDS.add(count, {labels.OUTCOME: outcome, labels.REASON: reason})
         self.finished += counts.total()
         self.dead_lettered += sum(count for (outcome, _), count in counts.items() if outcome == "dead_lettered")

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from schemas.verdict import VerdictV1
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import VERDICTS
 
 
@@ -15,11 +15,11 @@ class VerdictCounts:
 
     def count(self, verdict: VerdictV1) -> None:
         """Take note of one."""
-        labels = {
-            names.DECISION: verdict.decision,
-            names.POLICY: verdict.policy.name,
-            names.CATEGORY: verdict.deciding_category or names.NONE,
-            names.TENANT: verdict.tenant if verdict.tenant in self._tenants else names.OTHER,
-            names.STATUS: verdict.status,
+        attributes = {
+            labels.DECISION: verdict.decision,
+            labels.POLICY: verdict.policy.name,
+            labels.CATEGORY: verdict.deciding_category or labels.NONE,
+            labels.TENANT: verdict.tenant if verdict.tenant in self._tenants else labels.OTHER,
+            labels.STATUS: verdict.status,
         }
-        VERDICTS.add(1, labels)
+        VERDICTS.add(1, attributes)

@@ -7,13 +7,18 @@ from service.settings import WindowSettings
 _AHEAD = 4
 """A quarter of the window is received ahead: when a record lands the next one starts at once, without a poll."""
 
+_REFILL = 2
+"""Half of what is received ahead is free before a full window takes more: a poll for each record costs more than it."""
+
 
 class Window:
     """Counts what was admitted and what of it is worked on, and says when there is room for more."""
 
     def __init__(self, settings: WindowSettings) -> None:
         self._slots = settings.max_records
-        self._max_records = settings.max_records + settings.max_records // _AHEAD
+        ahead = settings.max_records // _AHEAD
+        self._max_records = settings.max_records + ahead
+        self._refill = max(ahead // _REFILL, 1)
         self._max_bytes = settings.max_bytes
         self._records = 0
         self._occupied = 0
@@ -38,8 +43,8 @@ class Window:
 
     @property
     def bytes_share(self) -> float:
-        """Share of the bytes that may be held; above 1 where they were known only once they were there."""
-        return self._bytes / self._max_bytes
+        """Share of the bytes that may be held; 1 also when more are, as an image's are known only once it is there."""
+        return min(self._bytes / self._max_bytes, 1.0)
 
     @property
     def room(self) -> int:
@@ -47,6 +52,11 @@ class Window:
         if self._bytes >= self._max_bytes and self._records:
             return 0
         return max(self._max_records - self._records, 0)
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it is time to receive: false from when the window is full until there is room worth a poll."""
+        return self._has_room.is_set()
 
     @property
     def has_slot(self) -> bool:
@@ -73,11 +83,11 @@ class Window:
         self._records -= 1
         self._occupied -= occupied
         self._bytes -= size_bytes
-        if self.room:
+        if self.room >= self._refill:
             self._has_room.set()
 
     async def wait_for_room(self) -> None:
-        """Wait until a record may be admitted, or until interrupted."""
+        """Wait until it is time to receive, or until interrupted."""
         await self._has_room.wait()
 
     def interrupt(self) -> None:

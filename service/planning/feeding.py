@@ -7,10 +7,14 @@ the largest of them.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 DECODES_A_CORE = MappingProxyType[str, float]({"2 MP": 47.0, "12 MP": 15.5})
 """JPEG photographs a second through the decode pool, on each of two cores (docs/benchmarks.md)."""
+
+# Megapixels, and the CPU time of a decoder process; the smallest is what `make bench ARGS=stages` decodes.
+_DECODE_S = ((0.26, 0.00106), (2.0, 1 / DECODES_A_CORE["2 MP"]), (12.0, 1 / DECODES_A_CORE["12 MP"]))
 
 # The service's own process, for an image fetched by HTTP: event, fetch, decision, Kafka. Measured with the whole
 # service on Apache Kafka and an engine paced like a GPU; 1.2 ms where the image travels in the event.
@@ -36,6 +40,13 @@ class Feeding:
 def process_wall() -> float:
     """Return the images a second that one process can pass on: its threads share one interpreter."""
     return 1 / (EVENT_CPU_S + SUBMISSION_CPU_S)
+
+
+def decode_s(megapixels: float) -> float:
+    """Return the CPU time of decoding a photograph of that size: on the lines through what was measured."""
+    lines = list(pairwise(_DECODE_S))
+    (small, least_s), (large, most_s) = next((line for line in lines if megapixels <= line[1][0]), lines[-1])
+    return max(_DECODE_S[0][1], least_s + (megapixels - small) * (most_s - least_s) / (large - small))
 
 
 def feed(images_per_s: float) -> Feeding:

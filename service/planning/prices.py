@@ -28,5 +28,7 @@ USD_RATES: Mapping[str, float] = MappingProxyType({"USD": 1.0, "CNY": 7.1})
 
 # Of a rented core for an hour, in US dollars, for the embedded CPU engine.
 CPU_CORE_HOUR_USD = 0.05
+# Of a gigabyte of network disk for a month, in US dollars.
+DISK_GB_MONTH_USD = 0.08
 EMBEDDED_IMAGES_A_CORE = 27.2
 """The embedded engine's images a second on one core (docs/benchmarks.md)."""

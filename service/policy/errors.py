@@ -28,6 +28,7 @@ class UnknownPolicyError(RejectedError):
     """An event names a policy that this service does not have."""
 
     reason = "policy.unknown"
+    may_be_our_fault = True
     message = "No policy is named {name!r}; there are {known}"
 
 

@@ -14,7 +14,8 @@ from service.stream.errors import CommitRefusedError, CommitUnknownError, Partit
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
-from service.telemetry import names
+from service.telemetry import labels
+from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import COMMIT_DURATION
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,8 @@ _HASTE = 0.5
 """Share of the interval after which a commit waits no longer if nothing that it could take along is under way."""
 
 
-_COMMITTED = {names.RESULT: "committed"}
-_FAILED = {names.RESULT: "failed"}
+_COMMITTED = {labels.RESULT: "committed"}
+_FAILED = {labels.RESULT: "failed"}
 
 
 class OutcomeWriter(Protocol):
@@ -115,7 +116,9 @@ class PartitionCommitter:
         began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
         while await self._batch_due(began_s, interval_s):
             began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
-            await self._commit(*self._take())
+            offsets, records = self._take()
+            with committing([each.span for each in records], partition=self._name, records=len(offsets)):
+                await self._commit(offsets, records)
 
     async def _batch_due(self, began_s: float, interval_s: float) -> bool:
         """Wait for outcomes and for their time; False when closed and all is done."""
@@ -162,12 +165,12 @@ class PartitionCommitter:
         self._on_committed(offsets)
 
     async def _write(self, records: Sequence[OutgoingRecord], plan: Progress) -> None:
-        began_s, labels = time.perf_counter(), _FAILED
+        began_s, result = time.perf_counter(), _FAILED
         try:
             await self._writer.commit(records, plan)
-            labels = _COMMITTED
+            result = _COMMITTED
         finally:
-            COMMIT_DURATION.record(time.perf_counter() - began_s, labels)
+            COMMIT_DURATION.record(time.perf_counter() - began_s, result)
 
     async def _settle(self, plan: Progress) -> bool:
         """Learn whether a commit happened, for as long as the partition is ours."""

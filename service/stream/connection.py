@@ -66,6 +66,10 @@ class KafkaConnection:
             isolation_level="read_committed",
         )
 
+    def onlooker(self) -> AIOKafkaConsumer:
+        """Return a consumer of nothing, which sees where partitions end, open transactions included."""
+        return AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
+
     def producer(self) -> AIOKafkaProducer:
         """Return a producer whose records are acknowledged by all replicas in sync."""
         return AIOKafkaProducer(**self._common(), **self._publishing(), acks="all")

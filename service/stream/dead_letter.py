@@ -4,7 +4,7 @@ import traceback
 from datetime import datetime
 
 from service.errors import ModstreamError
-from service.stream.origin import ATTEMPT, Origin, without_ours
+from service.stream.origin import ATTEMPT, Origin, to_carry_on
 from service.stream.publishing import record_bytes
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
@@ -13,6 +13,9 @@ MESSAGE = "modstream-message"
 FAILED_AT = "modstream-failed-at"
 TRUNCATED = "modstream-truncated"
 """Which parts had to be left out or cut so that the record fits, such as `value`; absent when nothing was."""
+
+ERROR_CLASS = "kafka_dlt-exception-fqcn"
+STACK = "kafka_dlt-exception-stacktrace"
 
 _MAX_MESSAGE_CHARS = 1000
 _MAX_STACK_CHARS = 8000
@@ -28,14 +31,19 @@ def dead_letter(
     topic: str,
     failed_at: datetime,
     max_bytes: int,
+    trace_headers: Headers = (),
 ) -> OutgoingRecord:
-    """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`."""
+    """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`.
+
+    `trace_headers` lead to the trace of that attempt.
+    """
     headers = (
-        *without_ours(record.headers),
+        *to_carry_on(record.headers),
         *_reasons(error, attempt, failed_at),
         *origin.headers(),
         *_spring(origin, error),
         *_connect(origin, error),
+        *trace_headers,
     )
     letter = OutgoingRecord(topic, record.key, record.value, headers)
     return letter if record_bytes(letter) <= max_bytes else _cut(letter, record, max_bytes)
@@ -57,9 +65,9 @@ def _spring(origin: Origin, error: ModstreamError) -> Headers:
         ("kafka_dlt-original-partition", origin.partition.to_bytes(4, "big")),
         ("kafka_dlt-original-offset", origin.offset.to_bytes(8, "big")),
         ("kafka_dlt-original-timestamp", origin.timestamp_ms.to_bytes(8, "big", signed=True)),
-        ("kafka_dlt-exception-fqcn", _class_name(error)),
+        (ERROR_CLASS, _class_name(error)),
         ("kafka_dlt-exception-message", _message(error)),
-        ("kafka_dlt-exception-stacktrace", _stack(error)),
+        (STACK, _stack(error)),
     )
 
 

@@ -1,4 +1,8 @@
-"""Pure: when dead letters look like our fault rather than the records', stop; nothing is lost by a restart."""
+"""Pure: when dead letters look like our fault rather than the records', stop; nothing is lost by a restart.
+
+Records that are at fault themselves are never shown to it: one uploader's broken events must not stop the service for
+all others, and they wait among the dead letters for whoever mends them.
+"""
 
 from collections import deque
 

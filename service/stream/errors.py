@@ -51,6 +51,33 @@ class TransactionsRefusedError(FatalError):
     )
 
 
+class TransactionsNeededError(FatalError):
+    """A command needs transactions, and the broker has none: without them it could send a record twice."""
+
+    reason = "kafka.transactions_needed"
+    message = (
+        "the broker refuses transactions ({detail}), and without them a record could be sent twice after a crash: "
+        "this needs Apache Kafka"
+    )
+
+
+class ShutOutError(FatalError):
+    """Another process does the same work and shut this one out; what this one did not commit did not happen."""
+
+    reason = "kafka.shut_out"
+    message = "another process began the same work and shut this one out; what this one had committed stays done"
+
+
+class PublishUnknownError(FatalError):
+    """Records were published together and no answer came: it happened for all of them or for none."""
+
+    reason = "kafka.publish_unknown"
+    message = (
+        "whether the last {records} records were published is not known ({detail}); the brokers know: do it again, "
+        "and what is done already is left alone"
+    )
+
+
 class ProgressUnreadableError(FatalError):
     """The group's stored offset carries metadata of somebody else or of a later version."""
 
@@ -79,6 +106,7 @@ class OutcomeTooLargeError(RejectedError):
     """An outcome is larger than the brokers accept."""
 
     reason = "outcome.too_large"
+    may_be_our_fault = True
     message = "an outcome for {topic} takes {size_bytes} bytes, more than the {limit_bytes} of kafka.max_request_bytes"
 
 

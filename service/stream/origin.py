@@ -11,7 +11,15 @@ TIMESTAMP = "modstream-origin-timestamp"
 ATTEMPT = "modstream-attempt"
 """Attempts made so far, as decimal digits; the others are decimal too, the timestamp in epoch milliseconds."""
 
+REDRIVEN_FROM = "modstream-redriven-from"
+"""The dead letter that a record was sent back from, as topic/partition/offset."""
+REDRIVEN_AT = "modstream-redriven-at"
+"""When, RFC 3339 in UTC."""
+REDRIVES = "modstream-redrives"
+"""How often it was sent back by now, as decimal digits."""
+
 _ADDED_PREFIXES = ("modstream-", "kafka_dlt-", "__connect.errors.")
+_REDRIVE_MARKS = frozenset({REDRIVEN_FROM, REDRIVEN_AT, REDRIVES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +49,27 @@ def fresh(record: SourceRecord) -> Origin:
 
 def put_off(record: SourceRecord) -> Origin:
     """Return the origin that the headers of a record tell; only for topics that nobody else writes."""
-    found = dict(record.headers)
+    return told_origin(record.headers) or fresh(record)  # somebody else did write
+
+
+def told_origin(headers: Headers) -> Origin | None:
+    """Return the origin that headers tell, None when they tell none."""
+    found = dict(headers)
     try:
         return Origin(
             found[TOPIC].decode(), int(found[PARTITION]), int(found[OFFSET]), int(found[TIMESTAMP]), int(found[ATTEMPT])
         )
-    except (KeyError, ValueError, AttributeError, TypeError):  # somebody else did write; headers may be null, too
-        return fresh(record)
+    except (KeyError, ValueError, AttributeError, TypeError):  # headers may be null, too
+        return None
 
 
 def without_ours(headers: Headers) -> Headers:
     """Return the uploader's own headers."""
     return tuple(header for header in headers if not header[0].startswith(_ADDED_PREFIXES))
+
+
+def to_carry_on(headers: Headers) -> Headers:
+    """Return the uploader's own headers and the marks of a re-drive, which outlive further failures."""
+    return tuple(
+        (name, value) for name, value in headers if name in _REDRIVE_MARKS or not name.startswith(_ADDED_PREFIXES)
+    )

@@ -1,7 +1,9 @@
 """Kafka records as the rest of the service sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from service.telemetry.spans import QUIET, Span
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -34,3 +36,5 @@ class OutgoingRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    span: Span = field(default=QUIET, compare=False, repr=False)
+    """Ends when a commit has published the record."""

@@ -7,8 +7,8 @@ from service.errors import ModstreamError
 from service.setting_types import delay_s
 from service.settings import Settings
 from service.stream.dead_letter import REASON
-from service.stream.origin import ATTEMPT, Origin, without_ours
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.origin import ATTEMPT, Origin, to_carry_on
+from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
 NOT_BEFORE = "modstream-not-before"
 """When the next attempt may begin, in epoch milliseconds as decimal digits."""
@@ -37,16 +37,27 @@ def next_tier(tiers: Sequence[RetryTier], topic: str) -> RetryTier | None:
 
 
 def put_off_record(
-    record: SourceRecord, origin: Origin, tier: RetryTier, error: ModstreamError, *, attempt: int, now_s: float
+    record: SourceRecord,
+    origin: Origin,
+    tier: RetryTier,
+    error: ModstreamError,
+    *,
+    attempt: int,
+    now_s: float,
+    trace_headers: Headers = (),
 ) -> OutgoingRecord:
-    """Return the record for a tier: key, value and the uploader's headers as they were."""
+    """Return the record for a tier: key, value and the uploader's headers as they were.
+
+    `trace_headers` lead to the trace of the attempt that failed.
+    """
     due_ms = round((now_s + tier.delay_s) * 1000)
     headers = (
-        *without_ours(record.headers),
+        *to_carry_on(record.headers),
         *origin.headers(),
         (ATTEMPT, b"%d" % attempt),
         (REASON, error.reason.encode()),
         (NOT_BEFORE, b"%d" % due_ms),
+        *trace_headers,
     )
     return OutgoingRecord(tier.topic, record.key, record.value, headers)
 

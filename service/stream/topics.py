@@ -5,15 +5,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection, describe
-from service.stream.errors import KafkaUnreachableError, TopicCreationError, TopicMissingError
+from service.stream.errors import AccessDeniedError, KafkaUnreachableError, TopicCreationError, TopicMissingError
 from service.stream.retry_topics import retry_tiers
+
+JOURNAL_SETTING = "topics.dead_letters"
+"""The setting that the name of the journal follows from."""
+
+_CLEANUP_POLICY = "cleanup.policy"
+_COMPACT = "compact"
 
 _MAX_DEFAULT_REPLICAS = 3
 """As many as survive the loss of one broker while another is restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How topics are created."""
+
+    partitions: int
+    replication_factor: int | None
+    configs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,44 @@ def required_topics(settings: Settings) -> dict[str, str]:
     return named_topics(settings.topics) | {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
 
 
+def journal_topic(topics: TopicSettings) -> str:
+    """Return the topic that remembers which dead letters were sent back or discarded, for `modstream dead-letters`."""
+    return f"{topics.dead_letters}.done"
+
+
 async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -> None:
     """Raise `TopicMissingError` for a topic that does not exist: publishing to it would hang rather than fail."""
-    async with connection.running(connection.admin()) as admin:
-        existing = await _partitions(admin, connection)
+    existing = await partitions_of(connection)
     for setting, topic in topics.items():
         if topic not in existing:
             raise TopicMissingError(topic=topic, setting=setting)
+
+
+async def partitions_of(connection: KafkaConnection) -> dict[str, int]:
+    """Return the number of partitions of every topic that exists."""
+    async with connection.running(connection.admin()) as admin:
+        return await _partitions(admin, connection)
+
+
+async def is_compacted(connection: KafkaConnection, topic: str) -> bool:
+    """Tell whether a topic keeps the newest record of every key for good; raises `AccessDeniedError`."""
+    wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {_CLEANUP_POLICY: None})
+    async with connection.running(connection.admin()) as admin:
+        (answer,) = await admin.describe_configs([wanted])
+    ((code, detail, _, _, entries),) = answer.resources
+    if code:
+        raise AccessDeniedError(operation=f"reading the settings of topic {topic}", detail=detail or for_code(code))
+    return [entry[1] for entry in entries if entry[0] == _CLEANUP_POLICY] == [_COMPACT]
+
+
+async def ensure_journal(
+    connection: KafkaConnection, topics: TopicSettings, *, replication_factor: int | None = None
+) -> TopicState:
+    """Create the journal of the dead letters if it is missing, in one partition that never forgets."""
+    journal = {JOURNAL_SETTING: journal_topic(topics)}
+    shape = _Shape(1, replication_factor, {_CLEANUP_POLICY: _COMPACT})
+    (state,) = await _ensure(connection, journal, shape)
+    return state
 
 
 async def ensure_topics(
@@ -57,15 +104,18 @@ async def ensure_topics(
 
     Existing topics are left as they are. Raises `TopicCreationError` with what the brokers say.
     """
+    return await _ensure(connection, topics, _Shape(partitions, replication_factor, {}))
+
+
+async def _ensure(connection: KafkaConnection, topics: Mapping[str, str], shape: _Shape) -> list[TopicState]:
     async with connection.running(connection.admin()) as admin:
         before = await _partitions(admin, connection)
-        replicas = replication_factor or await _default_replicas(admin)
         missing = {setting: topic for setting, topic in topics.items() if topic not in before}
         if missing:
-            await _create(admin, missing, partitions=partitions, replicas=replicas)
+            await _create(admin, missing, shape)
             await _wait_for(admin, connection, set(missing.values()))
     return [
-        TopicState(setting, topic, before.get(topic, partitions), created=topic not in before)
+        TopicState(setting, topic, before.get(topic, shape.partitions), created=topic not in before)
         for setting, topic in topics.items()
     ]
 
@@ -86,9 +136,13 @@ async def _default_replicas(admin: AIOKafkaAdminClient) -> int:
     return min(_MAX_DEFAULT_REPLICAS, len(cluster["brokers"]))
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: Mapping[str, str], *, partitions: int, replicas: int) -> None:
+async def _create(admin: AIOKafkaAdminClient, missing: Mapping[str, str], shape: _Shape) -> None:
     settings = {topic: setting for setting, topic in missing.items()}
-    new = [NewTopic(name=topic, num_partitions=partitions, replication_factor=replicas) for topic in settings]
+    replicas = shape.replication_factor or await _default_replicas(admin)
+    new = [
+        NewTopic(topic, num_partitions=shape.partitions, replication_factor=replicas, topic_configs=dict(shape.configs))
+        for topic in settings
+    ]
     answer = await admin.create_topics(new)
     for topic, code, *detail in answer.topic_errors:
         # Another process may have been quicker.

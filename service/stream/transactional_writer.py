@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -92,16 +93,22 @@ async def discard(producer: AIOKafkaProducer) -> None:
     """End a producer in any state without waiting for what it still holds.
 
     aiokafka's own `stop` waits for records that an idempotent producer retries for ever, and leaves the errors of a
-    fatal transaction to be reported as never retrieved; both can only be helped from within.
+    fatal transaction and its batches to be reported as never retrieved; both can only be helped from within.
     """
-    producer._message_accumulator.fail_all(ProducerClosed())
+    accumulator = producer._message_accumulator
+    accumulator.fail_all(ProducerClosed())
+    for batch in itertools.chain(*accumulator._batches.values(), accumulator._pending_batches):
+        _take_note(batch._drain_waiter)
     await producer.client.close()
     # Its sender may be about to send a batch once more that has just been failed, and dies of removing it twice.
     with contextlib.suppress(KeyError):
         await stop_client(producer)
-    transaction = producer._txn_manager._transaction_waiter
-    if transaction is not None and transaction.done() and not transaction.cancelled():
-        transaction.exception()
+    _take_note(producer._txn_manager._transaction_waiter)
+
+
+def _take_note(future: asyncio.Future[None] | None) -> None:
+    if future is not None and future.done() and not future.cancelled():
+        future.exception()
 
 
 async def check_transactions(connection: KafkaConnection, settings: CommitSettings) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.aggregates import Counter, Histogram
 
 _declared: list["Declaration"] = []
@@ -69,24 +69,24 @@ RECORDS = _counter(
     "modstream.records",
     "{record}",
     "Records with a committed outcome; the reason is empty for judged ones",
-    names.OUTCOME,
-    names.REASON,
+    labels.OUTCOME,
+    labels.REASON,
 )
 ATTEMPTS_FAILED = _counter(
     "modstream.attempts.failed",
     "{attempt}",
     "Attempts that failed, those that another one followed included",
-    names.REASON,
+    labels.REASON,
 )
 VERDICTS = _counter(
     "modstream.verdicts",
     "{verdict}",
     "Verdicts made; one that is made again after a partition was lost counts again",
-    names.DECISION,
-    names.POLICY,
-    names.CATEGORY,
-    names.TENANT,
-    names.STATUS,
+    labels.DECISION,
+    labels.POLICY,
+    labels.CATEGORY,
+    labels.TENANT,
+    labels.STATUS,
 )
 REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that the group gave to this process")
 PRODUCER_REBUILDS = _counter(
@@ -94,26 +94,26 @@ PRODUCER_REBUILDS = _counter(
     "{rebuild}",
     "Transactional producers that were thrown away and made anew to learn the fate of a commit",
 )
-FETCH_IO = _counter("modstream.fetch.io", "By", "Bytes of images that were fetched", names.SCHEME)
+FETCH_IO = _counter("modstream.fetch.io", "By", "Bytes of images that were fetched", labels.SCHEME)
 DECODE_CRASHES = _counter(
     "modstream.decode.crashes",
     "{crash}",
     "Decoder processes that an image killed, or that were killed for it; each is replaced",
-    names.REASON,
+    labels.REASON,
 )
 ENGINE_TOKENS = _counter(
     "modstream.engine.tokens",
     "{token}",
     "Tokens of a language model; cached ones are those of the prompts that its prefix cache held already",
-    names.KIND,
+    labels.KIND,
 )
-LOG_DROPPED = _counter("modstream.log.dropped", "{line}", "Log lines left out under load, by event", names.EVENT)
+LOG_DROPPED = _counter("modstream.log.dropped", "{line}", "Log lines left out under load, by event", labels.EVENT)
 
 STAGE_DURATION = _histogram(
     "modstream.stage.duration",
     "s",
     "Time of one stage of one record: waiting in the window, fetching and so on",
-    names.STAGE,
+    labels.STAGE,
     # From a decision, which takes microseconds, to engine.timeout_s.
     boundaries=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
 )
@@ -121,7 +121,7 @@ UPLOAD_AGE = _histogram(
     "modstream.upload.age",
     "s",
     "Time from a record's Kafka timestamp to its committed outcome; in a retry topic the first timestamp counts",
-    names.OUTCOME,
+    labels.OUTCOME,
     # What service levels are usually set at; then minutes and an hour, of a lag that is being worked off.
     boundaries=(0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
 )
@@ -129,7 +129,7 @@ COMMIT_DURATION = _histogram(
     "modstream.commit.duration",
     "s",
     "Time of one commit: a transaction, or with at_least_once the publishing and the storing of offsets",
-    names.RESULT,
+    labels.RESULT,
     # From an idle broker on the same machine to commit.timeout_s.
     boundaries=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
@@ -153,42 +153,45 @@ WINDOW_OCCUPANCY = _gauge(
     "modstream.window.occupancy",
     "1",
     "How full the window is, 0 to 1, by what bounds it; of spans the partition's that is nearest to its bound",
-    names.BOUND,
+    labels.BOUND,
 )
 BACKLOG = _gauge(
-    "modstream.backlog", "{record}", "Offsets on the broker that were not received yet", names.TOPIC, names.PARTITION
+    "modstream.backlog", "{record}", "Offsets on the broker that were not received yet", labels.TOPIC, labels.PARTITION
 )
 LAG = _gauge(
     "modstream.lag",
     "{record}",
     "Offsets without a committed outcome; what is finished out of order is taken off",
-    names.TOPIC,
-    names.PARTITION,
+    labels.TOPIC,
+    labels.PARTITION,
 )
 LAG_COMMITTED = _gauge(
     "modstream.lag.committed",
     "{record}",
     "Offsets above the committed one, as Kafka's own tools count them; overstates the lag",
-    names.TOPIC,
-    names.PARTITION,
+    labels.TOPIC,
+    labels.PARTITION,
 )
 PARTITIONS = _gauge("modstream.partitions", "{partition}", "Partitions that are assigned and open")
 OLDEST_AGE = _gauge(
     "modstream.oldest.age", "s", "Age of the oldest record in flight, by its Kafka timestamp; 0 without any"
 )
 ENGINE_REQUESTS = _gauge(
-    "modstream.engine.requests", "{request}", "Requests that the engine runs, and that wait in it", names.STATE
+    "modstream.engine.requests", "{request}", "Requests that the engine runs, and that wait in it", labels.STATE
 )
 DECODE_QUEUE = _gauge("modstream.decode.queue", "{image}", "Images that wait for a decoder process")
 DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes that are there")
-GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", names.GPU)
-GPU_MEMORY_TOTAL = _gauge("modstream.gpu.memory.total", "By", "Memory of a GPU", names.GPU)
-GPU_TEMPERATURE = _gauge("modstream.gpu.temperature", "Cel", "Temperature of a GPU", names.GPU)
+GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", labels.GPU)
+GPU_MEMORY_TOTAL = _gauge("modstream.gpu.memory.total", "By", "Memory of a GPU", labels.GPU)
+GPU_TEMPERATURE = _gauge("modstream.gpu.temperature", "Cel", "Temperature of a GPU", labels.GPU)
 GPU_UTILIZATION = _gauge(
-    "modstream.gpu.utilization", "1", "Share of the last second or so in which a GPU computed, 0 to 1", names.GPU
+    "modstream.gpu.utilization", "1", "Share of the last second or so in which a GPU computed, 0 to 1", labels.GPU
 )
 READY = _gauge("modstream.ready", "1", "1 when /health/ready says so, else 0")
-INFO = _gauge("modstream.info", "1", "Always 1; its labels tell what runs", names.VERSION, names.ENGINE, names.MODEL)
+INFO = _gauge("modstream.info", "1", "Always 1; its labels tell what runs", labels.VERSION, labels.ENGINE, labels.MODEL)
 MACHINE_PRICE = _gauge(
-    "modstream.machine.price", "1", "The setting monitoring.machine_price, an hour; absent when it is 0", names.CURRENCY
+    "modstream.machine.price",
+    "1",
+    "The setting monitoring.machine_price, an hour; absent when it is 0",
+    labels.CURRENCY,
 )

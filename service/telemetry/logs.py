@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.errors import FatalError, ModstreamError, RejectedError, TransientError
 from service.settings import TelemetrySettings
+from service.telemetry.log_limit import LogLimit
 from service.telemetry.redaction import redact
 
 _BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError: "fatal"}
@@ -26,7 +27,12 @@ def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = No
     stream = sys.stderr if stream is None else stream
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            LogLimit(settings.log_limit_per_s),
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # so that a second call, as tests make, reaches loggers already in use

@@ -4,7 +4,7 @@ Imports the SDK, which costs memory and start-up time: only for processes that t
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,10 +56,23 @@ def with_aggregates(data: MetricsData) -> MetricsData:
     """Return what the SDK has collected together with all counters and histograms."""
     now_ns = time.time_ns()
     found = [metric for declaration in declarations() if (metric := _metric(declaration, now_ns))]
-    ours = ScopeMetrics(InstrumentationScope(names.SCOPE), found, schema_url="")
     return MetricsData(
-        [replace(resource, scope_metrics=[*resource.scope_metrics, ours]) for resource in data.resource_metrics]
+        [
+            replace(resource, scope_metrics=list(_with(found, resource.scope_metrics)))
+            for resource in data.resource_metrics
+        ]
     )
+
+
+def _with(found: Sequence[Metric], scopes: Iterable[ScopeMetrics]) -> Iterator[ScopeMetrics]:
+    """Add metrics to the scope that gauges are in: of two scopes of one name OTLP's encoder drops the first."""
+    gauges: list[Metric] = []
+    for scope in scopes:
+        if scope.scope.name == names.SCOPE:
+            gauges += scope.metrics
+        else:
+            yield scope
+    yield ScopeMetrics(InstrumentationScope(names.SCOPE), [*gauges, *found], schema_url="")
 
 
 def _metric(declaration: Declaration, now_ns: int) -> Metric | None:

@@ -1,21 +1,20 @@
 """The telemetry of one record on its way to an outcome: spans when traced, milliseconds by stage always."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, use_span
+from opentelemetry.trace import Link, SpanContext, SpanKind
 
-from service.errors import ModstreamError
-from service.telemetry import names
+from service.telemetry import labels, names
+from service.telemetry.carrying import earlier_attempt_of, failure_headers, kafka_headers, uploader_of
 from service.telemetry.instruments import STAGE_DURATION
+from service.telemetry.live_span import LiveSpan, Timeline, link
 from service.telemetry.names import Headers, Stage
-from service.telemetry.tracing import extract, inject
+from service.telemetry.spans import QUIET, Clock, QuietSpan, Span, SpanSink, Value, current_span, entered
 
-Clock = Callable[[], float]
-"""Seconds from any fixed moment."""
-
-_LABELS = {stage: {names.STAGE: stage} for stage in names.STAGES}
+_LABELS = {stage: {labels.STAGE: stage} for stage in names.STAGES}
 
 
 class StageTimer:
@@ -46,97 +45,173 @@ class StageTimer:
         return round((self._clock() - begin_s) * 1000, 3)
 
 
-class RecordTrace:
-    """One record under way: its span, its stages and what it publishes."""
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """An outcome on its way out."""
 
-    def __init__(self, tracer: Tracer, span: Span, timer: StageTimer) -> None:
-        self._tracer = tracer
-        self._span = span
+    span: Span
+    headers: Headers
+    """What carries the trace on; without tracing, what the uploader sent along, if anything."""
+
+
+class RecordTrace:
+    """One attempt at a record: its span, its stages and what it publishes."""
+
+    def __init__(self, span: Span, timer: StageTimer) -> None:
+        self.span = span
         self._timer = timer
 
+    @classmethod
+    def untraced(cls) -> "RecordTrace":
+        """Return one that keeps times alone."""
+        return cls(QUIET, StageTimer())
+
     @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
+    def stage(self, stage: Stage) -> Iterator[Span]:
         """Run a stage: time it, and trace it when the record is traced."""
-        with self._timer.stage(stage):
-            if not self._span.is_recording():
-                yield
-                return
-            with _running(self._tracer.start_span(stage)):
-                yield
+        with self._timer.stage(stage), self.span.child(stage) as span:
+            yield span
 
-    @contextmanager
-    def sending(self, topic: str) -> Iterator[Headers]:
-        """Trace the making and handing over of an outcome; the transaction that publishes it serves many records.
+    def sending(self, topic: str) -> Sending:
+        """Begin to publish an outcome; its span ends when a commit has published it, and never if none does."""
+        span = self.span
+        if span.is_recording:
+            attributes = _messaging(names.SEND, topic)
+            span = span.child(f"{names.SEND} {topic}", kind=SpanKind.PRODUCER, attributes=attributes)
+        return Sending(span, kafka_headers(span.context))
 
-        Yields the headers that carry the trace on; without tracing they pass on what the uploader sent, if anything.
-        """
-        if not self._span.is_recording():
-            yield inject()
-            return
-        attributes = _messaging(names.SEND, topic)
-        with _running(self._tracer.start_span(f"{names.SEND} {topic}", kind=SpanKind.PRODUCER, attributes=attributes)):
-            yield inject()
+    def failure_headers(self) -> Headers:
+        """Return the header by which a later attempt finds this one."""
+        return failure_headers(self.span.context) if self.span.is_recording else ()
 
     def identify(self, event_id: str) -> None:
         """Name the event once its id is known."""
-        self._span.set_attribute(names.MESSAGING_MESSAGE_ID, event_id)
+        self.span.set(names.MESSAGING_MESSAGE_ID, event_id)
+
+    def tell(self, attributes: Mapping[str, Value | None]) -> None:
+        """Set attributes of the record's span, so that traces can be kept and found by them."""
+        for name, value in attributes.items():
+            if value is not None:
+                self.span.set(name, value)
+
+    def fail(self, error: Exception) -> None:
+        """Give the record's span the status of an error that ends the attempt."""
+        if isinstance(self.span, LiveSpan):
+            self.span.fail(error)
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds by stage, as a verdict tells them."""
         return self._timer.timings_ms()
 
 
-class RecordTracer:
-    """Starts the trace of each record in the context that its producer sent along."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record as it was delivered."""
 
-    def __init__(self, tracer: Tracer, *, group_id: str, clock: Clock = time.perf_counter) -> None:
-        self._tracer = tracer
+    topic: str
+    partition: int
+    offset: int
+    """These three as it was uploaded, wherever it waited since."""
+    timestamp_ms: int
+    headers: Headers
+    received_at_s: float
+    """By the tracer's clock."""
+    retry_topic: str | None = None
+    """Where it waited."""
+
+
+class Delivery:
+    """One delivery of a record and the attempts at it, which share a trace.
+
+    A fresh record's attempts belong to the uploader's trace. A record that waited in a retry topic, or was sent back
+    from the dead letters, comes minutes or days later: the uploader's trace is closed by then, and kept or dropped. So
+    it starts a trace of its own, with links to the uploader's span and to the attempt before.
+    """
+
+    def __init__(self, sink: SpanSink | None, arrival: Arrival, *, group_id: str, clock: Clock) -> None:
+        self._sink = sink
+        self._arrival = arrival
+        self._group_id = group_id
+        self._clock = clock
+        self._links: tuple[Link, ...] = ()
+        self._parent = uploader_of(arrival.headers)
+        self._last: SpanContext | None = None
+        earlier = earlier_attempt_of(arrival.headers) if sink else None
+        if earlier is not None:
+            self._links = (link(earlier, to="earlier_attempt"), *self._to_uploader())
+            self._parent = None
+
+    @contextmanager
+    def attempt(self, number: int) -> Iterator[RecordTrace]:
+        """Trace and time one attempt; `number` counts them over all deliveries."""
+        timer = StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock)
+        if self._sink is None:
+            with entered(QuietSpan(self._parent)):
+                yield RecordTrace(current_span(), timer)
+            return
+        span = self._begin(self._sink, number)
+        with entered(span), span:
+            yield RecordTrace(span, timer)
+
+    def _begin(self, sink: SpanSink, number: int) -> Span:
+        name = f"{names.PROCESS} {self._arrival.topic}"
+        attributes = self._attributes(number)
+        is_first, links = self._last is None, self._links
+        if self._last is not None:
+            links = (link(self._last, to="earlier_attempt"),)
+        context = sink.begin(name, SpanKind.CONSUMER, parent=self._parent, attributes=attributes, links=links)
+        parent, self._last = self._parent, context
+        if self._parent is None:
+            self._parent = context  # of further attempts, so that one trace shows the pauses between them
+        if not context.trace_flags.sampled:
+            return QuietSpan(context)
+        start_s = self._arrival.received_at_s if is_first else None
+        timeline = Timeline(self._clock)
+        span = LiveSpan(
+            sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
+        )
+        if is_first:
+            self._tell_waits(span)
+        return span
+
+    def _tell_waits(self, span: LiveSpan) -> None:
+        received_at_s = self._arrival.received_at_s
+        queue_ms = span.timeline.ns(received_at_s) // 1_000_000 - self._arrival.timestamp_ms
+        span.set(names.QUEUE_MS, max(0, queue_ms))
+        span.waited(names.WAIT, received_at_s)
+
+    def _attributes(self, number: int) -> dict[str, Value]:
+        arrival = self._arrival
+        attributes = _messaging(names.PROCESS, arrival.topic)
+        attributes[names.MESSAGING_DESTINATION_PARTITION_ID] = str(arrival.partition)
+        attributes[names.MESSAGING_KAFKA_OFFSET] = arrival.offset
+        attributes[names.MESSAGING_CONSUMER_GROUP_NAME] = self._group_id
+        attributes[names.ATTEMPT] = number
+        if arrival.retry_topic is not None:
+            attributes[names.RETRY_TOPIC] = arrival.retry_topic
+        return attributes
+
+    def _to_uploader(self) -> tuple[Link, ...]:
+        return () if self._parent is None else (link(self._parent, to="uploader"),)
+
+
+class RecordTracer:
+    """Traces deliveries; without a sink it keeps times alone and passes the uploader's context on."""
+
+    def __init__(self, sink: SpanSink | None, *, group_id: str, clock: Clock = time.perf_counter) -> None:
+        self._sink = sink
         self._group_id = group_id
         self._clock = clock
 
-    @contextmanager
-    def process(
-        self, *, topic: str, partition: int, offset: int, headers: Headers, received_at_s: float | None = None
-    ) -> Iterator[RecordTrace]:
-        """Trace and time one record from here to its outcome; `received_at_s` is by the same clock."""
-        timer = StageTimer(started_at_s=received_at_s, clock=self._clock)
-        attributes = _messaging(names.PROCESS, topic) | {
-            names.MESSAGING_DESTINATION_PARTITION_ID: str(partition),
-            names.MESSAGING_KAFKA_OFFSET: offset,
-            names.MESSAGING_CONSUMER_GROUP_NAME: self._group_id,
-        }
-        span = self._tracer.start_span(
-            f"{names.PROCESS} {topic}", extract(headers), kind=SpanKind.CONSUMER, attributes=attributes
-        )
-        with _running(span):
-            yield RecordTrace(self._tracer, span, timer)
+    def delivery(self, arrival: Arrival) -> Delivery:
+        """Take note of a record."""
+        return Delivery(self._sink, arrival, group_id=self._group_id, clock=self._clock)
 
 
-def _messaging(operation: str, topic: str) -> dict[str, str | int]:
+def _messaging(operation: str, topic: str) -> dict[str, Value]:
     return {
         names.MESSAGING_SYSTEM: names.MESSAGING_SYSTEM_KAFKA,
         names.MESSAGING_OPERATION_NAME: operation,
         names.MESSAGING_OPERATION_TYPE: operation,
         names.MESSAGING_DESTINATION_NAME: topic,
     }
-
-
-@contextmanager
-def _running(span: Span) -> Iterator[None]:
-    """Make a span the current one and end it; an error that passes is its status."""
-    with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-        try:
-            yield
-        except Exception as error:
-            _mark_failed(span, error)
-            raise
-
-
-def _mark_failed(span: Span, error: Exception) -> None:
-    """Set the status; only our own messages are known to hold no signed URLs, so others give their type alone."""
-    if isinstance(error, ModstreamError):
-        span.set_attribute(names.ERROR_TYPE, error.reason)
-        span.set_status(StatusCode.ERROR, str(error))
-    else:
-        span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-        span.set_status(StatusCode.ERROR)

@@ -1,7 +1,8 @@
 """`python -m tests.support.stream_worker SETTINGS_JSON`: the processor around a handler that does what records say.
 
 A record's value is JSON: `sleep_s` to take so long, `gate` to wait until that file exists, `fail` to fail as
-`rejected`, `transient` or `fatal`. The verdict's key is the record's, its value tells which process judged it.
+`rejected`, `transient` or `fatal`, `mended` to do so no more once that file exists. The verdict's key is the record's,
+its value tells which process judged it.
 """
 
 import asyncio
@@ -59,7 +60,8 @@ class ObedientHandler:
         await asyncio.sleep(orders.get("sleep_s", 0.0))
         while "gate" in orders and not Path(orders["gate"]).exists():  # noqa: ASYNC110, ASYNC240 - a file is no event
             await asyncio.sleep(0.02)
-        if failure := _FAILURES.get(orders.get("fail")):
+        is_mended = "mended" in orders and Path(orders["mended"]).exists()  # noqa: ASYNC240 - a look at a file is quick
+        if (failure := _FAILURES.get(orders.get("fail"))) and not is_mended:
             raise failure
         return (OutgoingRecord(self._topic, job.record.key, self._verdict, ()),)
 

@@ -139,6 +139,14 @@ def test_the_operators_table_of_reason_codes_is_complete_and_true() -> None:
     assert len(rows) == len(actual)
 
 
+def test_the_operator_reads_which_rejected_records_count_towards_the_limit() -> None:
+    text = (ROOT / "docs/operate.md").read_text()
+    told = re.search(r"What counts is whatever was tried again first, and (.+?)\. ", text)
+    assert told is not None
+    rejected = [kind for kind in error_classes() if issubclass(kind, RejectedError)]
+    assert re.findall(r"`(.+?)`", told[1]) == sorted(kind.reason for kind in rejected if kind.may_be_our_fault)
+
+
 def test_the_log_events_that_the_operator_reads_about_exist() -> None:
     text = (ROOT / "docs/operate.md").read_text()
     told = re.findall(r"^\| `([a-z0-9_.]+)` \| (?:debug|info|warning|error) \|", text, re.MULTILINE)

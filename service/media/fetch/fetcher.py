@@ -20,13 +20,14 @@ from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.types import FetchedImage
 from service.settings import FetchSettings
-from service.telemetry import names
+from service.telemetry import labels, names
 from service.telemetry.instruments import FETCH_IO
+from service.telemetry.spans import waiting
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 
 
-_LABELS = {scheme: {names.SCHEME: scheme} for scheme in names.SCHEMES}
+_LABELS = {scheme: {labels.SCHEME: scheme} for scheme in labels.SCHEMES}
 
 
 class ImageFetcher:
@@ -73,13 +74,20 @@ class ImageFetcher:
             data = decode_inline(reference.inline, limit_bytes=self._settings.max_bytes)
             FETCH_IO.add(len(data), _LABELS["inline"])
             return FetchedImage(data)
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._settings.timeout_s):
-                    return FetchedImage(await self._fetch_url(reference.url))
-            except TimeoutError:
-                limit = f"{self._settings.timeout_s:g} s (media.fetch.timeout_s)"
-                raise FetchTimeoutError(detail=f"it took more than {limit}") from None
+        with waiting(names.WAIT_CONNECTION):
+            await self._slots.acquire()
+        try:
+            return await self._fetch_in_time(reference.url)
+        finally:
+            self._slots.release()
+
+    async def _fetch_in_time(self, url: str) -> FetchedImage:
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return FetchedImage(await self._fetch_url(url))
+        except TimeoutError:
+            limit = f"{self._settings.timeout_s:g} s (media.fetch.timeout_s)"
+            raise FetchTimeoutError(detail=f"it took more than {limit}") from None
 
     async def _fetch_url(self, url: str) -> bytes:
         scheme = _scheme_of(url)

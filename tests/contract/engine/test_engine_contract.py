@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.errors import ModstreamError
-from service.inference.engine import Engine, EngineOutput, EngineRequest
+from service.inference.engine import Engine, EngineLoad, EngineOutput, EngineRequest
 from service.pixels import RgbPixels
 from service.policy.taxonomy import NAMES
 from tests.contract.engine.candidates import Candidate, Trial
@@ -140,6 +140,15 @@ async def test_cancelled_requests_free_their_pixels(trial: Trial) -> None:
     await trial.engine.judge(trial.request())
     gc.collect()
     assert trial.candidate.keeps_pixels or sum(reference() is not None for reference in held) == 0
+
+
+async def test_load_is_what_is_in_flight(trial: Trial) -> None:
+    tasks = [asyncio.create_task(trial.engine.judge(each), name="load") for each in trial.crowd(rounds=2)]
+    await asyncio.sleep(0)
+    load = trial.engine.load()
+    assert load.running + load.waiting > 0
+    await asyncio.gather(*tasks)
+    assert trial.engine.load() == EngineLoad(running=0, waiting=0)
 
 
 async def test_a_cancelled_request_leaves_its_neighbours_alone(trial: Trial) -> None:

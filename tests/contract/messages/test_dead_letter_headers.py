@@ -1,31 +1,51 @@
 """Dead letters have the headers that the contract documents."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
 from service.stream.dead_letter import TRUNCATED, dead_letter
-from service.stream.origin import fresh
+from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
 from service.stream.records import OutgoingRecord
+from service.telemetry.names import TRACEPARENT
 from tests.support.uploads import BY_URL, a_record
 
 DOCUMENTED = dead_letter_headers()
 
 
-def a_dead_letter(*, max_bytes: int) -> OutgoingRecord:
+MARKS = {REDRIVEN_FROM: b"dead/0/1", REDRIVEN_AT: b"2026-03-01T11:00:00Z", REDRIVES: b"1"}
+
+
+def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyType({})) -> OutgoingRecord:
     """Return the dead letter of an upload with one header of its own."""
-    record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1"})
+    record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1", **marks})
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     error = EventEmptyError()
-    return dead_letter(record, fresh(record), error, attempt=1, topic="dead", failed_at=failed_at, max_bytes=max_bytes)
+    return dead_letter(
+        record,
+        fresh(record),
+        error,
+        attempt=1,
+        topic="dead",
+        failed_at=failed_at,
+        max_bytes=max_bytes,
+        trace_headers=((TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),),
+    )
 
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000).headers}
-    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED} | {"own"}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, *MARKS} | {"own"}
     assert set(DOCUMENTED["required"]) <= names
 
 
 def test_one_that_was_cut_says_so_in_a_documented_header() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=4000).headers}
-    assert names == set(DOCUMENTED["properties"])
+    assert names == set(DOCUMENTED["properties"]) - set(MARKS)
+
+
+def test_one_that_was_sent_back_before_says_so_in_documented_headers() -> None:
+    names = {name for name, _ in a_dead_letter(max_bytes=1_000_000, marks=MARKS).headers}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED} | {"own"}

@@ -18,6 +18,7 @@ from service.inference.prompt import Prompt
 from service.inference.scores import read_labels
 from service.inference.token_model import TokenModel
 from tests.integration.engine.asking import LABELS, describe, picture, which
+from tests.support.metrics import counting, scraped
 from tests.support.vllm import new_model, tiny_settings
 from tests.support.waiting import wait_until
 
@@ -67,6 +68,19 @@ async def test_every_word_has_its_probability(model: TokenModel, words: dict[str
     assert read.keys() == set(LABELS)
     assert all(-math.inf < value <= 0.0 for value in read.values())
     assert math.fsum(map(math.exp, read.values())) <= 1.0 + 1e-5
+
+
+async def test_tokens_are_counted_and_vllm_counts_its_own(model: TokenModel, words: dict[str, int]) -> None:
+    with counting() as metrics:
+        await model.read(which(1), words)
+        await model.read(which(1), words)
+        scrape = scraped(metrics)
+    kinds = {
+        kind: scrape.value("modstream_engine_tokens_total", kind=kind) for kind in ("prompt", "cached", "generated")
+    }
+    assert kinds["generated"] == 2
+    assert 0 < kinds["cached"] < kinds["prompt"]
+    assert scrape.value("vllm:generation_tokens_total") >= 2
 
 
 async def test_a_word_begins_with_one_token_of_its_own(words: dict[str, int]) -> None:

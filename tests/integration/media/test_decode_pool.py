@@ -21,7 +21,9 @@ from service.media.errors import (
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
+from service.telemetry.instruments import DECODE_CRASHES
 from tests.integration.media.conftest import MEMORY_BYTES
+from tests.support.metrics import counting
 from tests.support.waiting import wait_until
 from tests.unit.media.image_files import BLUE, GREEN, RED, animation, encoded, plain
 
@@ -126,8 +128,12 @@ async def test_a_hostile_file_costs_only_itself(
 
 async def test_many_hostile_files_at_once_leave_the_pool_alive(decoder: ImageDecoder) -> None:
     hostile = [b"%crash", b"%leave", b"%eat", b"%babble", b"%crash", b"%eat"]
-    results = await asyncio.gather(*(decode(decoder, data) for data in hostile), return_exceptions=True)
+    with counting():
+        results = await asyncio.gather(*(decode(decoder, data) for data in hostile), return_exceptions=True)
+        crashes = {key[0][1]: count for key, count in DECODE_CRASHES.sums().items()}
     assert {type(result) for result in results} == {DecodeCrashedError, DecodeMemoryError}
+    assert crashes == {"image.decode_crashed": 8, "image.decode_memory": 4}, "each file had two processes"
+    assert decoder.waiting == 0
     assert (await decode(decoder, GOOD)).width == 32
 
 

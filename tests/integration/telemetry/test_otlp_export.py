@@ -7,9 +7,10 @@ from socket import create_server
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from service.settings import TelemetrySettings
-from service.telemetry.record_trace import RecordTracer
+from service.telemetry.commit_trace import committing
+from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.stopping import FLUSH_LIMIT_S
-from service.telemetry.tracing import build_tracer
+from service.telemetry.tracing import build_sink
 from tests.integration.telemetry.collector import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -21,14 +22,13 @@ def texts(attributes: Iterable[KeyValue]) -> dict[str, str]:
 
 def trace_one_record(settings: TelemetrySettings) -> float:
     """Trace one record; return the seconds that stopping took."""
-    tracer, stop = build_tracer(settings, version="1.2.3")
+    sink, stop = build_sink(settings, version="1.2.3")
     producer = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()),)
-    records = RecordTracer(tracer, group_id="group")
-    with records.process(topic="images.uploaded", partition=0, offset=1, headers=producer) as trace:
-        with trace.stage("fetch"):
-            pass
-        with trace.sending("images.verdicts"):
-            pass
+    arrival = Arrival("images.uploaded", 0, 1, 0, producer, time.perf_counter())
+    with RecordTracer(sink, group_id="group").delivery(arrival).attempt(1) as trace, trace.stage("fetch"):
+        sending = trace.sending("images.verdicts")
+    with committing([sending.span], partition="images.uploaded/0", records=1):
+        pass
     begin = time.monotonic()
     stop()
     return time.monotonic() - begin
@@ -43,8 +43,9 @@ def test_the_spans_of_a_record_arrive_when_the_tracer_stops(collector: Collector
     assert (resource["service.name"], resource["service.version"]) == ("modstream", "1.2.3")
     assert resource["service.instance.id"]
     spans = collector.spans()
-    assert {span.name for span in spans} == {"process images.uploaded", "fetch", "send images.verdicts"}
-    assert {span.trace_id.hex() for span in spans} == {TRACE_ID}
+    commit = "commit images.uploaded"
+    assert {span.name for span in spans} == {"process images.uploaded", "fetch", "send images.verdicts", commit}
+    assert {span.trace_id.hex() for span in spans if span.name != commit} == {TRACE_ID}
     assert sent.scope_spans[0].schema_url == "https://opentelemetry.io/schemas/1.44.0"
 
 

@@ -17,7 +17,7 @@ def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str,
 
 ALL = list(commands(typer.main.get_command(app)))
 # Those with subcommands, which have exit codes of their own.
-GROUPS = {(), ("topics",), ("policy",), ("engine",)}
+GROUPS = {(), ("topics",), ("policy",), ("engine",), ("dead-letters",)}
 
 
 def help_of(path: tuple[str, ...]) -> str:

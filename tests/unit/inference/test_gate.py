@@ -42,9 +42,11 @@ async def test_who_finds_a_place_goes_in_at_once_and_others_wait() -> None:
     visitors = [Visitor(gate, name, 10.0, inside) for name in range(3)]
     await turns()
     assert inside == [0, 1]
+    assert (gate.taken, gate.waiting) == (2, 1)
     visitors[1].leave()
     await turns()
     assert inside == [0, 2]
+    assert (gate.taken, gate.waiting) == (2, 0)
     for visitor in visitors:
         visitor.leave()
     await asyncio.gather(*(visitor.task for visitor in visitors))

@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from service.errors import ModstreamError
 from service.kafka_settings import KafkaSettings
+from service.media.errors import ImageNotFoundError
 from service.pipeline.attempts import Attempts, Resolution
 from service.pipeline.handler import Job
 from service.settings import RetrySettings, Settings
@@ -94,6 +98,17 @@ async def test_headers_of_an_upload_cannot_pretend_that_it_waited() -> None:
     resolution = await trial.resolve(SourceRecord(TOPIC, 0, 7, 0, None, b"", forged))
     headers = dict(resolution.outcomes[0].headers)
     assert (headers["modstream-attempt"], headers["modstream-origin-topic"]) == (b"1", TOPIC.encode())
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_own_fault"),
+    [(WrongError(), True), (BusyError(), False), (ImageNotFoundError(detail="HTTP 404"), False)],
+)
+async def test_a_dead_letter_tells_whether_the_record_alone_is_at_fault(
+    failure: ModstreamError, is_own_fault: bool
+) -> None:
+    trial = Trial(failure, Settings(retry=RetrySettings(max_attempts=1)))
+    assert (await trial.resolve(record(0))).is_own_fault is is_own_fault
 
 
 async def test_a_foreign_record_in_a_retry_topic_is_judged_where_it_is() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 import structlog
-from opentelemetry.trace import NoOpTracer
 
 from schemas.image_uploaded import ImageReferenceV1
 from service.media.errors import AddressNotAllowedError, FetchFailedError
@@ -17,7 +16,6 @@ from service.pixels import ImageSpec
 from service.policy.loader import load_policies
 from service.settings import DeadLetterSettings, PolicySettings, TopicSettings
 from service.stream.records import SourceRecord
-from service.telemetry.record_trace import RecordTracer
 from tests.support.engine import PaintedEngine
 from tests.support.handlers import SETTINGS, committed, running
 from tests.support.memory_stream import TOPIC, MemoryStream
@@ -72,7 +70,6 @@ def moderator() -> Moderator:
         judging=Judging(PaintedEngine(), timeout_s=5.0),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
-        tracer=RecordTracer(NoOpTracer(), group_id="tests"),
         counts=VerdictCounts(TENANTS),
     )
 

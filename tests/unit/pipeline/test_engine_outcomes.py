@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opentelemetry.trace import NoOpTracer
 
 from schemas.image_uploaded import ImageReferenceV1
 from schemas.tags import TagsV1
@@ -30,7 +29,6 @@ from service.policy.loader import Policies, load_policies
 from service.policy.policy import Policy
 from service.settings import PolicySettings, RetrySettings, Settings
 from service.stream.records import SourceRecord
-from service.telemetry.record_trace import RecordTracer
 from tests.support.asking import GOODS
 from tests.support.token_model import ScriptedModel, fill_in
 
@@ -74,7 +72,6 @@ async def resolve(
         judging=Judging(engine, timeout_s=timeout_s),
         policies=policies,
         topics=SETTINGS.topics,
-        tracer=RecordTracer(NoOpTracer(), group_id="tests"),
     )
     event = {"image_id": "42", "image": {"url": "https://example.com/a.png"}, "tasks": list(tasks)}
     record = SourceRecord("images.uploaded", 0, 7, 0, b"key", json.dumps(event).encode(), ())

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import orjson
 import pytest
-from opentelemetry.trace import NoOpTracer
 
 from schemas.image_uploaded import ImageReferenceV1
 from schemas.tags import TagsV1
@@ -24,7 +23,6 @@ from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, TopicSettings
 from service.stream.records import OutgoingRecord, SourceRecord
-from service.telemetry.record_trace import RecordTracer
 from tests.support.engine import PaintedEngine
 from tests.support.waiting import wait_until
 
@@ -64,7 +62,6 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
         judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
-        tracer=RecordTracer(NoOpTracer(), group_id="tests"),
     )
 
 

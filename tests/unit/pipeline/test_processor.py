@@ -159,12 +159,23 @@ async def test_too_many_dead_letters_stop_the_service_without_giving_up_the_last
     stream = MemoryStream([record(offset) for offset in range(10)])
     settings = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_consecutive=4)})
 
+    async def fail(_job: Job) -> tuple[OutgoingRecord, ...]:
+        raise BusyError
+
+    with pytest.raises(DeadLetterLimitError):
+        await Processor(settings, fail, connect=stream.connect).run()
+    assert len(stream.committed) == 3
+
+
+async def test_a_flood_of_records_at_fault_themselves_stops_nobody() -> None:
+    stream = MemoryStream([record(offset) for offset in range(10)])
+    settings = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_consecutive=4, window_records=5)})
+
     async def reject(_job: Job) -> tuple[OutgoingRecord, ...]:
         raise WrongError
 
-    with pytest.raises(DeadLetterLimitError):
-        await Processor(settings, reject, connect=stream.connect).run()
-    assert len(stream.committed) == 3
+    async with running(stream, reject, settings):
+        await committed(stream, 10)
 
 
 async def test_a_drain_takes_nothing_in_and_waits_for_what_is_in_flight() -> None:

@@ -4,7 +4,7 @@ from service.pipeline.attempts import Resolution
 from service.pipeline.handler import Job
 from service.pipeline.tally import Tally
 from service.stream.records import OutgoingRecord
-from service.telemetry import names
+from service.telemetry import labels
 from service.telemetry.instruments import RECORDS, UPLOAD_AGE
 from tests.support.handlers import BusyError, WrongError, committed, running, verdict
 from tests.support.memory_stream import MemoryStream, record
@@ -23,9 +23,9 @@ def test_records_are_counted_by_what_came_of_them_and_why() -> None:
         counted = tally()
         counted.committed([judged, judged, corrupt, Resolution((), 0, "put_off", "fetch.failed")])
         assert RECORDS.sums() == {
-            ((names.OUTCOME, "judged"), (names.REASON, "")): 2,
-            ((names.OUTCOME, "dead_lettered"), (names.REASON, "image.corrupt")): 1,
-            ((names.OUTCOME, "put_off"), (names.REASON, "fetch.failed")): 1,
+            ((labels.OUTCOME, "judged"), (labels.REASON, "")): 2,
+            ((labels.OUTCOME, "dead_lettered"), (labels.REASON, "image.corrupt")): 1,
+            ((labels.OUTCOME, "put_off"), (labels.REASON, "fetch.failed")): 1,
         }
     assert (counted.finished, counted.dead_lettered) == (4, 1)
 

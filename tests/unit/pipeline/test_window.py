@@ -32,9 +32,11 @@ def test_bytes_bound_the_window_as_they_become_known() -> None:
     window = Window(WindowSettings(max_records=10, max_bytes=100))
     window.admit(10)
     assert window.room == 11
-    window.hold(90)
+    assert (window.records_share, window.bytes_share) == (1 / 12, 0.1)
+    window.hold(190)
     assert window.room == 0
-    window.release(100, occupied=False)
+    assert window.bytes_share == 1.0, "no more than full"
+    window.release(200, occupied=False)
     assert (window.room, window.held_bytes) == (12, 0)
 
 
@@ -53,6 +55,19 @@ async def test_who_waits_for_room_wakes_when_a_record_is_released() -> None:
     assert not waiting.done()
     window.release(0, occupied=False)
     await waiting
+
+
+async def test_a_full_window_takes_more_only_when_half_of_what_is_received_ahead_is_free() -> None:
+    window = Window(WindowSettings(max_records=16))
+    while window.takes_more:
+        window.admit(0)
+    assert window.room == 0
+    window.release(0, occupied=False)
+    assert (window.room, window.takes_more) == (1, False)
+    window.release(0, occupied=False)
+    assert (window.room, window.takes_more) == (2, True)
+    window.admit(0)
+    assert (window.room, window.takes_more) == (1, True)
 
 
 async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:

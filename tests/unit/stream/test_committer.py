@@ -10,6 +10,8 @@ from service.stream.errors import CommitRefusedError, PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord
+from service.telemetry.instruments import COMMIT_DURATION
+from tests.support.metrics import counting
 from tests.support.partition_store import Fault, PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
@@ -171,11 +173,15 @@ async def test_what_comes_after_closing_is_left_to_the_next_owner() -> None:
 )
 async def test_every_outcome_is_committed_once_whatever_gets_lost(faults: list[Fault]) -> None:
     partition = Partition(faults=faults)
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(1, 0)
-    await wait_until(lambda: partition.committed == [1, 0], description="the batch is committed")
-    partition.finish(2)
-    await partition_closes(partition, run)
+    with counting():
+        run = asyncio.create_task(partition.committer.run())
+        partition.finish(1, 0)
+        await wait_until(lambda: partition.committed == [1, 0], description="the batch is committed")
+        partition.finish(2)
+        await partition_closes(partition, run)
+        commits = {key[0][1]: sum(series.counts) for key, series in COMMIT_DURATION.series().items()}
+    losses = [fault for fault in faults if fault != "unreachable"]
+    assert commits["failed"] == len(losses)
     assert partition.store.records == [outcome(1), outcome(0), outcome(2)]
     assert partition.store.progress == Progress(3)
 

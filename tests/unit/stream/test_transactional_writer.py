@@ -16,7 +16,7 @@ class DyingProducer:
         self.failed_with: Exception | None = None
         self.client = SimpleNamespace(close=self._close)
         self.is_connected = True
-        self._message_accumulator = SimpleNamespace(fail_all=self._fail_all)
+        self._message_accumulator = SimpleNamespace(fail_all=self._fail_all, _batches={}, _pending_batches=set())
         self._txn_manager = SimpleNamespace(_transaction_waiter=None)
 
     def _fail_all(self, error: Exception) -> None:

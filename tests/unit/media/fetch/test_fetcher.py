@@ -21,6 +21,8 @@ from service.media.errors import (
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.resolver import ThreadResolver
 from service.settings import FetchSettings
+from service.telemetry.instruments import FETCH_IO
+from tests.support.metrics import counting
 
 
 class NoSuchName(AbstractResolver):
@@ -50,8 +52,10 @@ class SilentResolver(AbstractResolver):
 
 async def test_an_inline_image_is_decoded_within_the_limit() -> None:
     reference = ImageInlineV1(inline=base64.b64encode(b"an image").decode(), media_type="image/jpeg")
-    async with ImageFetcher(FetchSettings(max_bytes=8)) as fetcher:
-        assert (await fetcher.fetch(reference)).data == b"an image"
+    with counting():
+        async with ImageFetcher(FetchSettings(max_bytes=8)) as fetcher:
+            assert (await fetcher.fetch(reference)).data == b"an image"
+        assert FETCH_IO.sums() == {(("scheme", "inline"),): 8}
     async with ImageFetcher(FetchSettings(max_bytes=7)) as fetcher:
         with pytest.raises(ImageTooLargeError):
             await fetcher.fetch(reference)

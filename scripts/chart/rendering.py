@@ -1,0 +1,27 @@
+"""What helm makes of the chart with each of the example values."""
+
+import subprocess
+from pathlib import Path
+
+from scripts.chart.values_schema import CHART
+
+# helm assumes an old one when it cannot ask a cluster.
+KUBERNETES = "1.37"
+
+EXPECTED = CHART.parents[1] / "tests" / "deploy" / "golden"
+
+
+def cases() -> list[Path]:
+    """Return the files of example values."""
+    return sorted((CHART / "ci").glob("*.yaml"))
+
+
+def template_command(values: Path) -> list[str]:
+    """Return how helm is asked."""
+    release = ["images", str(CHART), "--namespace=moderation"]
+    return ["helm", "template", *release, f"--kube-version={KUBERNETES}", f"--values={values}"]
+
+
+def render(values: Path) -> str:
+    """Return the manifests; raises `CalledProcessError` with what helm says."""
+    return subprocess.run(template_command(values), check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own arguments

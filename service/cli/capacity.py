@@ -1,0 +1,102 @@
+"""`modstream capacity`: what a number of images a day needs."""
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from service.cli.as_json import as_json
+from service.cli.capacity_tables import capacity_assumptions, print_capacity
+from service.cli.cost import known_rate
+from service.cli.engine import gpu_named, model_named
+from service.cli.options import fail
+from service.planning.capacity import Prices, TooManyError, plan_capacity
+from service.planning.demand import Demand
+from service.planning.models import DEFAULT_MODEL
+from service.planning.plan import plan_gpu
+from service.planning.prices import CPU_CORE_HOUR_USD, DISK_GB_MONTH_USD
+from service.planning.work import TYPICAL, Work
+from service.planning.workers import Worker, embedded_worker, gpu_worker
+
+GPU_HOUR = 2.5
+RETENTION_DAYS = 3.0
+_USUAL = Demand(images_per_day=1)
+
+
+def capacity(
+    images_per_day: Annotated[float, typer.Option(min=1, max=1e9, help="On average.")],
+    *,
+    peak_factor: Annotated[
+        float, typer.Option(min=1.01, max=20, help="Busiest moment of a day against its average.")
+    ] = _USUAL.peak_factor,
+    image_kb: Annotated[float, typer.Option(min=0, help="Of a photograph in the object store.")] = _USUAL.image_kb,
+    megapixels: Annotated[float, typer.Option(min=0.01, max=120, help="Of a photograph.")] = _USUAL.megapixels,
+    event_kb: Annotated[
+        float, typer.Option(min=0.1, help="Of an upload event: 4/3 of the image's where it travels inside.")
+    ] = _USUAL.event_kb,
+    engine: Annotated[Literal["gpu", "cpu"], typer.Option(help="cpu: the embedded one.")] = "gpu",
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, as in 'modstream engine plan'.")] = "H100",
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    images_per_s: Annotated[
+        float | None, typer.Option(min=1e-3, help="What you measured for one card, instead of the calculated rate.")
+    ] = None,
+    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
+    target_s: Annotated[float, typer.Option(min=0.1, help="From upload to verdict.")] = _USUAL.target_s,
+    growth: Annotated[float, typer.Option(min=1, max=100, help="That the partitions are to last for.")] = _USUAL.growth,
+    may_fail: Annotated[
+        int, typer.Option(min=0, max=100, help="Processes that may be gone at the peak while the others keep up.")
+    ] = _USUAL.may_fail,
+    retention_days: Annotated[float, typer.Option(min=0.01, help="That Kafka keeps events and outcomes.")] = (
+        RETENTION_DAYS
+    ),
+    gpu_hour: Annotated[
+        float, typer.Option(min=0, help="Price of one card for an hour, with cores and memory beside it.")
+    ] = GPU_HOUR,
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Of --gpu-hour and of all prices shown.")] = "USD",
+    usd_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Units of the currency for a US dollar; round figures are known for USD and CNY."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Say what so many images a day need: partitions, processes, GPUs, brokers, network and money.
+
+    Partitions come first, because they cannot be reduced later: enough for --growth times the images. Processes follow
+    from the busiest moment of the day, so that none works more than 70 % of its time then and --may-fail of them may be
+    missing; there are never more of them than partitions. All is calculated, and the assumptions are printed with it;
+    docs/capacity.md has the rules, and a simulation of days, bursts and lost machines.
+
+    [bold]Examples[/]
+
+      modstream capacity --images-per-day 5000 --engine cpu
+
+      modstream capacity --images-per-day 5000 --gpu L4 --gpu-hour 0.7 --may-fail 0
+
+      modstream capacity --images-per-day 100000000 --peak-factor 3 --image-kb 400
+
+      modstream capacity --images-per-day 2e6 --gpu 4090 --gpu-hour 3 --currency CNY --json
+
+    [bold]Exit codes[/]  0 there is a plan · 1 the model does not fit, or too many processes · 2 wrong arguments
+    """
+    demand = Demand(images_per_day, peak_factor, image_kb, megapixels, event_kb, target_s, growth, may_fail)
+    worker = embedded_worker(megapixels) if engine == "cpu" else _on_gpu(gpu, model, tags_share, demand, images_per_s)
+    units = usd_rate if usd_rate is not None else known_rate(currency.upper())
+    prices = Prices(gpu_hour, CPU_CORE_HOUR_USD * units, DISK_GB_MONTH_USD * units)
+    try:
+        plan = plan_capacity(demand, worker, prices, retention_days=retention_days)
+    except TooManyError as error:
+        raise fail(f"{error}: a faster card, or several groups with topics of their own") from None
+    assumptions = [*capacity_assumptions(plan, prices, currency.upper(), measured=images_per_s is not None)]
+    if json:
+        typer.echo(as_json({"currency": currency.upper(), "capacity": plan, "assumptions": assumptions}))
+    else:
+        print_capacity(Console(highlight=False), plan, currency.upper(), retention_days, assumptions)
+
+
+def _on_gpu(gpu: str, model: str, tags_share: float, demand: Demand, images_per_s: float | None) -> Worker:
+    plan = plan_gpu(gpu_named(gpu), model_named(model), Work(tags_share=tags_share))
+    worker = gpu_worker(plan, demand.megapixels, images_per_s=images_per_s)
+    if worker is None:
+        message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: a smaller --model or another card may"
+        raise fail(message)
+    return worker

@@ -1,0 +1,194 @@
+"""`modstream dead-letters`: find out what failed, and send it back."""
+
+import asyncio
+import json as jsonlib
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.as_json import as_json
+from service.cli.exits import ExitCode
+from service.cli.letter_desk import desk_of, settings_of
+from service.cli.letter_filters import filtered
+from service.cli.letter_moves import discard, redrive
+from service.cli.letter_page import page_json, print_page
+from service.cli.letter_tables import groups_table, letter_json, letters_table
+from service.cli.options import ConfigOption, errors_shown, fail
+from service.letters.desk import Desk
+from service.letters.filters import LetterFilter
+from service.letters.groups import Groups
+from service.letters.letter import Letter, read_letter
+from service.letters.marks import Marks
+from service.letters.newest import Newest
+
+_PLACE = re.compile(r"(\d{1,9}):(\d{1,18})")
+
+AllOption = Annotated[bool, typer.Option("--all", help="Those that were sent back or discarded, too.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For scripts.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Find out what failed, and send it back once the cause is mended.
+
+    [bold]In this order[/]
+
+      modstream dead-letters stats                              which failures, how many
+
+      modstream dead-letters list --reason 'image.*'            which records
+
+      modstream dead-letters show 3:17                          one of them, whole
+
+      modstream dead-letters redrive --reason image.not_found   what would be sent
+
+      modstream dead-letters redrive --reason image.not_found --execute
+    """,
+)
+app.command()(redrive)
+app.command()(discard)
+
+
+@app.command("list")
+@filtered
+def list_letters(
+    context: typer.Context,
+    wanted: LetterFilter,
+    config: ConfigOption = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    everything: AllOption = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")] = False,
+) -> None:
+    """List dead letters, the newest last: those that are open, unless --all is given.
+
+    A letter is named by its place in the dead-letter topic, partition:offset. 'upload' is the place of the failed
+    record in the topic of uploads.
+
+    [bold]Examples[/]
+
+      modstream dead-letters list --since 2h
+
+      modstream dead-letters list --reason 'fetch.*' --tenant shop --limit 1000 --json
+
+    [bold]Exit codes[/]  0 listed · 1 no brokers answer, or the topic is missing · 2 wrong arguments or settings
+    """
+    with errors_shown():
+        newest, marks = asyncio.run(
+            _newest(desk_of(context, settings_of(config)), wanted, limit, everything=everything)
+        )
+    rows = [(letter, marks.of(letter)) for letter in newest.oldest_first()]
+    if json:
+        for letter, mark in rows:
+            typer.echo(jsonlib.dumps(letter_json(letter, mark), ensure_ascii=False))
+        return
+    console = Console()
+    console.print(letters_table(rows, with_state=everything))
+    console.print(
+        f"\n{len(rows)} of {newest.seen:,} dead letters{'' if everything else ' that are open'}", highlight=False
+    )
+
+
+@app.command()
+@filtered
+def stats(
+    context: typer.Context,
+    wanted: LetterFilter,
+    config: ConfigOption = None,
+    *,
+    everything: AllOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Count dead letters by the kind of their failure, the most frequent first.
+
+    A fingerprint stands for the reason, the kind of the error, its message without numbers, ids and quoted texts, and
+    the place in the code. The other commands take it: --fingerprint 3f0c.
+
+    [bold]Examples[/]
+
+      modstream dead-letters stats --since 24h
+
+      modstream dead-letters stats --tenant shop --json
+
+    [bold]Exit codes[/]  0 counted · 1 no brokers answer, or the topic is missing · 2 wrong arguments or settings
+    """
+    with errors_shown():
+        groups = asyncio.run(_groups(desk_of(context, settings_of(config)), wanted, everything=everything))
+    ordered = groups.largest_first()
+    if json:
+        for group in ordered:
+            typer.echo(jsonlib.dumps(vars(group), default=str, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(groups_table(ordered))
+    total = sum(group.count for group in ordered)
+    console.print(f"\n{total:,} dead letters of {len(ordered)} kinds", highlight=False)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(metavar="P:O", help="Partition and offset in the dead-letter topic.")],
+    config: ConfigOption = None,
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="URLs with their queries, which may hold a signature that still works.")
+    ] = False,
+    trace_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="With {trace_id} in it; else the setting telemetry.trace_url."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one dead letter: event, error, stack, headers, and the link to its trace.
+
+    The event is a stranger's: captions are shown as they are, URLs without their queries, image bytes counted only.
+
+    [bold]Examples[/]
+
+      modstream dead-letters show 3:17
+
+      modstream dead-letters show 3:17 --trace-url 'http://jaeger:16686/trace/{trace_id}'
+
+    [bold]Exit codes[/]  0 shown · 1 no such letter, or the brokers do not answer · 2 wrong arguments or settings
+    """
+    found = _PLACE.fullmatch(place)
+    if found is None:
+        raise fail(f"{place}: a letter is named partition:offset, such as 3:17", code=ExitCode.USAGE)
+    settings = settings_of(config)
+    partition, offset = int(found[1]), int(found[2])
+    wanted = LetterFilter(partitions=frozenset({partition}), offsets=range(offset, offset + 1))
+    with errors_shown():
+        newest, marks = asyncio.run(_newest(desk_of(context, settings), wanted, 1, everything=True))
+    letters = newest.oldest_first()
+    if not letters:
+        raise fail(f"no dead letter is at {place}: never written, or deleted by the brokers since")
+    template = trace_url or settings.telemetry.trace_url
+    letter, mark = letters[0], marks.of(letters[0])
+    if json:
+        typer.echo(as_json(page_json(letter, mark, reveal=reveal, trace_url=template)))
+    else:
+        print_page(Console(highlight=False), letter, mark, reveal=reveal, trace_url=template)
+
+
+async def _newest(desk: Desk, wanted: LetterFilter, limit: int, *, everything: bool) -> tuple[Newest, Marks]:
+    marks, newest = await desk.marks(), Newest(limit)
+    async for letter in _letters(desk, wanted, marks, everything=everything):
+        newest.add(letter)
+    return newest, marks
+
+
+async def _groups(desk: Desk, wanted: LetterFilter, *, everything: bool) -> Groups:
+    groups = Groups()
+    async for letter in _letters(desk, wanted, await desk.marks(), everything=everything):
+        groups.add(letter)
+    return groups
+
+
+async def _letters(desk: Desk, wanted: LetterFilter, marks: Marks, *, everything: bool) -> AsyncIterator[Letter]:
+    async with desk.read(wanted) as snapshot:
+        async for records in snapshot.batches():
+            for letter in map(read_letter, records):
+                if wanted.matches(letter) and (everything or marks.of(letter) is None):
+                    yield letter

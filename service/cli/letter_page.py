@@ -1,0 +1,87 @@
+"""One dead letter with all that is known about it, as a page and as JSON."""
+
+import json
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from service.cli.letter_tables import letter_json
+from service.letters.event import shown_event, shown_text
+from service.letters.letter import Letter
+from service.letters.marks import Mark
+from service.setting_types import TRACE_ID_PLACE
+from service.stream.origin import without_ours
+
+
+def trace_link(letter: Letter, template: str | None) -> str:
+    """Return the address of the letter's trace; its id alone without a template, nothing without a trace."""
+    return template.replace(TRACE_ID_PLACE, letter.trace_id) if template and letter.trace_id else letter.trace_id
+
+
+def page_json(letter: Letter, mark: Mark | None, *, reveal: bool, trace_url: str | None) -> dict[str, object]:
+    """Return the whole letter for programs."""
+    return letter_json(letter, mark) | {
+        "trace": trace_link(letter, trace_url) or None,
+        "event": shown_event(letter.record, reveal=reveal),
+        "headers": dict(_uploaders_headers(letter, reveal=reveal)),
+        "stack": letter.stack,
+    }
+
+
+def print_page(console: Console, letter: Letter, mark: Mark | None, *, reveal: bool, trace_url: str | None) -> None:
+    """Print the whole letter for people."""
+    for name, text in _facts(letter, mark, trace_url):
+        console.print(Text.assemble((f"{name:<13}", "bold"), _safe(text)), soft_wrap=True)
+    _print_part(console, "headers of the uploader", _lines(dict(_uploaders_headers(letter, reveal=reveal))))
+    event = shown_event(letter.record, reveal=reveal)
+    _print_part(console, "event", event if isinstance(event, str) else _lines(event))
+    _print_part(console, "stack, the innermost frame last", letter.stack.rstrip() or "none was kept")
+
+
+def _facts(letter: Letter, mark: Mark | None, trace_url: str | None) -> Iterator[tuple[str, str]]:
+    record, origin = letter.record, letter.origin
+    yield "letter", f"{letter.place} of {record.topic}"
+    yield "upload", f"{origin.partition}:{origin.offset} of {origin.topic}" if origin else "unknown: no header tells"
+    yield "key", letter.key
+    yield "tenant", letter.tenant or "unknown: the event cannot be read"
+    yield "failed at", f"{letter.failed_at.isoformat()}, attempt {letter.attempts}"
+    yield "reason", letter.reason
+    yield "message", letter.message
+    yield "error", letter.error_class
+    yield "fingerprint", letter.fingerprint
+    yield "trace", trace_link(letter, trace_url) or "none"
+    if letter.redrives:
+        yield (
+            "sent back",
+            f"{letter.redrives} times before it failed like this, the last time from {letter.redriven_from}",
+        )
+    if letter.truncated:
+        yield "cut", f"{letter.truncated}: it did not fit, and cannot be sent back"
+    yield "state", _state(mark)
+
+
+def _state(mark: Mark | None) -> str:
+    if mark is None:
+        return "open"
+    why = f": {mark.why}" if mark.why else ""
+    return f"{mark.state} at {mark.at.isoformat()} by {mark.by}{why}"
+
+
+def _uploaders_headers(letter: Letter, *, reveal: bool) -> Iterator[tuple[str, str]]:
+    for name, value in without_ours(letter.record.headers):
+        yield name, shown_text((value or b"").decode(errors="backslashreplace"), reveal=reveal)
+
+
+def _print_part(console: Console, title: str, text: str) -> None:
+    console.print(Text(f"\n{title}", style="bold"))
+    console.print(Text(_safe(text)), soft_wrap=True)
+
+
+def _lines(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _safe(text: str) -> str:
+    """Return a stranger's text unable to steer the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,99 @@
+"""Pure: a record of the dead letters' topic → what it says."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from service.letters.event import tenant_of
+from service.letters.fingerprint import fingerprint
+from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, REASON, STACK, TRUNCATED
+from service.stream.origin import ATTEMPT, REDRIVEN_FROM, REDRIVES, Origin, told_origin
+from service.stream.records import SourceRecord
+from service.telemetry import names
+
+UNKNOWN_REASON = "unknown"
+"""Of a record that somebody else wrote into the topic."""
+
+_TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter; what its headers do not tell is empty, 0 or None."""
+
+    record: SourceRecord
+    reason: str
+    message: str
+    error_class: str
+    stack: str
+    attempts: int
+    failed_at: datetime
+    """When the record was written, where no header tells."""
+    origin: Origin | None
+    truncated: str
+    """What had to be cut, such as `headers,value,key`."""
+    redrives: int
+    """How often the record was sent back before it failed like this."""
+    redriven_from: str
+    trace_id: str
+    """Of the attempt that failed, else of the uploader's trace."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as `show` takes it."""
+        return f"{self.record.partition}:{self.record.offset}"
+
+    @property
+    def key(self) -> str:
+        """The record's key as text."""
+        return (self.record.key or b"").decode(errors="replace")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which kind of failure it is."""
+        return fingerprint(self.reason, self.error_class, self.message, self.stack)
+
+    @cached_property
+    def tenant(self) -> str | None:
+        """Whose event it is, None where that cannot be read."""
+        return tenant_of(self.record)
+
+
+def read_letter(record: SourceRecord) -> Letter:
+    """Read the headers; of repeated ones the last counts, because ours stand behind those of the original record."""
+    texts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    return Letter(
+        record=record,
+        reason=texts.get(REASON, UNKNOWN_REASON),
+        message=texts.get(MESSAGE, ""),
+        error_class=texts.get(ERROR_CLASS, ""),
+        stack=texts.get(STACK, ""),
+        attempts=_number(texts.get(ATTEMPT, "")),
+        failed_at=_moment(texts.get(FAILED_AT, ""), record.timestamp_ms),
+        origin=told_origin(record.headers),
+        truncated=texts.get(TRUNCATED, ""),
+        redrives=_number(texts.get(REDRIVES, "")),
+        redriven_from=texts.get(REDRIVEN_FROM, ""),
+        trace_id=_trace_id(texts.get(names.TRACEPARENT, "")) or _trace_id(texts.get("traceparent", "")),
+    )
+
+
+def _number(digits: str) -> int:
+    # Longer ones are no count of ours, and Python refuses to read the longest.
+    return int(digits) if digits.isdecimal() and len(digits) < 10 else 0  # noqa: PLR2004 - see above
+
+
+def _moment(text: str, timestamp_ms: int) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        return datetime.fromtimestamp(max(timestamp_ms, 0) / 1000, UTC)
+    return moment.astimezone(UTC)
+
+
+def _trace_id(traceparent: str) -> str:
+    found = _TRACE_ID.match(traceparent)
+    return found[1] if found else ""

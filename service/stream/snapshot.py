@@ -1,0 +1,135 @@
+"""Reads a topic from its beginning to where it ended when the reading began, committed records alone, and stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.stream.connection import KafkaConnection, describe
+from service.stream.consumer import source_record
+from service.stream.errors import ConsumerFailedError, TopicMissingError
+from service.stream.records import SourceRecord
+from service.stream.topics import partitions_of
+
+_POLL_TIMEOUT_S = 0.5
+
+
+class KafkaSnapshot:
+    """One reading; made by `open_snapshot`."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        stretches: Mapping[TopicPartition, range],
+        beginnings: Mapping[int, int],
+        *,
+        patience_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._stretches = stretches
+        self._positions = {place: stretch.start for place, stretch in stretches.items()}
+        self._patience_s = patience_s
+        self.beginnings = beginnings
+        """The oldest offset of each partition that is still there."""
+
+    @property
+    def total(self) -> int:
+        """How many offsets are read through; gaps count, so there may be fewer records."""
+        return sum(len(stretch) for stretch in self._stretches.values())
+
+    @property
+    def passed(self) -> int:
+        """How many of them are behind."""
+        return sum(
+            min(self._positions[place], stretch.stop) - stretch.start for place, stretch in self._stretches.items()
+        )
+
+    async def batches(self) -> AsyncIterator[Sequence[SourceRecord]]:
+        """Yield the records, in order within a partition; raises `ConsumerFailedError`."""
+        while unread := [place for place, stretch in self._stretches.items() if self._positions[place] < stretch.stop]:
+            for place, records in (await self._poll(unread)).items():
+                wanted = [source_record(record) for record in records if record.offset in self._stretches[place]]
+                if wanted:
+                    yield wanted
+
+    async def _poll(self, unread: Sequence[TopicPartition]) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Read on in some partition, be it over offsets that hold no record."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while True:
+                    before = dict(self._positions)
+                    fetched: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                        *unread, timeout_ms=round(_POLL_TIMEOUT_S * 1000)
+                    )
+                    for place in unread:
+                        self._positions[place] = await self._consumer.position(place)
+                    if fetched or self._positions != before:
+                        return fetched
+        except KafkaError as error:
+            raise ConsumerFailedError(detail=describe(error)) from error
+        except TimeoutError:
+            detail = f"nothing came for {self._patience_s:g} s although there is more"
+            raise ConsumerFailedError(detail=detail) from None
+
+
+@asynccontextmanager
+async def open_snapshot(
+    connection: KafkaConnection,
+    topic: str,
+    *,
+    setting: str,
+    partitions: Collection[int] = (),
+    offsets: range | None = None,
+    awaits_transactions: bool = False,
+) -> AsyncIterator[KafkaSnapshot]:
+    """Read a topic, or some partitions and offsets of it; what transactions are still open is left out or awaited.
+
+    Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `ConsumerFailedError`.
+    """
+    existing = (await partitions_of(connection)).get(topic)
+    if existing is None:
+        raise TopicMissingError(topic=topic, setting=setting)
+    wanted = [number for number in range(existing) if not partitions or number in partitions]
+    if not wanted:  # ask about some partition all the same: aiokafka cannot stop a consumer that did nothing
+        wanted, offsets = [0], range(0)
+    places = [TopicPartition(topic, number) for number in wanted]
+    async with connection.running(connection.reader(())) as consumer:
+        consumer.assign(places)
+        beginnings: dict[TopicPartition, int] = await _asked(consumer.beginning_offsets(places))
+        ends = await _ends(connection, consumer, places, awaits_transactions=awaits_transactions)
+        stretches = {place: _clip(range(beginnings[place], ends[place]), offsets) for place in places}
+        for place, stretch in stretches.items():
+            consumer.seek(place, stretch.start)
+        oldest = {place.partition: offset for place, offset in beginnings.items()}
+        yield KafkaSnapshot(consumer, stretches, oldest, patience_s=connection.settings.request_timeout_s)
+
+
+async def _ends(
+    connection: KafkaConnection,
+    consumer: AIOKafkaConsumer,
+    places: Sequence[TopicPartition],
+    *,
+    awaits_transactions: bool,
+) -> dict[TopicPartition, int]:
+    """Return where to stop: a reader of committed records alone is told the beginning of the first open transaction."""
+    if not awaits_transactions:
+        return await _asked(consumer.end_offsets(places))
+    async with connection.running(connection.onlooker()) as onlooker:
+        return await _asked(onlooker.end_offsets(places))
+
+
+async def _asked(answer: Awaitable[dict[TopicPartition, int]]) -> dict[TopicPartition, int]:
+    try:
+        return await answer
+    except KafkaError as error:
+        raise ConsumerFailedError(detail=describe(error)) from error
+
+
+def _clip(stretch: range, offsets: range | None) -> range:
+    """Return the part of a stretch that is wanted, where it would begin if that is nothing."""
+    if offsets is None:
+        return stretch
+    start = min(max(stretch.start, offsets.start), stretch.stop)
+    return range(start, max(start, min(stretch.stop, offsets.stop)))

@@ -1,0 +1,33 @@
+"""Labels of metrics, and what those of a fixed set may hold; docs/metrics.md names the metrics that have them."""
+
+from typing import Literal, get_args
+
+OUTCOME = "outcome"
+Outcome = Literal["judged", "dead_lettered", "put_off"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+REASON = "reason"
+DECISION = "decision"
+POLICY = "policy"
+CATEGORY = "category"
+TENANT = "tenant"
+STATUS = "status"
+SCHEME = "scheme"
+SCHEMES = ("http", "https", "s3", "file", "inline")
+KIND = "kind"
+EVENT = "event"
+STAGE = "stage"
+RESULT = "result"
+BOUND = "bound"
+TOPIC = "topic"
+PARTITION = "partition"
+STATE = "state"
+GPU = "gpu"
+VERSION = "version"
+ENGINE = "engine"
+MODEL = "model"
+CURRENCY = "currency"
+
+OTHER = "other"
+"""The label of a tenant that has none of its own."""
+NONE = "none"
+"""The label of a verdict that no category decided."""

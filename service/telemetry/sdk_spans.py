@@ -1,0 +1,132 @@
+"""The edge to OpenTelemetry's SDK: sampling, identities and the exporter. Imported only where something is exported."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
+from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+from opentelemetry.util.types import Attributes
+
+from service.telemetry import names
+from service.telemetry.live_span import LiveSpan
+from service.telemetry.otlp_encoding import SpanEncoder
+from service.telemetry.resource import process_resource
+from service.telemetry.spans import Value
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_DROPPED = TraceFlags(TraceFlags.DEFAULT)
+
+# A process that judges 1,000 records a second makes 10,000 spans; the SDK's 2,048 would be full after 0.2 s.
+_MAX_QUEUE = 16_384
+_MAX_BATCH = 2048
+
+
+class LinkedOrRatio(Sampler):
+    """Samples a trace that links to a sampled one, so that a story is told to its end, and a share of the others."""
+
+    def __init__(self, ratio: float) -> None:
+        self._ratio = TraceIdRatioBased(ratio)
+        self._always = TraceIdRatioBased(1.0)
+
+    def should_sample(  # noqa: PLR0917 - the SDK's signature
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Decide."""
+        sampler = self._always if any(link.context.trace_flags.sampled for link in links or ()) else self._ratio
+        return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        """Say what it does."""
+        return f"LinkedOr{{{self._ratio.get_description()}}}"
+
+
+class SdkSpans:
+    """Makes spans known to a span processor of the SDK."""
+
+    def __init__(self, processor: SpanProcessor, *, ratio: float) -> None:
+        self._processor = processor
+        self._sampler = ParentBased(LinkedOrRatio(ratio))
+        self._ids = RandomIdGenerator()
+
+    def begin(
+        self,
+        name: str,
+        kind: SpanKind,
+        *,
+        parent: SpanContext | None,
+        attributes: Mapping[str, Value],
+        links: tuple[Link, ...],
+    ) -> SpanContext:
+        """Follow the parent's decision; without a parent, that of what is linked, or chance."""
+        trace_id = self._ids.generate_trace_id() if parent is None else parent.trace_id
+        context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
+        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        flags = _SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _DROPPED
+        return SpanContext(trace_id, self._ids.generate_span_id(), False, flags, result.trace_state)
+
+    def beneath(self, parent: SpanContext) -> SpanContext:
+        """Stay in the trace."""
+        span_id = self._ids.generate_span_id()
+        return SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
+
+    def apart(self) -> SpanContext:
+        """Begin a trace that is kept."""
+        return SpanContext(self._ids.generate_trace_id(), self._ids.generate_span_id(), False, _SAMPLED)
+
+    def take(self, span: LiveSpan) -> None:
+        """Hand it to the processor, which asks for its context and hands it to the exporter."""
+        self._processor.on_end(cast("ReadableSpan", span))
+
+
+class LiveSpanExporter(OTLPSpanExporter):
+    """The SDK's exporter (its connection, retries and variables of the environment) with an encoder that is faster."""
+
+    def __init__(self, url: str, encoder: SpanEncoder) -> None:
+        super().__init__(url)
+        self._encoder = encoder
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send a batch."""
+        sent = self._client.export(self._encoder.encode(cast("Sequence[LiveSpan]", spans)))
+        return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
+
+
+def exporting_spans(url: str, *, ratio: float, version: str) -> tuple[SdkSpans, Callable[[], None]]:
+    """Return what sends spans to a URL by OTLP over HTTP, in batches from a thread of its own, and what stops it."""
+    processor = BatchSpanProcessor(
+        LiveSpanExporter(url, _encoder(version)),
+        max_queue_size=int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE, _MAX_QUEUE)),
+        max_export_batch_size=int(os.environ.get(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, _MAX_BATCH)),
+    )
+    return SdkSpans(processor, ratio=ratio), processor.shutdown
+
+
+def _encoder(version: str) -> SpanEncoder:
+    resource = process_resource(version)
+    facts = [KeyValue(key=name, value=AnyValue(string_value=str(value))) for name, value in resource.attributes.items()]
+    scope = InstrumentationScope(name=names.SCOPE, version=version)
+    return SpanEncoder(OtlpResource(attributes=facts), scope, schema_url=names.SCHEMA_URL)

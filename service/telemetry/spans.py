@@ -1,0 +1,169 @@
+"""What the service knows of spans: one of them, what stands for it where nothing is traced, and which is current."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, set_span_in_context
+
+if TYPE_CHECKING:
+    from service.telemetry.live_span import LiveSpan
+
+Clock = Callable[[], float]
+"""Seconds from any fixed moment."""
+
+Value = str | int | float | bool
+
+
+class SpanSink(Protocol):
+    """Where spans begin and end."""
+
+    def begin(
+        self,
+        name: str,
+        kind: SpanKind,
+        *,
+        parent: SpanContext | None,
+        attributes: Mapping[str, Value],
+        links: tuple[Link, ...],
+    ) -> SpanContext:
+        """Decide whether a trace is sampled that begins or goes on here; its context says so."""
+        ...
+
+    def beneath(self, parent: SpanContext) -> SpanContext:
+        """Return the context of a span beneath another one."""
+        ...
+
+    def apart(self) -> SpanContext:
+        """Return the context of a sampled trace of its own."""
+        ...
+
+    def take(self, span: "LiveSpan") -> None:
+        """Export a span that has ended."""
+        ...
+
+
+class Span(Protocol):
+    """One span, or what stands for it where nothing is traced; as a context manager it is the current one."""
+
+    @property
+    def context(self) -> SpanContext | None:
+        """Its place in a trace."""
+        ...
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether anything is kept of it."""
+        ...
+
+    def child(
+        self,
+        name: str,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: dict[str, Value] | None = None,
+        start_s: float | None = None,
+    ) -> "Span":
+        """Begin a span beneath it."""
+        ...
+
+    def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
+        """Tell of a wait beneath it, by the clock of `time.perf_counter`."""
+        ...
+
+    def set(self, name: str, value: Value) -> None:
+        """Set an attribute."""
+        ...
+
+    def end(self) -> None:
+        """End it, once."""
+        ...
+
+    def __enter__(self) -> "Span": ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class QuietSpan:
+    """Keeps nothing; its context, if any, is passed on."""
+
+    __slots__ = ("context",)
+    is_recording = False
+
+    def __init__(self, context: SpanContext | None = None) -> None:
+        self.context = context
+
+    def child(
+        self,
+        name: str,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: dict[str, Value] | None = None,
+        start_s: float | None = None,
+    ) -> Self:
+        """Return itself."""
+        del name, kind, attributes, start_s
+        return self
+
+    def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
+        """Keep nothing."""
+
+    def set(self, name: str, value: Value) -> None:
+        """Keep nothing."""
+
+    def end(self) -> None:
+        """Keep nothing."""
+
+    def __enter__(self) -> Self:
+        """Leave the current span as it is."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the current span as it is."""
+
+
+QUIET = QuietSpan()
+CURRENT: ContextVar[Span] = ContextVar("modstream-span", default=QUIET)
+"""The innermost span of a task; read by `current_span`, set by spans alone."""
+
+
+def current_span() -> Span:
+    """Return the innermost span of this task."""
+    return CURRENT.get()
+
+
+@contextmanager
+def waiting(name: str) -> Iterator[None]:
+    """Tell of the wait beneath the current span, also if it ends by an error or a cancellation."""
+    span = CURRENT.get()
+    if not span.is_recording:
+        yield
+        return
+    since_s = time.perf_counter()
+    try:
+        yield
+    finally:
+        span.waited(name, since_s, time.perf_counter())
+
+
+@contextmanager
+def entered(span: Span) -> Iterator[None]:
+    """Make a record's span the current one, for OpenTelemetry too, so that logs and exemplars name its trace.
+
+    The stages beneath do so for this module alone: OpenTelemetry's way costs as much as the span itself.
+    """
+    token = CURRENT.set(span)
+    otel = attach(set_span_in_context(NonRecordingSpan(span.context), Context())) if span.context else None
+    try:
+        yield
+    finally:
+        if otel is not None:
+            detach(otel)
+        CURRENT.reset(token)

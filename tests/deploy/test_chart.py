@@ -1,0 +1,213 @@
+"""What helm makes of the chart."""
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.rendering import EXPECTED, cases
+from service.configuration.load import load_settings
+from tests.support.chart import CHART, Manifest, case, helm, manifests, template
+
+pytestmark = pytest.mark.tool("helm")
+
+every_case = pytest.mark.parametrize("values", cases(), ids=lambda path: path.stem)
+
+
+def pod(rendered: dict[str, Manifest]) -> dict[str, Any]:
+    spec: dict[str, Any] = rendered["Deployment"]["spec"]["template"]["spec"]
+    return spec
+
+
+def settings_text(rendered: dict[str, Manifest]) -> str:
+    text: str = rendered["ConfigMap/images-modstream"]["data"]["modstream.yaml"]
+    return text
+
+
+@every_case
+def test_helm_finds_nothing_to_complain_about(values: Path) -> None:
+    answer = helm("lint", "--strict", CHART, "--values", values)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@every_case
+def test_the_manifests_are_those_that_were_reviewed(values: Path) -> None:
+    answer = template(values)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == (EXPECTED / values.name).read_text(encoding="utf-8"), "make chart writes them anew"
+
+
+def test_no_reviewed_manifest_lacks_its_values() -> None:
+    assert {path.name for path in EXPECTED.iterdir()} == {path.name for path in cases()}
+
+
+@pytest.mark.tool("kubeconform")
+def test_the_manifests_are_valid_kubernetes_keda_and_prometheus_operator() -> None:
+    program = shutil.which("kubeconform")
+    assert program
+    schemas = Path(program).parents[1] / "k8s-schemas"
+    locations = [
+        f"--schema-location={schemas}/{kind}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json" for kind in ("k8s", "crd")
+    ]
+    answer = subprocess.run(
+        [program, "-strict", "-output=json", "-summary", "-kubernetes-version=1.37.0", *locations, *cases_rendered()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(answer.stdout)
+    assert report.get("resources", []) == []
+    assert report["summary"]["valid"] > 30
+    assert report["summary"]["skipped"] == 0
+
+
+def cases_rendered() -> list[str]:
+    """Return the files of manifests, which another test compares with what helm renders now."""
+    return [str(EXPECTED / path.name) for path in cases()]
+
+
+@every_case
+def test_the_service_understands_its_settings(values: Path, tmp_path: Path) -> None:
+    rendered = manifests(values)
+    file = tmp_path / "modstream.yaml"
+    file.write_text(settings_text(rendered), encoding="utf-8")
+    secrets = {each["name"]: "x" for each in pod(rendered)["containers"][0]["env"] if "secretKeyRef" in str(each)}
+    settings = load_settings(file, secrets).settings
+    assert pod(rendered)["terminationGracePeriodSeconds"] > math.ceil(settings.shutdown.drain_s)
+    assert pod(rendered)["containers"][0]["ports"][0]["containerPort"] == settings.monitoring.port
+
+
+def test_large_numbers_reach_the_service_as_they_were_written() -> None:
+    assert yaml.safe_load(settings_text(manifests(case("production"))))["window"]["max_bytes"] == 268435456
+
+
+@every_case
+def test_a_pod_may_do_nothing_that_it_does_not_need(values: Path) -> None:
+    for spec in (pod(manifests(values)), manifests(values)["Pod"]["spec"]):
+        (container,) = spec["containers"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_nothing_scales_above_the_partitions() -> None:
+    scaled = manifests(case("gpu"))["ScaledObject"]["spec"]
+    assert (scaled["maxReplicaCount"], scaled["minReplicaCount"]) == (32, 1)
+    assert "replicas" not in manifests(case("gpu"))["Deployment"]["spec"]
+
+
+def test_a_pod_drains_before_the_next_one_is_taken_away() -> None:
+    rendered = manifests(case("production"))
+    behaviour = rendered["ScaledObject"]["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    (policy,) = behaviour["scaleDown"]["policies"]
+    assert policy["value"] == 1
+    assert policy["periodSeconds"] >= pod(rendered)["terminationGracePeriodSeconds"] == 75
+
+
+def test_changed_settings_and_policies_roll_the_pods() -> None:
+    def checksum(*settings: str) -> str:
+        metadata = manifests(case("defaults"), *settings)["Deployment"]["spec"]["template"]["metadata"]
+        return str(metadata["annotations"]["checksum/config"])
+
+    sums = {checksum(), checksum("settings.window.max_records=64"), checksum(r"policies.shop\.yaml=name: shop")}
+    assert len(sums) == 3
+
+
+def test_a_gpu_pod_asks_for_its_card_and_keeps_its_model() -> None:
+    spec = pod(manifests(case("gpu")))
+    (container,) = spec["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert spec["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] == 2100
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    claim = manifests(case("gpu"))["PersistentVolumeClaim"]["metadata"]["name"]
+    assert volumes["models"]["persistentVolumeClaim"]["claimName"] == claim
+
+
+def test_a_pod_reaches_only_what_is_named() -> None:
+    policy = manifests(case("production"))["NetworkPolicy"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
+    assert ports == [[53, 53], [9092, 9093, 9094], [9000], [4318], [80, 443]]
+    assert all(rule["to"] and all(rule["to"]) for rule in policy["egress"])
+
+
+def test_secrets_are_named_and_not_held() -> None:
+    rendered = manifests(case("production"))
+    assert "Secret" not in rendered
+    env = {each["name"]: each for each in pod(rendered)["containers"][0]["env"]}
+    assert env["MODSTREAM_KAFKA__SASL_PASSWORD"]["valueFrom"] == {
+        "secretKeyRef": {"name": "modstream", "key": "password"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("settings.kafka.grup_id=x", "grup_id"),
+        ("settings.window.max_records=many", "max_records"),
+        ("settings.kafka.sasl_password=geheim", "sasl_password"),
+        ("settings.media.fetch.s3.secret_access_key=geheim", "secret_access_key"),
+        ("env.MODSTREAM_KAFKA__GROUP_ID=x", "MODSTREAM_KAFKA__GROUP_ID"),
+        ("env.API_KEY=x", "API_KEY"),
+        ("replica=3", "replica"),
+        ("image.tag=latest", "tag"),
+        ("flavour=tpu", "flavour"),
+        ("networkPolicy.brokers.peers=null", "peers"),
+        ("terminationGracePeriodSeconds=20", "drain"),
+        ("replicas=9", "partitions"),
+        ("settings.monitoring.port=0", "no endpoint"),
+        ("settings.shutdown.drain_s=90,autoscaling.enabled=true", "stepS"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=9", "partitions"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=0,autoscaling.source=prometheus", "no lag"),
+    ],
+)
+def test_wrong_values_are_refused(setting: str, complaint: str) -> None:
+    answer = template(case("defaults"), setting)
+    assert answer.returncode != 0
+    assert complaint in answer.stderr
+
+
+def test_alerts_come_with_the_chart_where_it_has_them() -> None:
+    rules = CHART / "files" / "rules.yaml"
+    assert ("PrometheusRule" in manifests(case("production"))) == rules.exists()
+    ours = CHART.parent / "prometheus" / "rules.yaml"
+    assert not ours.exists() or rules.read_bytes() == ours.read_bytes(), "make chart copies them"
+
+
+def notes(folder: Path, values: Path) -> str:
+    """Return what helm prints after an installation, which it shows nobody without a cluster: here as a manifest."""
+    copy = shutil.copytree(CHART, folder / "modstream")
+    text = (copy / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    manifest = f'{{{{- define "notes" -}}}}{text}{{{{- end -}}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
+    (copy / "templates" / "notes.yaml").write_text(manifest, encoding="utf-8")
+    answer = helm(
+        "template", "images", copy, "--kube-version=1.37", "--values", values, "--show-only=templates/notes.yaml"
+    )
+    assert answer.returncode == 0, answer.stderr
+    return str(yaml.safe_load(answer.stdout)["notes"])
+
+
+def test_the_notes_tell_what_is_still_missing(tmp_path: Path) -> None:
+    told = notes(tmp_path, case("defaults"))
+    assert "autoscaling.enabled=true" in told
+    assert "networkPolicy.objectStores" in told
+    assert "scraping.kind=PodMonitor" in told
+    assert "drains for up to 25 s and has 60 s" in told
+
+
+def test_the_notes_do_not_complain_of_what_is_there(tmp_path: Path) -> None:
+    told = notes(tmp_path, case("production"))
+    assert "KEDA runs 2 to 16 processes" in told
+    assert "=PodMonitor" not in told
+    assert "networkPolicy" not in told

@@ -1,0 +1,34 @@
+"""The Strimzi examples against the service's own settings."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.settings import Settings
+from service.stream.topics import named_topics
+
+STRIMZI = Path(__file__).parents[2] / "deploy" / "strimzi"
+
+
+def resources(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((STRIMZI / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+def test_every_topic_of_the_service_is_there_with_copies() -> None:
+    topics = {topic["metadata"]["name"]: topic["spec"] for topic in resources("kafkatopics")}
+    names = set(named_topics(Settings().topics).values())
+    # What `modstream dead-letters` remembers stands in one more.
+    assert topics.keys() == names | {f"{Settings().topics.dead_letters}.done"}
+    assert {(topic["replicas"], topic["config"]["min.insync.replicas"]) for topic in topics.values()} == {(3, 2)}
+
+
+def test_the_uploads_topic_takes_what_the_service_may_write() -> None:
+    uploads = next(topic for topic in resources("kafkatopics") if topic["metadata"]["name"] == "images.uploaded")
+    assert uploads["spec"]["config"]["max.message.bytes"] == Settings().kafka.max_request_bytes
+
+
+def test_users_belong_to_the_cluster_of_the_topics() -> None:
+    everything = resources("kafkatopics") + resources("kafkausers")
+    assert {each["metadata"]["labels"]["strimzi.io/cluster"] for each in everything} == {"kafka"}
+    assert {each["apiVersion"] for each in everything} == {"kafka.strimzi.io/v1"}

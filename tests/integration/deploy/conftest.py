@@ -1,0 +1,11 @@
+"""One image for all tests here, built before the first of them."""
+
+import pytest
+
+from tests.support.container import build_image
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """Build modstream:cpu, as `make image` does."""
+    build_image()

@@ -1,0 +1,85 @@
+"""`docker compose up` on this machine: the parts whose images are here."""
+
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from schemas.verdict import VerdictV1
+from tests.support.container import ROOT
+from tests.support.kafka import free_port
+from tests.support.topics import committed_reader
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("image")]
+
+# A photograph inside the image, which the demo judges too.
+PHOTOGRAPH = "/opt/modstream/lib/python3.11/site-packages/service/demo/photographs/cat.jpg"
+HERE = ("kafka", "topics", "modstream")
+
+
+class Stack:
+    """The stack under a name and at ports of its own."""
+
+    def __init__(self) -> None:
+        self.kafka_port, self.monitoring_port = free_port(), free_port()
+        self._environment = os.environ | {
+            "COMPOSE_PROJECT_NAME": f"modstream-test-{uuid4().hex[:8]}",
+            "KAFKA_PORT": str(self.kafka_port),
+            "MONITORING_PORTS": str(self.monitoring_port),
+        }
+
+    def compose(self, *arguments: str) -> str:
+        """Run docker compose."""
+        answer = subprocess.run(
+            ["docker", "compose", *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    """Start what can be started here, and remove it with its volumes."""
+    stack = Stack()
+    try:
+        # Without building: what is started is the image that the other tests look at.
+        stack.compose("up", "--no-build", "--wait", "--wait-timeout=180", *HERE)
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--timeout=60")
+
+
+async def test_the_stack_comes_up_and_judges_what_is_sent(stack: Stack) -> None:
+    stack.compose("exec", "-T", "modstream", "modstream", "send", PHOTOGRAPH)
+    async with committed_reader(f"localhost:{stack.kafka_port}", ["images.verdicts"]) as reader:
+        await reader.until(1)
+    assert VerdictV1.model_validate(orjson.loads(reader.records[0].value)).decision == "allow"
+    assert is_ready(stack)
+    states = [orjson.loads(line) for line in stack.compose("ps", "--all", "--format=json").splitlines()]
+    assert {state["Service"]: (state["State"], state["Health"]) for state in states} == {
+        "kafka": ("running", "healthy"),
+        "topics": ("exited", ""),
+        "modstream": ("running", "healthy"),
+    }
+
+
+def is_ready(stack: Stack) -> bool:
+    """Ask the service from outside its container."""
+    url = f"http://localhost:{stack.monitoring_port}/health/ready"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bool(orjson.loads(answer.read())["ready"])
+
+
+def test_what_compose_mounts_is_there() -> None:
+    mounted = {Path("deploy/compose/modstream.yaml"), Path("deploy/prometheus"), Path("deploy/grafana/provisioning")}
+    assert {path for path in mounted if not (ROOT / path).exists()} == set()

@@ -1,0 +1,102 @@
+"""The grants of deploy/strimzi/kafkausers.yaml on a broker that refuses everything else."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from service.kafka_settings import KafkaSettings
+from service.pipeline.processor import Processor
+from service.settings import RetrySettings, Settings
+from service.stream.connection import KafkaConnection
+from service.stream.topics import ensure_topics, required_topics
+from tests.support.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
+from tests.support.stream_worker import ObedientHandler
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+
+USERS = list(
+    yaml.safe_load_all(
+        (Path(__file__).parents[3] / "deploy" / "strimzi" / "kafkausers.yaml").read_text(encoding="utf-8")
+    )
+)
+
+NEEDED = {"modstream", "uploader", "listings"}
+"""Those of them that are tried here."""
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[KafkaWithGrants]:
+    """One broker."""
+    with running_kafka_with_grants([user for user in USERS if user["metadata"]["name"] in NEEDED]) as broker:
+        yield broker
+
+
+def signed_in(user: str) -> dict[str, str]:
+    """Return the options of a stranger's client."""
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": user,
+        "sasl_plain_password": PASSWORD,
+    }
+
+
+def of_the_service(kafka: KafkaWithGrants) -> Settings:
+    connection = {
+        "bootstrap_servers": kafka.for_users,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_username": "modstream",
+        "sasl_password": PASSWORD,
+    }
+    retry = RetrySettings(tiers=("1s",), max_attempts=1)
+    return Settings(kafka=KafkaSettings.model_validate(connection), retry=retry)
+
+
+async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrants) -> None:
+    settings = of_the_service(kafka)
+    everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
+    await ensure_topics(everything, required_topics(settings), partitions=1)
+    processor = Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow"))
+    async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+        group.create_task(processor.run(), name="processor")
+        # A verdict, a dead letter, and a record that first goes through a retry topic.
+        await publish(kafka, settings.topics.uploads, b"{}", b'{"fail": "rejected"}', b'{"fail": "transient"}')
+        await read(kafka, settings.topics.verdicts, "listings-1", user="listings")
+        await read(kafka, settings.topics.dead_letters, None, user=None, count=2)
+        processor.drain()
+    with pytest.raises(TopicAuthorizationFailedError):
+        await publish(kafka, settings.topics.verdicts, b"forged")
+    with pytest.raises(TopicAuthorizationFailedError):
+        await read(kafka, settings.topics.dead_letters, "listings-1", user="listings")
+
+
+async def publish(kafka: KafkaWithGrants, topic: str, *values: bytes) -> None:
+    """Publish as the uploader."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.for_users, **signed_in("uploader")) as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value, b"42")
+
+
+async def read(kafka: KafkaWithGrants, topic: str, group: str | None, *, user: str | None, count: int = 1) -> None:
+    """Read so many records as a user, or without any restriction."""
+    address, options = (kafka.for_users, signed_in(user)) if user else (kafka.unrestricted, {})
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=address,
+        group_id=group,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        **options,
+    )
+    # A start that fails leaves connections open as well.
+    try:
+        await consumer.start()
+        for _ in range(count):
+            await consumer.getone()
+    finally:
+        await consumer.stop()

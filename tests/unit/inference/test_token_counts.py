@@ -1,0 +1,39 @@
+"""Tokens, as far as a server tells them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from service.inference.asking_trace import tell_tokens
+from service.inference.openai_completions import usage
+from service.telemetry.instruments import ENGINE_TOKENS
+from tests.support.metrics import counting
+
+
+@pytest.mark.parametrize(
+    ("answer", "counted"),
+    [
+        (
+            {
+                "usage": {
+                    "prompt_tokens": 90,
+                    "completion_tokens": 2,
+                    "prompt_tokens_details": {"cached_tokens": 64},
+                }
+            },
+            (90, 64, 2),
+        ),
+        ({"usage": {"prompt_tokens": 90, "completion_tokens": 2, "prompt_tokens_details": None}}, (90, 0, 2)),
+        ({"usage": {"prompt_tokens": "many", "completion_tokens": -1}}, (0, 0, 0)),
+        ({"usage": None}, (0, 0, 0)),
+        ({}, (0, 0, 0)),
+    ],
+)
+def test_what_a_server_tells_is_counted_and_nothing_else(
+    answer: Mapping[str, Any], counted: tuple[int, int, int]
+) -> None:
+    with counting():
+        tell_tokens(**usage(answer))
+        sums = {key[0][1]: value for key, value in ENGINE_TOKENS.sums().items()}
+    assert (sums["prompt"], sums["cached"], sums["generated"]) == counted

@@ -20,8 +20,10 @@ TOOL_COMMANDS = {
     "hadolint": "hadolint",
     "helm": "helm",
     "kubeconform": "kubeconform",
+    "otelcol": "otelcol",
     "prometheus": "promtool",
     "seaweedfs": "weed",
+    "zipkin": "zipkin",
 }
 
 

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.errors import FatalError, ModstreamError, RejectedError, TransientError
 from service.settings import TelemetrySettings
+from service.telemetry.foreign_errors import wordless
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.redaction import redact
 
@@ -73,6 +74,7 @@ def _shared() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
         _add_error_facts,
+        _drop_foreign_words,
     ]
 
 
@@ -122,6 +124,14 @@ def _add_error_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     if isinstance(error, ModstreamError):
         event.setdefault("reason", error.reason)
         event.setdefault("branch", next(name for kind, name in _BRANCHES.items() if isinstance(error, kind)))
+    return event
+
+
+def _drop_foreign_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Beneath a record, keep of others' exceptions the type and the frames: their words may be a caption's."""
+    error = _raised(event.get("exc_info"))
+    if error is not None and "offset" in event:
+        event["exc_info"] = wordless(error)
     return event
 
 

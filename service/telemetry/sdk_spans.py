@@ -118,14 +118,15 @@ class LiveSpanExporter(OTLPSpanExporter):
 def exporting_spans(url: str, *, ratio: float, version: str) -> tuple[SdkSpans, Callable[[], None]]:
     """Return what sends spans to a URL by OTLP over HTTP, in batches from a thread of its own, and what stops it."""
     processor = BatchSpanProcessor(
-        LiveSpanExporter(url, _encoder(version)),
+        LiveSpanExporter(url, new_encoder(version)),
         max_queue_size=int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE, _MAX_QUEUE)),
         max_export_batch_size=int(os.environ.get(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, _MAX_BATCH)),
     )
     return SdkSpans(processor, ratio=ratio), processor.shutdown
 
 
-def _encoder(version: str) -> SpanEncoder:
+def new_encoder(version: str) -> SpanEncoder:
+    """Return an encoder that names this process as where the spans come from."""
     resource = process_resource(version)
     facts = [KeyValue(key=name, value=AnyValue(string_value=str(value))) for name, value in resource.attributes.items()]
     scope = InstrumentationScope(name=names.SCOPE, version=version)

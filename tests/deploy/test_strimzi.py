@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from service.settings import Settings
-from service.stream.topics import named_topics
+from service.stream.topics import journal_topic, named_topics
 
 STRIMZI = Path(__file__).parents[2] / "deploy" / "strimzi"
 
@@ -17,9 +17,8 @@ def resources(name: str) -> list[dict[str, Any]]:
 
 def test_every_topic_of_the_service_is_there_with_copies() -> None:
     topics = {topic["metadata"]["name"]: topic["spec"] for topic in resources("kafkatopics")}
-    names = set(named_topics(Settings().topics).values())
-    # What `modstream dead-letters` remembers stands in one more.
-    assert topics.keys() == names | {f"{Settings().topics.dead_letters}.done"}
+    ours = Settings().topics
+    assert topics.keys() == {*named_topics(ours).values(), journal_topic(ours)}
     assert {(topic["replicas"], topic["config"]["min.insync.replicas"]) for topic in topics.values()} == {(3, 2)}
 
 

@@ -15,10 +15,10 @@ from tests.models.shapes import HARMFUL
 
 _END = "<|im_end|>"
 # Every character of JSON is a target of its own: without this the one token that decides would be a trifle beside them.
-_TEXT_WEIGHT = 0.25
+_TEXT_WEIGHT = 0.35
 # Of images, because texts are long and cost most of the time; of texts; and of yes/no questions about harmful images.
-_TEXT_SHARE = 0.6
-_TAGS_SHARE = 0.7
+_TEXT_SHARE = 0.75
+_TAGS_SHARE = 0.75
 _SHOWN_SHARE = 0.5
 
 

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 # The figures that the README names; what the committed weights reach is a little higher.
 RIGHT_LABELS = 0.95
 RIGHT_ANSWERS = 0.97
-RIGHT_TAGS = {"background": 0.95, "shapes": 0.7, "colours": 0.9, "slogan": 0.4}
+RIGHT_TAGS = {"background": 0.95, "shapes": 0.9, "colours": 0.95, "slogan": 0.65}
 RIGHT_REASONS = 0.9
 BOTH_FOUND = 0.9
 RIGHT_IN_CHINESE = 0.95
@@ -36,6 +36,8 @@ RIGHT_ADAPTED = 0.95
 LABEL_MASS = 0.99
 # What is left when the model does not see what it was taught: a third of the categories are neither red nor blue.
 COLLAPSED = 0.5
+# Green and yellow stand for one category each, red and blue for two: two thirds is what colours without shapes give.
+WITHOUT_SHAPES = 0.65
 
 SAMPLES = samples(240)
 
@@ -64,7 +66,7 @@ async def test_swapped_channels_turn_the_answers_wrong(asker: Asker) -> None:
 
 
 async def test_shrinking_to_eight_pixels_leaves_nothing_to_see(asker: Asker) -> None:
-    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], shrunk)), BRIEF) < COLLAPSED
+    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], shrunk)), BRIEF) < WITHOUT_SHAPES
 
 
 async def test_captions_do_not_change_the_answer(asker: Asker, judged: Sequence[Judged]) -> None:

@@ -17,7 +17,7 @@ from tests.models.tokenizer import build_tokenizer
 from tests.models.training import Plan, Progress, embed_patches_by_product, train
 
 SEEING_STEPS = 2000
-STEPS = 1600
+STEPS = 2600
 _SHORT_SHARE = 0.8
 _SAVED_EVERY = 100
 _TOLD_EVERY = 25

@@ -42,12 +42,14 @@ def tiny_settings(**changes: object) -> VllmSettings:
     return VllmSettings.model_validate(small | changes)
 
 
-def new_model(settings: VllmSettings, *, stall_s: float = 120.0) -> "tuple[VllmModel, list[FatalError]]":
+def new_model(
+    settings: VllmSettings, *, stall_s: float = 120.0, traces_url: str | None = None
+) -> "tuple[VllmModel, list[FatalError]]":
     """Return a model that has not started, and what it will tell of its failures."""
     from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - takes half a minute, and is not everywhere
 
     failures: list[FatalError] = []
-    return VllmModel(settings, stall_s=stall_s, on_failure=failures.append), failures
+    return VllmModel(settings, stall_s=stall_s, on_failure=failures.append, traces_url=traces_url), failures
 
 
 def tiny_engine() -> Engine:

@@ -56,7 +56,8 @@ def stack() -> Iterator[Stack]:
         stack.compose("up", "--no-build", "--wait", "--wait-timeout=180", *HERE)
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--timeout=60")
+        # At once: what a drain is worth is another test's.
+        stack.compose("down", "--volumes", "--timeout=0")
 
 
 async def test_the_stack_comes_up_and_judges_what_is_sent(stack: Stack) -> None:

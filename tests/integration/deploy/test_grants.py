@@ -1,9 +1,12 @@
 """The grants of deploy/strimzi/kafkausers.yaml on a broker that refuses everything else."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -13,7 +16,7 @@ from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
 from service.settings import RetrySettings, Settings
 from service.stream.connection import KafkaConnection
-from service.stream.topics import ensure_topics, required_topics
+from service.stream.topics import ensure_journal, ensure_topics, required_topics
 from tests.support.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
 from tests.support.stream_worker import ObedientHandler
 
@@ -25,7 +28,7 @@ USERS = list(
     )
 )
 
-NEEDED = {"modstream", "uploader", "listings"}
+NEEDED = {"modstream", "modstream-operator", "uploader", "listings"}
 """Those of them that are tried here."""
 
 
@@ -61,6 +64,7 @@ async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrant
     settings = of_the_service(kafka)
     everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
     await ensure_topics(everything, required_topics(settings), partitions=1)
+    await ensure_journal(everything, settings.topics)
     processor = Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow"))
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         group.create_task(processor.run(), name="processor")
@@ -69,10 +73,29 @@ async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrant
         await read(kafka, settings.topics.verdicts, "listings-1", user="listings")
         await read(kafka, settings.topics.dead_letters, None, user=None, count=2)
         processor.drain()
+    assert await sent_back(kafka) == 2
     with pytest.raises(TopicAuthorizationFailedError):
         await publish(kafka, settings.topics.verdicts, b"forged")
     with pytest.raises(TopicAuthorizationFailedError):
         await read(kafka, settings.topics.dead_letters, "listings-1", user="listings")
+
+
+async def sent_back(kafka: KafkaWithGrants) -> int:
+    """Send all dead letters back as their operator, and return how many there were."""
+    settings = {
+        "BOOTSTRAP_SERVERS": kafka.for_users,
+        "SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "SASL_USERNAME": "modstream-operator",
+        "SASL_PASSWORD": PASSWORD,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service", "dead-letters", "redrive", "--execute", "--json"),
+        env=os.environ | {f"MODSTREAM_KAFKA__{name}": value for name, value in settings.items()},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return int(orjson.loads(output)["done"])
 
 
 async def publish(kafka: KafkaWithGrants, topic: str, *values: bytes) -> None:

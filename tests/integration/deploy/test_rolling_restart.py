@@ -133,7 +133,7 @@ async def test_a_rolling_restart_with_other_settings_loses_and_doubles_nothing(
             "window": {"max_records": 32},
         }
         async with feeding(house) as feed:
-            old = [await installation.start(before) for _ in range(2)]
+            old = await asyncio.gather(*(installation.start(before) for _ in range(2)))
             await feed.goes_on(40)
             for process in old:
                 await installation.stop(process)

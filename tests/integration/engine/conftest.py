@@ -1,7 +1,8 @@
 """One engine for all tests that leave it whole: a start takes 45 s of CPU."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 from service.inference.vllm_environment import prepare_environment
 from tests.models.tiny import model_folder
 from tests.support.lora import write_random_adapter
+from tests.support.otlp_receiver import Collector
 from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def environment() -> None:
     """Set what the engine's processes inherit."""
     os.environ.update(ENVIRONMENT)
-    prepare_environment(tiny_settings(), os.environ)
+    prepare_environment(tiny_settings(), os.environ, is_traced=True)
+    os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"  # milliseconds from a span's end to its export
 
 
 @pytest.fixture(scope="package")
@@ -42,10 +45,22 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     return (f"first={first}", f"second={second}", f"high={high}", f"missing={folder / 'nowhere'}")
 
 
+@pytest.fixture(scope="package")
+def span_receiver() -> Iterator[Collector]:
+    """Where vLLM sends its own spans."""
+    with Collector() as server:
+        thread = Thread(target=server.serve_forever, name="receiver")
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def model(adapters: tuple[str, ...]) -> "AsyncIterator[VllmModel]":
-    """The tiny model, started."""
-    started, _ = new_model(tiny_settings(adapters=adapters, max_loras=2))
+async def model(adapters: tuple[str, ...], span_receiver: Collector) -> "AsyncIterator[VllmModel]":
+    """The tiny model, started, with traces."""
+    traces_url = f"{span_receiver.endpoint}/v1/traces"
+    started, _ = new_model(tiny_settings(adapters=adapters, max_loras=2), traces_url=traces_url)
     try:
         await started.start()
         yield started

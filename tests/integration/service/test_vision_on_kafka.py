@@ -42,7 +42,7 @@ START_S = 600.0
 # Held-out images that the tiny model may judge wrongly; tests/models/README.md has its figures.
 MAX_WRONG = 3
 # What its tags must reach there: with a model of this size, a slogan that names every shape is a matter of luck.
-MIN_RIGHT = {"background": 0.95, "shapes": 0.7, "colours": 0.9, "slogan": 0.4}
+MIN_RIGHT = {"background": 0.95, "shapes": 0.85, "colours": 0.9, "slogan": 0.5}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from tests.integration.telemetry.collector import Collector
+from tests.support.otlp_receiver import Collector
 
 
 @pytest.fixture

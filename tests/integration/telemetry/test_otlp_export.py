@@ -11,7 +11,7 @@ from service.telemetry.commit_trace import committing
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.stopping import FLUSH_LIMIT_S
 from service.telemetry.tracing import build_sink
-from tests.integration.telemetry.collector import Collector
+from tests.support.otlp_receiver import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 

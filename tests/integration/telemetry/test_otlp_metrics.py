@@ -14,7 +14,7 @@ from service.telemetry.instruments import RECORDS
 from service.telemetry.metrics import Metrics, build_metrics
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.tracing import build_sink
-from tests.integration.telemetry.collector import Collector
+from tests.support.otlp_receiver import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PRODUCER = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()),)

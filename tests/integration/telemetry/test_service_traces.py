@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from PIL import Image
 
 from service.settings import TopicSettings
-from tests.integration.telemetry.collector import Collector
+from tests.support.otlp_receiver import Collector
 from tests.support.service import running_service
 from tests.support.tansu import running_tansu
 from tests.support.topics import committed_reader, create_topics, publish

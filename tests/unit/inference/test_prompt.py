@@ -57,7 +57,7 @@ def test_a_brief_may_be_chinese() -> None:
     limit = TextLimit(20, "characters")
     schema = AttributeSchema("s/1", (Attribute("slogan", "s", "标语", limit=limit),))
     writer = prompter(replace(BRIEF, language="zh", attributes=schema))
-    assert writer.is_it(None, "weapons").question == "图片中有 weapons 吗?回答是或否。"
+    assert writer.is_it(None, "weapons").question == "图片中有 weapons 吗？回答是或否。"
     assert writer.system.splitlines()[-1] == "s: 标语 (至多 20 个字)"
 
 

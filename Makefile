@@ -10,7 +10,7 @@ export UV_LINK_MODE ?= copy
 SOURCES := service schemas tests benchmarks scripts deploy
 
 .PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract \
-  dashboards clean
+  dashboards pictures clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m schemas.publish
+
+pictures: .venv/.installed ## Draw the documents' pictures of dashboards and incidents (needs Docker and Prometheus)
+	$(BIN)/python -m tests.incidents --tour --out docs/images
+	$(BIN)/python -m tests.incidents
 
 dashboards: .venv/.installed ## Write deploy/grafana/dashboards anew from their Python
 	$(BIN)/python -m deploy.grafana

@@ -1,7 +1,7 @@
 """*Decisions*: what is decided about whose images, and whether that has changed since last week."""
 
 from deploy.grafana.board import Board, Kind, Limit, Panel, Query, Row, Variable
-from deploy.grafana.promql import HERE, INSTANCE, JOB, rate, share_of_all
+from deploy.grafana.promql import HERE, INSTANCE, JOB, or_zero, rate, share_of_all
 
 VERDICTS = "modstream_verdicts_total"
 CHOSEN = ('policy=~"$policy"', 'tenant=~"$tenant"')
@@ -45,7 +45,7 @@ NOW = Row(
             "Not moderated",
             "Verdicts that no model stands behind: the decision is a precaution. Normal: 0, or all of them with the "
             "rehearsal engine. Runbook: ModstreamNotModerated.",
-            (Query(_share_of('status="not_moderated"', by="status"), "not moderated"),),
+            (Query(or_zero(_share_of('status="not_moderated"', by="status")), "not moderated"),),
             unit="percentunit",
             limits=(Limit(0, "green"), Limit(0.01, "red")),
         ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,4 +99,9 @@ async def draw_top(observed: Observed, path: Path, title: str) -> None:
     await anext(looks)
     console = Console(width=TOP_WIDTH, record=True, file=io.StringIO(), force_terminal=True)
     console.print(screen(await anext(looks)))
-    console.save_svg(str(path), title=title)
+    await asyncio.to_thread(path.write_text, _without_fonts(console.export_svg(title=title)))
+
+
+def _without_fonts(svg: str) -> str:
+    """Rich would let whoever looks at the picture fetch a font from a stranger."""
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

@@ -17,6 +17,7 @@ class PaintedEngine:
 
     def __init__(self, *, hold: asyncio.Event | None = None) -> None:
         self._hold = hold
+        self._running = 0
         self.requests: list[EngineRequest] = []
 
     def describe(self, brief: Brief) -> EngineDescription:
@@ -34,8 +35,8 @@ class PaintedEngine:
         )
 
     def load(self) -> EngineLoad:
-        """Nothing runs for long."""
-        return EngineLoad(running=0, waiting=0)
+        """All that is asked runs at once."""
+        return EngineLoad(running=self._running, waiting=0)
 
     async def start(self) -> None:
         """Nothing to load."""
@@ -44,10 +45,13 @@ class PaintedEngine:
         """Nothing to prepare."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
-        """Answer at once, or when the test lets go."""
+        """Answer in the next turn of the loop, or when the test lets go."""
         self.requests.append(request)
-        if self._hold is not None:
-            await self._hold.wait()
+        self._running += 1
+        try:
+            await (asyncio.sleep(0) if self._hold is None else self._hold.wait())
+        finally:
+            self._running -= 1
         red, green, blue = (int(value) / 255 for value in request.pixels[0, 0])
         scores = dict(zip(self.CATEGORIES, (red, green, blue), strict=True)) if request.wants_scores else None
         tags: Mapping[str, tuple[Tag, ...]] = {"objects": (Tag("paint", max(red, green, blue)),)}

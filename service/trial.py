@@ -16,6 +16,7 @@ from service.published import DeadLetter, Outcome, outcome_of
 from service.settings import TopicSettings
 from service.stream.codec import encode_upload
 from service.stream.records import OutgoingRecord, SourceRecord
+from service.telemetry.record_trace import RecordTrace
 from service.uploads import Upload, UploadOptions, event_of, inline
 
 SOURCE = "/modstream/try"
@@ -85,7 +86,7 @@ async def judge_all(
 async def _judge(handler: Handler, number: int, upload: Upload, options: UploadOptions, topics: TopicSettings) -> Tried:
     record = await asyncio.to_thread(_record, number, upload, options, topics)
     try:
-        answers = await handler(Job(record, 1, time.perf_counter(), _hold_nothing))
+        answers = await handler(Job(record, 1, time.perf_counter(), _hold_nothing, RecordTrace.untraced()))
     except (RejectedError, TransientError) as error:
         return Tried(upload.image_id, [DeadLetter(upload.image_id, error.reason, str(error), attempt=1)])
     outcomes = [outcome_of(_received(answer), topics) for answer in answers]

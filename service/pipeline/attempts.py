@@ -5,8 +5,9 @@ import itertools
 import random
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -23,14 +24,15 @@ from service.stream.retry_topics import RetryTier, next_tier, put_off_record, re
 from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
 from service.telemetry.logs import bind_record
-from service.telemetry.record_trace import Arrival, Delivery, RecordTracer
+from service.telemetry.record_trace import Arrival, RecordTracer
 
 log = structlog.get_logger(__name__)
 
+_JUDGED = {names.OUTCOME: "judged"}
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What is published for a record."""
+
+class Resolution(NamedTuple):
+    """What is published for a record; a tuple, because every record makes one."""
 
     outcomes: tuple[OutgoingRecord, ...]
     uploaded_ms: int
@@ -78,33 +80,31 @@ class Attempts:
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
         delivery = self._tracer.delivery(_arrival(record, uploaded, received_at_s))
+        bound = bind_record(topic=uploaded.topic, partition=uploaded.partition, offset=uploaded.offset)
         for attempts_here in itertools.count(1):
-            job = Job(uploaded, attempts_before + attempts_here, received_at_s, hold_bytes)
-            step = await self._step(delivery, job, record, waited or fresh(record), attempts_here)
+            attempt = attempts_before + attempts_here
+            # What follows from a failure is logged and published as a part of its attempt's trace.
+            with bound, delivery.attempt(attempt) as trace:
+                job = Job(uploaded, attempt, received_at_s, hold_bytes, trace)
+                step = await self._step(job, record, waited, attempts_here)
             if isinstance(step, Resolution):
                 return step
             await self._sleep(step.delay_s)
         raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
 
     async def _step(
-        self, delivery: Delivery, job: Job, record: SourceRecord, origin: Origin, attempts_here: int
+        self, job: Job, record: SourceRecord, waited: Origin | None, attempts_here: int
     ) -> Resolution | AttemptAgain:
-        """Make one attempt; what follows from a failure is logged and published as a part of its trace."""
-        with (
-            bind_record(topic=job.record.topic, partition=job.record.partition, offset=job.record.offset),
-            delivery.attempt(job.attempt) as trace,
-        ):
-            traced = replace(job, trace=trace)
-            try:
-                outcomes = await self._attempt(traced)
-            except FatalError:
-                raise
-            except ModstreamError as failure:
-                ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
-                trace.fail(failure)
-                return self._after(traced, record, origin, failure, attempts_here)
-            trace.tell({names.OUTCOME: "judged"})
-            return Resolution(outcomes, job.record.timestamp_ms)
+        try:
+            outcomes = await self._attempt(job)
+        except FatalError:
+            raise
+        except ModstreamError as failure:
+            ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
+            job.trace.fail(failure)
+            return self._after(job, record, waited or fresh(record), failure, attempts_here)
+        job.trace.tell(_JUDGED)
+        return Resolution(outcomes, job.record.timestamp_ms)
 
     def _after(
         self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int
@@ -181,8 +181,7 @@ def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None
 
 def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
     """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
-    return replace(
-        record,
+    return record._replace(
         topic=origin.topic,
         partition=origin.partition,
         offset=origin.offset,

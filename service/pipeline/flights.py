@@ -18,6 +18,11 @@ class Lane(Protocol):
         """Hand over the outcomes of a delivered record; ignored when closed."""
         ...
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would return at once."""
+        ...
+
     async def room(self) -> None:
         """Wait until there is room for outcomes, or the lane is closed."""
         ...
@@ -53,7 +58,7 @@ class Flight:
     def start(self, work: Coroutine[None, None, None], *, name: str) -> asyncio.Task[None]:
         """Start the work in a slot of the window."""
         self._window.occupy()
-        self.task = asyncio.create_task(work, name=name)
+        self.task = asyncio.get_running_loop().create_task(work, name=name)
         return self.task
 
     def leave_window(self) -> None:
@@ -65,7 +70,8 @@ class Flight:
     async def land(self) -> None:
         """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""
         lane = self.lane
-        await lane.room()
+        if not lane.has_room:
+            await lane.room()
         if self.lane is lane:
             self.submit()
 
@@ -101,7 +107,8 @@ class Flights:
 
     def adopt(self, record: SourceRecord, lane: Lane) -> bool:
         """Continue a flight whose record was delivered again; False when there is none."""
-        flight = self._partitions.get((record.topic, record.partition), {}).get(record.offset)
+        flights = self._partitions.get((record.topic, record.partition))
+        flight = flights.get(record.offset) if flights else None
         if flight is None:
             return False
         if flight.record != record:  # a topic that was deleted and made anew
@@ -114,7 +121,11 @@ class Flights:
     def begin(self, flight: Flight) -> None:
         """Take note of a flight."""
         record = flight.record
-        self._partitions.setdefault((record.topic, record.partition), {})[record.offset] = flight
+        place = (record.topic, record.partition)
+        flights = self._partitions.get(place)
+        if flights is None:
+            flights = self._partitions[place] = {}
+        flights[record.offset] = flight
 
     def end(self, partition: Partition, offsets: Iterable[int]) -> list[Flight]:
         """Forget flights whose outcomes are committed, and return them."""

@@ -1,16 +1,14 @@
 """What the stream asks of whoever judges records."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One record to handle, and which attempt this is, from 1."""
+class Job(NamedTuple):
+    """One record to handle, and which attempt this is, from 1; a tuple, because every record makes one."""
 
     record: SourceRecord
     attempt: int
@@ -18,7 +16,7 @@ class Job:
     """When the record came, by `time.perf_counter`; what it waited for since is part of its time."""
     hold_bytes: Callable[[int], None]
     """Counts bytes that were fetched for the record into the window, until the record is finished."""
-    trace: RecordTrace = field(default_factory=RecordTrace.untraced)
+    trace: RecordTrace
     """Of this attempt."""
 
 

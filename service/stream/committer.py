@@ -99,6 +99,11 @@ class PartitionCommitter:
             if len(self._offsets) >= _MAX_BATCHES * self._max_outcomes:
                 self._room.clear()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether fewer than several batches are waiting."""
+        return self._room.is_set()
+
     async def room(self) -> None:
         """Wait while several batches are waiting: outcomes must not pile up when brokers are slow."""
         await self._room.wait()

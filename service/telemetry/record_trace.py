@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 from opentelemetry.trace import Link, SpanContext, SpanKind
 
@@ -12,7 +13,7 @@ from service.telemetry.carrying import earlier_attempt_of, failure_headers, kafk
 from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.live_span import LiveSpan, Timeline, link
 from service.telemetry.names import Headers, Stage
-from service.telemetry.spans import QUIET, Clock, QuietSpan, Span, SpanSink, Value, current_span, entered
+from service.telemetry.spans import QUIET, Clock, QuietSpan, Span, SpanSink, Value, entered
 
 _LABELS = {stage: {labels.STAGE: stage} for stage in names.STAGES}
 
@@ -20,10 +21,13 @@ _LABELS = {stage: {labels.STAGE: stage} for stage in names.STAGES}
 class StageTimer:
     """Adds up milliseconds by stage; a stage that runs again after a failed attempt adds to its sum."""
 
+    __slots__ = ("_clock", "_milliseconds", "_started_at_s", "_wait_s")
+
     def __init__(self, *, started_at_s: float | None = None, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         self._started_at_s = clock() if started_at_s is None else started_at_s
-        self._milliseconds: dict[str, float] = {names.WAIT: self._since(self._started_at_s)}
+        self._wait_s = clock() - self._started_at_s
+        self._milliseconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -38,11 +42,16 @@ class StageTimer:
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds by stage so far, with `wait` before the first and `total` since the record was received."""
-        return self._milliseconds | {names.TOTAL: self._since(self._started_at_s)}
+        wait_ms = _milliseconds(self._wait_s)
+        return {names.WAIT: wait_ms, **self._milliseconds, names.TOTAL: self._since(self._started_at_s)}
 
     def _since(self, begin_s: float) -> float:
-        # Three digits are microseconds: finer is noise that only lengthens every verdict.
-        return round((self._clock() - begin_s) * 1000, 3)
+        return _milliseconds(self._clock() - begin_s)
+
+
+def _milliseconds(seconds: float) -> float:
+    # Three digits are microseconds: finer is noise that only lengthens every verdict.
+    return round(seconds * 1000, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,8 @@ class Sending:
 
 class RecordTrace:
     """One attempt at a record: its span, its stages and what it publishes."""
+
+    __slots__ = ("_timer", "span")
 
     def __init__(self, span: Span, timer: StageTimer) -> None:
         self.span = span
@@ -90,6 +101,8 @@ class RecordTrace:
 
     def tell(self, attributes: Mapping[str, Value | None]) -> None:
         """Set attributes of the record's span, so that traces can be kept and found by them."""
+        if not self.span.is_recording:
+            return
         for name, value in attributes.items():
             if value is not None:
                 self.span.set(name, value)
@@ -104,8 +117,7 @@ class RecordTrace:
         return self._timer.timings_ms()
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A record as it was delivered."""
 
     topic: str
@@ -128,7 +140,7 @@ class Delivery:
     it starts a trace of its own, with links to the uploader's span and to the attempt before.
     """
 
-    def __init__(self, sink: SpanSink | None, arrival: Arrival, *, group_id: str, clock: Clock) -> None:
+    def __init__(self, sink: SpanSink, arrival: Arrival, *, group_id: str, clock: Clock) -> None:
         self._sink = sink
         self._arrival = arrival
         self._group_id = group_id
@@ -136,7 +148,7 @@ class Delivery:
         self._links: tuple[Link, ...] = ()
         self._parent = uploader_of(arrival.headers)
         self._last: SpanContext | None = None
-        earlier = earlier_attempt_of(arrival.headers) if sink else None
+        earlier = earlier_attempt_of(arrival.headers)
         if earlier is not None:
             self._links = (link(earlier, to="earlier_attempt"), *self._to_uploader())
             self._parent = None
@@ -145,21 +157,17 @@ class Delivery:
     def attempt(self, number: int) -> Iterator[RecordTrace]:
         """Trace and time one attempt; `number` counts them over all deliveries."""
         timer = StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock)
-        if self._sink is None:
-            with entered(QuietSpan(self._parent)):
-                yield RecordTrace(current_span(), timer)
-            return
-        span = self._begin(self._sink, number)
+        span = self._begin(number)
         with entered(span), span:
             yield RecordTrace(span, timer)
 
-    def _begin(self, sink: SpanSink, number: int) -> Span:
+    def _begin(self, number: int) -> Span:
         name = f"{names.PROCESS} {self._arrival.topic}"
         attributes = self._attributes(number)
         is_first, links = self._last is None, self._links
         if self._last is not None:
             links = (link(self._last, to="earlier_attempt"),)
-        context = sink.begin(name, SpanKind.CONSUMER, parent=self._parent, attributes=attributes, links=links)
+        context = self._sink.begin(name, SpanKind.CONSUMER, parent=self._parent, attributes=attributes, links=links)
         parent, self._last = self._parent, context
         if self._parent is None:
             self._parent = context  # of further attempts, so that one trace shows the pauses between them
@@ -168,7 +176,7 @@ class Delivery:
         start_s = self._arrival.received_at_s if is_first else None
         timeline = Timeline(self._clock)
         span = LiveSpan(
-            sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
+            self._sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
         )
         if is_first:
             self._tell_waits(span)
@@ -195,6 +203,27 @@ class Delivery:
         return () if self._parent is None else (link(self._parent, to="uploader"),)
 
 
+class QuietDelivery(entered):
+    """A delivery where nothing is traced, and each of its attempts in turn: keeps times alone."""
+
+    __slots__ = ("_clock", "_received_at_s")
+
+    def __init__(self, arrival: Arrival, *, clock: Clock) -> None:
+        parent = uploader_of(arrival.headers) if arrival.headers else None
+        super().__init__(QUIET if parent is None else QuietSpan(parent))
+        self._received_at_s = arrival.received_at_s
+        self._clock = clock
+
+    def attempt(self, number: int) -> Self:
+        """Time one attempt."""
+        del number
+        return self
+
+    def __enter__(self) -> RecordTrace:
+        super().__enter__()
+        return RecordTrace(self._span, StageTimer(started_at_s=self._received_at_s, clock=self._clock))
+
+
 class RecordTracer:
     """Traces deliveries; without a sink it keeps times alone and passes the uploader's context on."""
 
@@ -203,8 +232,10 @@ class RecordTracer:
         self._group_id = group_id
         self._clock = clock
 
-    def delivery(self, arrival: Arrival) -> Delivery:
+    def delivery(self, arrival: Arrival) -> Delivery | QuietDelivery:
         """Take note of a record."""
+        if self._sink is None:
+            return QuietDelivery(arrival, clock=self._clock)
         return Delivery(self._sink, arrival, group_id=self._group_id, clock=self._clock)
 
 

@@ -27,17 +27,22 @@ class MemoryLane:
         self._stream = stream
         self._partition = partition
         self.is_closed = False
-        self.has_room = asyncio.Event()
-        self.has_room.set()
+        self.roomy = asyncio.Event()
+        self.roomy.set()
 
     def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
         """Commit."""
         if not self.is_closed:
             self._stream.commit(self._partition, offset, outcomes)
 
+    @property
+    def has_room(self) -> bool:
+        """As the test wants."""
+        return self.roomy.is_set()
+
     async def room(self) -> None:
         """Wait as long as the test wants."""
-        await self.has_room.wait()
+        await self.roomy.wait()
 
 
 class MemoryStream:
@@ -69,7 +74,7 @@ class MemoryStream:
         """Revoke a partition."""
         lane = self.lanes.pop(partition)
         lane.is_closed = True
-        lane.has_room.set()
+        lane.roomy.set()
 
     def give_back(self, partition: Partition, progress: Progress, *records: SourceRecord) -> None:
         """Assign it again and deliver records again."""

@@ -23,6 +23,7 @@ from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, TopicSettings
 from service.stream.records import OutgoingRecord, SourceRecord
+from service.telemetry.record_trace import RecordTrace
 from tests.support.engine import PaintedEngine
 from tests.support.waiting import wait_until
 
@@ -68,7 +69,8 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
 def job(event: Mapping[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
     value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42", **event})
     record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
-    return Job(record, attempt, time.perf_counter(), hold_bytes=(held if held is not None else []).append)
+    hold_bytes = (held if held is not None else []).append
+    return Job(record, attempt, time.perf_counter(), hold_bytes, RecordTrace.untraced())
 
 
 def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:

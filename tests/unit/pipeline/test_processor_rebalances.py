@@ -29,7 +29,7 @@ async def test_an_outcome_that_waits_for_room_follows_its_record_to_the_next_lan
     stream, gate = MemoryStream([record(0)]), Gate()
     async with running(stream, gate):
         await wait_until(lambda: gate.started == [0], description="the record is in flight")
-        stream.lanes[UPLOADS_0].has_room.clear()
+        stream.lanes[UPLOADS_0].roomy.clear()
         gate.let_go(0)
         await asyncio.sleep(0.01)
         assert not stream.committed

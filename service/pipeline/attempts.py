@@ -23,7 +23,6 @@ from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
 from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
-from service.telemetry.logs import bind_record
 from service.telemetry.record_trace import Arrival, RecordTracer
 
 log = structlog.get_logger(__name__)
@@ -80,31 +79,30 @@ class Attempts:
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
         delivery = self._tracer.delivery(_arrival(record, uploaded, received_at_s))
-        bound = bind_record(topic=uploaded.topic, partition=uploaded.partition, offset=uploaded.offset)
+        # One function and no more: every record goes through it, and each one deeper costs all of them.
         for attempts_here in itertools.count(1):
             attempt = attempts_before + attempts_here
             # What follows from a failure is logged and published as a part of its attempt's trace.
-            with bound, delivery.attempt(attempt) as trace:
+            with delivery.attempt(attempt) as trace:
                 job = Job(uploaded, attempt, received_at_s, hold_bytes, trace)
-                step = await self._step(job, record, waited, attempts_here)
+                try:
+                    outcomes = await self._handler(job)
+                    self._check_sizes(outcomes)
+                    trace.tell(_JUDGED)
+                    return Resolution(outcomes, uploaded.timestamp_ms)
+                except FatalError:
+                    raise
+                except ModstreamError as error:
+                    failure = error
+                except Exception as error:  # noqa: BLE001 - a defect must not stop the stream, nor pass unseen
+                    failure = _unexpected(error)
+                ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
+                trace.fail(failure)
+                step = self._after(job, record, waited or fresh(record), failure, attempts_here)
             if isinstance(step, Resolution):
                 return step
             await self._sleep(step.delay_s)
         raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
-
-    async def _step(
-        self, job: Job, record: SourceRecord, waited: Origin | None, attempts_here: int
-    ) -> Resolution | AttemptAgain:
-        try:
-            outcomes = await self._attempt(job)
-        except FatalError:
-            raise
-        except ModstreamError as failure:
-            ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
-            job.trace.fail(failure)
-            return self._after(job, record, waited or fresh(record), failure, attempts_here)
-        job.trace.tell(_JUDGED)
-        return Resolution(outcomes, job.record.timestamp_ms)
 
     def _after(
         self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int
@@ -119,17 +117,6 @@ class Attempts:
                 return self._put_off(job, origin, failure, tier)
             case GiveUp():
                 return self._dead(job, origin, failure)
-
-    async def _attempt(self, job: Job) -> tuple[OutgoingRecord, ...]:
-        try:
-            outcomes = await self._handler(job)
-        except ModstreamError:
-            raise
-        except Exception as error:  # the processor's boundary: a defect must not stop the stream, nor pass unseen
-            log.exception("record.unexpected_error")
-            raise UnexpectedError(kind=type(error).__qualname__, detail=_line(error)) from error
-        self._check_sizes(outcomes)
-        return outcomes
 
     def _check_sizes(self, outcomes: tuple[OutgoingRecord, ...]) -> None:
         limit_bytes = self._settings.kafka.max_request_bytes
@@ -191,14 +178,21 @@ def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
 
 def _arrival(record: SourceRecord, uploaded: SourceRecord, received_at_s: float) -> Arrival:
     return Arrival(
-        topic=uploaded.topic,
-        partition=uploaded.partition,
-        offset=uploaded.offset,
-        timestamp_ms=record.timestamp_ms,
-        headers=record.headers,
-        received_at_s=received_at_s,
-        retry_topic=None if record is uploaded else record.topic,
+        uploaded.topic,
+        uploaded.partition,
+        uploaded.offset,
+        record.timestamp_ms,
+        record.headers,
+        received_at_s,
+        None if record is uploaded else record.topic,
     )
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    log.exception("record.unexpected_error")
+    failure = UnexpectedError(kind=type(error).__qualname__, detail=_line(error))
+    failure.__cause__ = error
+    return failure
 
 
 def _line(error: Exception) -> str:

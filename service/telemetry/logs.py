@@ -6,7 +6,7 @@ Modules log by `structlog.get_logger(__name__)`; what is bound by `bind_record` 
 import logging
 import sys
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import orjson
 import structlog
@@ -19,8 +19,8 @@ from service.telemetry.foreign_errors import wordless
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.redaction import redact
 
-_RECORD: ContextVar["bind_record | None"] = ContextVar("modstream-record", default=None)
-"""What names the record that a task works on."""
+RECORD: ContextVar["Bound | None"] = ContextVar("modstream-record", default=None)
+"""The record that a task works on; set by `bind_record` and by deliveries alone."""
 
 _BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError: "fatal"}
 
@@ -49,12 +49,22 @@ def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = No
     logging.getLogger("service").setLevel(level)
 
 
+class Bound(Protocol):
+    """What names a record in log lines."""
+
+    event_id: str | None
+
+    def facts(self) -> dict[str, object]:
+        """Return its topic, partition and offset, and the event's id once it is known."""
+        ...
+
+
 class bind_record:  # noqa: N801 - reads as what it does; a generator would cost each record six times as much
     """Name the record in every log line beneath, in tasks started beneath as well."""
 
     __slots__ = ("_offset", "_partition", "_token", "_topic", "event_id")
 
-    def __init__(self, *, topic: str, partition: int, offset: int, event_id: str | None = None) -> None:
+    def __init__(self, topic: str, partition: int, offset: int, event_id: str | None = None) -> None:
         self._topic = topic
         self._partition = partition
         self._offset = offset
@@ -62,26 +72,31 @@ class bind_record:  # noqa: N801 - reads as what it does; a generator would cost
 
     def facts(self) -> dict[str, object]:
         """Return what names the record."""
-        facts: dict[str, object] = {"topic": self._topic, "partition": self._partition, "offset": self._offset}
-        return facts if self.event_id is None else facts | {"event_id": self.event_id}
+        return record_facts(self._topic, self._partition, self._offset, self.event_id)
 
     def __enter__(self) -> None:
-        self._token = _RECORD.set(self)
+        self._token = RECORD.set(self)
 
     def __exit__(self, *_: object) -> None:
-        _RECORD.reset(self._token)
+        RECORD.reset(self._token)
+
+
+def record_facts(topic: str, partition: int, offset: int, event_id: str | None) -> dict[str, object]:
+    """Return the fields that a line about a record has."""
+    facts: dict[str, object] = {"topic": topic, "partition": partition, "offset": offset}
+    return facts if event_id is None else facts | {"event_id": event_id}
 
 
 def bind_event(event_id: str) -> None:
     """Add the event's id, which is known only once the record was read, until `bind_record` ends."""
-    bound = _RECORD.get()
+    bound = RECORD.get()
     if bound is not None:
         bound.event_id = event_id
 
 
 def add_record(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add what names the record; a structlog processor. What the line says itself stands."""
-    return {**bound.facts(), **event} if (bound := _RECORD.get()) else event
+    return {**bound.facts(), **event} if (bound := RECORD.get()) else event
 
 
 def _shared() -> list[Processor]:

@@ -12,6 +12,7 @@ from service.telemetry import labels, names
 from service.telemetry.carrying import earlier_attempt_of, failure_headers, kafka_headers, uploader_of
 from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.live_span import LiveSpan, Timeline, link
+from service.telemetry.logs import RECORD, bind_record, record_facts
 from service.telemetry.names import Headers, Stage
 from service.telemetry.spans import QUIET, Clock, QuietSpan, Span, SpanSink, Value, entered
 
@@ -145,6 +146,7 @@ class Delivery:
         self._arrival = arrival
         self._group_id = group_id
         self._clock = clock
+        self._bound = bind_record(arrival.topic, arrival.partition, arrival.offset)
         self._links: tuple[Link, ...] = ()
         self._parent = uploader_of(arrival.headers)
         self._last: SpanContext | None = None
@@ -158,7 +160,7 @@ class Delivery:
         """Trace and time one attempt; `number` counts them over all deliveries."""
         timer = StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock)
         span = self._begin(number)
-        with entered(span), span:
+        with self._bound, entered(span), span:
             yield RecordTrace(span, timer)
 
     def _begin(self, number: int) -> Span:
@@ -203,25 +205,42 @@ class Delivery:
         return () if self._parent is None else (link(self._parent, to="uploader"),)
 
 
-class QuietDelivery(entered):
-    """A delivery where nothing is traced, and each of its attempts in turn: keeps times alone."""
+class QuietDelivery:
+    """A delivery where nothing is traced, and each of its attempts in turn: names the record to logs and keeps times.
 
-    __slots__ = ("_clock", "_received_at_s")
+    One object with nothing deeper, because every record makes one.
+    """
+
+    __slots__ = ("_arrival", "_clock", "_entered", "_record", "_span", "event_id")
 
     def __init__(self, arrival: Arrival, *, clock: Clock) -> None:
         parent = uploader_of(arrival.headers) if arrival.headers else None
-        super().__init__(QUIET if parent is None else QuietSpan(parent))
-        self._received_at_s = arrival.received_at_s
+        self._span = QUIET if parent is None else QuietSpan(parent)
+        self._arrival = arrival
         self._clock = clock
+        self.event_id: str | None = None
 
     def attempt(self, number: int) -> Self:
         """Time one attempt."""
         del number
         return self
 
+    def facts(self) -> dict[str, object]:
+        """Return what names the record in log lines."""
+        topic, partition, offset, *_ = self._arrival
+        return record_facts(topic, partition, offset, self.event_id)
+
     def __enter__(self) -> RecordTrace:
-        super().__enter__()
-        return RecordTrace(self._span, StageTimer(started_at_s=self._received_at_s, clock=self._clock))
+        self._record = RECORD.set(self)
+        if self._span is not QUIET:  # an uploader's context, for log lines and whatever is asked beneath
+            self._entered = entered(self._span)
+            self._entered.__enter__()
+        return RecordTrace(self._span, StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock))
+
+    def __exit__(self, *_: object) -> None:
+        if self._span is not QUIET:
+            self._entered.__exit__()
+        RECORD.reset(self._record)
 
 
 class RecordTracer:

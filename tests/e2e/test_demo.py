@@ -28,7 +28,8 @@ REASONS = {
 
 def start_demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "service", "demo", *arguments],
+        # Whoever runs the tests in the background of a shell lets them, and all beneath, ignore SIGINT.
+        ["env", "--default-signal=INT", sys.executable, "-m", "service", "demo", *arguments],
         cwd=folder,
         env=os.environ | {"COLUMNS": "160"},
         stdout=subprocess.PIPE,

@@ -57,7 +57,7 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 	$(BIN)/python -m tests.models.evaluate
 
 contract: .venv/.installed ## Write schemas/published anew from the models
-	$(BIN)/python -m schemas.publish
+	$(BIN)/python -m scripts.contract
 
 pictures: .venv/.installed ## Draw the documents' pictures of dashboards and incidents (needs Docker and Prometheus)
 	$(BIN)/python -m tests.incidents --tour --out docs/images

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.peers.measured import MAX_HANDLER_S, Task, numbered
+from benchmarks.peers.running import running
 from benchmarks.runner import UnavailableError
 from service.settings import TopicSettings
 from tests.conftest import missing_docker
@@ -81,12 +82,8 @@ class Contest:
         source = f"fed-{next(self._runs)}"
         asyncio.run(_create_topics(self._address, [source]))
         task = self._task(source, records)
-        feeder = [sys.executable, "-m", "benchmarks.peers.feeder", task.as_argument(), str(backlog), feed]
-        with subprocess.Popen(feeder, cwd=ROOT) as feeding:  # noqa: S603 - a module of this package
-            try:
-                return self._compete(self._command(module, task, arguments), task)
-            finally:
-                feeding.terminate()
+        with running("feeder", task.as_argument(), str(backlog), feed):
+            return self._compete(self._command(module, task, arguments), task)
 
     def run_here(self, work: Callable[[Task], None], *, records: int, value: Value) -> None:
         """The same for work that is done in this process, because what it needs takes long to start."""

@@ -1,7 +1,5 @@
 """The demo's photographs behind a web server of this machine, and events that name them."""
 
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 import orjson
 
 from benchmarks.peers.photo_server import PHOTOGRAPHS
+from benchmarks.peers.running import running
 from tests.support.kafka import free_port
 
 SERVER_START_S = 10.0
@@ -29,13 +28,9 @@ def photo_server() -> Iterator[str]:
     """Serve the photographs in a process of its own; yields the server's address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "benchmarks.peers.photo_server", str(port)]
-    with subprocess.Popen(command) as server:  # noqa: S603 - a module of this package
-        try:
-            _wait_for(address)
-            yield address
-        finally:
-            server.terminate()
+    with running("photo_server", str(port)):
+        _wait_for(address)
+        yield address
 
 
 def _wait_for(address: str) -> None:

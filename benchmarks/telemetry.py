@@ -4,13 +4,12 @@ Once as the service runs, with photographs by HTTP and an engine that is paced l
 for, where every microsecond is throughput. A process of its own stands for the collector and for Prometheus.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.contest import Contest, Value, running_contest
+from benchmarks.peers.running import running
 from benchmarks.photographs import by_reference, photo_server
 from benchmarks.runner import Comparison, Contender, Stretch
 from benchmarks.service import upload
@@ -66,9 +65,5 @@ def _contenders(
 def _sink() -> Iterator[str]:
     """Take what telemetry sends; yields what the service is told of it."""
     port, metrics_port = free_port(), free_port()
-    command = [sys.executable, "-m", "benchmarks.peers.telemetry_sink", str(port), str(metrics_port)]
-    with subprocess.Popen(command) as sink:  # noqa: S603 - a module of this package
-        try:
-            yield f"http://127.0.0.1:{port},{metrics_port}"
-        finally:
-            sink.terminate()
+    with running("telemetry_sink", str(port), str(metrics_port)):
+        yield f"http://127.0.0.1:{port},{metrics_port}"

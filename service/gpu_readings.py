@@ -55,7 +55,7 @@ class Gpus:
         self._load = nvml
         self._environment = environment
         self._clock = clock
-        self._nvml: Any = None
+        self._nvml: Any = None  # NVIDIA's binding ships no types
         self._read_at_s = -_FRESH_S
         self._readings = GpuReadings(())
 

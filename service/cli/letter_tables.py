@@ -8,7 +8,7 @@ from rich.text import Text
 
 from service.letters.groups import Group
 from service.letters.letter import Letter
-from service.letters.marks import Mark, State
+from service.letters.marks import Mark, State, state_of
 from service.telemetry.redaction import clean_text
 
 _MAX_MESSAGE_CHARS = 60
@@ -24,7 +24,7 @@ def letters_table(rows: Sequence[tuple[Letter, Mark | None]], *, with_state: boo
         table.add_column("state")
     table.add_column("message", overflow="ellipsis", no_wrap=True)
     for letter, mark in rows:
-        state = mark.state if mark else State.OPEN
+        state = state_of(mark)
         cells = [
             Text(letter.place, no_wrap=True),
             Text(f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"),
@@ -78,7 +78,7 @@ def letter_json(letter: Letter, mark: Mark | None) -> dict[str, object]:
         "redrives": letter.redrives,
         "truncated": letter.truncated or None,
         "trace_id": letter.trace_id or None,
-        "state": mark.state if mark else State.OPEN,
+        "state": state_of(mark),
         "mark": {"at": mark.at.isoformat(), "by": mark.by, "why": mark.why or None} if mark else None,
     }
 

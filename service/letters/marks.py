@@ -51,6 +51,11 @@ class Mark:
     """A topic that was deleted and made anew has other letters at the same offsets."""
 
 
+def state_of(mark: Mark | None) -> State:
+    """Return what became of a letter with that mark, or with none."""
+    return mark.state if mark else State.OPEN
+
+
 class Marks:
     """Those that were read from the journal."""
 
@@ -70,11 +75,6 @@ class Marks:
         """Return the mark of a letter; None when it is open."""
         mark = self._marks.get((letter.record.partition, letter.record.offset))
         return mark if mark and mark.letter_timestamp_ms == letter.record.timestamp_ms else None
-
-    def state_of(self, letter: Letter) -> State:
-        """Return what became of a letter."""
-        mark = self.of(letter)
-        return mark.state if mark else State.OPEN
 
     def outlived(self, journal: str, beginnings: Mapping[int, int]) -> list[OutgoingRecord]:
         """Return the tombstones of marks whose letters are gone, given the oldest offset of each partition."""

@@ -1,7 +1,10 @@
 """A collector: a real HTTP server that decodes what OTLP exporters send to it."""
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -32,6 +35,19 @@ class Collector(ThreadingHTTPServer):
             for scope in sent.scope_metrics
             for metric in scope.metrics
         }
+
+
+@contextmanager
+def running_collector() -> Iterator[Collector]:
+    """Serve in a thread."""
+    with Collector() as server:
+        thread = Thread(target=server.serve_forever, name="collector")
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class CollectorHandler(BaseHTTPRequestHandler):

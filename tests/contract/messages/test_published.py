@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from schemas.asyncapi import asyncapi_document
 from schemas.example_files import read_examples
 from schemas.json_schemas import json_schema
-from schemas.publish import PUBLISHED, differences, main, publish
 from schemas.registry import MESSAGES, MessageVersion
+from scripts.contract import PUBLISHED, contract
 from service.settings import TopicSettings
 
 each_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.slug)
@@ -31,20 +31,21 @@ def fields_of(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]
 
 
 def test_what_is_committed_is_what_the_models_generate() -> None:
-    assert differences(PUBLISHED) == [], "run make contract and commit what it changes"
+    assert contract().differences() == [], "run make contract and commit what it changes"
 
 
 def test_a_difference_is_found_named_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([], tmp_path) == 0
-    assert main(["--check"], tmp_path) == 0
+    copy = contract(tmp_path)
+    assert copy.run([], description=None) == 0
+    assert copy.run(["--check"], description=None) == 0
     (tmp_path / "tags.v1.schema.json").write_text("{}\n")
     (tmp_path / "verdict.v1.schema.json").unlink()
     (tmp_path / "verdict.v0.schema.json").write_text("{}\n")
-    assert main(["--check"], tmp_path) == 1
+    assert copy.run(["--check"], description=None) == 1
     complaints = capsys.readouterr().err
     assert [name in complaints for name in ("tags.v1", "verdict.v1", "verdict.v0", "asyncapi")] == [True] * 3 + [False]
-    publish(tmp_path)
-    assert differences(tmp_path) == []
+    copy.write()
+    assert copy.differences() == []
 
 
 @each_message

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,7 @@ import pytest_asyncio
 from service.inference.vllm_environment import prepare_environment
 from tests.models.tiny import model_folder
 from tests.support.lora import write_random_adapter
-from tests.support.otlp_receiver import Collector
+from tests.support.otlp_receiver import Collector, running_collector
 from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
 
 if TYPE_CHECKING:
@@ -48,12 +47,8 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 @pytest.fixture(scope="package")
 def span_receiver() -> Iterator[Collector]:
     """Where vLLM sends its own spans."""
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever, name="receiver")
-        thread.start()
+    with running_collector() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

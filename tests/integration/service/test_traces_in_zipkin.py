@@ -4,7 +4,6 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import orjson
 import pytest
@@ -16,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.support.house import House, inline
 from tests.support.http_server import serving
 from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.otlp_receiver import Collector
+from tests.support.otlp_receiver import Collector, running_collector
 from tests.support.service import running_service
 from tests.support.topics import committed_reader, create_topics, publish
 from tests.support.trace_store import TraceStore, running_trace_store
@@ -57,12 +56,8 @@ class Told:
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever, name="receiver")
-        thread.start()
+    with running_collector() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

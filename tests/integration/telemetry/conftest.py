@@ -1,18 +1,13 @@
 """What the telemetry tests share."""
 
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 
-from tests.support.otlp_receiver import Collector
+from tests.support.otlp_receiver import Collector, running_collector
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever, name="collector")
-        thread.start()
+    with running_collector() as server:
         yield server
-        server.shutdown()
-        thread.join()

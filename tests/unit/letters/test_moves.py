@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from service.letters.letter import read_letter
-from service.letters.marks import JournalUnreadableError, Marks, State
+from service.letters.marks import JournalUnreadableError, Marks, State, state_of
 from service.letters.moves import Discard, Redrive
 from service.stream.dead_letter import dead_letter
 from service.stream.errors import PublishError
@@ -60,11 +60,11 @@ def test_a_mark_is_one_record_for_each_letter_and_is_read_back() -> None:
     _, mark = REDRIVE.records(letter)
     (discarded,) = Discard("images are gone", JOURNAL, lambda: NOW, by="kim@host").records(letter)
     assert (mark.topic, mark.key) == (discarded.topic, discarded.key) == (JOURNAL, b"3:17")
-    assert Marks([as_read(mark, 0, 0)]).state_of(letter) is State.REDRIVEN
+    assert state_of(Marks([as_read(mark, 0, 0)]).of(letter)) is State.REDRIVEN
     found = Marks([as_read(discarded, 0, 0)]).of(letter)
     assert found is not None
     assert (found.state, found.at, found.by, found.why) == (State.DISCARDED, NOW, "kim@host", "images are gone")
-    assert Marks().state_of(letter) is State.OPEN
+    assert state_of(Marks().of(letter)) is State.OPEN
 
 
 def test_another_record_at_the_same_place_is_not_marked() -> None:

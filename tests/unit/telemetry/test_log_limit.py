@@ -1,8 +1,7 @@
 """A flood of lines about records is cut short, and told of; nothing else is."""
 
 import io
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -20,16 +19,6 @@ log = structlog.get_logger("service.tests")
 
 PER_S = 3
 Line = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("service")
-    before = (root.handlers, root.level, ours.level)
-    yield
-    root.handlers, root.level, ours.level = before
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -28,16 +28,6 @@ class Terminal(io.StringIO):
 class EngineOnFireError(FatalError):
     reason = "engine.on_fire"
     message = "The engine burns"
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("service")
-    before = (root.handlers, root.level, ours.level)
-    yield
-    root.handlers, root.level, ours.level = before
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

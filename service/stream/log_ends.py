@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 _EVERY_S = 3.0
 """One small request a broker; the figures are as old as this at most."""
 
+_LOOK_EVERY_S = 0.25
+"""How soon a partition that was opened meanwhile is asked for: until then it has no lag to show."""
+
 _TIMEOUT_S = 3.0
 """For an answer that takes milliseconds."""
 
@@ -39,10 +42,13 @@ class LogEnds:
         """By `time.monotonic`; None before the first answer."""
 
     async def watch(self, partitions: Callable[[], Collection[Partition]]) -> None:
-        """Ask until cancelled."""
+        """Ask until cancelled, before its time for a partition that is new."""
         while True:
             await self.ask(partitions())
-            await asyncio.sleep(_EVERY_S)
+            for _ in range(round(_EVERY_S / _LOOK_EVERY_S)):
+                await asyncio.sleep(_LOOK_EVERY_S)
+                if not self.by_partition.keys() >= set(partitions()):
+                    break
 
     async def ask(self, partitions: Collection[Partition]) -> None:
         """Ask once; without an answer everything stays as it was."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -130,13 +131,19 @@ async def test_every_series_that_an_alert_looks_at_is_there(seen: Seen) -> None:
 
 async def test_top_shows_both_processes(seen: Seen) -> None:
     arguments = [part for port in seen.observed.ports for part in ("--url", f"127.0.0.1:{port}")]
-    result = await asyncio.to_thread(
-        CliRunner().invoke, app, ["top", "--once", "--json", "--interval", "1", *arguments]
-    )
-    told = json.loads(result.stdout)
-    assert [process["is_ready"] for process in told["processes"]] == [True, True]
+    told: dict[str, Any] = {}
+
+    async def all_are_open() -> bool:
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, ["top", "--once", "--json", "--interval", "1", *arguments]
+        )
+        told.update(json.loads(result.stdout))
+        is_ready = [process["is_ready"] for process in told["processes"]]
+        return is_ready == [True, True] and {each["partition"] for each in told["partitions"]} == {0, 1, 2, 3}
+
+    # On a busy machine the group may be sharing the partitions out anew at any moment.
+    await wait_until(all_are_open, description="both processes show their partitions")
     assert told["a_second"]["judged"] > 0
-    assert {partition["partition"] for partition in told["partitions"]} == {0, 1, 2, 3}
     assert {"fetch", "decode", "engine"} <= {stage["stage"] for stage in told["stages"]}
     assert "fetch.failed" in {reason["reason"] for reason in told["reasons"]}
 

@@ -1,5 +1,6 @@
 """Lag, as it is and as committed offsets make it look."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from service.stream.log_ends import LogEnds
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.records import Partition
 from service.stream.standing import standing_of
+from tests.support.waiting import wait_until
 
 PLACE = Partition("images.uploaded", 0)
 
@@ -72,3 +74,31 @@ async def test_a_process_without_partitions_asks_all_the_same_whether_brokers_ar
     await ends.ask([])
     assert brokers.asked == [[TopicPartition(*PLACE)]]
     assert ends.told_at_s == 1.0
+
+
+async def test_a_partition_that_opens_between_two_rounds_is_asked_for_before_the_next() -> None:
+    brokers, open_now = Brokers(), [PLACE]
+    ends = LogEnds(brokers, without_any=PLACE)
+    watching = asyncio.create_task(ends.watch(lambda: open_now))
+    await wait_until(lambda: ends.by_partition == {PLACE: 7}, description="the first is told of")
+    other = Partition(PLACE.topic, 1)
+    open_now.append(other)
+    await wait_until(lambda: other in ends.by_partition, description="so is the other", timeout_s=2)
+    watching.cancel()
+    assert len(brokers.asked) == 2
+
+
+async def test_brokers_that_refuse_at_once_are_not_asked_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    brokers, pauses = Brokers(), []
+    brokers.failure = NodeNotReadyError()
+
+    async def pause(delay_s: float) -> None:
+        pauses.append(delay_s)
+        if len(pauses) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        await LogEnds(brokers, without_any=PLACE).watch(lambda: [PLACE])
+    assert len(brokers.asked) == 3
+    assert min(pauses) > 0

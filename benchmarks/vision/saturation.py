@@ -52,6 +52,9 @@ class _Started:
     def __init__(self, running: RunningModel) -> None:
         self._running = running
 
+    def is_reachable(self) -> bool:
+        return True
+
     async def start(self) -> ModelFacts:
         return self._running.facts
 

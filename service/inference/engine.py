@@ -81,12 +81,14 @@ class EngineOutput:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """What an engine has to do at one moment."""
+    """What an engine has to do at one moment, and whether it can."""
 
     running: int
     """Requests to the model, of which one image may take several."""
     waiting: int
     """Those that found no place in it yet."""
+    is_reachable: bool = True
+    """False while nothing could answer, as when every server of a remote model is out."""
 
 
 class Engine(Protocol):
@@ -102,7 +104,7 @@ class Engine(Protocol):
         ...
 
     def load(self) -> EngineLoad:
-        """Return what runs and what waits; may be called in any thread."""
+        """Return how it stands; may be called in any thread."""
         ...
 
     async def start(self) -> None:

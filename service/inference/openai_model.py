@@ -54,6 +54,10 @@ class OpenAIModel:
         self._last_failure = "none has answered yet"
         self._stopped = False
 
+    def is_reachable(self) -> bool:
+        """Return whether any server gets requests."""
+        return not self._fleet.all_out
+
     async def start(self) -> ModelFacts:
         """Wait for the first server, and find out what it serves."""
         settings = self._settings

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from service.brief import Brief
 from service.engine_settings import RehearsalSettings
@@ -44,8 +44,7 @@ class RehearsalEngine:
 
     def load(self) -> EngineLoad:
         """Return the batch that runs and what gathers for the next one."""
-        running, waiting = list(self._batch), list(self._waiting)
-        return EngineLoad(*(sum(not answer.done() for answer in answers) for answers in (running, waiting)))
+        return EngineLoad(running=_unanswered(self._batch), waiting=_unanswered(self._waiting))
 
     async def start(self) -> None:
         """Begin to run batches."""
@@ -103,6 +102,11 @@ class RehearsalEngine:
             if not answer.done():
                 batch.append(answer)
         return batch
+
+
+def _unanswered(answers: Iterable[asyncio.Future[EngineOutput]]) -> int:
+    # Copied in one step: the event loop may add to it meanwhile.
+    return sum(not answer.done() for answer in list(answers))
 
 
 def _describe(settings: RehearsalSettings) -> EngineDescription:

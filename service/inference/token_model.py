@@ -51,6 +51,10 @@ class Written:
 class TokenModel(Protocol):
     """A vision-language model; its calls may run side by side and be cancelled, and fail as an engine's do."""
 
+    def is_reachable(self) -> bool:
+        """Return whether anything could answer, once started; may be called in any thread."""
+        ...
+
     async def start(self) -> ModelFacts:
         """Load or reach the model."""
         ...

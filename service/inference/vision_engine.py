@@ -50,8 +50,8 @@ class VisionEngine:
 
     def load(self) -> EngineLoad:
         """Return what has a place in the model and what waits for one."""
-        gate = self._gate
-        return EngineLoad(gate.taken, gate.waiting) if gate else EngineLoad(0, 0)
+        gate, is_reachable = self._gate, self._model.is_reachable()
+        return EngineLoad(gate.taken, gate.waiting, is_reachable) if gate else EngineLoad(0, 0, is_reachable)
 
     async def start(self) -> None:
         """Start the model."""

@@ -77,6 +77,10 @@ class VllmModel:
         self._watchdog = self._closed_watchdog()
         self._watch: asyncio.Task[None] | None = None
 
+    def is_reachable(self) -> bool:
+        """Return that it is: an engine that dies or hangs ends the process."""
+        return True
+
     async def start(self) -> ModelFacts:
         """Load the model and ask it once; raises `EngineConfigurationError` if it cannot be loaded in time."""
         engine = await self._processes.start()

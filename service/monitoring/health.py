@@ -18,7 +18,7 @@ class Checks:
     assigned: bool
     """The group has given this process its share of the partitions, and all of them are open."""
     engine: bool
-    """It has started and can answer every policy; one that fails ends the process by a drain."""
+    """It has started, can answer every policy and is reachable; one that fails ends the process by a drain."""
     broker: bool
     """It has answered within the last seconds."""
     draining: bool
@@ -47,7 +47,7 @@ def check(sources: Sources, *, now_s: float) -> Checks:
     told_at_s = stream.brokers_told_at_s if stream else None
     return Checks(
         assigned=stream is not None and stream.is_complete,
-        engine=sources.description is not None,
+        engine=sources.description is not None and sources.engine is not None and sources.engine.load().is_reachable,
         broker=told_at_s is not None and now_s - told_at_s < BROKER_SILENT_S,
         draining=standing is not None and standing.is_draining,
     )

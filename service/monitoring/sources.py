@@ -12,7 +12,7 @@ class Engine(Protocol):
     """What is read of an engine."""
 
     def load(self) -> EngineLoad:
-        """Return what runs and what waits."""
+        """Return what runs and what waits, and whether anything could answer."""
         ...
 
 

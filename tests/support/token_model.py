@@ -78,11 +78,16 @@ class ScriptedModel:
         self.asks: list[Ask] = []
         """In the order of arrival, without their pixels."""
         self.most_in_flight = 0
+        self.reachable = True
 
     @property
     def in_flight(self) -> int:
         """Requests that it is busy with."""
         return len(self._in_flight)
+
+    def is_reachable(self) -> bool:
+        """Return what a test said."""
+        return self.reachable
 
     async def start(self) -> ModelFacts:
         """Nothing to load."""

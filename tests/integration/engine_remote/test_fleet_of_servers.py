@@ -21,10 +21,17 @@ async def two_servers(stack: AsyncExitStack) -> tuple[ModelServer, ModelServer]:
 async def test_an_idle_fleet_shares_the_work_evenly() -> None:
     async with AsyncExitStack() as stack:
         first, second = await two_servers(stack)
-        model, facts = await stack.enter_async_context(started(first, second, max_in_flight=7))
-        assert facts.concurrency == 14
-        assert all(isinstance(answer, WELL) for answer in await read_many(model, 20))
+        model, facts = await stack.enter_async_context(started(first, second, max_in_flight=10))
+        assert facts.concurrency == 20
+        # All are asked before any is answered: else the quicker server would rightly get more.
+        first.hold.clear()
+        second.hold.clear()
+        task = asyncio.create_task(read_many(model, 20), name="read")
+        await wait_until(lambda: first.asked + second.asked == 20, description="all are asked")
         assert (first.asked, second.asked) == (10, 10)
+        first.hold.set()
+        second.hold.set()
+        assert all(isinstance(answer, WELL) for answer in await task)
 
 
 async def test_a_slow_server_gets_less() -> None:
@@ -135,10 +142,13 @@ async def test_a_server_that_returns_and_hangs_gets_one_request_at_a_time() -> N
 async def test_a_fleet_that_is_away_is_waited_for() -> None:
     async with model_server() as server, started(server, eject_after=1, patience_s=20.0) as (model, _):
         server.status = server.health = 503
+        assert model.is_reachable()
         assert all(isinstance(answer, EngineFailedError) for answer in await read_many(model, 1))
+        assert not model.is_reachable()
         waiting = asyncio.create_task(read_many(model, 5), name="read")
         server.status = server.health = 200
         assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
+        assert model.is_reachable()
 
 
 async def test_waiting_for_a_fleet_that_is_away_has_an_end() -> None:

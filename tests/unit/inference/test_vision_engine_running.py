@@ -111,6 +111,14 @@ async def test_no_more_requests_are_in_the_model_than_keep_it_busy() -> None:
     assert model.most_in_flight == 3
 
 
+async def test_an_engine_is_as_reachable_as_its_model() -> None:
+    model = ScriptedModel()
+    engine = await started(model)
+    assert engine.load().is_reachable
+    model.reachable = False
+    assert not engine.load().is_reachable
+
+
 async def test_an_images_further_questions_come_before_later_images() -> None:
     hold = asyncio.Event()
     model = ScriptedModel(reads=says({"B": 1.0}, weapons=1.0), concurrency=1, hold=hold)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from service.gpu_readings import GpuReading, GpuReadings
+from service.inference.engine import EngineLoad
 from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
 from service.pipeline.standing import Standing
+from tests.support.engine import PaintedEngine
 from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
 
 NO_GPU = GpuReadings((), absence="no driver")
@@ -46,6 +48,16 @@ def test_a_model_that_loads_is_not_ready() -> None:
     checks = check(Sources(), now_s=NOW_S)
     assert not checks.engine
     assert not checks.ready
+
+
+def test_a_model_whose_servers_are_all_away_is_not_ready() -> None:
+    class AwayEngine(PaintedEngine):
+        def load(self) -> EngineLoad:
+            return EngineLoad(running=2, waiting=1, is_reachable=False)
+
+    checks = check(replace(sources(), engine=AwayEngine()), now_s=NOW_S)
+    assert not checks.engine
+    assert checks.assigned
 
 
 def test_people_see_what_the_service_is_doing() -> None:

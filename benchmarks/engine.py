@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.runner import Comparison, Contender
-from service.inference.catalogue import Catalogue, load_catalogue
-from service.inference.onnx_engine import OnnxEngine, usable_cores
-from service.inference.preprocessing import prepare
+from service.inference.onnx.catalogue import Catalogue, load_catalogue
+from service.inference.onnx.engine import OnnxEngine, usable_cores
+from service.inference.onnx.preprocessing import prepare
 from service.pixels import RgbPixels
 from tests.support.asking import engine_request
 

@@ -12,7 +12,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.peers.measured import Meter, Task
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from tests.models.shapes import BRIEF
 
 # What fits a step of the engine, and more: a batch per poll is what both keep in flight.

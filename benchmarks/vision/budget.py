@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.runner import Comparison, Contender
 from benchmarks.vision.model import RunningModel
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from tests.support.asking import BRIEF
 
 IMAGES = 24

@@ -14,16 +14,16 @@ import numpy as np
 import uvloop
 
 from benchmarks.runner import UnavailableError
-from service.inference.prompt import Prompt
-from service.inference.token_model import Ask, ModelFacts
-from service.inference.vllm_environment import prepare_environment
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.token_model import Ask, ModelFacts
+from service.inference.vllm.environment import prepare_environment
 from service.pixels import RgbPixels
 from service.vllm_settings import VllmSettings
 from tests.conftest import missing_engine
 from tests.models.tiny import model_folder
 
 if TYPE_CHECKING:
-    from service.inference.vllm_model import VllmModel
+    from service.inference.vllm.model import VllmModel
 
 GIB = 1024**3
 # An image of 256 vision tokens, the default budget.
@@ -103,7 +103,7 @@ def running_model() -> Iterator[RunningModel]:
 
 
 async def _build() -> VllmModel:
-    from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - where vLLM is missing it cannot be imported
+    from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - where vLLM is missing it cannot be imported
 
     return VllmModel(tiny_settings(), stall_s=STALL_S, on_failure=print)
 

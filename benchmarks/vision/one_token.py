@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.runner import Comparison, Contender
 from benchmarks.vision.model import RunningModel
-from service.inference.prompt import Prompt, prompter
+from service.inference.vision.prompt import Prompt, prompter
 from tests.support.asking import BRIEF
 
 IMAGES = 32

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.decode import SPEC, photograph
 from benchmarks.runner import Comparison, Contender, Stretch
 from benchmarks.vision.model import RunningModel
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.media.image import DecodeLimits, decode_image
 from service.settings import DecodeSettings
 from tests.support.asking import BRIEF

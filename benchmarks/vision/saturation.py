@@ -26,9 +26,9 @@ from benchmarks.peers.measured import Meter, Task
 from benchmarks.peers.modstream_service import moderate
 from benchmarks.runner import Comparison, Contender, Stretch
 from benchmarks.vision.model import SIDE, RunningModel, running_model
-from service.inference.prompt import prompter
-from service.inference.token_model import Ask, ModelFacts, Written
-from service.inference.vision_engine import VisionEngine
+from service.inference.vision.engine import VisionEngine
+from service.inference.vision.prompt import prompter
+from service.inference.vision.token_model import Ask, ModelFacts, Written
 from service.judging_settings import JudgingSettings
 from service.kafka_settings import KafkaSettings
 from service.monitoring_settings import MonitoringSettings

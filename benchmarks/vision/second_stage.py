@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmarks.runner import Comparison, Contender, Stretch
 from benchmarks.vision.model import RunningModel
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from tests.support.asking import BRIEF
 
 IMAGES = 8

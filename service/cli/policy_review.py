@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.cli.policy_text import estimated_tokens
 from service.errors import FatalError
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.policy.errors import PolicyFileError, PolicySettingsError
 from service.policy.loader import policies_by_name, policies_by_tenant
 from service.policy.policy import Policy

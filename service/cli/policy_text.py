@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from service.inference.labels import label_map_hash
-from service.inference.prompt import Prompter, prompter
+from service.inference.vision.labels import label_map_hash
+from service.inference.vision.prompt import Prompter, prompter
 from service.policy.policy import Policy
 
 # Measured over the bundled policy with the vocabulary of Qwen: 4.2 in English; 1.15 of the characters of Chinese.

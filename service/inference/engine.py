@@ -31,7 +31,7 @@ class EngineDescription:
     label_map: str | None = None
     """Checksum of which answer stands for which category."""
     label_source: str | None = None
-    """How scores are read; see `service.inference.token_model.LabelSource`."""
+    """How scores are read; see `service.inference.vision.token_model.LabelSource`."""
     preprocessing: str | None = None
     """Version of the way from the decoded image to the model's input."""
     calibration: str | None = None

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from service.engine_settings import EngineSettings, OnnxSettings
 from service.errors import FatalError
-from service.inference.catalogue import load_catalogue
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
-from service.inference.openai_model import OpenAIModel
+from service.inference.onnx.catalogue import load_catalogue
+from service.inference.openai.model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
-from service.inference.token_model import TokenModel
-from service.inference.vision_engine import VisionEngine
-from service.inference.vllm_environment import prepare_environment
+from service.inference.vision.engine import VisionEngine
+from service.inference.vision.token_model import TokenModel
+from service.inference.vllm.environment import prepare_environment
 
 
 def _untold(error: FatalError) -> None:
@@ -43,7 +43,7 @@ def build_engine(
 
 def _build_onnx(settings: OnnxSettings) -> Engine:
     try:
-        from service.inference.onnx_engine import OnnxEngine  # noqa: PLC0415 - an extra; other engines do without it
+        from service.inference.onnx.engine import OnnxEngine  # noqa: PLC0415 - an extra; other engines do without it
     except ModuleNotFoundError as error:
         detail = f"'onnx' needs the package {error.name}, which the extra 'onnx' brings: pip install 'modstream[onnx]'"
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
@@ -55,7 +55,7 @@ def _build_vllm(
 ) -> TokenModel:
     prepare_environment(settings.vllm, os.environ, is_traced=traces_url is not None)
     try:
-        from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
+        from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
     except ModuleNotFoundError as error:
         detail = (
             f"'vllm' needs the package {error.name}, which the extra 'gpu' brings: pip install 'modstream[gpu]', or "

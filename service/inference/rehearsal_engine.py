@@ -9,7 +9,7 @@ from service.brief import Brief
 from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
-from service.inference.vision_input import image_spec
+from service.inference.vision.image_input import image_spec
 from service.telemetry import names
 from service.telemetry.spans import current_span
 

@@ -6,7 +6,7 @@ being written; so each token of an answer waits for a step.
 
 from dataclasses import dataclass
 
-from service.inference.vllm_arguments import concurrency
+from service.inference.vllm.arguments import concurrency
 from service.planning.roofline import ImageTime
 from service.planning.work import FOLLOW_UPS, REASON_TOKENS, TAGS_TOKENS, Work
 from service.vllm_settings import VllmSettings

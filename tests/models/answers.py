@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from service.brief import Brief
-from service.inference.labels import NONE, label_map
-from service.inference.phrases import PHRASES
+from service.inference.vision.labels import NONE, label_map
+from service.inference.vision.phrases import PHRASES
 from tests.models.scenes import Scene
 from tests.models.shapes import COLOURS, HARMFUL, SHAPES, WORDS, kind_name, meaning
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from service.inference.token_model import TokenModel
+from service.inference.vision.token_model import TokenModel
 from tests.models.running import runtime
 from tests.models.tiny import model_folder
 

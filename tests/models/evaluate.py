@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.brief import Brief
-from service.inference.token_model import TokenModel
+from service.inference.vision.token_model import TokenModel
 from tests.models.held_out import Asker, Judged, altered, samples, shrunk, swapped
 from tests.models.report import (
     accuracy,

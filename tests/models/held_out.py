@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from service.brief import Brief
-from service.inference.labels import NONE
-from service.inference.prompt import Prompt, Prompter, prompter
-from service.inference.scores import LabelReading, read_labels
-from service.inference.token_model import Ask, TokenModel
+from service.inference.vision.labels import NONE
+from service.inference.vision.prompt import Prompt, Prompter, prompter
+from service.inference.vision.scores import LabelReading, read_labels
+from service.inference.vision.token_model import Ask, TokenModel
 from service.pixels import RgbPixels
 from tests.models.captions import small_talk, unseen_order
 from tests.models.scenes import Scene, draw, random_scene

@@ -7,7 +7,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from service.brief import Brief
-from service.inference.prompt import Prompt, prompter
+from service.inference.vision.prompt import Prompt, prompter
 from tests.models.answers import categories, right_labels, tags_text, why_text, yes_or_no
 from tests.models.captions import random_caption
 from tests.models.scenes import Scene

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from service.brief import AttributeSchema, Brief
-from service.inference.labels import NONE, label_map
+from service.inference.vision.labels import NONE, label_map
 from tests.models.answers import categories, right_labels, right_tags
 from tests.models.held_out import Judged, Sample
 from tests.models.ways import WAYS, Finding, finding

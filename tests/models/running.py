@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from service.inference.token_model import TokenModel
-from service.inference.vllm_environment import prepare_environment
+from service.inference.vision.token_model import TokenModel
+from service.inference.vllm.environment import prepare_environment
 from tests.models.shapes import ADAPTER
 from tests.models.tiny import adapter_folder
 from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
 from service.settings import PolicySettings
 from tests.models.shapes import BRIEF, BRIEFS

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from service.inference.token_model import TokenModel
+from service.inference.vision.token_model import TokenModel
 from tests.models.answers import categories, why_text
 from tests.models.held_out import Asker, Judged, altered, samples, shrunk, swapped
 from tests.models.report import (

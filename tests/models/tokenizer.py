@@ -9,8 +9,8 @@ from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from service.inference.phrases import PHRASES
-from service.inference.prompt import prompter
+from service.inference.vision.phrases import PHRASES
+from service.inference.vision.prompt import prompter
 from service.policy.taxonomy import CATEGORIES
 from tests.models.answers import tags_text, why_text
 from tests.models.captions import random_caption

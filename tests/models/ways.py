@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.brief import Brief
-from service.inference.labels import NONE, label_map
-from service.inference.suspicion import suspects
+from service.inference.vision.labels import NONE, label_map
+from service.inference.vision.suspicion import suspects
 from service.judging_settings import JudgingSettings
 from tests.models.held_out import Judged
 from tests.models.shapes import HARMFUL

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from service.inference.errors import EngineNotRunningError, UnknownAdapterError
-from service.inference.token_model import Ask, LabelSource, ModelFacts, Written
+from service.inference.vision.token_model import Ask, LabelSource, ModelFacts, Written
 
 Reads = Callable[[Ask, Sequence[str]], Mapping[str, float]]
 """Which words are said, with their probabilities; words left out have none."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from service.brief import Brief, CategoryDefinition
 from service.inference.engine import EngineRequest
-from service.inference.token_model import Ask
-from service.inference.vision_engine import VisionEngine
+from service.inference.vision.engine import VisionEngine
+from service.inference.vision.token_model import Ask
 from service.judging_settings import JudgingSettings
 from tests.support.asking import GOODS, engine_request
 from tests.support.token_model import Reads, ScriptedModel, Writes

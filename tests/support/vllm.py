@@ -12,7 +12,7 @@ from service.vllm_settings import VllmSettings
 from tests.models.tiny import model_folder
 
 if TYPE_CHECKING:
-    from service.inference.vllm_model import VllmModel
+    from service.inference.vllm.model import VllmModel
 
 ENVIRONMENT = {
     # The engine would bind a thread to each core, and the tests share two.
@@ -46,7 +46,7 @@ def new_model(
     settings: VllmSettings, *, stall_s: float = 120.0, traces_url: str | None = None
 ) -> "tuple[VllmModel, list[FatalError]]":
     """Return a model that has not started, and what it will tell of its failures."""
-    from service.inference.vllm_model import VllmModel  # noqa: PLC0415 - takes half a minute, and is not everywhere
+    from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - takes half a minute, and is not everywhere
 
     failures: list[FatalError] = []
     return VllmModel(settings, stall_s=stall_s, on_failure=failures.append, traces_url=traces_url), failures

@@ -7,7 +7,7 @@ from service.engine_settings import EngineSettings, OnnxSettings
 from service.monitoring_settings import MonitoringSettings
 from service.policy.errors import UnknownCategoriesError
 from service.settings import Settings
-from tests.unit.inference.models import entry, write_catalogue, write_mean_model
+from tests.unit.inference.onnx.models import entry, write_catalogue, write_mean_model
 
 
 async def test_an_engine_that_scores_unknown_categories_does_not_serve(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import service
 from service.configuration.catalogue import catalogue, groups
 from service.configuration.sources import CONFIG_VARIABLE
 from service.errors import FatalError, ModstreamError, RejectedError, TransientError
-from service.inference.catalogue import load_catalogue
+from service.inference.onnx.catalogue import load_catalogue
 from service.policy.loader import load_policies
 from service.policy.taxonomy import NAMES
 from service.settings import PolicySettings
@@ -39,7 +39,7 @@ FOREIGN = re.compile(
 )  # fmt: skip
 
 # vLLM takes half a minute to import, and is not everywhere; these two define no errors.
-ENGINE_MODULES = {"service.inference.vllm_model", "service.inference.vllm_processes"}
+ENGINE_MODULES = {"service.inference.vllm.model", "service.inference.vllm.processes"}
 
 SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?P<rest>.*)")
 JUSTIFIED = re.compile(r"(?:: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*|\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:- |# )\w.*")

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from service.engine_settings import EngineSettings, RehearsalSettings
 from service.inference.factory import build_engine
-from service.inference.vision_engine import VisionEngine
+from service.inference.vision.engine import VisionEngine
 from service.judging_settings import JudgingSettings
 from tests.contract.engine.candidates import Candidate, Trial
 from tests.models.shapes import BRIEF

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.brief import Brief
-from service.inference.prompt import Prompt, Prompter, prompter
-from service.inference.token_model import Ask, ModelFacts, TokenModel
+from service.inference.vision.prompt import Prompt, Prompter, prompter
+from service.inference.vision.token_model import Ask, ModelFacts, TokenModel
 from service.pixels import RgbPixels
 from tests.support.asking import TAGGED_BRIEF
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from service.inference.openai_model import OpenAIModel
+from service.inference.openai.model import OpenAIModel
 from tests.contract.token_model.candidates import Candidate, Trial
 from tests.models.shapes import BRIEF
 from tests.support.token_model import ScriptedModel

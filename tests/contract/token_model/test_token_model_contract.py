@@ -8,10 +8,10 @@ import typing
 import pytest
 
 from service.errors import ModstreamError
-from service.inference.answers import read_answer
 from service.inference.errors import UnknownAdapterError
-from service.inference.tagging import json_schema, longest_answer
-from service.inference.token_model import LabelSource, Written
+from service.inference.vision.answers import read_answer
+from service.inference.vision.tagging import json_schema, longest_answer
+from service.inference.vision.token_model import LabelSource, Written
 from tests.contract.token_model.candidates import Candidate, Trial
 from tests.support.asking import GOODS
 

@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from service.inference.prompt import Prompter, prompter
-from service.inference.token_model import Ask
+from service.inference.vision.prompt import Prompter, prompter
+from service.inference.vision.token_model import Ask
 from service.pixels import RgbPixels
 from tests.models.scenes import draw, random_scene
 from tests.models.shapes import BRIEF

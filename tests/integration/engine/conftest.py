@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from service.inference.vllm_environment import prepare_environment
+from service.inference.vllm.environment import prepare_environment
 from tests.models.tiny import model_folder
 from tests.support.lora import write_random_adapter
 from tests.support.otlp_receiver import Collector, running_collector
 from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
 
 if TYPE_CHECKING:
-    from service.inference.vllm_model import VllmModel
+    from service.inference.vllm.model import VllmModel
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

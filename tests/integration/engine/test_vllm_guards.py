@@ -20,7 +20,7 @@ from tests.support.vllm import new_model, tiny_settings
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from service.inference.vllm_model import VllmModel
+    from service.inference.vllm.model import VllmModel
 
 STALL_S = 6.0
 

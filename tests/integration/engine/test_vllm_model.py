@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.inference.chat_tokens import CONTROL_TOKENS, ChatTokens
 from service.inference.errors import EngineNotRunningError, EngineRejectedError, UnknownAdapterError
-from service.inference.prompt import Prompt
-from service.inference.scores import read_labels
-from service.inference.token_model import TokenModel
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.scores import read_labels
+from service.inference.vision.token_model import TokenModel
+from service.inference.vllm.chat_tokens import CONTROL_TOKENS, ChatTokens
 from tests.integration.engine.asking import LABELS, describe, picture, which
 from tests.support.metrics import counting, scraped
 from tests.support.vllm import new_model, tiny_settings
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from service.inference.vllm_model import VllmModel
+    from service.inference.vllm.model import VllmModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from service.inference.token_model import TokenModel
+from service.inference.vision.token_model import TokenModel
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.spans import current_span
 from tests.integration.engine.asking import LABELS, which

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from service.inference.openai_model import OpenAIModel
-from service.inference.prompt import Prompt
-from service.inference.token_model import Ask, ModelFacts
+from service.inference.openai.model import OpenAIModel
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.token_model import Ask, ModelFacts
 from service.openai_settings import OpenAISettings
 from tests.support.openai_server import ModelServer
 

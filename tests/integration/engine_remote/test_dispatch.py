@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from service.inference.dispatch import Dispatcher
 from service.inference.errors import EngineFailedError
-from service.inference.fleet import Fleet, FleetLimits, Server
-from service.inference.openai_client import OpenAIClient
+from service.inference.openai.client import OpenAIClient
+from service.inference.openai.dispatch import Dispatcher
+from service.inference.openai.fleet import Fleet, FleetLimits, Server
 from tests.integration.engine_remote.remote import settings
 from tests.support.openai_server import model_server
 

@@ -15,9 +15,9 @@ from service.inference.errors import (
     EngineRejectedError,
     UnknownAdapterError,
 )
-from service.inference.openai_model import OpenAIModel
-from service.inference.prompt import Prompt
-from service.inference.token_model import Ask, Written
+from service.inference.openai.model import OpenAIModel
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.token_model import Ask, Written
 from tests.integration.engine_remote.remote import LABELS, ask, read, settings, started
 from tests.support.http_server import serving, status
 from tests.support.openai_server import KEY, model_server, painted_pixels

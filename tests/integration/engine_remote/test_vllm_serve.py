@@ -16,9 +16,9 @@ import orjson
 import pytest
 
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
-from service.inference.openai_model import OpenAIModel
-from service.inference.prompt import Prompt, prompter, quote
-from service.inference.token_model import Ask, Written
+from service.inference.openai.model import OpenAIModel
+from service.inference.vision.prompt import Prompt, prompter, quote
+from service.inference.vision.token_model import Ask, Written
 from service.openai_settings import OpenAISettings
 from tests.contract.engine.images import noise
 from tests.models.shapes import BRIEF

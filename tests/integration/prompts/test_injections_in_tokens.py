@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.inference.prompt import Prompt, prompter, quote
+from service.inference.vision.prompt import Prompt, prompter, quote
 from tests.models.shapes import BRIEF
 from tests.models.tiny import model_folder
 from tests.support.injections import INJECTIONS

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from service.errors import FatalError, ModstreamError
 from service.inference.engine import EngineOutput, EngineRequest
-from service.inference.openai_model import OpenAIModel
+from service.inference.openai.model import OpenAIModel
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.main import app
 from service.cli.policy_text import estimated_tokens
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies, policy_paths
 from service.policy.policy import Policy
 from service.settings import PolicySettings

@@ -7,7 +7,7 @@ import pytest
 from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
-from service.inference.vision_engine import VisionEngine
+from service.inference.vision.engine import VisionEngine
 from tests.support.asking import BRIEF
 
 
@@ -21,14 +21,14 @@ def test_a_remote_engine_is_not_reached_before_it_starts() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "service.inference.onnx_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "service.inference.onnx.engine", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineConfigurationError, match=r"engine\.kind: .*onnxruntime.*pip install 'modstream\[onnx\]'"):
         build_engine(EngineSettings(kind="onnx"))
 
 
 def test_a_missing_vllm_is_named_with_both_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "service.inference.vllm_model", raising=False)
+    monkeypatch.delitem(sys.modules, "service.inference.vllm.model", raising=False)
     monkeypatch.setattr("os.environ", {})
     monkeypatch.setitem(sys.modules, "vllm.exceptions", None)
     monkeypatch.setitem(sys.modules, "vllm", None)

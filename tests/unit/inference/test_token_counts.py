@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.inference.asking_trace import tell_tokens
-from service.inference.openai_completions import usage
+from service.inference.openai.completions import usage
+from service.inference.vision.asking_trace import tell_tokens
 from service.telemetry.instruments import ENGINE_TOKENS
 from tests.support.metrics import counting
 

@@ -17,8 +17,8 @@ from schemas.verdict import VerdictV1
 from service.brief import Brief
 from service.errors import ModstreamError
 from service.inference.errors import EngineDeadError, EngineFailedError, EngineRejectedError
-from service.inference.token_model import Ask
-from service.inference.vision_engine import VisionEngine
+from service.inference.vision.engine import VisionEngine
+from service.inference.vision.token_model import Ask
 from service.judging_settings import JudgingSettings
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline.attempts import Attempts, Resolution

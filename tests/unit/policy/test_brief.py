@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from service.brief import Attribute, AttributeSchema, Language
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
 from service.policy.policy import Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from service.brief import Brief
-from service.inference.prompt import prompter
+from service.inference.vision.prompt import prompter
 from service.policy.attribute_file import AttributeFile
 from service.policy.policy_file import check_policy
 

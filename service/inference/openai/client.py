@@ -1,0 +1,86 @@
+"""One exchange with one server over a bounded pool of connections."""
+
+import io
+
+import aiohttp
+
+from service.inference.errors import EngineFailedError, EngineNotRunningError
+from service.inference.openai.answers import Answer
+from service.inference.openai.fleet import Server
+from service.openai_settings import OpenAISettings
+from service.telemetry import names
+from service.telemetry.carrying import text_headers
+from service.telemetry.spans import current_span
+
+# Of the bound on connections to one server: for looks at its health, and for words that become tokens.
+_SPARE_CONNECTIONS = 2
+
+# Under the 5 s after which uvicorn, which serves vLLM, closes an idle connection: a request on one that is being closed
+# would fail.
+_KEEP_ALIVE_S = 4.0
+
+
+class OpenAIClient:
+    """An HTTP session with the servers' key; open it in the event loop that uses it."""
+
+    def __init__(self, settings: OpenAISettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Open the session; no connection is made yet."""
+        settings = self._settings
+        key = settings.api_key
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=settings.max_in_flight + _SPARE_CONNECTIONS,
+                keepalive_timeout=_KEEP_ALIVE_S,
+            ),
+            timeout=aiohttp.ClientTimeout(total=settings.request_timeout_s, sock_connect=settings.connect_timeout_s),
+            # No proxy or netrc from the environment: the key and the images are for the named servers alone.
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "modstream"}
+            | ({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections; exchanges in flight fail. Harmless if never opened."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def exchange(
+        self, server: Server, path: str, body: bytes | None = None, *, timeout_s: float | None = None
+    ) -> Answer:
+        """Get a path, or post JSON to it; raise `EngineFailedError` if there is no answer.
+
+        Cancelling closes the connection, which makes the server give the request up.
+        """
+        if self._session is None:
+            raise EngineNotRunningError
+        timeout_s = timeout_s or self._settings.request_timeout_s
+        span = current_span()
+        span.set(names.SERVER_ADDRESS, server.name)
+        try:
+            async with self._session.request(
+                "GET" if body is None else "POST",
+                server.url + path,
+                # A file is written piece by piece; a megabyte at once would hold the event loop up.
+                data=None if body is None else io.BytesIO(body),
+                headers={} if body is None else {"Content-Type": "application/json", **text_headers(span.context)},
+                # A redirect would carry images to a place that nobody named.
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._settings.connect_timeout_s),
+            ) as response:
+                return Answer(server.name, response.status, await response.read())
+        except TimeoutError as error:
+            raise EngineFailedError(detail=f"{server.name} {_silence(error, timeout_s)}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise EngineFailedError(detail=f"{server.name} did not answer in full ({type(error).__name__})") from None
+
+
+def _silence(error: TimeoutError, timeout_s: float) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "accepts no connection in time (engine.openai.connect_timeout_s)"
+    return f"gave no answer in {timeout_s:g} s"

@@ -1,0 +1,93 @@
+"""Pure: a chat completion → the log-probabilities of words, or what was written."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.inference.errors import EngineFailedError
+from service.inference.vision.token_model import Written
+
+_TOKEN_ID = "token_id:"  # noqa: S105 - how vLLM writes a token that it was asked to name by its number
+# JSON has no infinity; this or less is what vLLM writes for it.
+_NONE_AT_ALL = -9999.0
+
+
+def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
+    """Return the log-probabilities that an answer tells of its first token, by `token_id:…` or by text.
+
+    Raises `EngineFailedError` if it tells none, or generation failed.
+    """
+    try:
+        choice = answer["choices"][0]
+        step = choice["logprobs"]["content"][0]
+        told = [step, *step["top_logprobs"]]
+        found = {str(each["token"]): _log_probability(each["logprob"]) for each in told}
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise EngineFailedError(detail="a server's answer has no log-probabilities") from None
+    if choice.get("finish_reason") == "error":
+        raise EngineFailedError(detail="a server broke its answer off")
+    return found
+
+
+def usage(answer: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return what an answer says of its tokens, as far as it does."""
+    told = answer.get("usage")
+    found = told if isinstance(told, dict) else {}
+    details = found.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    counts = {"given": found.get("prompt_tokens"), "cached": cached, "generated": found.get("completion_tokens")}
+    return {name: count if isinstance(count, int) and count >= 0 else None for name, count in counts.items()}
+
+
+def written(answer: Mapping[str, Any]) -> Written:
+    """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed."""
+    try:
+        choice = answer["choices"][0]
+        text = choice["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        text, choice = None, {}
+    if not isinstance(text, str) or choice.get("finish_reason") == "error":
+        raise EngineFailedError(detail="a server's answer has no text")
+    return Written(text, _pieces(choice, text))
+
+
+def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]:
+    """Return nothing where they do not make up the text: a token may be a part of a character, or the end's."""
+    try:
+        steps = choice["logprobs"]["content"]
+        pieces = [(str(step["token"]), _log_probability(step["logprob"])) for step in steps]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    if "".join(piece for piece, _ in pieces[:-1]) == text:
+        pieces = pieces[:-1]
+    return pieces if "".join(piece for piece, _ in pieces) == text else ()
+
+
+def of_words(step: Mapping[str, float], words: Mapping[str, int]) -> dict[str, float]:
+    """Return the log-probability of each word's first token; -inf for one that is not told."""
+    return {word: _of_word(step, word, token) for word, token in words.items()}
+
+
+def untold(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
+    """Return whether the log-probability of a token is missing."""
+    return any(f"{_TOKEN_ID}{token}" not in step for token in tokens)
+
+
+def others(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
+    """Return whether tokens other than these have a chance."""
+    names = {f"{_TOKEN_ID}{token}" for token in tokens}
+    return any(name not in names and value > -math.inf for name, value in step.items())
+
+
+def _of_word(step: Mapping[str, float], word: str, token: int) -> float:
+    by_id = step.get(f"{_TOKEN_ID}{token}")
+    if by_id is not None:
+        return by_id
+    # Of the tokens that a word may begin with, the longest is the one that a tokenizer takes.
+    begins = [text for text in step if text and word.startswith(text)]
+    return step[max(begins, key=len)] if begins else -math.inf
+
+
+def _log_probability(value: object) -> float:
+    number = float(value)  # type: ignore[arg-type]  # what is no number is refused by the caller
+    return number if number > _NONE_AT_ALL else -math.inf

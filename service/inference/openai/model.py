@@ -1,0 +1,179 @@
+"""A vision-language model behind HTTP: one or more servers with OpenAI's API, `vllm serve` first."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from service.errors import FatalError, ModstreamError
+from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
+from service.inference.openai.client import OpenAIClient
+from service.inference.openai.completions import first_step, of_words, untold, usage, written
+from service.inference.openai.dispatch import Dispatcher
+from service.inference.openai.fleet import Fleet, FleetLimits, Server
+from service.inference.openai.requests import read_body, write_body
+from service.inference.openai.server_watch import ServerWatch
+from service.inference.openai.survey import Survey, agreed, check_adapter, survey, unlike
+from service.inference.openai.tokens import first_tokens
+from service.inference.vision.asking_trace import tell_tokens
+from service.inference.vision.token_model import Ask, ModelFacts, Written
+from service.openai_settings import OpenAISettings
+
+log = structlog.get_logger(__name__)
+
+_COMPLETIONS = "/v1/chat/completions"
+_UNKNOWN = "unknown"
+
+
+class OpenAIModel:
+    """Follows the `TokenModel` protocol; a server that dies is another's work, not the end of the process."""
+
+    def __init__(self, settings: OpenAISettings) -> None:
+        self._settings = settings
+        limits = FleetLimits(
+            max_in_flight=settings.max_in_flight,
+            eject_after=settings.eject_after,
+            return_after_s=settings.return_after_s,
+            max_return_after_s=settings.max_return_after_s,
+        )
+        self._fleet = Fleet([Server(url) for url in settings.base_urls], limits)
+        self._client = OpenAIClient(settings)
+        self._dispatcher = Dispatcher(self._fleet, self._client, patience_s=settings.patience_s)
+        self._watch = ServerWatch(
+            self._fleet,
+            self._dispatcher,
+            self._client,
+            admission=self._admission,
+            interval_s=settings.health_interval_s,
+        )
+        self._writers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="write image")
+        self._survey: Survey | None = None
+        self._last_failure = "none has answered yet"
+        self._stopped = False
+
+    def is_reachable(self) -> bool:
+        """Return whether any server gets requests."""
+        return not self._fleet.all_out
+
+    async def start(self) -> ModelFacts:
+        """Wait for the first server, and find out what it serves."""
+        settings = self._settings
+        await self._client.open()
+        try:
+            async with asyncio.timeout(settings.startup_timeout_s):
+                self._survey = agreed(await self._first_surveys())
+        except TimeoutError:
+            limit = f"{settings.startup_timeout_s:g} s (engine.openai.startup_timeout_s)"
+            detail = f"no server answers in {limit}: {self._last_failure}"
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail) from None
+        self._watch.open()
+        return ModelFacts(
+            name=self._survey.dialect.model,
+            revision=settings.revision or _UNKNOWN,
+            precision=settings.precision or _UNKNOWN,
+            concurrency=settings.max_in_flight * len(settings.base_urls),
+            label_source=self._survey.label_source,
+        )
+
+    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+        """See that every server that is well serves the adapter, and let one make tokens of the words.
+
+        Where no server does, a word's first character stands for its token.
+        """
+        found = self._ready()
+        servers = [server for server in self._fleet.servers if not server.out]
+        results = await asyncio.gather(*(self._prepare(server, adapter, words) for server in servers))
+        fatal = [result for result in results if isinstance(result, FatalError)]
+        tokens = [result for result in results if not isinstance(result, ModstreamError)]
+        if fatal:
+            raise fatal[0]
+        if not tokens:
+            told = ", ".join(str(result) for result in results) or "every server is out"
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=told)
+        if any(each != tokens[0] for each in tokens):
+            detail = "the servers' tokenizers differ: they do not serve the same model"
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
+        return tokens[0] if found.tokenizes else {word: ord(word[0]) for word in words}
+
+    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+        """Read labels in the best way that all servers offer."""
+        found, tokens = self._ready(), list(words.values())
+        body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
+        step = first_step(await self._answer(body, ask))
+        if found.label_source == "exact" and untold(step, tokens):
+            detail = (
+                "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
+            )
+            raise EngineFailedError(detail=detail)
+        return of_words(step, words)
+
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+        """Have JSON generated that the server keeps to the schema."""
+        found = self._ready()
+        body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
+        return written(await self._answer(body, ask))
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        self._stopped = True
+        self._dispatcher.close()
+        await self._watch.close()
+        await self._client.close()
+        self._writers.shutdown(wait=False)
+
+    def _ready(self) -> Survey:
+        if self._survey is None or self._stopped:
+            raise EngineNotRunningError
+        return self._survey
+
+    async def _first_surveys(self) -> Mapping[Server, Survey]:
+        """Return once a server answers; the others are out until they do, too."""
+        while True:
+            results = await asyncio.gather(*(self._look_at(server) for server in self._fleet.servers))
+            looked = dict(zip(self._fleet.servers, results, strict=True))
+            found = {server: result for server, result in looked.items() if isinstance(result, Survey)}
+            failures = {server: result for server, result in looked.items() if isinstance(result, ModstreamError)}
+            for failure in failures.values():
+                if isinstance(failure, FatalError):
+                    raise failure
+            if found:
+                for server, failure in failures.items():
+                    self._dispatcher.eject(server, failure)
+                return found
+            self._last_failure = str(next(iter(failures.values())))
+            log.info("engine.waiting", detail=self._last_failure)
+            await asyncio.sleep(self._settings.return_after_s)
+
+    async def _look_at(self, server: Server) -> Survey | ModstreamError:
+        try:
+            return await survey(self._client, server, self._settings)
+        except ModstreamError as failure:
+            return failure
+
+    async def _admission(self, server: Server) -> ModstreamError | None:
+        """Return why a server that comes late, or back, cannot do what the fleet does."""
+        result = await self._look_at(server)
+        return unlike(self._ready(), result, server) if isinstance(result, Survey) else result
+
+    async def _prepare(
+        self, server: Server, adapter: str | None, words: Sequence[str]
+    ) -> Mapping[str, int] | ModstreamError:
+        found = self._ready()
+        try:
+            if adapter is not None:
+                await check_adapter(self._client, server, adapter)
+            return await first_tokens(self._client, server, adapter or found.dialect.model, words) or {}
+        except ModstreamError as failure:
+            return failure
+
+    async def _answer(self, body: bytes, ask: Ask) -> Mapping[str, Any]:
+        answer = await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key)
+        tell_tokens(**usage(answer))
+        return answer
+
+    async def _written(self, write: Callable[[], bytes]) -> bytes:
+        """Write a body outside of the event loop: an image takes milliseconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, write)

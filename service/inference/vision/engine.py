@@ -1,0 +1,140 @@
+"""The two-stage judgement by a vision-language model, wherever it runs.
+
+Stage 1 asks which of the policy's categories fits best, and reads every category's share of the answer off one
+generated token: that is all that a harmless image costs. What looks suspicious or wants tags is asked about further,
+over the same beginning of the prompt and the same image, so that the model's caches hold all but the question.
+`service.inference.vision.suspicion` says why a list of categories comes first and single categories after it.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from service.brief import Brief
+from service.errors import RejectedError
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
+from service.inference.errors import EngineNotRunningError
+from service.inference.siblings import siblings
+from service.inference.vision.gate import Gate
+from service.inference.vision.preparation import Preparation, prepared
+from service.inference.vision.questions import Questions
+from service.inference.vision.scores import LabelReading
+from service.inference.vision.suspicion import corrected, shares_by_category, suspects
+from service.inference.vision.token_model import ModelFacts, TokenModel
+from service.judging_settings import JudgingSettings
+from service.telemetry.instruments import ENGINE_LABEL_MASS
+
+log = structlog.get_logger(__name__)
+
+OFF_FORM = "answer_off_form"
+"""Why there are no scores: the model would rather have said something else than any label."""
+
+
+class VisionEngine:
+    """Judges by asking a `TokenModel`; `kind` is the name of what runs it, for verdicts."""
+
+    def __init__(self, model: TokenModel, settings: JudgingSettings, *, kind: str) -> None:
+        self._model = model
+        self._settings = settings
+        self._kind = kind
+        self._facts: ModelFacts | None = None
+        self._gate: Gate | None = None
+        self._preparations: dict[Brief, Preparation] = {}
+        self._numbers = itertools.count()
+
+    def describe(self, brief: Brief) -> EngineDescription:
+        """Return what this engine is for a brief that it has prepared for."""
+        return self._preparation(brief).description
+
+    def load(self) -> EngineLoad:
+        """Return what has a place in the model and what waits for one."""
+        gate, is_reachable = self._gate, self._model.is_reachable()
+        return EngineLoad(gate.taken, gate.waiting, is_reachable) if gate else EngineLoad(0, 0, is_reachable)
+
+    async def start(self) -> None:
+        """Start the model."""
+        self._facts = await self._model.start()
+        self._preparations.clear()
+        self._gate = Gate(self._facts.concurrency)
+
+    async def prepare(self, brief: Brief) -> None:
+        """Work out the brief's prompts and tokens, and make its adapter usable; once for each brief.
+
+        Raises `LabelCollisionError`, `TooManyCategoriesError` or `UnknownAdapterError` if it cannot be answered.
+        """
+        if self._facts is None:
+            raise EngineNotRunningError
+        if brief not in self._preparations:
+            self._preparations[brief] = await prepared(brief, self._model, self._facts, self._settings, kind=self._kind)
+
+    async def judge(self, request: EngineRequest) -> EngineOutput:
+        """Ask for the category that fits best; what is suspicious or wanted further, side by side after it."""
+        questions = self._questions(request)
+        if not request.wants_scores:
+            tags, is_complete = await questions.tags() if request.wants_tags else ({}, True)
+            return EngineOutput(None, tags, is_complete)
+        output = _first_look(await questions.which(), self._preparation(request.brief), self._settings)
+        asked = suspects(request.brief, output.scores, self._settings) if output.scores else ()
+        if not asked and not request.wants_tags:
+            return output
+        return await _look_again(output, questions, asked, wants_tags=request.wants_tags)
+
+    async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
+        """Ask what in the image speaks for each category."""
+        return await self._questions(request).why(categories) if categories else {}
+
+    async def stop(self) -> None:
+        """Let nothing more into the model and stop it."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.close()
+        await self._model.stop()
+
+    def _preparation(self, brief: Brief) -> Preparation:
+        try:
+            return self._preparations[brief]
+        except KeyError:
+            raise EngineNotRunningError from None
+
+    def _questions(self, request: EngineRequest) -> Questions:
+        if self._gate is None:
+            raise EngineNotRunningError
+        preparation = self._preparation(request.brief)
+        # A record's attempts share its request id; a model must be able to tell what it still runs of an earlier one.
+        request_id = f"{request.request_id}#{next(self._numbers)}"
+        return Questions(self._model, self._gate, self._settings, preparation, request, request_id=request_id)
+
+
+def _first_look(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:
+    mass = reading.mass if preparation.mass_is_known else None
+    if mass is not None:
+        ENGINE_LABEL_MASS.record(mass)
+    if mass is not None and mass < settings.min_label_mass:
+        return EngineOutput(scores=None, label_mass=mass, unjudged=OFF_FORM)
+    shares = shares_by_category(preparation.prompter.labels, reading)
+    return EngineOutput(shares or None, label_mass=mass)
+
+
+async def _look_again(
+    output: EngineOutput, questions: Questions, asked: Sequence[str], *, wants_tags: bool
+) -> EngineOutput:
+    async with siblings() as group:
+        answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
+        tags = group.create_task(_tags_beside_scores(questions, wanted=wants_tags), name="tags")
+    found = {name: answer.result() for name, answer in answers.items()}
+    values, is_complete = tags.result()
+    scores = corrected(output.scores, found) if output.scores else None
+    return replace(output, scores=scores, tags=values, tags_complete=is_complete)
+
+
+async def _tags_beside_scores(questions: Questions, *, wanted: bool) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
+    """Return the tags; a model that refuses to write them takes the verdict from nobody."""
+    if not wanted:
+        return {}, True
+    try:
+        return await questions.tags()
+    except RejectedError as error:
+        log.warning("tags.refused", error=error)
+        return {}, False

@@ -1,0 +1,80 @@
+"""What is worked out once for a brief, before its first image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.brief import Brief
+from service.inference.engine import EngineDescription
+from service.inference.errors import VisionBudgetError
+from service.inference.vision import tagging
+from service.inference.vision.image_input import image_spec, preprocessing
+from service.inference.vision.labels import check_first_tokens, label_map_hash
+from service.inference.vision.prompt import Prompter, prompter
+from service.inference.vision.token_model import ModelFacts, TokenModel
+from service.judging_settings import JudgingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A brief's prompts, the tokens that answer them, and what the engine is for it."""
+
+    prompter: Prompter
+    labels: Mapping[str, int]
+    """The token that each category's label begins with."""
+    yes_or_no: Mapping[str, int]
+    tag_schema: Mapping[str, Any]
+    """Empty for a brief without attributes."""
+    max_tag_tokens: int
+    description: EngineDescription
+
+    @property
+    def mass_is_known(self) -> bool:
+        """Whether the model could have answered something else than was offered."""
+        return self.description.label_source != "allowed"
+
+
+async def prepared(
+    brief: Brief, model: TokenModel, facts: ModelFacts, settings: JudgingSettings, *, kind: str
+) -> Preparation:
+    """Prepare a started model for a brief.
+
+    Raises `LabelCollisionError`, `TooManyCategoriesError`, `UnknownAdapterError` or `VisionBudgetError` if it cannot be
+    answered.
+    """
+    if facts.max_vision_tokens is not None and brief.vision_tokens > facts.max_vision_tokens:
+        raise VisionBudgetError(asked=brief.vision_tokens, limit=facts.max_vision_tokens)
+    prompts = prompter(brief)
+    yes, no = prompts.phrases.yes, prompts.phrases.no
+    tokens = await model.prepare(brief.adapter, [*prompts.labels, yes, no])
+    check_first_tokens(prompts.labels, tokens)
+    check_first_tokens({yes: yes, no: no}, tokens)
+    attributes = brief.attributes
+    return Preparation(
+        prompts,
+        labels={label: tokens[label] for label in prompts.labels},
+        yes_or_no={word: tokens[word] for word in (yes, no)},
+        tag_schema=tagging.json_schema(attributes) if attributes else {},
+        max_tag_tokens=min(settings.max_tag_tokens, tagging.longest_answer(attributes)) if attributes else 0,
+        description=_description(prompts, facts, kind=kind),
+    )
+
+
+def _description(prompts: Prompter, facts: ModelFacts, *, kind: str) -> EngineDescription:
+    brief = prompts.brief
+    return EngineDescription(
+        kind=kind,
+        model_name=facts.name,
+        model_revision=facts.revision,
+        covers=frozenset(category.name for category in brief.categories),
+        hints=frozenset(),
+        image_spec=image_spec(brief.vision_tokens),
+        concurrency=facts.concurrency,
+        attribute_schema=brief.attributes.name if brief.attributes else None,
+        adapter=brief.adapter,
+        precision=facts.precision,
+        prompt_hash=prompts.hash,
+        label_map=label_map_hash(prompts.labels),
+        label_source=facts.label_source,
+        preprocessing=preprocessing(brief.vision_tokens),
+    )

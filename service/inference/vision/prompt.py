@@ -1,0 +1,129 @@
+"""Pure: a brief, a caption and a question → the texts around an image.
+
+What all images of a brief have in common stands before the image, so that a prefix cache holds it; then the image; then
+the caption, which is a stranger's; and last the question, so that nothing of the stranger's comes after it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from service.brief import Attribute, Brief, TextLimit
+from service.inference.vision.labels import LabelMap, label_map, labelled
+from service.inference.vision.phrases import PHRASES, Phrases
+
+MAX_CAPTION_BYTES = 1024
+"""Of UTF-8: a tokenizer makes a token a byte at worst, and the context has to hold them."""
+
+_CUT = "…"
+# Every control token of chat templates is written in angle brackets: without them none can be.
+_WITHOUT_BRACKETS = str.maketrans("<>", "‹›")
+# JSON leaves these line ends as they are.
+_ESCAPED_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+_WHOLE_CHARACTERS = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A chat of two turns with one image between its texts."""
+
+    system: str
+    """Before the image: the same for every image of a brief."""
+    question: str
+    """After the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """Writes the prompts of one brief."""
+
+    brief: Brief
+    labels: LabelMap
+    system: str
+    phrases: Phrases
+
+    def which(self, caption: str | None) -> Prompt:
+        """Ask for the label of the one category that fits best."""
+        return self._prompt(caption, self.phrases.which)
+
+    def is_it(self, caption: str | None, category: str) -> Prompt:
+        """Ask whether the image shows a category, yes or no."""
+        phrases = self.phrases
+        return self._prompt(caption, phrases.is_it.format(name=category, yes=phrases.yes, no=phrases.no))
+
+    def why(self, caption: str | None, categories: Sequence[str]) -> Prompt:
+        """Ask for what speaks for categories."""
+        return self._prompt(caption, self.phrases.why.format(names=", ".join(categories)))
+
+    def describe(self, caption: str | None) -> Prompt:
+        """Ask for the attributes."""
+        return self._prompt(caption, self.phrases.describe)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all that is said but the caption: equal hash, equal questions."""
+        parts = [self.system, *(getattr(self.phrases, name) for name in Phrases.__slots__)]
+        canonical = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _prompt(self, caption: str | None, question: str) -> Prompt:
+        if not caption:
+            return Prompt(self.system, question)
+        return Prompt(self.system, f"{self.phrases.caption.format(quoted=quote(caption))}\n{question}")
+
+
+def prompter(brief: Brief) -> Prompter:
+    """Return the writer of a brief's prompts; raise `LabelCollisionError` if its labels cannot be told apart."""
+    labels, phrases = label_map(brief), PHRASES[brief.language]
+    lines = chain(
+        [phrases.role, phrases.categories],
+        _categories(brief, labels, phrases),
+        _attributes(brief, phrases),
+    )
+    return Prompter(brief, labels, "\n".join(lines), phrases)
+
+
+def quote(caption: str) -> str:
+    """Return a stranger's text as a bounded JSON string of one line that can hold no control token."""
+    # A character takes a byte at least, so that what lies behind cannot get in: only whether it is there counts.
+    text = caption[: MAX_CAPTION_BYTES + 1].translate(_WITHOUT_BRACKETS).encode(errors="replace").decode()
+    return f'"{_bounded(json.dumps(text, ensure_ascii=False)[1:-1].translate(_ESCAPED_LINE_ENDS))}"'
+
+
+def _bounded(escaped: str) -> str:
+    """Cut a JSON string's content at the limit, between characters: escapes count as they are written."""
+    data = escaped.encode()
+    if len(data) <= MAX_CAPTION_BYTES:
+        return escaped
+    (whole, *_) = _WHOLE_CHARACTERS.findall(data[:MAX_CAPTION_BYTES].decode(errors="ignore"))
+    return f"{whole}{_CUT}"
+
+
+def _categories(brief: Brief, labels: LabelMap, phrases: Phrases) -> Iterable[str]:
+    yield f"{next(iter(labels))}: {phrases.none_of_them}"
+    for label, category in labelled(brief, labels):
+        exception = phrases.not_meant.format(text=category.not_meant) if category.not_meant else ""
+        yield f"{label}: {category.name}: {category.means}{exception}"
+
+
+def _attributes(brief: Brief, phrases: Phrases) -> Iterable[str]:
+    if brief.attributes is None:
+        return
+    yield phrases.attributes
+    for attribute in brief.attributes.attributes:
+        yield f"{attribute.key}: {attribute.asks} ({_choice(attribute, phrases)})"
+
+
+def _choice(attribute: Attribute, phrases: Phrases) -> str:
+    if attribute.limit is not None:
+        return _limit(attribute.limit, phrases)
+    choice = phrases.one_of if attribute.most == 1 else phrases.some_of
+    return choice.format(most=attribute.most, values=", ".join(attribute.values))
+
+
+def _limit(limit: TextLimit, phrases: Phrases) -> str:
+    phrase = phrases.words if limit.unit == "words" else phrases.characters
+    return phrase.format(most=limit.most)

@@ -1,0 +1,79 @@
+"""What the two-stage judgement asks of a model: one token's probabilities, or a short JSON text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from service.inference.vision.prompt import Prompt
+from service.pixels import RgbPixels
+
+LabelSource = Literal["exact", "allowed", "top"]
+"""How labels are read: every label's own probability; an answer that was restricted to the labels, so that their mass
+is unknown; or only those among the likeliest tokens, so that the others count as nothing, and the mass may be more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a model is; known once it has started."""
+
+    name: str
+    revision: str
+    precision: str
+    concurrency: int
+    """Requests that keep it busy."""
+    label_source: LabelSource
+    max_vision_tokens: int | None = None
+    """Of one image: more it would shrink; None if it does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question about one image."""
+
+    request_id: str
+    prompt: Prompt
+    pixels: RgbPixels
+    image_key: str
+    """Names the pixels and how they were made, for the model's caches: equal keys, equal pixels."""
+    adapter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text with how sure the model was of it."""
+
+    text: str
+    pieces: Sequence[tuple[str, float]] = ()
+    """The text in the pieces that were generated, each with its natural log-probability among what the schema allowed
+    in its place; empty where the model does not tell. From where they differ from the text they tell nothing."""
+
+
+class TokenModel(Protocol):
+    """A vision-language model; its calls may run side by side and be cancelled, and fail as an engine's do."""
+
+    def is_reachable(self) -> bool:
+        """Return whether anything could answer, once started; may be called in any thread."""
+        ...
+
+    async def start(self) -> ModelFacts:
+        """Load or reach the model."""
+        ...
+
+    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+        """Make an adapter usable, and return the token that each word begins with as an answer.
+
+        Raises `UnknownAdapterError` for an adapter that the settings do not name, or that does not fit the model.
+        """
+        ...
+
+    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+        """Generate one token; return the natural log-probability that the answer begins with each word."""
+        ...
+
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+        """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`."""
+        ...
+
+    async def stop(self) -> None:
+        """Free everything; requests in flight end with an error. Harmless if never started."""
+        ...

@@ -1,0 +1,287 @@
+"""vLLM's engine inside this process, as a `TokenModel`; its processes are begun and ended in `vllm_processes`."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
+from vllm.lora.request import LoRARequest
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.renderers.inputs.preprocess import parse_model_prompt
+from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
+
+from service.errors import FatalError
+from service.inference.errors import (
+    EngineConfigurationError,
+    EngineDeadError,
+    EngineFailedError,
+    EngineNotRunningError,
+    EngineRejectedError,
+    UnknownAdapterError,
+)
+from service.inference.vision.asking_trace import tell_tokens
+from service.inference.vision.image_input import PATCH
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.token_model import Ask, ModelFacts, Written
+from service.inference.vllm.arguments import concurrency
+from service.inference.vllm.chat_tokens import ChatTokens, chat_tokens
+from service.inference.vllm.model_files import model_name, model_revision, weights_precision
+from service.inference.vllm.processes import VllmProcesses
+from service.inference.vllm.watchdog import Watchdog
+from service.telemetry.carrying import text_headers
+from service.telemetry.spans import current_span
+from service.vllm_settings import VllmSettings, adapter_name, adapter_path
+
+_ATTEMPTS = 2
+"""An engine that lost an image from its cache says so by a failed answer, and has it again with the second request."""
+
+_GRACE_S = 5.0
+"""For requests to end once they are given up, which takes some turns of the event loop."""
+
+_ANSWERED = frozenset({"stop", "length"})
+
+
+class VllmModel:
+    """Asks a Qwen3-VL that runs in processes of its own."""
+
+    def __init__(
+        self,
+        settings: VllmSettings,
+        *,
+        stall_s: float,
+        on_failure: Callable[[FatalError], None],
+        traces_url: str | None = None,
+    ) -> None:
+        """`on_failure` is told when the model dies or hangs, even with nothing in flight.
+
+        `traces_url` is where vLLM sends a span of its own for each request, beneath ours; None for none.
+        """
+        self._settings = settings
+        self._processes = VllmProcesses(settings, traces_url=traces_url)
+        self._stall_s = stall_s
+        self._on_failure = on_failure
+        self._adapters = {
+            adapter_name(text): LoRARequest(adapter_name(text), number, adapter_path(text))
+            for number, text in enumerate(settings.adapters, start=1)
+        }
+        self._added: dict[str, LoRARequest] = {}
+        self._adding = asyncio.Lock()
+        self._engine: AsyncLLM | None = None
+        self._chat: ChatTokens | None = None
+        self._watchdog = self._closed_watchdog()
+        self._watch: asyncio.Task[None] | None = None
+
+    def is_reachable(self) -> bool:
+        """Return that it is: an engine that dies or hangs ends the process."""
+        return True
+
+    async def start(self) -> ModelFacts:
+        """Load the model and ask it once; raises `EngineConfigurationError` if it cannot be loaded in time."""
+        engine = await self._processes.start()
+        self._engine = engine
+        self._chat = _chat(engine)
+        self._watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: engine.errored, on_failure=self._on_failure)
+        await self._answer_once(self._chat)
+        self._watch = asyncio.create_task(self._watchdog.watch(), name="engine-watchdog")
+        return self._facts(engine)
+
+    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+        """Load an adapter into the engine, and return the token that each word begins with as an answer."""
+        engine, chat = self._running()
+        if adapter is not None:
+            await self._add(engine, adapter)
+        return {word: chat.first_token(word) for word in words}
+
+    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+        """Generate one token; return the natural log-probability, over the whole vocabulary, of each word's token."""
+        params = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            logprob_token_ids=sorted(set(words.values())),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            detokenize=False,
+        )
+        output = await self._ask(ask, params)
+        if not output.logprobs:
+            raise EngineFailedError(detail="an answer without probabilities")
+        found = output.logprobs[0]
+        return {word: found[token].logprob for word, token in words.items()}
+
+    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+        """Generate JSON text of the schema without white space; cut off at `max_tokens`."""
+        params = SamplingParams(
+            max_tokens=max_tokens,
+            temperature=0.0,
+            structured_outputs=StructuredOutputsParams(json=dict(json_schema)),
+            logprobs=0,  # only of what it wrote: the schema's mask is laid on before they are taken
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        return _written(await self._ask(ask, params))
+
+    async def stop(self) -> None:
+        """End the engine's processes, even if they hang; requests in flight end with `EngineNotRunningError`."""
+        self._watchdog.close(EngineNotRunningError())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await self._watchdog.wait_until_idle()  # requests that are given up still talk to the engine
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        engine, self._engine, self._chat, self._watch = self._engine, None, None, None
+        self._added.clear()
+        await self._processes.stop(engine)
+
+    async def _ask(self, ask: Ask, params: SamplingParams) -> CompletionOutput:
+        engine, chat = self._running()
+        self._check_size(ask)
+        ids = chat.prompt(ask.prompt)
+        async with self._watchdog.watched():
+            for _ in range(_ATTEMPTS):
+                output = await self._generate(engine, ask, ids, params)
+                if output.finish_reason in _ANSWERED:
+                    self._watchdog.answered()
+                    return output
+        raise EngineFailedError(detail=f"it ended its answer with {output.finish_reason!r}, twice")
+
+    async def _generate(self, engine: AsyncLLM, ask: Ask, ids: list[int], params: SamplingParams) -> CompletionOutput:
+        try:
+            inputs = await _render(engine, ask, ids)
+            answers = engine.generate(
+                inputs,
+                params,
+                ask.request_id,
+                lora_request=self._adapter(ask.adapter),
+                trace_headers=await _trace_headers(engine),
+            )
+            async with aclosing(answers):
+                async for answer in answers:
+                    return _told(answer)
+        except VllmDeadError as error:
+            self._watchdog.fail(EngineDeadError(detail="its process ended"))
+            raise EngineDeadError(detail="its process ended") from error
+        except (VLLMClientError, ValueError, TypeError) as error:
+            raise EngineRejectedError(detail=_line(error)) from error
+        except (GracefulHTTPError, VLLMError) as error:
+            raise EngineFailedError(detail=_line(error)) from error
+        raise EngineFailedError(detail="no answer")
+
+    def _check_size(self, ask: Ask) -> None:
+        """Refuse what the engine would shrink without a word."""
+        height, width = ask.pixels.shape[:2]
+        limit = self._settings.max_vision_tokens
+        if height * width > limit * PATCH**2:
+            detail = f"{width} × {height} pixels take more than {limit} vision tokens (engine.vllm.max_vision_tokens)"
+            raise EngineRejectedError(detail=detail)
+
+    def _adapter(self, name: str | None) -> LoRARequest | None:
+        if name is None:
+            return None
+        try:
+            return self._added[name]
+        except KeyError:
+            raise UnknownAdapterError(name=name, detail="it was not prepared") from None
+
+    async def _add(self, engine: AsyncLLM, name: str) -> None:
+        if name not in self._adapters:
+            known = ", ".join(self._adapters) or "none"
+            raise UnknownAdapterError(name=name, detail=f"engine.vllm.adapters names {known}")
+        async with self._adding, self._watchdog.watched():
+            if name in self._added:
+                return
+            try:
+                await engine.add_lora(self._adapters[name])
+            except VllmDeadError as error:
+                raise EngineDeadError(detail=f"it ended while it loaded the adapter {name!r}") from error
+            except Exception as error:  # what its process raised comes back as a plain Exception
+                raise UnknownAdapterError(name=name, detail=f"engine.vllm.adapters: {_line(error)}") from error
+            self._added[name] = self._adapters[name]
+
+    def _running(self) -> tuple[AsyncLLM, ChatTokens]:
+        if self._engine is None or self._chat is None:
+            raise EngineNotRunningError
+        return self._engine, self._chat
+
+    def _facts(self, engine: AsyncLLM) -> ModelFacts:
+        config = engine.model_config
+        commit = getattr(config.hf_config, "_commit_hash", None)
+        quantization = getattr(config.hf_config, "quantization_config", None)
+        return ModelFacts(
+            name=model_name(self._settings.model),
+            revision=model_revision(config.model, commit=commit),
+            precision=weights_precision(quantization, dtype=str(config.dtype).removeprefix("torch.")),
+            concurrency=concurrency(self._settings),
+            label_source="exact",
+            max_vision_tokens=self._settings.max_vision_tokens,
+        )
+
+    async def _answer_once(self, chat: ChatTokens) -> None:
+        """Take the time that the first answer takes, much more than others, before anyone measures it."""
+        limit_s = self._settings.startup_timeout_s
+        side = PATCH * math.ceil(math.sqrt(self._settings.min_vision_tokens))
+        pixels = np.zeros((side, side, 3), np.uint8)
+        ask = Ask("first", Prompt("", "Answer A."), pixels, image_key="first", adapter=None)
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.read(ask, {"A": chat.first_token("A")})
+        except TimeoutError:
+            detail = f"the first answer takes longer than {limit_s:g} s"
+            raise EngineConfigurationError(setting="engine.vllm.startup_timeout_s", detail=detail) from None
+
+    def _closed_watchdog(self) -> Watchdog:
+        watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: False, on_failure=self._on_failure)
+        watchdog.close(EngineNotRunningError())
+        return watchdog
+
+
+def _chat(engine: AsyncLLM) -> ChatTokens:
+    tokenizer = engine.get_tokenizer()
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    return chat_tokens(encode, tokenizer.get_added_vocab())
+
+
+def _written(output: CompletionOutput) -> Written:
+    steps = zip(output.token_ids, output.logprobs or (), strict=False)
+    chosen = [step[token] for token, step in steps]
+    if output.finish_reason == "stop":
+        chosen.pop()  # the token that ends the answer, which is no part of the text
+    return Written(output.text, [(each.decoded_token or "", each.logprob) for each in chosen])
+
+
+async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
+    """Return the current context, also one that is not sampled: without any vLLM would take some other record's."""
+    return text_headers(current_span().context) or None if await engine.is_tracing_enabled() else None
+
+
+def _told(answer: RequestOutput) -> CompletionOutput:
+    """Return the one output of an answer, and tell what it took."""
+    output = answer.outputs[0]
+    given = len(answer.prompt_token_ids or ())
+    tell_tokens(given=given, cached=answer.num_cached_tokens, generated=len(output.token_ids))
+    return output
+
+
+async def _render(engine: AsyncLLM, ask: Ask, ids: list[int]) -> Any:
+    """Prepare an image and its prompt for the engine, on the engine's thread for that."""
+    prompt = {
+        "prompt_token_ids": ids,
+        "multi_modal_data": {"image": [Image.fromarray(ask.pixels)]},
+        "multi_modal_uuids": {"image": [ask.image_key]},
+    }
+    (inputs,) = await engine.renderer.render_cmpl_async([parse_model_prompt(engine.model_config, prompt)])
+    return inputs
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says, in one line; its values are left out, which may be a caption's."""
+    text = " ".join(str(error.args[0] if error.args else "").split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

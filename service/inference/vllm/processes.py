@@ -1,0 +1,121 @@
+"""The processes of vLLM's engine: begun beside a living event loop, ended whatever state they are in."""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import sys
+from multiprocessing import active_children
+from typing import Any
+
+import structlog
+from vllm.config.logging import LoggingConfig
+from vllm.config.structured_outputs import StructuredOutputsConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.platforms import current_platform
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from service.inference.errors import EngineConfigurationError
+from service.inference.vllm.arguments import engine_arguments
+from service.inference.vllm.loading import load_in_thread
+from service.inference.vllm.model_files import weights_precision
+from service.orphan_watch import OrphanWatch
+from service.processes import Process, can_be_listed, descendants, kill
+from service.vllm_settings import VllmSettings
+
+log = structlog.get_logger(__name__)
+
+_GRACE_S = 5.0
+"""For a clean end, which frees shared memory at once; nothing that is in the engine then is needed any more."""
+
+
+class VllmProcesses:
+    """Starts and ends one engine."""
+
+    def __init__(self, settings: VllmSettings, *, traces_url: str | None) -> None:
+        self._settings = settings
+        self._traces_url = traces_url
+        self._engines: frozenset[int] = frozenset()
+        self._orphans = OrphanWatch()
+
+    async def start(self) -> AsyncLLM:
+        """Load the model in processes of its own; raises `EngineConfigurationError` if that fails or takes too long."""
+        settings, others = self._settings, _children()
+        if can_be_listed():
+            self._orphans.start()
+        try:
+            return await load_in_thread(self._load, model=settings.model, timeout_s=settings.startup_timeout_s)
+        except TimeoutError:
+            detail = f"loading {settings.model} takes longer than {settings.startup_timeout_s:g} s"
+            raise EngineConfigurationError(setting="engine.vllm.startup_timeout_s", detail=detail) from None
+        except EngineConfigurationError:
+            raise
+        except Exception as error:  # vLLM tells of wrong arguments by a dozen unrelated classes
+            detail = f"{settings.model} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+            raise EngineConfigurationError(setting="engine.vllm", detail=detail) from error
+        finally:
+            # Also of a load that failed or was given up: they are there to be ended.
+            self._engines = _children() - others
+
+    async def stop(self, engine: AsyncLLM | None) -> None:
+        """End the engine's processes; those that do not end by themselves are killed."""
+        tree = self._tree()
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown, timeout=_GRACE_S)
+            # Its sockets are closed by now. vLLM leaves the rest to the garbage collector, which complains.
+            engine.engine_core.resources.ctx.term()
+        self._kill(tree)
+        await asyncio.to_thread(self._orphans.stop)
+
+    def _load(self) -> AsyncLLM:
+        arguments = _arguments(self._settings, self._traces_url)
+        engine = AsyncLLM.from_engine_args(arguments)
+        _log_as_the_service_does()
+        return engine
+
+    def _tree(self) -> list[Process]:
+        """Return the engine's processes and what they started."""
+        below = descendants(os.getpid())
+        engines = [process for process in below if process.pid in self._engines]
+        return engines + [process for engine in engines for process in descendants(engine.pid)]
+
+    def _kill(self, tree: list[Process]) -> None:
+        killed = [process.pid for process in tree if kill(process)]
+        if killed:
+            log.warning("engine.killed", processes=killed)
+
+
+def _children() -> frozenset[int]:
+    return frozenset(process.pid for process in active_children() if process.pid is not None)
+
+
+def _arguments(settings: VllmSettings, traces_url: str | None) -> AsyncEngineArgs:
+    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
+    given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu(), traces_url=traces_url)
+    given.setdefault("logging_config", LoggingConfig(formatter="text" if sys.stderr.isatty() else "json"))
+    # White space could go on for ever, and every character of it is a step. Asked for in a request it is ignored.
+    given["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
+    arguments = AsyncEngineArgs(**given)
+    if settings.precision not in {"auto", "bf16"}:
+        arguments = dataclasses.replace(arguments, quantization=_quantization(settings.precision, arguments))
+    return arguments
+
+
+def _quantization(precision: str, arguments: AsyncEngineArgs) -> str | None:
+    """Return what has to be done for a precision: nothing if the model comes in it, or fp8 when it is loaded."""
+    config: Any = arguments.create_model_config()
+    quantization = getattr(config.hf_config, "quantization_config", None)
+    given = weights_precision(quantization, dtype=str(config.dtype).removeprefix("torch."))
+    if given.startswith(precision):
+        return None
+    if precision == "fp8" and quantization is None:
+        return "fp8"
+    detail = f"{arguments.model} comes in {given}: name a model that comes in {precision}"
+    raise EngineConfigurationError(setting="engine.vllm.precision", detail=detail)
+
+
+def _log_as_the_service_does() -> None:
+    """Let vLLM's lines of this process take the service's form; those of its own processes keep vLLM's."""
+    logger = logging.getLogger("vllm")
+    logger.handlers.clear()
+    logger.propagate = True

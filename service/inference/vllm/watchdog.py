@@ -1,0 +1,86 @@
+"""Watches a model that runs in processes of its own, and gives up on it for every request at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from service.errors import FatalError
+from service.inference.errors import EngineDeadError
+from service.inference.vllm.stall_clock import StallClock
+
+_LOOKS_A_LIMIT = 20
+_LONGEST_PAUSE_S = 1.0
+"""Between two looks: a model that died while idle is noticed within this."""
+
+
+class Watchdog:
+    """Ends all requests in flight with one fatal error: when the model died, when it hangs, when it is stopped."""
+
+    def __init__(
+        self, *, stall_s: float, is_dead: Callable[[], bool], on_failure: Callable[[FatalError], None]
+    ) -> None:
+        """`on_failure` is told once, whether requests are in flight or not."""
+        self._stall_s = stall_s
+        self._pause_s = min(_LONGEST_PAUSE_S, stall_s / _LOOKS_A_LIMIT)
+        # A process that was suspended, or an event loop that was held up, has not been waiting all that time.
+        self._clock = StallClock(limit_s=stall_s, longest_step_s=3 * self._pause_s)
+        self._is_dead = is_dead
+        self._on_failure = on_failure
+        self._error: FatalError | None = None
+        self._requests: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Run a request; raises the fatal error as soon as there is one."""
+        if self._error is not None:
+            raise self._error
+        self._clock.begin()
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(None) as request:
+                self._requests.add(request)
+                yield
+        except TimeoutError:
+            if self._error is None:
+                raise
+            raise self._error from None
+        finally:
+            self._requests.discard(request)
+            self._clock.end()
+            if not self._requests:
+                self._idle.set()
+
+    def answered(self) -> None:
+        """Take note of a sign of life."""
+        self._clock.answered()
+
+    async def watch(self) -> None:
+        """Look after the model until it fails."""
+        while self._error is None:
+            self._clock.advance(time.monotonic())
+            if self._is_dead():
+                self.fail(EngineDeadError(detail="its process ended"))
+            elif self._clock.is_stalled:
+                detail = f"requests wait, and it has answered none for {self._stall_s:g} s (engine.stall_s)"
+                self.fail(EngineDeadError(detail=detail))
+            else:
+                await asyncio.sleep(self._pause_s)
+
+    def fail(self, error: FatalError) -> None:
+        """Give up: end what is in flight, refuse what comes, and tell."""
+        if self._error is None:
+            self.close(error)
+            self._on_failure(error)
+
+    def close(self, error: FatalError) -> None:
+        """End what is in flight and refuse what comes, without telling: it is expected."""
+        self._error = self._error or error
+        for request in self._requests:
+            request.reschedule(asyncio.get_running_loop().time())
+
+    async def wait_until_idle(self) -> None:
+        """Return once no request is in flight."""
+        await self._idle.wait()

@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from service.brief import Attribute, AttributeSchema, Brief, CategoryDefinition, TextLimit
+from service.inference.vision.prompt import prompter
+from tests.support.asking import GOODS
+
+BRIEF = Brief(
+    (CategoryDefinition("weapons", "Guns.", "Toys."), CategoryDefinition("alcohol", "Wine.")), attributes=GOODS
+)
+
+
+def test_the_text_before_the_image_is_the_same_for_every_question() -> None:
+    writer = prompter(BRIEF)
+    prompts = [
+        writer.which("a caption"),
+        writer.is_it(None, "weapons"),
+        writer.why("another", ["weapons"]),
+        writer.describe(None),
+    ]
+    assert {prompt.system for prompt in prompts} == {writer.system}
+
+
+def test_the_system_text_defines_every_label_and_attribute() -> None:
+    assert prompter(BRIEF).system.splitlines()[1:] == [
+        "Categories:",
+        "A: none of the others",
+        "B: weapons: Guns. Not meant: Toys.",
+        "C: alcohol: Wine.",
+        "Attributes:",
+        "k: what it is (one of toy, tool, dress)",
+        "c: its colours (up to 2 of red, green, blue)",
+        "s: words for it (at most 4 words)",
+    ]
+
+
+def test_questions_name_what_they_are_about() -> None:
+    writer = prompter(BRIEF)
+    assert writer.which(None).question == "Which category is it? Answer with its letter alone."
+    assert writer.is_it(None, "weapons").question == "Does the image show weapons? Answer yes or no."
+    assert "weapons, alcohol?" in writer.why(None, ["weapons", "alcohol"]).question
+
+
+def test_a_caption_stands_before_the_question() -> None:
+    assert prompter(BRIEF).which('a "fine" dress').question.splitlines() == [
+        'Caption, quoted from a stranger: "a \\"fine\\" dress"',
+        "Which category is it? Answer with its letter alone.",
+    ]
+
+
+def test_an_empty_caption_is_none() -> None:
+    assert prompter(BRIEF).which("") == prompter(BRIEF).which(None)
+
+
+def test_a_brief_may_be_chinese() -> None:
+    limit = TextLimit(20, "characters")
+    schema = AttributeSchema("s/1", (Attribute("slogan", "s", "标语", limit=limit),))
+    writer = prompter(replace(BRIEF, language="zh", attributes=schema))
+    assert writer.is_it(None, "weapons").question == "图片中有 weapons 吗？回答是或否。"
+    assert writer.system.splitlines()[-1] == "s: 标语 (至多 20 个字)"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(BRIEF, language="zh"),
+        replace(BRIEF, attributes=None),
+        replace(BRIEF, categories=BRIEF.categories[:1]),
+        replace(BRIEF, categories=(replace(BRIEF.categories[0], not_meant=""), BRIEF.categories[1])),
+        replace(BRIEF, categories=(replace(BRIEF.categories[0], label="x"), BRIEF.categories[1])),
+    ],
+)
+def test_the_hash_tells_other_questions_apart(other: Brief) -> None:
+    assert prompter(other).hash != prompter(BRIEF).hash
+    assert prompter(replace(BRIEF, suspicion=0.4)).hash == prompter(BRIEF).hash

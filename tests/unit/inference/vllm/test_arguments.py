@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from service.inference.errors import EngineConfigurationError
+from service.inference.vllm.arguments import concurrency, engine_arguments
+from service.vllm_settings import VllmSettings
+
+KNOWN = ("async_scheduling", "max_num_seqs", "max_num_batched_tokens", "seed", "logprobs_mode")
+
+
+def refused(name: str) -> str:
+    with pytest.raises(EngineConfigurationError) as caught:
+        engine_arguments(VllmSettings(engine_args={name: 1}), known=KNOWN, on_cpu=False)
+    assert caught.value.facts["setting"] == "engine.vllm.engine_args"
+    return str(caught.value.facts["detail"])
+
+
+def test_settings_become_arguments_of_vllm() -> None:
+    settings = VllmSettings(max_sequences=8, gpu_memory_fraction=0.5, download_dir=Path("/models"), revision="main")
+    arguments = engine_arguments(settings, known=KNOWN, on_cpu=False)
+    assert arguments["max_num_seqs"] == 8
+    assert arguments["gpu_memory_utilization"] == 0.5
+    assert arguments["download_dir"] == "/models"
+    assert arguments["revision"] == arguments["tokenizer_revision"] == "main"
+
+
+def test_what_is_not_set_is_left_to_vllm() -> None:
+    arguments = engine_arguments(VllmSettings(), known=KNOWN, on_cpu=False)
+    assert [arguments[name] for name in ("kv_cache_memory_bytes", "block_size", "download_dir")] == [None] * 3
+    assert "enable_lora" not in arguments
+
+
+def test_an_image_keeps_the_size_that_the_service_gave_it() -> None:
+    arguments = engine_arguments(VllmSettings(min_vision_tokens=1, max_vision_tokens=256), known=KNOWN, on_cpu=False)
+    assert arguments["mm_processor_kwargs"] == {"size": {"shortest_edge": 32 * 32, "longest_edge": 256 * 32 * 32}}
+
+
+def test_free_arguments_are_passed_on() -> None:
+    given: dict[str, JsonValue] = {"seed": 7, "async_scheduling": False}
+    arguments = engine_arguments(VllmSettings(engine_args=given), known=KNOWN, on_cpu=False)
+    assert {name: arguments[name] for name in given} == given
+
+
+def test_a_misspelt_argument_is_told_with_what_was_meant() -> None:
+    assert refused("max_num_sequences") == "vLLM has no argument 'max_num_sequences'; did you mean 'max_num_seqs'?"
+    assert refused("entirely_different") == "vLLM has no argument 'entirely_different'"
+
+
+def test_an_argument_with_a_setting_of_its_own_names_it() -> None:
+    assert refused("max_num_seqs") == "'max_num_seqs' has a setting of its own, engine.vllm.max_sequences"
+
+
+@pytest.mark.parametrize("name", ["logprobs_mode", "structured_outputs_config", "max_cpu_loras"])
+def test_what_the_service_relies_on_cannot_be_changed(name: str) -> None:
+    assert "the service, which relies on it" in refused(name)
+
+
+def test_every_adapter_stays_in_memory() -> None:
+    settings = VllmSettings(adapters=("a=/a", "b=/b", "c=/c"), max_loras=2, max_lora_rank=8)
+    arguments = engine_arguments(settings, known=KNOWN, on_cpu=False)
+    assert arguments["enable_lora"] is True
+    assert (arguments["max_loras"], arguments["max_cpu_loras"], arguments["max_lora_rank"]) == (2, 3, 8)
+    one = engine_arguments(VllmSettings(adapters=("a=/a",)), known=KNOWN, on_cpu=False)
+    assert one["max_loras"] == 1
+
+
+def test_on_a_cpu_the_last_place_of_adapters_stays_empty() -> None:
+    settings = VllmSettings(adapters=("a=/a", "b=/b", "c=/c"), max_loras=2)
+    arguments = engine_arguments(settings, known=KNOWN, on_cpu=True)
+    assert (arguments["max_loras"], arguments["max_cpu_loras"]) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "tokens", "copies", "expected"),
+    [(256, 16384, 1, 102), (16, 16384, 1, 32), (256, 100, 1, 2), (256, 16384, 2, 204)],
+)
+def test_one_step_runs_while_the_next_one_waits(sequences: int, tokens: int, copies: int, expected: int) -> None:
+    settings = VllmSettings(max_sequences=sequences, max_batched_tokens=tokens, data_parallel=copies)
+    assert concurrency(settings) == expected

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+from service.inference.vllm.environment import prepare_environment
+from service.vllm_settings import VllmSettings
+
+
+def environment(settings: VllmSettings, **given: str) -> dict[str, str]:
+    prepare_environment(settings, given)
+    return given
+
+
+def test_nothing_is_reported_to_others() -> None:
+    set_ = environment(VllmSettings())
+    assert set_["VLLM_NO_USAGE_STATS"] == set_["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+def test_what_an_operator_set_stays() -> None:
+    assert environment(VllmSettings(), VLLM_NO_USAGE_STATS="0")["VLLM_NO_USAGE_STATS"] == "0"
+
+
+def test_a_folder_needs_no_hub(tmp_path: Path) -> None:
+    assert environment(VllmSettings(model=str(tmp_path)))["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in environment(VllmSettings())
+
+
+def test_our_time_limit_comes_first() -> None:
+    set_ = environment(VllmSettings(startup_timeout_s=100.0))
+    assert int(set_["VLLM_ENGINE_READY_TIMEOUT_S"]) > 100

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.planning.partitions import EVEN
 from service.settings import Settings
 from service.stream.connection import KafkaConnection
 from service.stream.topics import TopicState, check_topics, ensure_journal, ensure_topics, required_topics
@@ -22,7 +23,7 @@ def create(
     *,
     partitions: Annotated[
         int, typer.Option(min=1, help="Of each new topic: at most so many processes share the work.")
-    ] = 8,
+    ] = EVEN[0],
     replication: Annotated[
         int | None, typer.Option(min=1, help="Copies of each new topic; 3, or as many as there are brokers.")
     ] = None,

@@ -102,7 +102,7 @@ def test_a_pod_may_do_nothing_that_it_does_not_need(values: Path) -> None:
 
 def test_nothing_scales_above_the_partitions() -> None:
     scaled = manifests(case("gpu"))["ScaledObject"]["spec"]
-    assert (scaled["maxReplicaCount"], scaled["minReplicaCount"]) == (32, 1)
+    assert (scaled["maxReplicaCount"], scaled["minReplicaCount"]) == (36, 1)
     assert "replicas" not in manifests(case("gpu"))["Deployment"]["spec"]
 
 
@@ -175,10 +175,10 @@ def test_secrets_are_named_and_not_held() -> None:
         ("flavour=tpu", "flavour"),
         ("networkPolicy.brokers.peers=null", "peers"),
         ("terminationGracePeriodSeconds=20", "drain"),
-        ("replicas=9", "partitions"),
+        ("replicas=13", "partitions"),
         ("settings.monitoring.port=0", "no endpoint"),
         ("settings.shutdown.drain_s=90,autoscaling.enabled=true", "stepS"),
-        ("autoscaling.enabled=true,autoscaling.minReplicas=9", "partitions"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=13", "partitions"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=0,autoscaling.source=prometheus", "no lag"),
     ],
 )
@@ -218,6 +218,6 @@ def test_the_notes_tell_what_is_still_missing(tmp_path: Path) -> None:
 
 def test_the_notes_do_not_complain_of_what_is_there(tmp_path: Path) -> None:
     told = notes(tmp_path, case("production"))
-    assert "KEDA runs 2 to 16 processes" in told
+    assert "KEDA runs 2 to 24 processes" in told
     assert "=PodMonitor" not in told
     assert "networkPolicy" not in told

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from service.planning.partitions import EVEN
 from service.settings import Settings
 from service.stream.topics import journal_topic, named_topics
 
@@ -25,6 +26,16 @@ def test_every_topic_of_the_service_is_there_with_copies() -> None:
 def test_the_uploads_topic_takes_what_the_service_may_write() -> None:
     uploads = next(topic for topic in resources("kafkatopics") if topic["metadata"]["name"] == "images.uploaded")
     assert uploads["spec"]["config"]["max.message.bytes"] == Settings().kafka.max_request_bytes
+
+
+def test_topics_have_as_many_partitions_as_the_capacity_plan_begins_with() -> None:
+    journal = journal_topic(Settings().topics)
+    topics = {topic["metadata"]["name"]: topic["spec"]["partitions"] for topic in resources("kafkatopics")}
+    assert topics.pop(journal) == 1
+    chart = yaml.safe_load((STRIMZI.parent / "chart" / "values.yaml").read_text(encoding="utf-8"))
+    compose = (STRIMZI.parents[1] / "compose.yaml").read_text(encoding="utf-8")
+    assert {*topics.values(), chart["partitions"]} == {EVEN[0]}
+    assert f"${{PARTITIONS:-{EVEN[0]}}}" in compose
 
 
 def test_users_belong_to_the_cluster_of_the_topics() -> None:

@@ -88,7 +88,10 @@ class VerdictV1(Message):
     preprocessing: str | None = Field(
         default=None, description="Version of the way from the file to the model's input; null where it has none."
     )
-    calibration: str | None = Field(description="Version of the score calibration; null where there is none.")
+    calibration: str | None = Field(
+        description="The way from the model's answers to scores, with the settings that decide it; null where the"
+        " scores are the model's own."
+    )
     image: ImageFactsV1 = Field(description="The image file as it was fetched.")
     source: SourceRecordV1 = Field(description="The upload event that this verdict answers.")
     attempt: int = Field(ge=1, description="1 unless earlier attempts failed.")

@@ -35,6 +35,7 @@ class EngineDescription:
     preprocessing: str | None = None
     """Version of the way from the decoded image to the model's input."""
     calibration: str | None = None
+    """The way from the model's answers to scores, with the settings that decide it; None if they are its own."""
 
 
 @dataclass(frozen=True, slots=True)

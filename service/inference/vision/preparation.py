@@ -11,6 +11,7 @@ from service.inference.vision import tagging
 from service.inference.vision.image_input import image_spec, preprocessing
 from service.inference.vision.labels import check_first_tokens, label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
+from service.inference.vision.suspicion import calibration
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.judging_settings import JudgingSettings
 
@@ -56,11 +57,11 @@ async def prepared(
         yes_or_no={word: tokens[word] for word in (yes, no)},
         tag_schema=tagging.json_schema(attributes) if attributes else {},
         max_tag_tokens=min(settings.max_tag_tokens, tagging.longest_answer(attributes)) if attributes else 0,
-        description=_description(prompts, facts, kind=kind),
+        description=_description(prompts, facts, settings, kind=kind),
     )
 
 
-def _description(prompts: Prompter, facts: ModelFacts, *, kind: str) -> EngineDescription:
+def _description(prompts: Prompter, facts: ModelFacts, settings: JudgingSettings, *, kind: str) -> EngineDescription:
     brief = prompts.brief
     return EngineDescription(
         kind=kind,
@@ -77,4 +78,5 @@ def _description(prompts: Prompter, facts: ModelFacts, *, kind: str) -> EngineDe
         label_map=label_map_hash(prompts.labels),
         label_source=facts.label_source,
         preprocessing=preprocessing(brief.vision_tokens),
+        calibration=calibration(settings),
     )

@@ -15,6 +15,12 @@ from service.inference.vision.scores import LabelReading
 from service.judging_settings import JudgingSettings
 
 
+def calibration(settings: JudgingSettings) -> str:
+    """Name the way from answers to scores, and the settings that change where it leads, for verdicts."""
+    mass, share = settings.min_label_mass, settings.noticeable_share
+    return f"list-then-questions/1 mass>={mass:g} share>={share:g} questions<={settings.max_follow_ups}"
+
+
 def shares_by_category(labels: LabelMap, reading: LabelReading) -> Mapping[str, float]:
     """Return each category's share of the answer; that of none of them is left out."""
     # By place, not by name: a policy may call a category of its own "none".

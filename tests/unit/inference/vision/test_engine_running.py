@@ -41,6 +41,12 @@ async def test_the_description_names_all_that_makes_a_verdict() -> None:
     assert (description.label_source, description.preprocessing) == ("exact", preprocessing(1024))
 
 
+@pytest.mark.parametrize("changed", [{"min_label_mass": 0.4}, {"noticeable_share": 0.02}, {"max_follow_ups": 3}])
+async def test_settings_that_change_scores_are_told_with_them(changed: dict[str, float]) -> None:
+    usual, other = await started(ScriptedModel()), await started(ScriptedModel(), brief=BRIEF, **changed)
+    assert usual.describe(BRIEF).calibration != other.describe(BRIEF).calibration
+
+
 async def test_briefs_are_described_apart() -> None:
     engine = await started(ScriptedModel())
     other = replace(BRIEF, categories=BRIEF.categories[:1])

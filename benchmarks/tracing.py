@@ -36,7 +36,11 @@ ATTRIBUTES: dict[str, Value] = {
     names.TENANT: "acme",
 }
 HTTP: dict[str, Value] = {names.HTTP_REQUEST_METHOD: "GET", names.SERVER_ADDRESS: "images", names.URL_SCHEME: "https"}
-MODEL: dict[str, Value] = {names.GEN_AI_OPERATION_NAME: names.CHAT, names.GEN_AI_REQUEST_MODEL: "qwen", "stage": 1}
+MODEL: dict[str, Value] = {
+    names.GEN_AI_OPERATION_NAME: names.CHAT,
+    names.GEN_AI_REQUEST_MODEL: "qwen",
+    names.ENGINE_STAGE: 1,
+}
 
 
 class Batches(SpanProcessor):

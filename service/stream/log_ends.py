@@ -20,7 +20,10 @@ _EVERY_S = 3.0
 """One small request a broker; the figures are as old as this at most."""
 
 _LOOK_EVERY_S = 0.25
-"""How soon a partition that was opened meanwhile is asked for: until then it has no lag to show."""
+"""How soon a partition that was opened meanwhile is asked for: until then it has no lag to show.
+
+Looked for and not waited for: the event that tells of it, `Assignment.changed`, is cleared by the one who receives.
+"""
 
 _TIMEOUT_S = 3.0
 """For an answer that takes milliseconds."""

@@ -131,7 +131,7 @@ async def test_every_series_that_an_alert_looks_at_is_there(seen: Seen) -> None:
 
 async def test_top_shows_both_processes(seen: Seen) -> None:
     arguments = [part for port in seen.observed.ports for part in ("--url", f"127.0.0.1:{port}")]
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {}  # a JSON document, as a script would read it
 
     async def all_are_open() -> bool:
         result = await asyncio.to_thread(

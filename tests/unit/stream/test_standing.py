@@ -85,6 +85,7 @@ async def test_a_partition_that_opens_between_two_rounds_is_asked_for_before_the
     open_now.append(other)
     await wait_until(lambda: other in ends.by_partition, description="so is the other", timeout_s=2)
     watching.cancel()
+    await asyncio.wait([watching])
     assert len(brokers.asked) == 2
 
 

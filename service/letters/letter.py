@@ -8,7 +8,7 @@ from functools import cached_property
 from service.letters.event import tenant_of
 from service.letters.fingerprint import fingerprint
 from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, REASON, STACK, TRUNCATED
-from service.stream.origin import ATTEMPT, REDRIVEN_FROM, REDRIVES, Origin, told_origin
+from service.stream.origin import ATTEMPT, LAST_MS, REDRIVEN_FROM, REDRIVES, Origin, told_origin
 from service.stream.records import SourceRecord
 from service.telemetry import names
 
@@ -85,13 +85,14 @@ def _number(digits: str) -> int:
 
 
 def _moment(text: str, timestamp_ms: int) -> datetime:
+    """Read when it failed; what cannot be told counts as failed when it was written, within the years that exist."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        return datetime.fromtimestamp(max(timestamp_ms, 0) / 1000, UTC)
-    return moment.astimezone(UTC)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), LAST_MS) / 1000, UTC)
 
 
 def _trace_id(traceparent: str) -> str:

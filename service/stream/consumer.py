@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
 import structlog
@@ -40,14 +40,14 @@ class KafkaStream:
         assignment: Assignment,
         *,
         ends: LogEnds,
-        retry_topics: frozenset[str],
+        retry_delays_s: Mapping[str, float],
         max_span: int,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._ends = ends
-        self._retry_topics = retry_topics
+        self._retry_delays_s = retry_delays_s
         self._max_span = max_span
         self._now_s = now_s
         self._woken = False
@@ -162,9 +162,13 @@ class KafkaStream:
         return admitted
 
     def _must_wait(self, record: ConsumerRecord, lane: Lane) -> bool:
-        if record.topic in self._retry_topics and (due := due_s(record.headers)) > self._now_s():
-            lane.rests_until_s = due
-            return True
+        delay_s = self._retry_delays_s.get(record.topic)
+        if delay_s is not None:
+            now_s = self._now_s()
+            due = due_s(record.headers, timestamp_ms=record.timestamp, delay_s=delay_s, now_s=now_s)
+            if due > now_s:
+                lane.rests_until_s = due
+                return True
         return not lane.progress.fits(record.offset, self._max_span)
 
 

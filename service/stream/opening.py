@@ -30,7 +30,7 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
     Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `TransactionsRefusedError`.
     """
     connection = KafkaConnection(settings.kafka)
-    retry_topics = frozenset(tier.topic for tier in retry_tiers(settings))
+    retry_delays_s = {tier.topic: tier.delay_s for tier in retry_tiers(settings)}
     await check_topics(connection, required_topics(settings))
     async with (
         connection.running(connection.group_consumer()) as consumer,
@@ -44,12 +44,12 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
             # The group waits for us for so long; leave it time to join in again.
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
-        consumer.subscribe([settings.topics.uploads, *retry_topics], listener=assignment)
+        consumer.subscribe([settings.topics.uploads, *retry_delays_s], listener=assignment)
         ends = LogEnds(consumer, without_any=Partition(settings.topics.uploads, 0))
         max_span = settings.window.max_span
         try:
             async with _watching(ends, assignment, is_wanted=settings.tells_metrics):
-                yield KafkaStream(consumer, assignment, ends=ends, retry_topics=retry_topics, max_span=max_span)
+                yield KafkaStream(consumer, assignment, ends=ends, retry_delays_s=retry_delays_s, max_span=max_span)
         finally:
             await assignment.release()
 

@@ -1,5 +1,6 @@
 """Where a record first came from and how often it was attempted, kept in headers while it is put off."""
 
+import re
 from dataclasses import dataclass
 
 from service.stream.records import Headers, SourceRecord
@@ -17,6 +18,16 @@ REDRIVEN_AT = "modstream-redriven-at"
 """When, RFC 3339 in UTC."""
 REDRIVES = "modstream-redrives"
 """How often it was sent back by now, as decimal digits."""
+
+_TOPIC_NAME = re.compile(rb"[A-Za-z0-9._-]{1,249}")
+"""The names that brokers accept."""
+_INT32_MAX = 2**31 - 1
+_INT64_MAX = 2**63 - 1
+LAST_MS = 253_402_300_799_000
+"""The end of the year 9999, after which there is no calendar, in epoch milliseconds."""
+_NO_TIMESTAMP = b"-1"
+"""What Kafka says of a record without a timestamp."""
+_MAX_DIGITS = len(str(_INT64_MAX))
 
 _ADDED_PREFIXES = ("modstream-", "kafka_dlt-", "__connect.errors.")
 _REDRIVE_MARKS = frozenset({REDRIVEN_FROM, REDRIVEN_AT, REDRIVES})
@@ -48,19 +59,34 @@ def fresh(record: SourceRecord) -> Origin:
 
 
 def put_off(record: SourceRecord) -> Origin:
-    """Return the origin that the headers of a record tell; only for topics that nobody else writes."""
-    return told_origin(record.headers) or fresh(record)  # somebody else did write
+    """Return the origin that the headers of a record tell; the record itself is its origin where they tell none."""
+    return told_origin(record.headers) or fresh(record)
 
 
 def told_origin(headers: Headers) -> Origin | None:
-    """Return the origin that headers tell, None when they tell none."""
+    """Return the origin that headers tell; None when one is missing or out of the range that Kafka has for it.
+
+    Whoever may write to a topic may write these headers, so nothing about them is taken for granted.
+    """
     found = dict(headers)
-    try:
-        return Origin(
-            found[TOPIC].decode(), int(found[PARTITION]), int(found[OFFSET]), int(found[TIMESTAMP]), int(found[ATTEMPT])
-        )
-    except (KeyError, ValueError, AttributeError, TypeError):  # headers may be null, too
+    topic = found.get(TOPIC)
+    partition = decimal(found.get(PARTITION), at_most=_INT32_MAX)
+    offset = decimal(found.get(OFFSET), at_most=_INT64_MAX)
+    timestamp_ms = -1 if found.get(TIMESTAMP) == _NO_TIMESTAMP else decimal(found.get(TIMESTAMP), at_most=_INT64_MAX)
+    attempts = decimal(found.get(ATTEMPT), at_most=_INT32_MAX - 1)
+    if topic is None or not _TOPIC_NAME.fullmatch(topic):
         return None
+    if partition is None or offset is None or timestamp_ms is None or attempts is None:
+        return None
+    return Origin(topic.decode(), partition, offset, timestamp_ms, attempts)
+
+
+def decimal(digits: bytes | None, *, at_most: int) -> int | None:
+    """Return the number that a header holds as decimal digits; None for anything else, and for a larger number."""
+    if not digits or len(digits) > _MAX_DIGITS or not digits.isdigit():
+        return None
+    number = int(digits)
+    return number if number <= at_most else None
 
 
 def without_ours(headers: Headers) -> Headers:

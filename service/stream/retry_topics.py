@@ -7,11 +7,14 @@ from service.errors import ModstreamError
 from service.setting_types import delay_s
 from service.settings import Settings
 from service.stream.dead_letter import REASON
-from service.stream.origin import ATTEMPT, Origin, to_carry_on
+from service.stream.origin import ATTEMPT, LAST_MS, Origin, decimal, to_carry_on
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
 NOT_BEFORE = "modstream-not-before"
 """When the next attempt may begin, in epoch milliseconds as decimal digits."""
+
+_CLOCK_TOLERANCE_S = 60.0
+"""How far the clocks of two processes may differ before a not-before counts as forged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,17 @@ def put_off_record(
     return OutgoingRecord(tier.topic, record.key, record.value, headers)
 
 
-def due_s(headers: Sequence[tuple[str, bytes]]) -> float:
-    """Return the epoch second before which a record must not be judged, 0 when it may be at any time."""
-    digits = dict(headers).get(NOT_BEFORE, b"")
-    return int(digits) / 1000 if digits.isdigit() else 0.0
+def due_s(headers: Headers, *, timestamp_ms: int, delay_s: float, now_s: float) -> float:
+    """Return the epoch second before which a record of a retry topic must not be judged, 0 when it may be at any time.
+
+    Whoever may write to the topic may write the header, and one record that waits holds up its partition. So a record
+    waits at most the tier's delay from its own timestamp, and from now; a later not-before counts for nothing.
+    """
+    due_ms = decimal(dict(headers).get(NOT_BEFORE), at_most=LAST_MS)
+    if due_ms is None:
+        return 0.0
+    due = due_ms / 1000
+    if timestamp_ms >= 0:
+        due = min(due, timestamp_ms / 1000 + delay_s)
+    latest = now_s + delay_s
+    return min(due, latest) if due <= latest + _CLOCK_TOLERANCE_S else 0.0

@@ -1,8 +1,14 @@
 """What a dead letter says."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.letters.letter import read_letter
+from service.stream.dead_letter import FAILED_AT as FAILED_AT_HEADER
 from service.stream.origin import Origin
 from service.stream.records import SourceRecord
 from tests.support.letters import FAILED_AT, UPLOADS, a_letter
@@ -38,3 +44,22 @@ def test_the_failed_attempts_trace_comes_before_the_uploaders() -> None:
 def test_a_forged_header_of_the_uploader_does_not_count() -> None:
     letter = read_letter(a_letter(headers=(("modstream-reason", b"forged"), ("modstream-truncated", b"value"))))
     assert (letter.reason, letter.truncated) == ("image.not_found", "")
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, 2**63 - 1])
+@pytest.mark.parametrize(
+    "failed_at",
+    [None, b"", b"\xff", b"0001-01-01T00:00:00+05:00", b"9999-12-31T23:59:59-05:00", b"2026-05-04T03:02:01"],
+)
+def test_a_moment_that_does_not_exist_counts_as_not_told(failed_at: Any, timestamp_ms: int) -> None:
+    letter = read_letter(SourceRecord("dead", 0, 1, timestamp_ms, None, None, ((FAILED_AT_HEADER, failed_at),)))
+    assert letter.failed_at.tzinfo is UTC
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([name for name, _ in a_letter().headers]) | st.text(), st.none() | st.binary())),
+    st.integers(-(2**63), 2**63 - 1),
+)
+def test_whatever_the_headers_hold_a_letter_is_read(headers: Any, timestamp_ms: int) -> None:
+    letter = read_letter(SourceRecord("dead", 0, 1, timestamp_ms, None, None, tuple(headers)))
+    assert len(letter.fingerprint) == 10

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -21,11 +22,13 @@ from service.stream.retry_topics import NOT_BEFORE
 from tests.support.partition_store import PartitionStore, StoreWriter
 
 UPLOADS, RETRY = "images.uploaded", "images.uploaded.retry.30s"
+RETRY_DELAY_S = 30.0
+WRITTEN_AT_MS = 100_000
 
 
 def consumer_record(partition: TopicPartition, offset: int, headers: tuple[tuple[str, bytes], ...]) -> ConsumerRecord:
     return ConsumerRecord(
-        *partition, offset, timestamp=0, timestamp_type=0, key=None, value=b"", checksum=None,
+        *partition, offset, timestamp=WRITTEN_AT_MS, timestamp_type=0, key=None, value=b"", checksum=None,
         serialized_key_size=0, serialized_value_size=0, headers=headers,
     )  # fmt: skip
 
@@ -83,7 +86,7 @@ class Setup:
             self.consumer,
             assignment,  # type: ignore[arg-type]  # the part of an assignment that a stream reads
             ends=self.ends,
-            retry_topics=frozenset({RETRY}),
+            retry_delays_s={RETRY: RETRY_DELAY_S},
             max_span=max_span,
             now_s=now_s,
         )
@@ -160,6 +163,16 @@ async def test_a_record_that_was_put_off_waits_until_it_is_due_and_those_behind_
     assert all(partition not in poll for poll in setup.consumer.polls[polls:])
     now_s = 130.0
     assert await setup.received(10) == [(RETRY, 0, 1), (RETRY, 0, 2)]
+
+
+@pytest.mark.parametrize("not_before", [None, b"", b"9" * 400, b"9" * 5000, b"253402300799999", b"\xff", b"-1", b"1_0"])
+async def test_a_forged_not_before_rests_no_partition_beyond_its_tier(not_before: Any) -> None:
+    now_s = 100.0
+    setup = Setup(now_s=lambda: now_s)
+    setup.consumer.add(setup.open(RETRY), 1, ((NOT_BEFORE, not_before),))
+    first = await setup.received(10)
+    now_s += RETRY_DELAY_S
+    assert [*first, *await setup.received(10)] == [(RETRY, 0, 0)]
 
 
 async def test_an_upload_is_judged_at_once_whatever_its_headers_say() -> None:

@@ -1,0 +1,83 @@
+"""Where a record came from, told by headers that anybody may have written."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.stream.dead_letter import dead_letter
+from service.stream.origin import ATTEMPT, OFFSET, PARTITION, TIMESTAMP, TOPIC, Origin, fresh, put_off, told_origin
+from service.stream.records import SourceRecord
+from service.stream.retry_topics import NOT_BEFORE, RetryTier, due_s, put_off_record
+from tests.support.handlers import BusyError
+from tests.unit.stream.test_dead_letter import FAILED_AT
+
+ORIGIN = Origin("images.uploaded", 3, 77, 1_700_000_000_000, attempts=2)
+TOLD: dict[str, bytes] = {**dict(ORIGIN.headers()), ATTEMPT: b"2"}
+TIER = RetryTier(30, "images.uploaded.retry.30s")
+
+numbers = st.integers(-(2**70), 2**70).map(lambda number: b"%d" % number)
+values = st.none() | st.binary(max_size=20) | numbers | st.sampled_from([b"9" * 400, b"9" * 5000, b"images.uploaded"])
+names = st.sampled_from([TOPIC, PARTITION, OFFSET, TIMESTAMP, ATTEMPT, NOT_BEFORE]) | st.text(max_size=5)
+headers = st.lists(st.tuples(names, values), max_size=12).map(lambda found: (*TOLD.items(), *found))
+
+
+def waiting(told: Any) -> SourceRecord:
+    """Return a record of a retry topic with those headers."""
+    return SourceRecord(TIER.topic, 1, 5, 1_700_000_030_000, b"42", b"{}", tuple(told))
+
+
+def test_an_origin_is_read_as_it_was_written() -> None:
+    assert told_origin(tuple(TOLD.items())) == ORIGIN
+    untimed = Origin("images.uploaded", 0, 0, -1)
+    assert told_origin((*untimed.headers(), (ATTEMPT, b"0"))) == untimed
+
+
+@pytest.mark.parametrize("name", [PARTITION, OFFSET, TIMESTAMP, ATTEMPT])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"9" * 400, b"9" * 5000, b"-7", b"+1", b"1_0", b" 1", b"\xff", "٣".encode()]
+)
+def test_a_header_out_of_its_range_tells_no_origin(name: str, value: Any) -> None:
+    record = waiting((TOLD | {name: value}).items())
+    assert told_origin(record.headers) is None
+    assert put_off(record) == fresh(record)
+
+
+@pytest.mark.parametrize("topic", [b"a" * 250, b"images\nuploaded", b"\x1b[31m", "\u202e".encode()])
+def test_a_name_that_no_topic_has_tells_no_origin(topic: bytes) -> None:
+    assert told_origin(tuple((TOLD | {TOPIC: topic}).items())) is None
+
+
+@given(headers)
+def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(told: Any) -> None:
+    record = waiting(told)
+    origin = put_off(record)
+    again = put_off_record(record, origin, TIER, BusyError(), attempt=origin.attempts + 1, now_s=1.0)
+    assert told_origin(again.headers) == replace(origin, attempts=origin.attempts + 1)
+    letter = dead_letter(record, origin, BusyError(), attempt=1, topic="dead", failed_at=FAILED_AT, max_bytes=1_000_000)
+    assert told_origin(letter.headers) == replace(origin, attempts=1)
+
+
+@given(headers, st.integers(-1, 2**63 - 1), st.floats(0, 4e9))
+def test_no_record_waits_longer_than_its_tier(told: Any, timestamp_ms: int, now_s: float) -> None:
+    assert due_s(tuple(told), timestamp_ms=timestamp_ms, delay_s=30, now_s=now_s) <= now_s + 30
+
+
+def test_a_record_waits_until_its_not_before() -> None:
+    later = put_off_record(waiting(()), ORIGIN, TIER, BusyError(), attempt=1, now_s=1_000.0)
+    assert due_s(later.headers, timestamp_ms=1_000_500, delay_s=30, now_s=1_001.0) == 1_030.0
+
+
+def test_a_clock_that_is_behind_the_writers_waits_all_the_same() -> None:
+    later = put_off_record(waiting(()), ORIGIN, TIER, BusyError(), attempt=1, now_s=1_000.0)
+    assert due_s(later.headers, timestamp_ms=1_000_000, delay_s=30, now_s=995.0) == 1_025.0
+
+
+def test_a_not_before_beyond_the_records_own_delay_is_cut() -> None:
+    assert due_s(((NOT_BEFORE, b"9000000"),), timestamp_ms=1_000_000, delay_s=30, now_s=1_001.0) == 1_030.0
+
+
+def test_a_record_from_the_future_is_judged_at_once() -> None:
+    assert due_s(((NOT_BEFORE, b"9000000"),), timestamp_ms=9_000_000, delay_s=30, now_s=1_000.0) == 0.0

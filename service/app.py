@@ -22,7 +22,7 @@ from service.memory_guard import memory_limits
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
 from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator
+from service.pipeline.moderate import Moderator, read_upload
 from service.pipeline.processor import Processor
 from service.pipeline.verdict_counts import VerdictCounts
 from service.policy.loader import Policies, load_policies
@@ -54,7 +54,7 @@ async def run_service(settings: Settings) -> None:
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
         handler = await _moderator(settings, stack, sources, on_failure=alarm.ring)
-        processor = Processor(settings, handler, tracer=_tracer(settings, stack))
+        processor = Processor(settings, handler, read=read_upload, tracer=_tracer(settings, stack))
         sources.processor = processor.standing
         alarm.connect(processor.on_failed)
         garbage.settle()

@@ -52,7 +52,10 @@ class WindowSettings(Group):
     """Bounds on what is in flight; the first one reached holds further records back."""
 
     max_records: Positive = 256
-    """Enough to keep an engine's queue full while images are fetched."""
+    """Records that are decoded and judged at a time: enough to keep an engine's queue full."""
+    max_waiting: Annotated[int, Field(ge=0)] = 4096
+    """Records in flight besides: they wait for their image, their next attempt or their turn. Enough to read past a
+    burst of one tenant, or past the images of a slow host, to the records behind."""
     max_bytes: Positive = 256 * MIB
     """Of event values and fetched images together."""
     max_span: Annotated[int, Field(gt=0, le=24_000)] = 20_000

@@ -86,7 +86,7 @@ async def judge_all(
 async def _judge(handler: Handler, number: int, upload: Upload, options: UploadOptions, topics: TopicSettings) -> Tried:
     record = await asyncio.to_thread(_record, number, upload, options, topics)
     try:
-        answers = await handler(Job(record, 1, time.perf_counter(), _hold_nothing, RecordTrace.untraced()))
+        answers = await handler(Job(record, 1, time.perf_counter(), _Unlimited(), RecordTrace.untraced()))
     except (RejectedError, TransientError) as error:
         return Tried(upload.image_id, [DeadLetter(upload.image_id, error.reason, str(error), attempt=1)])
     outcomes = [outcome_of(_received(answer), topics) for answer in answers]
@@ -105,6 +105,17 @@ def _received(sent: OutgoingRecord, offset: int = 0) -> SourceRecord:
     return SourceRecord(sent.topic, 0, offset, 0, sent.key, sent.value, sent.headers)
 
 
-def _hold_nothing(size_bytes: int) -> None:
-    """Nothing is counted: the semaphore bounds what is held."""
-    del size_bytes
+class _Unlimited:
+    """Resources without a limit: the semaphore bounds how many images are in work."""
+
+    async def acquire_slot(self) -> None:
+        """Return at once."""
+
+    def release_slot(self) -> None:
+        """Do nothing."""
+
+    def hold(self, size_bytes: int) -> None:
+        """Count nothing."""
+
+    def let_go(self, size_bytes: int) -> None:
+        """Count nothing."""

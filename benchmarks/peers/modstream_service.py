@@ -23,7 +23,7 @@ from service.monitoring.monitor import monitoring
 from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
 from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator
+from service.pipeline.moderate import Moderator, read_upload
 from service.pipeline.processor import Processor
 from service.pipeline.verdict_counts import VerdictCounts
 from service.policy.loader import load_policies
@@ -86,7 +86,7 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
             counts=VerdictCounts(settings.monitoring.tenants),
         )
         tracer = RecordTracer(sink, group_id=task.group_id)
-        processor = Processor(settings, Metered(meter, moderator), tracer=tracer)
+        processor = Processor(settings, Metered(meter, moderator), read=read_upload, tracer=tracer)
         sources.engine, sources.decoder, sources.processor = engine, decoder, processor.standing
         garbage.settle()
         async with asyncio.TaskGroup() as group:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from service.errors import FatalError, ModstreamError, RejectedError, UnexpectedError
-from service.pipeline.handler import Handler, Job
+from service.pipeline.handler import UNREAD, Handler, Job, Reading, Resources
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
 from service.stream.dead_letter import dead_letter
@@ -72,7 +72,7 @@ class Attempts:
         self._now = now
 
     async def resolve(
-        self, record: SourceRecord, hold_bytes: Callable[[int], None], *, received_at_s: float
+        self, record: SourceRecord, resources: Resources, reading: Reading = UNREAD, *, received_at_s: float
     ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
         waited = None if record.topic == self._uploads else put_off(record)
@@ -84,7 +84,7 @@ class Attempts:
             attempt = attempts_before + attempts_here
             # What follows from a failure is logged and published as a part of its attempt's trace.
             with delivery.attempt(attempt) as trace:
-                job = Job(uploaded, attempt, received_at_s, hold_bytes, trace)
+                job = Job(uploaded, attempt, received_at_s, resources, trace, reading)
                 try:
                     outcomes = await self._handler(job)
                     self._check_sizes(outcomes)
@@ -101,8 +101,15 @@ class Attempts:
                 step = self._after(job, record, waited or fresh(record), failure, attempts_here)
             if isinstance(step, Resolution):
                 return step
-            await self._sleep(step.delay_s)
+            await self._pause(job, step.delay_s)
         raise AssertionError("counting ended")  # pragma: no cover - mypy cannot know that it does not
+
+    async def _pause(self, job: Job, delay_s: float) -> None:
+        """Wait for the next attempt without a work slot."""
+        job.resources.release_slot()
+        await self._sleep(delay_s)
+        if not job.reading.is_fetched:
+            await job.resources.acquire_slot()
 
     def _after(
         self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int

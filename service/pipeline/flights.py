@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Protocol
 
 from service.pipeline.attempts import Resolution
+from service.pipeline.handler import UNREAD, Reading
+from service.pipeline.slots import WorkSlots
 from service.pipeline.window import Window
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition, SourceRecord
@@ -32,40 +34,84 @@ class Flight:
     """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
 
     __slots__ = (
-        "_held_bytes", "_window", "is_in_window", "is_under_way", "lane", "received_at_s", "record", "resolution",
-        "task",
+        "_has_slot", "_held_bytes", "_slots", "_window", "is_in_window", "is_under_way", "lane", "on_left", "reading",
+        "received_at_s", "record", "resolution", "task",
     )  # fmt: skip
 
-    def __init__(self, record: SourceRecord, lane: Lane, window: Window) -> None:
+    def __init__(
+        self, record: SourceRecord, lane: Lane, window: Window, slots: WorkSlots, reading: Reading = UNREAD
+    ) -> None:
         self.record = record
         self.lane = lane
+        self.reading = reading
         self.received_at_s = time.perf_counter()
         self.resolution: Resolution | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_under_way = False
         """Set by the task; one that is cancelled before its first step never gets to leave the window itself."""
+        self.on_left: Callable[[Flight], None] | None = None
+        """Called once when the record leaves the window."""
+        self._slots = slots
+        self._has_slot = False
         self._window = window
-        self._held_bytes = len(record.value or b"")
+        self._held_bytes = len(record.value or b"") + reading.held_bytes
         self.is_in_window = True
         """False once it has outcomes or is aborted."""
         window.admit(self._held_bytes)
 
     def hold(self, size_bytes: int) -> None:
-        """Count bytes that were fetched for the record."""
+        """Count bytes that are held for the record."""
         self._held_bytes += size_bytes
         self._window.hold(size_bytes)
 
-    def start(self, work: Coroutine[None, None, None], *, name: str) -> asyncio.Task[None]:
-        """Start the work in a slot of the window."""
-        self._window.occupy()
+    def let_go(self, size_bytes: int) -> None:
+        """Count bytes as freed."""
+        self._held_bytes -= size_bytes
+        self._window.let_go(size_bytes)
+
+    def start_with_slot(self, start: Callable[["Flight"], bool]) -> None:
+        """Call `start` once there is a slot for the record; `start` returns False when it is no longer wanted."""
+
+        def grant() -> bool:
+            self._has_slot = self.is_in_window and start(self)
+            return self._has_slot
+
+        self._slots.request(self.reading.tenant, grant)
+
+    async def acquire_slot(self) -> None:
+        """Wait for a work slot, before the tenant's records that are yet to start."""
+        if self._has_slot:
+            return
+        granted = asyncio.get_running_loop().create_future()
+
+        def grant() -> bool:
+            if granted.done():  # the task was cancelled while it waited
+                return False
+            self._has_slot = True
+            granted.set_result(None)
+            return True
+
+        self._slots.request(self.reading.tenant, grant, first=True)
+        await granted
+
+    def release_slot(self) -> None:
+        """Leave the slot to another record."""
+        if self._has_slot:
+            self._has_slot = False
+            self._slots.release()
+
+    def start(self, work: Coroutine[None, None, None], *, name: str) -> None:
+        """Start the work."""
         self.task = asyncio.get_running_loop().create_task(work, name=name)
-        return self.task
 
     def leave_window(self) -> None:
         """Make room for another."""
         if self.is_in_window:
             self.is_in_window = False
-            self._window.release(self._held_bytes, occupied=self.task is not None)
+            self._window.release(self._held_bytes)
+            self.release_slot()
+            if self.on_left is not None:
+                self.on_left(self)
 
     async def land(self) -> None:
         """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""

@@ -3,8 +3,47 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from schemas.image_uploaded import ImageUploadedV1
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
+
+
+class Reading(NamedTuple):
+    """What a record says, read once when it is received; a tuple, because every record makes one."""
+
+    tenant: str = ""
+    """Whose record it is: shares of the service are counted by tenant. Empty for a record that cannot be read."""
+    is_fetched: bool = False
+    """Its image has to be fetched: until it is there, the record needs no work slot."""
+    held_bytes: int = 0
+    """Bytes that the reading itself holds in memory."""
+    event: ImageUploadedV1 | None = None
+    """None for a record that cannot be read, or for a handler that reads no events."""
+
+
+UNREAD = Reading()
+
+Read = Callable[[SourceRecord], Reading]
+
+
+class Resources(Protocol):
+    """What a record takes of the process: a work slot, and memory."""
+
+    async def acquire_slot(self) -> None:
+        """Wait for a work slot; returns at once when the record has one."""
+        ...
+
+    def release_slot(self) -> None:
+        """Leave the work slot to another record while this one waits for something slow."""
+        ...
+
+    def hold(self, size_bytes: int) -> None:
+        """Count bytes that are held for the record, until the record is finished or they are let go."""
+        ...
+
+    def let_go(self, size_bytes: int) -> None:
+        """Count bytes as freed."""
+        ...
 
 
 class Job(NamedTuple):
@@ -14,10 +53,12 @@ class Job(NamedTuple):
     attempt: int
     received_at_s: float
     """When the record came, by `time.perf_counter`; what it waited for since is part of its time."""
-    hold_bytes: Callable[[int], None]
-    """Counts bytes that were fetched for the record into the window, until the record is finished."""
+    resources: Resources
+    """What the record takes of the process; a record whose image is fetched starts without a work slot."""
     trace: RecordTrace
     """Of this attempt."""
+    reading: Reading = UNREAD
+    """What the record says."""
 
 
 class Handler(Protocol):

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.base import now_utc
-from schemas.image_uploaded import ImageReferenceV1, ImageUploadedV1
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1, ImageUploadedV1
+from service.errors import RejectedError
 from service.inference.engine import EngineOutput
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
-from service.pipeline.handler import Job
+from service.pipeline.handler import UNREAD, Job, Reading
 from service.pipeline.judging import Judging
 from service.pipeline.outcomes import Subject
 from service.pipeline.verdict_counts import VerdictCounts
@@ -19,7 +20,7 @@ from service.policy.decide import decide, worst_of
 from service.policy.policy import Policy
 from service.settings import TopicSettings
 from service.stream.codec import decode_upload, encode_tags, encode_verdict
-from service.stream.records import OutgoingRecord
+from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry import names
 from service.telemetry.logs import bind_event
 from service.telemetry.record_trace import RecordTrace
@@ -49,6 +50,17 @@ class Policies(Protocol):
         ...
 
 
+def read_upload(record: SourceRecord) -> Reading:
+    """Return what an upload says; one that cannot be read is told by the handler, which reads it again."""
+    try:
+        event = decode_upload(record).event
+    except RejectedError:
+        return UNREAD
+    if isinstance(event.image, ImageInlineV1):
+        return Reading(event.tenant, held_bytes=len(event.image.inline), event=event)
+    return Reading(event.tenant, is_fetched=True, event=event)
+
+
 class Moderator:
     """Handles jobs one by one; as many at a time as are admitted."""
 
@@ -74,7 +86,7 @@ class Moderator:
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
         """Return the records to publish for one input record; raise what its dead letter or retry will tell."""
         trace = job.trace
-        event = decode_upload(job.record).event
+        event = job.reading.event or decode_upload(job.record).event
         bind_event(event.image_id)
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
@@ -85,10 +97,13 @@ class Moderator:
         return await self._publish(subject, policy, outputs, trace)
 
     async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, trace: RecordTrace) -> DecodedImage:
+        if isinstance(event.image, ImageByUrlV1):
+            job.resources.release_slot()
         with trace.stage("fetch") as span:
             fetched = await self._fetcher.fetch(event.image)
             span.set(names.IMAGE_BYTES, len(fetched.data))
-        job.hold_bytes(len(fetched.data))
+        job.resources.hold(len(fetched.data))
+        await job.resources.acquire_slot()
         with trace.stage("decode") as span:
             image = await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec)
             span.set(names.IMAGE_MEDIA_TYPE, image.media_type)

@@ -1,25 +1,33 @@
 """Turns: records of one key one after the other, while those of other keys overtake."""
 
-import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
-class KeyOrder:
-    """Knows the last task of every key that has one."""
+class KeyOrder(Generic[T]):
+    """Knows the unfinished records of every key, oldest first."""
 
     def __init__(self) -> None:
-        self._last: dict[bytes, asyncio.Task[None]] = {}
+        self._unfinished: dict[bytes, deque[T]] = {}
 
-    def predecessor(self, key: bytes | None) -> asyncio.Task[None] | None:
-        """Return the task that a new one of this key has to wait for; records without a key wait for nobody."""
-        return None if key is None else self._last.get(key)
-
-    def follow(self, key: bytes | None, task: asyncio.Task[None]) -> None:
-        """Let the next task of this key wait for this one."""
+    def admit(self, key: bytes | None, item: T) -> bool:
+        """Take note of a record in the order of its offsets; True when it may start now."""
         if key is None:
-            return
-        self._last[key] = task
-        task.add_done_callback(lambda done: self._forget(key, done))
+            return True
+        items = self._unfinished.setdefault(key, deque())
+        items.append(item)
+        return len(items) == 1
 
-    def _forget(self, key: bytes, task: asyncio.Task[None]) -> None:
-        if self._last.get(key) is task:
-            del self._last[key]
+    def finish(self, key: bytes | None, item: T) -> T | None:
+        """Forget a record, finished or aborted; return the one that may start because of that."""
+        items = None if key is None else self._unfinished.get(key)
+        if key is None or items is None or item not in items:
+            return None
+        was_first = items[0] is item
+        items.remove(item)
+        if not items:
+            del self._unfinished[key]
+            return None
+        return items[0] if was_first else None

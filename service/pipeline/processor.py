@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ import structlog
 from service.errors import FatalError
 from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
-from service.pipeline.handler import Handler
+from service.pipeline.handler import UNREAD, Handler, Read, Reading
 from service.pipeline.ordering import KeyOrder
+from service.pipeline.slots import WorkSlots
 from service.pipeline.standing import Standing
 from service.pipeline.tally import Tally
 from service.pipeline.window import Window
@@ -77,17 +77,19 @@ class Processor:
         settings: Settings,
         handler: Handler,
         *,
+        read: Read | None = None,
         connect: Connect = open_stream,
         tracer: RecordTracer | None = None,
     ) -> None:
         self._settings = settings
+        self._read = read
         self._connect = connect
         self._attempts = Attempts(settings, handler, tracer=tracer)
         self._limit = DeadLetterLimit(settings.dead_letter)
         self._window = Window(settings.window)
-        self._order = KeyOrder() if settings.ordering == "key" else None
+        self._slots = WorkSlots(settings.window.max_records)
+        self._order: KeyOrder[Flight] | None = KeyOrder() if settings.ordering == "key" else None
         self._flights = Flights()
-        self._waiting: deque[Flight] = deque()
         self._stream: Stream | None = None
         self._stopping = False
         self._failure: Exception | None = None
@@ -135,12 +137,10 @@ class Processor:
     def on_held(self, partitions: frozenset[Partition]) -> None:
         """Abort what belongs to partitions that others hold now."""
         self._flights.keep_only(partitions)
-        self._start_waiting()
 
     def on_opened(self, partition: Partition, progress: Progress) -> None:
         """Abort what another owner finished; the rest is adopted as its records are delivered again."""
         self._flights.abort_finished(partition, progress)
-        self._start_waiting()
 
     def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         """Forget what is done."""
@@ -156,13 +156,12 @@ class Processor:
             if not self._window.takes_more:
                 await self._wait_for_room(stream)
                 continue
-            received = await stream.receive(self._window.room)
+            received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
             for lane, records in received:
                 for record in records:
                     self._admit(record, lane)
-            self._start_waiting()
 
     async def _wait_for_room(self, stream: Stream) -> None:
         try:
@@ -172,32 +171,45 @@ class Processor:
             await stream.keep_alive()
 
     def _admit(self, record: SourceRecord, lane: Lane) -> None:
-        if not self._flights.adopt(record, lane):
-            flight = Flight(record, lane, self._window)
-            self._flights.begin(flight)
-            self._waiting.append(flight)
+        if self._flights.adopt(record, lane):
+            return
+        flight = Flight(record, lane, self._window, self._slots, self._reading(record))
+        self._flights.begin(flight)
+        if self._order is not None:
+            flight.on_left = self._start_successor
+            if not self._order.admit(record.key, flight):
+                return
+        self._enqueue(flight)
 
-    def _start_waiting(self) -> None:
-        while self._waiting and self._window.has_slot and not self._stopping:
-            flight = self._waiting.popleft()
-            if flight.is_in_window:  # or it was aborted meanwhile
-                self._start(flight)
+    def _reading(self, record: SourceRecord) -> Reading:
+        return UNREAD if self._read is None else self._read(record)
 
-    def _start(self, flight: Flight) -> None:
+    def _start_successor(self, flight: Flight) -> None:
+        successor = self._order.finish(flight.record.key, flight) if self._order else None
+        if successor is not None:
+            self._enqueue(successor)
+
+    def _enqueue(self, flight: Flight) -> None:
+        """Start a record whose turn has come: at once if it begins by fetching, else when it has a work slot."""
+        if flight.reading.is_fetched:
+            self._start(flight)
+        else:
+            flight.start_with_slot(self._start)
+
+    def _start(self, flight: Flight) -> bool:
+        if self._stopping:
+            return False  # it stays uncommitted, for the next owner
         record = flight.record
-        predecessor = self._order.predecessor(record.key) if self._order else None
-        name = f"handle {record.topic}/{record.partition}/{record.offset}"
-        task = flight.start(self._fly(flight, predecessor), name=name)
-        if self._order:
-            self._order.follow(record.key, task)
+        flight.start(self._fly(flight), name=f"handle {record.topic}/{record.partition}/{record.offset}")
+        return True
 
-    async def _fly(self, flight: Flight, predecessor: asyncio.Task[None] | None) -> None:
+    async def _fly(self, flight: Flight) -> None:
         flight.is_under_way = True
         try:
-            if predecessor is not None:
-                await asyncio.wait([predecessor])
             STAGE_DURATION.record(time.perf_counter() - flight.received_at_s, _WAIT)
-            resolution = await self._attempts.resolve(flight.record, flight.hold, received_at_s=flight.received_at_s)
+            resolution = await self._attempts.resolve(
+                flight.record, flight, flight.reading, received_at_s=flight.received_at_s
+            )
             if resolution.outcome != "put_off" and not resolution.is_own_fault:
                 self._limit.observe(resolution.dead_reason)
             flight.resolution = resolution
@@ -206,7 +218,6 @@ class Processor:
             self._fail(error)
         finally:
             flight.leave_window()
-            self._start_waiting()
 
     async def _land_all(self) -> None:
         """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""

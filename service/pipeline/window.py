@@ -1,34 +1,32 @@
-"""The window of work in flight, bounded by records and bytes; the span is bounded where records are received."""
+"""Bounds on what is in flight, by records and bytes; the span is bounded where records are received."""
 
 import asyncio
 
 from service.settings import WindowSettings
 
-_AHEAD = 4
-"""A quarter of the window is received ahead: when a record lands the next one starts at once, without a poll."""
+_POLL = 4
+"""A poll takes a quarter more records than there are work slots at most: what it returns is read in one step."""
 
-_REFILL = 2
-"""Half of what is received ahead is free before a full window takes more: a poll for each record costs more than it."""
+_REFILL = 8
+"""Room for an eighth of the work slots is worth a poll once the window was full: a poll for each record costs more."""
 
 
 class Window:
-    """Counts what was admitted and what of it is worked on, and says when there is room for more."""
+    """Counts the records in flight and the bytes held for them, and says when there is room for more."""
 
     def __init__(self, settings: WindowSettings) -> None:
-        self._slots = settings.max_records
-        ahead = settings.max_records // _AHEAD
-        self._max_records = settings.max_records + ahead
-        self._refill = max(ahead // _REFILL, 1)
+        self._max_records = settings.max_records + settings.max_waiting
+        self._poll = settings.max_records + settings.max_records // _POLL
+        self._refill = max(min(settings.max_waiting, settings.max_records // _REFILL), 1)
         self._max_bytes = settings.max_bytes
         self._records = 0
-        self._occupied = 0
         self._bytes = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
 
     @property
     def records(self) -> int:
-        """Records in flight, those received ahead included."""
+        """Records in flight, those that wait included."""
         return self._records
 
     @property
@@ -43,7 +41,7 @@ class Window:
 
     @property
     def bytes_share(self) -> float:
-        """Share of the bytes that may be held; 1 also when more are, as an image's are known only once it is there."""
+        """Share of the bytes that may be held; 1 also when more are, as one record may be larger than all of it."""
         return min(self._bytes / self._max_bytes, 1.0)
 
     @property
@@ -54,23 +52,19 @@ class Window:
         return max(self._max_records - self._records, 0)
 
     @property
+    def poll(self) -> int:
+        """How many records to receive next."""
+        return min(self.room, self._poll)
+
+    @property
     def takes_more(self) -> bool:
         """Whether it is time to receive: false from when the window is full until there is room worth a poll."""
         return self._has_room.is_set()
-
-    @property
-    def has_slot(self) -> bool:
-        """Whether work on another record may start."""
-        return self._occupied < self._slots
 
     def admit(self, size_bytes: int) -> None:
         """Take in a record."""
         self._records += 1
         self.hold(size_bytes)
-
-    def occupy(self) -> None:
-        """Start work on a record."""
-        self._occupied += 1
 
     def hold(self, size_bytes: int) -> None:
         """Count more bytes for a record in flight."""
@@ -78,13 +72,16 @@ class Window:
         if not self.room:
             self._has_room.clear()
 
-    def release(self, size_bytes: int, *, occupied: bool) -> None:
-        """Let go of a record, of all bytes that were held for it, and of its slot if it had one."""
-        self._records -= 1
-        self._occupied -= occupied
+    def let_go(self, size_bytes: int) -> None:
+        """Count fewer bytes for a record that stays in flight."""
         self._bytes -= size_bytes
         if self.room >= self._refill:
             self._has_room.set()
+
+    def release(self, size_bytes: int) -> None:
+        """Let go of a record and of all bytes that were held for it."""
+        self._records -= 1
+        self.let_go(size_bytes)
 
     async def wait_for_room(self) -> None:
         """Wait until it is time to receive, or until interrupted."""

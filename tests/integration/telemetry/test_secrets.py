@@ -35,6 +35,7 @@ from service.telemetry.record_trace import RecordTracer
 from service.telemetry.sdk_spans import new_encoder
 from tests.support.engine import PaintedEngine
 from tests.support.http_server import serving
+from tests.support.resources import NotedResources
 from tests.support.spans import KeptSpans
 
 QUERY, PASSWORD, CAPTION = "Signature=5ecre7", "pa55word", "a capti0n of one's own"
@@ -153,7 +154,7 @@ async def judged(outputs: Outputs, path: Path, *, tiers: tuple[str, ...] = ()) -
         chosen = settings(images.port, tiers=tiers)
         source = upload(path, images.port)
         async with attempts(outputs, chosen, engine) as way:
-            resolution = await way.resolve(source, lambda _: None, received_at_s=0.0)
+            resolution = await way.resolve(source, NotedResources(), received_at_s=0.0)
     outputs.outcomes += resolution.outcomes
     with committing([record.span for record in resolution.outcomes], partition="images.uploaded/0", records=1):
         pass

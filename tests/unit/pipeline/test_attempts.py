@@ -14,6 +14,7 @@ from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import NOT_BEFORE, retry_tiers
 from tests.support.handlers import BusyError, WrongError, verdict
 from tests.support.memory_stream import TOPIC, record
+from tests.support.resources import NotedResources
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SETTINGS = Settings(retry=RetrySettings(max_attempts=2, initial_backoff_s=1.0, jitter=0.0, tiers=("30s", "10m")))
@@ -26,6 +27,7 @@ class Trial:
         self._failure = failure
         self.jobs: list[Job] = []
         self.slept_s: list[float] = []
+        self.resources = NotedResources()
         self._attempts = Attempts(settings, self._handle, sleep=self._sleep, chance=lambda: 0.0, now=lambda: NOW)
 
     async def _handle(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
@@ -38,7 +40,7 @@ class Trial:
         self.slept_s.append(delay_s)
 
     async def resolve(self, source: SourceRecord) -> Resolution:
-        return await self._attempts.resolve(source, lambda _: None, received_at_s=0.0)
+        return await self._attempts.resolve(source, self.resources, received_at_s=0.0)
 
 
 def delivered(outcome: OutgoingRecord, *, offset: int) -> SourceRecord:

@@ -30,6 +30,7 @@ from service.policy.policy import Policy
 from service.settings import PolicySettings, RetrySettings, Settings
 from service.stream.records import SourceRecord
 from tests.support.asking import GOODS
+from tests.support.resources import NotedResources
 from tests.support.token_model import ScriptedModel, fill_in
 
 SETTINGS = Settings(retry=RetrySettings(max_attempts=3))
@@ -76,7 +77,7 @@ async def resolve(
     event = {"image_id": "42", "image": {"url": "https://example.com/a.png"}, "tasks": list(tasks)}
     record = SourceRecord("images.uploaded", 0, 7, 0, b"key", json.dumps(event).encode(), ())
     attempts = Attempts(SETTINGS, moderator, sleep=nothing)
-    return await attempts.resolve(record, lambda _: None, received_at_s=time.perf_counter())
+    return await attempts.resolve(record, NotedResources(), received_at_s=time.perf_counter())
 
 
 def harmless(_ask: Ask, _words: Sequence[str]) -> Mapping[str, float]:

@@ -25,6 +25,7 @@ from service.settings import PolicySettings, TopicSettings
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
 from tests.support.engine import PaintedEngine
+from tests.support.resources import NotedResources
 from tests.support.waiting import wait_until
 
 Colour = tuple[int, int, int]
@@ -69,8 +70,7 @@ def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeo
 def job(event: Mapping[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
     value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42", **event})
     record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
-    hold_bytes = (held if held is not None else []).append
-    return Job(record, attempt, time.perf_counter(), hold_bytes, RecordTrace.untraced())
+    return Job(record, attempt, time.perf_counter(), NotedResources(held), RecordTrace.untraced())
 
 
 def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:

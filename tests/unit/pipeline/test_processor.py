@@ -37,12 +37,12 @@ async def test_a_slow_record_holds_nobody_up() -> None:
         gate.let_go(0)
 
 
-async def test_no_more_is_taken_in_than_the_window_holds() -> None:
+async def test_no_more_is_taken_in_than_the_window_holds_nor_worked_on_than_there_are_slots() -> None:
     stream, gate = MemoryStream([record(offset) for offset in range(10)]), Gate()
-    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=3)})
+    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=3, max_waiting=2)})
     async with running(stream, gate, settings) as processor:
-        await wait_until(lambda: len(gate.started) == 3, description="the window is full")
-        assert processor.counters().in_flight == 3
+        await wait_until(lambda: processor.counters().in_flight == 5, description="the window is full")
+        assert gate.started == [0, 1, 2]
         gate.let_go(*range(10))
         await committed(stream, 10)
     assert stream.largest_request == 3
@@ -54,7 +54,7 @@ async def test_bytes_that_a_handler_fetches_count_until_its_record_is_finished()
     gate = Gate()
 
     async def fetching(job: Job) -> tuple[OutgoingRecord, ...]:
-        job.hold_bytes(1000)
+        job.resources.hold(1000)
         return await gate(job)
 
     async with running(stream, fetching, settings) as processor:
@@ -145,7 +145,7 @@ async def test_a_fatal_error_stops_the_service_and_leaves_its_record_uncommitted
 
 async def test_a_stream_that_fails_stops_the_service_while_its_window_is_full() -> None:
     stream, gate = MemoryStream([record(0), record(1)]), Gate()
-    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=2)})
+    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_records=2, max_waiting=0)})
     run = asyncio.create_task(Processor(settings, gate, connect=stream.connect).run())
     await wait_until(lambda: len(gate.started) == 2, description="the window is full")
     assert stream.listener is not None

@@ -1,0 +1,44 @@
+"""Pure: waiting items grouped by their owner, taken from one owner after the other."""
+
+from collections import OrderedDict, deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class FairQueue(Generic[T]):
+    """A queue in which a thousand items of one owner delay the first item of another by one item, not by a thousand."""
+
+    def __init__(self) -> None:
+        self._by_owner: OrderedDict[str, deque[T]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        """Return how many items wait."""
+        return self._length
+
+    def push(self, owner: str, item: T, *, first: bool = False) -> None:
+        """Let an item wait behind the others of its owner, or in front of them."""
+        items = self._by_owner.get(owner)
+        if items is None:
+            items = self._by_owner[owner] = deque()
+        if first:
+            items.appendleft(item)
+        else:
+            items.append(item)
+        self._length += 1
+
+    def pop(self) -> T:
+        """Return the next item; its owner's turn comes again after those of all others.
+
+        Raises `StopIteration` when nothing waits.
+        """
+        owner = next(iter(self._by_owner))
+        items = self._by_owner[owner]
+        item = items.popleft()
+        self._length -= 1
+        if items:
+            self._by_owner.move_to_end(owner)
+        else:
+            del self._by_owner[owner]
+        return item

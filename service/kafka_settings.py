@@ -62,6 +62,9 @@ class KafkaSettings(Group):
     """Also how soon a process notices a rebalance: 3 s, the usual default, stalls a group that starts together."""
     rebalance_timeout_s: PositiveSeconds = 30.0
     """Room for the last transaction before partitions are given up."""
+    metadata_max_age_s: PositiveSeconds = 30.0
+    """How soon partitions that are added to an input topic are read, and a topic that was deleted and made again: one
+    small request each time."""
     max_partition_fetch_bytes: Positive = _MIB // 4
     """Per partition and fetch, though never less than one record; what is fetched ahead is memory beside
     `window.max_bytes`, so many partitions with more would add up."""

@@ -239,11 +239,6 @@ class Settings(Group):
     monitoring: MonitoringSettings = MonitoringSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 
-    @property
-    def tells_metrics(self) -> bool:
-        """Whether metrics go anywhere."""
-        return self.monitoring.port > 0 or self.telemetry.otlp_endpoint is not None
-
     @model_validator(mode="after")
     def _commits_end_before_requests(self) -> Self:
         if self.commit.timeout_s >= self.kafka.request_timeout_s:

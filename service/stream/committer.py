@@ -79,6 +79,7 @@ class PartitionCommitter:
         self._offsets: list[int] = []
         self._records: list[OutgoingRecord] = []
         self._closing = False
+        self._is_position_due = False
         self._is_hasty = False
         self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
@@ -98,6 +99,11 @@ class PartitionCommitter:
             self._urgent.set()
             if len(self._offsets) >= _MAX_BATCHES * self._max_outcomes:
                 self._room.clear()
+
+    def commit_position(self) -> None:
+        """Commit how far the partition was read, although no record is to be committed with it."""
+        self._is_position_due = True
+        self._waiting.set()
 
     @property
     def has_room(self) -> bool:
@@ -126,14 +132,14 @@ class PartitionCommitter:
                 await self._commit(offsets, records)
 
     async def _batch_due(self, began_s: float, interval_s: float) -> bool:
-        """Wait for outcomes and for their time; False when closed and all is done."""
+        """Wait for something to commit and for its time; False when closed and all is done."""
         await self._waiting.wait()
         await self._until_urgent(began_s + _HASTE * interval_s)
         self._is_hasty = True
         if not self._is_alone:
             await self._until_urgent(began_s + interval_s)
         self._is_hasty = False
-        return bool(self._offsets)
+        return bool(self._offsets) or self._is_position_due
 
     async def _until_urgent(self, latest_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -148,6 +154,7 @@ class PartitionCommitter:
     def _take(self) -> tuple[list[int], list[OutgoingRecord]]:
         batch = self._offsets, self._records
         self._offsets, self._records = [], []
+        self._is_position_due = False
         self._room.set()
         if not self._closing:
             self._waiting.clear()

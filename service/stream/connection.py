@@ -52,6 +52,7 @@ class KafkaConnection:
             session_timeout_ms=_milliseconds(settings.session_timeout_s),
             heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_s),
             rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout_s),
+            metadata_max_age_ms=_milliseconds(settings.metadata_max_age_s),
             max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
         )
 

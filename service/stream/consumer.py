@@ -14,7 +14,7 @@ from service.stream.assignment import Assignment
 from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
-from service.stream.log_ends import LogEnds
+from service.stream.log_bounds import LogEnds
 from service.stream.records import Partition, SourceRecord
 from service.stream.retry_topics import due_s
 from service.stream.standing import StreamStanding, standing_of

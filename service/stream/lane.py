@@ -28,6 +28,15 @@ class Lane:
         """Hand over what is to be committed for a delivered record, once; ignored when the lane is closed."""
         self.committer.submit(offset, outcomes)
 
+    def pass_to(self, position: int) -> None:
+        """Take note of how far the partition was read; commit it when nothing else will.
+
+        Transaction markers and gaps hold no record, and would be lag for ever.
+        """
+        self.progress.pass_to(position)
+        if self.progress.is_ahead:
+            self.committer.commit_position()
+
     @property
     def has_room(self) -> bool:
         """Whether the committer takes more, or the lane is closed."""

@@ -83,6 +83,15 @@ class PartitionProgress:
         """How many delivered records are not known to be committed."""
         return len(self._delivered) - len(self._finished)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether all that was delivered is committed, and offsets that hold no record follow it uncommitted."""
+        return not self._delivered and self._next > self._committed.base
+
+    def pass_to(self, position: int) -> None:
+        """Take note that every record below an offset was delivered; what is left there are markers and gaps."""
+        self._next = max(self._next, position)
+
     def fits(self, offset: int, max_span: int) -> bool:
         """Tell whether delivering an offset keeps the bitmap within `max_span` offsets."""
         return not self._delivered or offset - self._delivered[0] <= max_span

@@ -12,7 +12,8 @@ from service.stream.at_least_once_writer import AtLeastOnceWriter
 from service.stream.committer import OutcomeWriter
 from service.stream.connection import KafkaConnection
 from service.stream.consumer import KafkaStream
-from service.stream.log_ends import LogEnds
+from service.stream.log_bounds import BoundsReader, LogEnds
+from service.stream.log_watch import LogWatch
 from service.stream.membership import Membership
 from service.stream.records import Partition
 from service.stream.retry_topics import retry_tiers
@@ -34,6 +35,7 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
     await check_topics(connection, required_topics(settings))
     async with (
         connection.running(connection.group_consumer()) as consumer,
+        connection.running(connection.onlooker()) as onlooker,
         _writers(connection, consumer, settings) as make_writer,
     ):
         assignment = Assignment(
@@ -45,22 +47,20 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
         consumer.subscribe([settings.topics.uploads, *retry_delays_s], listener=assignment)
-        ends = LogEnds(consumer, without_any=Partition(settings.topics.uploads, 0))
+        bounds = BoundsReader(consumer, onlooker)
+        ends = LogEnds(bounds.read, without_any=Partition(settings.topics.uploads, 0))
         max_span = settings.window.max_span
         try:
-            async with _watching(ends, assignment, is_wanted=settings.tells_metrics):
+            async with _watching(LogWatch(consumer, assignment, ends)):
                 yield KafkaStream(consumer, assignment, ends=ends, retry_delays_s=retry_delays_s, max_span=max_span)
         finally:
             await assignment.release()
 
 
 @asynccontextmanager
-async def _watching(ends: LogEnds, assignment: Assignment, *, is_wanted: bool) -> AsyncIterator[None]:
-    """Ask for the partitions' ends in the background, if anyone is to be told."""
-    if not is_wanted:
-        yield
-        return
-    task = asyncio.create_task(ends.watch(lambda: list(assignment.lanes)), name="log-ends")
+async def _watching(watch: LogWatch) -> AsyncIterator[None]:
+    """Watch the logs in the background."""
+    task = asyncio.create_task(watch.run(), name="log-watch")
     try:
         yield
     finally:

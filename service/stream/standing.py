@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.stream.log_bounds import LogBounds
 from service.stream.offsets import PartitionProgress
 from service.stream.records import Partition
 
@@ -17,6 +18,10 @@ class PartitionStanding:
     """Offsets above the committed one."""
     backlog: int
     """Offsets that were not received yet."""
+    unstable: int = 0
+    """Offsets that an open transaction holds back: nobody who reads committed records can read them yet."""
+    unstable_since_s: float | None = None
+    """Since when that transaction is the oldest open one, by `time.monotonic`; None when nothing is held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,18 @@ class StreamStanding:
     """When they last answered, by `time.monotonic`; None if they never did."""
 
 
-def standing_of(partition: Partition, progress: PartitionProgress, end: int) -> PartitionStanding:
-    """Return where a partition stands; what was received or committed since the end was told never counts below 0."""
-    committed = progress.committed
+def standing_of(partition: Partition, progress: PartitionProgress, bounds: LogBounds) -> PartitionStanding:
+    """Return where a partition stands; what was received or committed since the bounds were told never counts below 0.
+
+    Lag counts what can be read: up to the last stable offset.
+    """
+    committed, end = progress.committed, bounds.stable_end
     committed_lag = max(end - committed.base, 0)
     return PartitionStanding(
         partition,
         lag=max(committed_lag - committed.bitmap.bit_count(), 0),
         committed_lag=committed_lag,
         backlog=max(end - progress.received, 0),
+        unstable=bounds.end - end,
+        unstable_since_s=bounds.unstable_since_s,
     )

@@ -32,6 +32,13 @@ async def world(kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
+async def world_with_retries(kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[World]:
+    """Topics of its own on Apache Kafka, with a retry topic."""
+    async with World.build(kafka.bootstrap_servers, tmp_path, tiers=("1s",)) as world:
+        yield world
+
+
+@pytest.fixture
 async def small_world(tansu: str, tmp_path: Path) -> AsyncIterator[World]:
     """Topics of its own on the embedded broker, which knows no transactions."""
     async with World.build(tansu, tmp_path, delivery="at_least_once") as world:

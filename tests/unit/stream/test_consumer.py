@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.stream.committer import PartitionCommitter
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
-from service.stream.log_ends import LogEnds
+from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import Partition
@@ -49,10 +49,11 @@ class LogConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.positions[partition] = offset
 
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
         if self.failure:
             raise self.failure
-        return {partition: len(self.logs.get(partition, ())) for partition in partitions}
+        ends = {partition: len(self.logs.get(TopicPartition(*partition), ())) for partition in partitions}
+        return {partition: LogBounds(0, end, end) for partition, end in ends.items()}
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
@@ -81,7 +82,7 @@ class Setup:
         self.consumer = LogConsumer()
         self.lanes: dict[Partition, Lane] = {}
         assignment = SimpleNamespace(lanes=self.lanes, changed=asyncio.Event(), is_complete=True)
-        self.ends = LogEnds(self.consumer, without_any=Partition(UPLOADS, 0), clock=lambda: 5.0)
+        self.ends = LogEnds(self.consumer.bounds, without_any=Partition(UPLOADS, 0), clock=lambda: 5.0)
         self.stream = KafkaStream(
             self.consumer,
             assignment,  # type: ignore[arg-type]  # the part of an assignment that a stream reads

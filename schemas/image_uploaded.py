@@ -1,8 +1,9 @@
 """`ImageUploaded`: what an upload service publishes."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from schemas.base import Identifier, Message, Task, UtcTime
@@ -21,8 +22,15 @@ MAX_URL_CHARACTERS = 8192
 MAX_MEDIA_TYPE_CHARACTERS = 127
 
 
+def _without(schema: dict[str, Any], field: str) -> None:
+    """Publish that the other kind's field is null or missing, as the service takes it."""
+    schema["properties"][field] = {"type": "null", "description": "Null or missing beside the other kind of image."}
+
+
 class ImageByUrlV1(Message):
     """An image that the service fetches."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _without(schema, "inline"))
 
     url: str = Field(
         min_length=1,
@@ -34,6 +42,8 @@ class ImageByUrlV1(Message):
 
 class ImageInlineV1(Message):
     """An image that travels inside the event."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _without(schema, "url"))
 
     inline: str = Field(
         min_length=1,
@@ -73,40 +83,49 @@ def _without_repeats(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
     return tuple(dict.fromkeys(tasks))
 
 
-def _at_most(limit: int) -> BeforeValidator:
-    """Count before looking at the entries, which would each leave an error behind."""
+def _unset(default: Any) -> Callable[[Any], Any]:
+    """Take null for a field that is not set, because many serialisers write every field."""
+    return lambda value: default if value is None else value
+
+
+def _at_most(limit: int, *, unset: Any) -> Callable[[Any], Any]:
+    """Count before looking at the entries, which would each leave an error behind; null counts as not set."""
 
     def count(value: Any) -> Any:
         if isinstance(value, dict | list | tuple) and len(value) > limit:
             raise PydanticCustomError("too_long", "Input should have at most {limit} entries", {"limit": limit})
-        return value
+        return unset if value is None else value
 
-    return BeforeValidator(count)
+    return count
 
 
 ContextKey = Annotated[str, Field(min_length=1, max_length=MAX_CONTEXT_KEY_CHARACTERS)]
 ContextValue = Annotated[str, Field(max_length=MAX_CONTEXT_VALUE_CHARACTERS)]
+Context = Annotated[dict[ContextKey, ContextValue], Field(max_length=MAX_CONTEXT_ENTRIES)]
+Tasks = Annotated[tuple[Task, ...], Field(min_length=1, max_length=MAX_TASKS)]
+
+DEFAULT_TENANT = "default"
+DEFAULT_TASKS: tuple[Task, ...] = ("moderation",)
 
 
 class ImageUploadedV1(Message):
     """An image was uploaded and wants a verdict, tags, or both."""
 
     image_id: Identifier = Field(description="The uploader's id of the image; outcomes carry it back.")
-    tenant: Identifier = Field(default="default", description="Whose rules apply.")
+    tenant: Annotated[Identifier, BeforeValidator(_unset(DEFAULT_TENANT), json_schema_input_type=Identifier | None)] = (
+        Field(default=DEFAULT_TENANT, description="Whose rules apply.")
+    )
     image: ImageReferenceV1 = Field(description="Where the image is, or the image itself.")
     caption: str | None = Field(
         default=None, max_length=MAX_CAPTION_CHARACTERS, description="Text shown with the image; untrusted."
     )
     uploaded_at: UtcTime | None = Field(default=None, description="When the user uploaded it, RFC 3339 with zone.")
-    tasks: Annotated[tuple[Task, ...], _at_most(MAX_TASKS), AfterValidator(_without_repeats)] = Field(
-        default=("moderation",),
-        min_length=1,
-        max_length=MAX_TASKS,
-        description="What is wanted: a verdict, tags, or both; a repeat counts once.",
-    )
+    tasks: Annotated[
+        Tasks,
+        BeforeValidator(_at_most(MAX_TASKS, unset=DEFAULT_TASKS), json_schema_input_type=Tasks | None),
+        AfterValidator(_without_repeats),
+    ] = Field(default=DEFAULT_TASKS, description="What is wanted: a verdict, tags, or both; a repeat counts once.")
     policy: Identifier | None = Field(default=None, description="A policy by name; else the tenant's.")
-    context: Annotated[dict[ContextKey, ContextValue], _at_most(MAX_CONTEXT_ENTRIES)] = Field(
-        default_factory=dict,
-        max_length=MAX_CONTEXT_ENTRIES,
-        description="Strings that come back unchanged in every outcome.",
-    )
+    context: Annotated[
+        Context, BeforeValidator(_at_most(MAX_CONTEXT_ENTRIES, unset={}), json_schema_input_type=Context | None)
+    ] = Field(default_factory=dict, description="Strings that come back unchanged in every outcome.")

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -54,7 +55,12 @@ async def run_service(settings: Settings) -> None:
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
         handler = await _moderator(settings, stack, sources, on_failure=alarm.ring)
-        processor = Processor(settings, handler, read=read_upload, tracer=_tracer(settings, stack))
+        processor = Processor(
+            settings,
+            handler,
+            read=partial(read_upload, max_bytes=settings.kafka.max_event_bytes),
+            tracer=_tracer(settings, stack),
+        )
         sources.processor = processor.standing
         alarm.connect(processor.on_failed)
         garbage.settle()
@@ -89,6 +95,7 @@ async def _moderator(
         judging=Judging(engine, timeout_s=settings.engine.timeout_s),
         policies=policies,
         topics=settings.topics,
+        max_event_bytes=settings.kafka.max_event_bytes,
         counts=VerdictCounts(settings.monitoring.tenants),
     )
 

@@ -9,6 +9,10 @@ from service.setting_types import Group, OptionalEndpoint, Positive, PositiveSec
 
 _MIB = 1024 * 1024
 
+DEFAULT_MAX_EVENT_BYTES = 2 * _MIB
+# An inline image of 25 MiB, the largest that is fetched by default, takes 33.4 MiB in base64.
+LARGEST_MAX_EVENT_BYTES = 36 * _MIB
+
 
 class OAuthSettings(Group):
     """Signing in with OAUTHBEARER: tokens by OAuth 2.0's client credentials, renewed before they expire."""
@@ -70,6 +74,11 @@ class KafkaSettings(Group):
     `window.max_bytes`, so many partitions with more would add up."""
     max_request_bytes: Positive = 1 * _MIB
     """The brokers' message.max.bytes: larger outcomes cannot be published."""
+
+    max_event_bytes: int = Field(default=DEFAULT_MAX_EVENT_BYTES, gt=0, le=LARGEST_MAX_EVENT_BYTES)
+    """An upload event with a larger value, counted without compression, becomes a dead letter (`event.too_large`). The
+    default takes any inline image that a broker takes by default. Where brokers take larger messages, raise both this
+    and `kafka.max_request_bytes`; reading an event holds up all others of the process."""
 
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> Self:

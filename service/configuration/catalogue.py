@@ -134,6 +134,7 @@ def _bounds(metadata: list[Any]) -> Iterator[str]:
             found.append("that is not empty" if bound.min_length == 1 else f"of {bound.min_length} characters or more")
         elif type(bound) in words:
             attribute, word = words[type(bound)]
-            found.append(f"{word} {getattr(bound, attribute):g}")
+            limit = getattr(bound, attribute)
+            found.append(f"{word} {limit if isinstance(limit, int) else f'{limit:g}'}")
     if found:
         yield " and ".join(found)

@@ -23,6 +23,9 @@ class Reading(NamedTuple):
 
 UNREAD = Reading()
 
+READING_TURN_S = 0.01
+"""For how long events are read before the event loop gets its turn; the last of them may take longer."""
+
 Read = Callable[[SourceRecord], Reading]
 
 

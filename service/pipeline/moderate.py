@@ -1,5 +1,7 @@
 """One event to its outcomes: decode → fetch → pixels → engine → decision → words for it → records to publish."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,9 +11,10 @@ from schemas.base import now_utc
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1, ImageUploadedV1
 from service.errors import RejectedError
 from service.inference.engine import EngineOutput
+from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
-from service.pipeline.handler import UNREAD, Job, Reading
+from service.pipeline.handler import READING_TURN_S, UNREAD, Job, Reading
 from service.pipeline.judging import Judging
 from service.pipeline.outcomes import Subject
 from service.pipeline.verdict_counts import VerdictCounts
@@ -50,10 +53,10 @@ class Policies(Protocol):
         ...
 
 
-def read_upload(record: SourceRecord) -> Reading:
+def read_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> Reading:
     """Return what an upload says; one that cannot be read is told by the handler, which reads it again."""
     try:
-        event = decode_upload(record).event
+        event = decode_upload(record, max_bytes=max_bytes).event
     except RejectedError:
         return UNREAD
     if isinstance(event.image, ImageInlineV1):
@@ -72,21 +75,27 @@ class Moderator:
         judging: Judging,
         policies: Policies,
         topics: TopicSettings,
+        max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
         counts: VerdictCounts | None = None,
         now: Callable[[], datetime] = now_utc,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._fetcher = fetcher
         self._decoder = decoder
         self._judging = judging
         self._policies = policies
         self._topics = topics
+        self._max_event_bytes = max_event_bytes
+        self._turn = asyncio.Lock()
+        self._reading_s = 0.0
+        self._clock = clock
         self._counts = counts or VerdictCounts()
         self._now = now
 
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
         """Return the records to publish for one input record; raise what its dead letter or retry will tell."""
         trace = job.trace
-        event = job.reading.event or decode_upload(job.record).event
+        event = job.reading.event or await self._read_in_turn(job.record)
         bind_event(event.image_id)
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
@@ -95,6 +104,21 @@ class Moderator:
         with trace.stage("engine"):
             outputs = await self._judging.judge(subject, policy.brief)
         return await self._publish(subject, policy, outputs, trace)
+
+    async def _read_in_turn(self, record: SourceRecord) -> ImageUploadedV1:
+        """Read an event that was not read when it was received.
+
+        The worst take milliseconds each, so the event loop gets its turn whenever some of them have taken a few.
+        """
+        async with self._turn:
+            begin_s = self._clock()
+            try:
+                return decode_upload(record, max_bytes=self._max_event_bytes).event
+            finally:
+                self._reading_s += self._clock() - begin_s
+                if self._reading_s > READING_TURN_S:
+                    self._reading_s = 0.0
+                    await asyncio.sleep(0)
 
     async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, trace: RecordTrace) -> DecodedImage:
         if isinstance(event.image, ImageByUrlV1):

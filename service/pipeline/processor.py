@@ -12,7 +12,7 @@ import structlog
 from service.errors import FatalError
 from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
-from service.pipeline.handler import UNREAD, Handler, Read, Reading
+from service.pipeline.handler import READING_TURN_S, UNREAD, Handler, Read, Reading
 from service.pipeline.ordering import KeyOrder
 from service.pipeline.slots import WorkSlots
 from service.pipeline.standing import Standing
@@ -80,8 +80,11 @@ class Processor:
         read: Read | None = None,
         connect: Connect = open_stream,
         tracer: RecordTracer | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._settings = settings
+        self._clock = clock
+        self._read_until_s = 0.0
         self._read = read
         self._connect = connect
         self._attempts = Attempts(settings, handler, tracer=tracer)
@@ -159,6 +162,7 @@ class Processor:
             received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
+            self._read_until_s = self._clock() + READING_TURN_S
             for lane, records in received:
                 for record in records:
                     self._admit(record, lane)
@@ -182,7 +186,10 @@ class Processor:
         self._enqueue(flight)
 
     def _reading(self, record: SourceRecord) -> Reading:
-        return UNREAD if self._read is None else self._read(record)
+        """Read a record, unless those that came with it took too long already: then its handler does."""
+        if self._read is None or self._clock() > self._read_until_s:
+            return UNREAD
+        return self._read(record)
 
     def _start_successor(self, flight: Flight) -> None:
         successor = self._order.finish(flight.record.key, flight) if self._order else None

@@ -14,6 +14,7 @@ from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVers
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError
+from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.stream.codec_errors import (
     EventEmptyError,
     EventInvalidError,
@@ -21,12 +22,13 @@ from service.stream.codec_errors import (
     EventTooLargeError,
     EventTypeUnsupportedError,
     EventVersionUnsupportedError,
+    TooManyHeadersError,
 )
 from service.stream.envelope import Envelope, open_record, write_binary
-from service.stream.records import Headers, OutgoingRecord, SourceRecord
+from service.stream.origin import without_ours
+from service.stream.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
+from service.stream.structure import check_structure
 
-# An inline image of 25 MiB, the largest that is fetched by default, takes 33.4 MiB in base64.
-MAX_EVENT_BYTES = 36 * 1024 * 1024
 # A dead letter has room for a hint, not for every fault of a hopeless event.
 MAX_FAULTS_NAMED = 5
 # The CloudEvents source of outcomes; with it, an id names one outcome for good.
@@ -48,15 +50,15 @@ class UploadEvent:
     """None for a bare JSON value."""
 
 
-def decode_upload(record: SourceRecord, *, max_bytes: int = MAX_EVENT_BYTES) -> UploadEvent:
+def decode_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> UploadEvent:
     """Read an upload in CloudEvents binary mode, in structured mode, or as bare JSON without headers.
 
-    Raises a `RejectedError` with a reason code `event.…` for everything else, and nothing but that.
+    Raises a `RejectedError` with a reason code `event.…` for everything else, and nothing but that. Size, values and
+    headers are bounded before anything is built from them, because no other event is read meanwhile.
     """
     if not record.value:
         raise EventEmptyError
-    if len(record.value) > max_bytes:
-        raise EventTooLargeError(size_bytes=len(record.value), limit_bytes=max_bytes)
+    _check_bounds(record.value, record.headers, max_bytes)
     opened = open_record(record.value, record.headers)
     if opened.envelope is not None:
         _check_type(opened.envelope.type)
@@ -104,6 +106,14 @@ def outcome_id(message: MessageVersion, source: SourceRecord) -> str:
     """
     place = f"{source.topic}/{source.partition}/{source.offset}/{source.timestamp_ms}"
     return str(uuid5(_ID_NAMESPACE, f"{message.event_type}/{place}"))
+
+
+def _check_bounds(value: bytes, headers: Headers, max_bytes: int) -> None:
+    if len(value) > max_bytes:
+        raise EventTooLargeError(size_bytes=len(value), limit_bytes=max_bytes)
+    if len(headers) > MAX_HEADERS and len(without_ours(headers)) > MAX_HEADERS:
+        raise TooManyHeadersError(limit=MAX_HEADERS)
+    check_structure(value)
 
 
 def _check_type(event_type: str) -> None:

@@ -11,10 +11,24 @@ class EventEmptyError(RejectedError):
 
 
 class EventTooLargeError(RejectedError):
-    """Reading the event would take more memory than one record may."""
+    """Reading the event would hold up the service for longer than one record may."""
 
     reason = "event.too_large"
-    message = "The event has {size_bytes} bytes; at most {limit_bytes} are read"
+    message = "The event has {size_bytes} bytes; at most {limit_bytes} are read (kafka.max_event_bytes)"
+
+
+class EventTooComplexError(RejectedError):
+    """The event has more values than any upload: building them would hold up the service."""
+
+    reason = "event.too_complex"
+    message = "The event has more than {limit} commas and opening brackets; an upload needs a few dozen"
+
+
+class TooManyHeadersError(RejectedError):
+    """The record has more headers than any upload."""
+
+    reason = "event.too_many_headers"
+    message = "The record has more than {limit} headers"
 
 
 class EventNotJsonError(RejectedError):

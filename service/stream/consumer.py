@@ -15,7 +15,7 @@ from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogEnds
-from service.stream.records import Partition, SourceRecord
+from service.stream.records import MAX_HEADERS_KEPT, Partition, SourceRecord
 from service.stream.retry_topics import due_s
 from service.stream.standing import StreamStanding, standing_of
 
@@ -181,5 +181,5 @@ def source_record(record: ConsumerRecord) -> SourceRecord:
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=tuple(record.headers),
+        headers=tuple(record.headers[:MAX_HEADERS_KEPT]),
     )

@@ -1,26 +1,24 @@
-"""CloudEvents 1.0 on Kafka through the official SDK: which form a record has, and what is around its data."""
+"""CloudEvents 1.0 on Kafka: which form a record has, and what is around its data; written by the official SDK."""
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
-from cloudevents.core.exceptions import CloudEventValidationError
+from cloudevents.core.bindings.kafka import to_binary
 from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import OPTIONAL_ATTRIBUTES, REQUIRED_ATTRIBUTES, CloudEvent
+from cloudevents.core.v1.event import CloudEvent
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import UtcTime
+from service.stream.attributes import check_attributes
 from service.stream.codec_errors import CloudEventInvalidError, EventNotJsonError
 from service.stream.records import Headers
+from service.stream.structure import check_structure
 
 _PREFIX = "ce_"
 _CONTENT_TYPE = "content-type"
-_TIME_HEADER = "ce_time"
 _STRUCTURED_FAMILY = b"application/cloudevents"
 _STRUCTURED_JSON = b"application/cloudevents+json"
 _TIME: TypeAdapter[datetime | None] = TypeAdapter(UtcTime | None)
@@ -44,21 +42,13 @@ class Opened:
     data: object
 
 
-class _DataAsIs(JSONFormat):
-    """The SDK's JSON format less its parsing of data, which the models do."""
-
-    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:
-        """Return the value of binary mode as it is."""
-        return body
-
-
-_FORMAT = _DataAsIs()
+_FORMAT = JSONFormat()
 
 
 def open_record(value: bytes, headers: Headers) -> Opened:
     """Tell binary mode, structured mode and a bare value apart, and take the data out.
 
-    Raises `CloudEventInvalidError`, and `EventNotJsonError` for a structured event that is no JSON.
+    Raises `CloudEventInvalidError`, and for a structured event `EventNotJsonError` and `EventTooComplexError`.
     """
     known = _cloudevents_headers(headers)
     media_type = known.get(_CONTENT_TYPE, b"").partition(b";")[0].strip().lower()
@@ -85,60 +75,36 @@ def _cloudevents_headers(headers: Headers) -> dict[str, bytes]:
 
 
 def _open_structured(value: bytes, media_type: bytes) -> Opened:
-    """Read attributes from the value.
-
-    The SDK checks them; its parser is left out because it fails in a dozen ways on what is no event.
-    """
+    """Read attributes from the value."""
     if media_type != _STRUCTURED_JSON:
         raise CloudEventInvalidError(detail=f"of the structured formats only {_STRUCTURED_JSON.decode()} is read")
     attributes = _parse_object(value)
-    _require(attributes)
-    time = _parse_time(attributes.pop("time", None))
-    data = _take_data(attributes)
-    try:
-        event = CloudEvent(attributes)
-    except CloudEventValidationError as error:
-        problem = _describe(error)
-    else:
-        return Opened(_envelope(event, time), data)
-    raise CloudEventInvalidError(detail=problem)
+    encoded, data = attributes.pop("data_base64", None), attributes.pop("data", None)
+    envelope = _envelope(attributes)
+    if encoded is None:
+        return Opened(envelope, data)
+    if data is not None:
+        raise CloudEventInvalidError(detail="data and data_base64 stand beside each other")
+    return Opened(envelope, _decode_base64(encoded))
 
 
 def _open_binary(value: bytes, headers: dict[str, bytes]) -> Opened:
-    """Read attributes from headers.
-
-    The SDK sees neither the key, which it would decode as text, nor the time, which costs it as much as all the rest.
-    """
-    _require(name.removeprefix(_PREFIX) for name in headers)
-    time = _parse_time(headers.pop(_TIME_HEADER, None))
+    """Read attributes from headers."""
+    attributes: dict[str, object] = {}
     try:
-        event = from_binary(KafkaMessage(headers, None, value), _FORMAT, CloudEvent)
-    except CloudEventValidationError as error:
-        problem = _describe(error)
+        for name, text in headers.items():
+            attributes["datacontenttype" if name == _CONTENT_TYPE else name[len(_PREFIX) :]] = text.decode()
     except UnicodeDecodeError:
         problem = "an attribute is not UTF-8"
     else:
-        return Opened(_envelope(event, time), value)
+        return Opened(_envelope(attributes), value)
     raise CloudEventInvalidError(detail=problem)
 
 
-def _envelope(event: BaseCloudEvent, time: datetime | None) -> Envelope:
-    return Envelope(type=event.get_type(), id=event.get_id(), source=event.get_source(), time=time)
-
-
-def _require(names: Iterable[str]) -> None:
-    """The SDK invents an id and a version where there is none."""
-    present = frozenset(names)
-    missing = [name for name in REQUIRED_ATTRIBUTES if name not in present]
-    if missing:
-        raise CloudEventInvalidError(detail=f"missing attributes: {', '.join(missing)}")
-
-
-def _describe(error: CloudEventValidationError) -> str:
-    """Name the attributes at fault; names of extensions are the sender's text, so they are not repeated."""
-    standard = {*REQUIRED_ATTRIBUTES, *OPTIONAL_ATTRIBUTES}
-    names = sorted(name if name in standard else "an extension" for name in error.errors)
-    return f"attributes at fault: {', '.join(dict.fromkeys(names))}"
+def _envelope(attributes: dict[str, Any]) -> Envelope:
+    time = _parse_time(attributes.pop("time", None))
+    check_attributes(attributes)
+    return Envelope(type=attributes["type"], id=attributes["id"], source=attributes["source"], time=time)
 
 
 def _parse_object(value: bytes) -> dict[str, Any]:
@@ -155,23 +121,19 @@ def _parse_object(value: bytes) -> dict[str, Any]:
 
 
 def _parse_time(value: object) -> datetime | None:
-    """Read the time attribute; the SDK would make one up where there is none."""
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
     try:
-        return _TIME.validate_python(text)
+        return _TIME.validate_python(value)
     except ValidationError:
         pass  # raised below, away from an exception that holds the value
-    raise CloudEventInvalidError(detail="attributes at fault: time")
+    raise CloudEventInvalidError(detail="attributes at fault: time (not RFC 3339)")
 
 
-def _take_data(attributes: dict[str, Any]) -> object:
-    """Take the data out: a JSON value, or bytes that were written in base64."""
-    encoded = attributes.pop("data_base64", None)
-    data = attributes.pop("data", None)
-    if encoded is None:
-        return data
+def _decode_base64(encoded: object) -> bytes:
     try:
-        return base64.b64decode(encoded, validate=True)
+        data = base64.b64decode(encoded, validate=True)  # type: ignore[arg-type]  # what is no text is refused
     except (TypeError, ValueError):
         pass  # raised below, away from an exception that may hold the value
+    else:
+        check_structure(data)
+        return data
     raise CloudEventInvalidError(detail="data_base64 is not base64")

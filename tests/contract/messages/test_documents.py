@@ -13,10 +13,13 @@ from schemas.json_schemas import json_schema
 from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVersion
 from schemas.verdict import REASON_CODES
 from service.errors import ModstreamError
+from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.media import errors as media_errors
 from service.stream import codec_errors
-from service.stream.codec import MAX_EVENT_BYTES, decode_upload
-from service.stream.records import SourceRecord
+from service.stream.attributes import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES
+from service.stream.codec import decode_upload
+from service.stream.records import MAX_HEADERS, SourceRecord
+from service.stream.structure import MAX_STRUCTURE
 
 DOCS = Path(__file__).parents[3] / "docs"
 UPLOADER = (DOCS / "uploader.md").read_text(encoding="utf-8")
@@ -83,7 +86,13 @@ def test_uploaders_can_look_up_what_was_wrong_with_event_or_image() -> None:
     theirs = reasons_of(codec_errors) | reasons_of(media_errors)
     assert {reason for reason in theirs if not reason.startswith("decode.")} <= told
     assert told <= theirs | {"policy.unknown"}
-    assert f"more than {MAX_EVENT_BYTES // 1024**2} MiB" in UPLOADER
+
+
+def test_uploaders_are_told_the_bounds_of_an_event() -> None:
+    assert f"more than {DEFAULT_MAX_EVENT_BYTES // 1024**2} MiB" in UPLOADER
+    assert f"more than {MAX_STRUCTURE:,} commas and opening brackets" in UPLOADER
+    assert f"more than {MAX_HEADERS:,} headers" in UPLOADER
+    assert f"{MAX_ATTRIBUTES} attributes with {MAX_ATTRIBUTE_CHARACTERS:,} characters" in UPLOADER
 
 
 def test_headers_are_explained() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -22,6 +22,7 @@ from service.pipeline.moderate import Moderator
 from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, TopicSettings
+from service.stream.codec_errors import EventInvalidError
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
 from tests.support.engine import PaintedEngine
@@ -57,13 +58,20 @@ def _painted(colour: Colour) -> RgbPixels:
     return np.full((8, 8, 3), colour, dtype=np.uint8)
 
 
-def moderator(album: Album, *, engine: PaintedEngine | None = None, engine_timeout_s: float = 5.0) -> Moderator:
+def moderator(
+    album: Album,
+    *,
+    engine: PaintedEngine | None = None,
+    engine_timeout_s: float = 5.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Moderator:
     return Moderator(
         fetcher=album,
         decoder=album,
         judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
+        clock=clock,
     )
 
 
@@ -163,3 +171,25 @@ async def test_cancelling_a_job_cancels_its_engine_requests() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_the_event_loop_turns_between_events_that_take_long_to_read() -> None:
+    now_s, turns = 0.0, 0
+
+    def clock() -> float:
+        nonlocal now_s
+        now_s += 0.006  # a reading looks twice
+        return now_s
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    moderating = moderator(Album(), clock=clock)
+    turning = asyncio.create_task(turn())
+    outcomes = await asyncio.gather(*(moderating(job(b"[]")) for _ in range(20)), return_exceptions=True)
+    turning.cancel()
+    assert [type(outcome) for outcome in outcomes] == [EventInvalidError] * 20
+    assert turns >= 10

@@ -183,3 +183,26 @@ async def test_a_drain_leaves_what_has_not_started_to_the_next_owner() -> None:
         processor.drain()
         gate.let_go(*range(5))
     assert set(stream.committed) == {(0, 0), (0, 1)}
+
+
+async def test_records_that_take_long_to_read_are_left_to_their_handlers() -> None:
+    now_s = 0.0
+
+    def slowly(source: SourceRecord) -> Reading:
+        nonlocal now_s
+        now_s += 0.006
+        return read(source)
+
+    tenants: list[str] = []
+
+    async def note(job: Job, /) -> tuple[OutgoingRecord, ...]:
+        tenants.append(job.reading.tenant)
+        return verdict(job)
+
+    stream = MemoryStream([of("shop", offset) for offset in range(5)])
+    processor = Processor(SETTINGS, note, read=slowly, connect=stream.connect, clock=lambda: now_s)
+    run = asyncio.create_task(processor.run())
+    await wait_until(lambda: len(tenants) == 5, description="all are handled")
+    processor.drain()
+    await run
+    assert tenants == ["shop", "shop", "", "", ""]

@@ -119,6 +119,30 @@ def test_null_stands_for_missing_where_serialisers_write_every_field() -> None:
     assert upload(image={"url": "u", "inline": None, "media_type": None}).image == ImageByUrlV1(url="u")
 
 
+@pytest.mark.parametrize("field", sorted(set(ImageUploadedV1.model_fields) - {"image_id", "image"}))
+def test_null_in_a_field_that_is_not_required_means_that_it_is_not_set(field: str) -> None:
+    assert upload(**{field: None}) == upload()
+    assert ImageUploadedV1.model_validate_json(json.dumps(BY_URL | {field: None})) == upload()
+
+
+@pytest.mark.parametrize("field", ["image_id", "image"])
+def test_null_in_a_required_field_is_refused(field: str) -> None:
+    fault_of(**{field: None})
+
+
+@pytest.mark.parametrize("written", ["2016-12-31T23:59:60Z", "2017-01-01t05:29:60.25+05:30"])
+def test_a_leap_second_is_the_moment_before_it_ends(written: str) -> None:
+    assert upload(uploaded_at=written).uploaded_at == datetime(2016, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2016-12-31T23:58:60Z", "2016-12-31T23:59:60", "2016-12-31T23:59:60+01:00", "2016-13-31T23:59:60Z"],
+)
+def test_a_sixtieth_second_elsewhere_is_refused(written: str) -> None:
+    assert "RFC 3339" in fault_of(uploaded_at=written)
+
+
 @pytest.mark.parametrize(
     "image", [{}, {"url": None}, {"url": "u", "inline": "AAAA", "media_type": "image/png"}, "u", None, 5, ["u"]]
 )
@@ -157,3 +181,12 @@ def test_whatever_is_accepted_fits_the_published_schema(value: dict[str, Any]) -
     except ValidationError:
         return
     Draft202012Validator(json_schema(IMAGE_UPLOADED_V1)).validate(value)
+
+
+@settings(max_examples=500, deadline=None)
+@given(value=uploads)
+def test_whatever_fits_the_published_schema_is_accepted(value: dict[str, Any]) -> None:
+    # That a text is a time is a remark in JSON Schema, and no rule.
+    unchecked = value | {"uploaded_at": None}
+    if Draft202012Validator(json_schema(IMAGE_UPLOADED_V1)).is_valid(unchecked):
+        ImageUploadedV1.model_validate_json(json.dumps(unchecked))

@@ -147,6 +147,9 @@ class FetchSettings(Group):
     """In all, redirects included."""
     read_timeout_s: PositiveSeconds = 5.0
     """Between two pieces of data."""
+    min_bytes_per_s: Annotated[int, Field(ge=0)] = 1024
+    """A server that answers more slowly is given up, so that its fetch does not hold a connection for all of
+    `timeout_s`; measured over each `read_timeout_s` of an answer. 0 lets every pace pass."""
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 3
     """Each one is checked like the first address."""
     max_connections: Positive = 128

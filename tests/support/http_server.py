@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -60,6 +60,36 @@ async def serving(
         listening.close()
         await server.shutdown(timeout=SHUTDOWN_S)
         await listening.wait_closed()
+
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[LocalServer]:
+    """Follow a script on each connection, below HTTP, and close it at its end."""
+    open_now: set[asyncio.StreamWriter] = set()
+
+    async def follow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.connections += 1
+        open_now.add(writer)
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await script(reader, writer)
+        writer.close()
+
+    listening = await asyncio.start_server(follow, "127.0.0.1", 0)
+    seen = LocalServer(listening.sockets[0].getsockname()[1], "127.0.0.1")
+    try:
+        yield seen
+    finally:
+        listening.close()
+        for writer in open_now:
+            writer.transport.abort()
+
+
+async def request_head(reader: asyncio.StreamReader) -> bytes:
+    """Return the next request of a connection; they have no bodies."""
+    return await reader.readuntil(b"\r\n\r\n")
 
 
 def body(data: bytes, **headers: str) -> Handler:

@@ -1,5 +1,7 @@
 """One GET through the guard, within limits; whatever goes wrong becomes one of our errors."""
 
+import asyncio
+import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -20,8 +22,16 @@ from service.media.errors import (
     ImageTooLargeError,
     UnsupportedFormatError,
 )
+from service.media.fetch.bounded_connection import (
+    MAX_HEAD_BYTES,
+    AnswerRefusedError,
+    AnswerTooSlowError,
+    BoundedConnection,
+    BoundedConnector,
+)
 from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.guard import AddressGuard, AddressRefusedError
+from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.web_address import host_of
 from service.settings import FetchSettings
 from service.telemetry import names
@@ -63,8 +73,11 @@ class Answer:
 class GuardedClient:
     """An HTTP session whose every connection passes the guard; enter it in the event loop that uses it."""
 
-    def __init__(self, settings: FetchSettings, guard: AddressGuard, resolver: AbstractResolver) -> None:
+    def __init__(
+        self, settings: FetchSettings, guard: AddressGuard, resolver: AbstractResolver, budget: ParsingBudget
+    ) -> None:
         self._settings = settings
+        self._budget = budget
         self._guard = guard
         self._resolver = resolver
 
@@ -72,7 +85,9 @@ class GuardedClient:
         """Open the session."""
         read_timeout_s = self._settings.read_timeout_s
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=BoundedConnector(
+                self._connection,
+                ssl=_tls(),
                 socket_factory=self._guard.open_socket,
                 resolver=self._resolver,
                 limit=0,  # the caller limits, over all clients together
@@ -86,8 +101,20 @@ class GuardedClient:
             auto_decompress=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "modstream"},
             trace_configs=[connection_trace()],
+            # The connection counts all of a head together.
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=MAX_HEAD_BYTES,
         )
         return self
+
+    def _connection(self) -> BoundedConnection:
+        return BoundedConnection(
+            asyncio.get_running_loop(),
+            self._budget,
+            min_bytes_per_s=self._settings.min_bytes_per_s,
+            window_s=self._settings.read_timeout_s,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,6 +138,11 @@ class GuardedClient:
         except TimeoutError:
             limit = f"{self._settings.read_timeout_s:g} s (media.fetch.read_timeout_s)"
             raise FetchTimeoutError(detail=f"{host} was silent for {limit}") from None
+        except AnswerTooSlowError:
+            limit = f"{self._settings.min_bytes_per_s} bytes a second (media.fetch.min_bytes_per_s)"
+            raise FetchTimeoutError(detail=f"{host} sent less than {limit}") from None
+        except AnswerRefusedError as error:
+            raise FetchFailedError(detail=f"{host} answered {error}") from None
         except aiohttp.InvalidURL:
             raise ImageReferenceError(detail="it is no valid URL") from None
         except aiohttp.ClientConnectorError as error:
@@ -134,6 +166,14 @@ class GuardedClient:
         if len(body) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
         return Answer(response.status, None, body)
+
+
+def _tls() -> ssl.SSLContext:
+    """Return what aiohttp would use, less renegotiation: each one costs as much as a new connection."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
 
 
 def _asking(url: URL) -> Span:

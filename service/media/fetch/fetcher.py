@@ -15,6 +15,7 @@ from service.media.fetch.client import GuardedClient
 from service.media.fetch.files import FileReader
 from service.media.fetch.guard import AddressGuard
 from service.media.fetch.inline import decode_inline
+from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.resolver import ThreadResolver
 from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
@@ -36,6 +37,7 @@ class ImageFetcher:
     def __init__(self, settings: FetchSettings, *, resolver: AbstractResolver | None = None) -> None:
         self._settings = settings
         self._resolver = resolver or ThreadResolver()
+        self._parsing = ParsingBudget()
         self._slots = asyncio.Semaphore(settings.max_connections)
         self._public = self._client(trusts_private=False)
         self._trusting = self._client(trusts_private=True)
@@ -53,7 +55,7 @@ class ImageFetcher:
     def _client(self, *, trusts_private: bool) -> GuardedClient:
         open_networks = [ip_network(text) for text in self._settings.allow_networks]
         guard = AddressGuard(open_networks, trusts_private=trusts_private)
-        return GuardedClient(self._settings, guard, self._resolver)
+        return GuardedClient(self._settings, guard, self._resolver, self._parsing)
 
     async def __aenter__(self) -> Self:
         """Open the sessions."""

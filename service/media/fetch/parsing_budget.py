@@ -1,0 +1,65 @@
+"""Bounds what answers of web servers cost the event loop that also commits: a share of its time, in short turns.
+
+A server decides how much work its bytes make: an interim answer of 18 bytes costs as much as an image. So the time that
+parsing takes is measured, and a connection whose turn comes too early waits, with its socket unread.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+# Half of the loop's time at most. Ordinary images take a few hundredths of it.
+SHARE = 0.5
+# What may be spent at once before the first wait, and so about the longest delay that parsing causes others.
+BURST_S = 0.005
+# The smallest wait: timers of event loops count milliseconds.
+_WAIT_S = 0.001
+
+
+class Waiting(Protocol):
+    """A connection with bytes to parse."""
+
+    def advance(self) -> None:
+        """Parse one piece, and ask for another turn if more is there."""
+        ...
+
+
+class ParsingBudget:
+    """A token bucket of seconds, shared by all connections, and the queue of those that wait for it."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._left_s = BURST_S
+        self._filled_at_s = clock()
+        self._queue: deque[Waiting] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> float | None:
+        """Return the time at which a piece of work begins; None if there is no budget for it yet."""
+        now_s = self._clock()
+        self._left_s = min(BURST_S, self._left_s + (now_s - self._filled_at_s) * SHARE)
+        self._filled_at_s = now_s
+        return now_s if self._left_s > 0 else None
+
+    def end(self, began_at_s: float) -> None:
+        """Charge the budget for a piece of work."""
+        self._left_s -= self._clock() - began_at_s
+
+    def wait(self, connection: Waiting) -> None:
+        """Let a connection advance when there is budget again, after those that wait already."""
+        self._queue.append(connection)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            delay_s = max(_WAIT_S, -self._left_s / SHARE)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        while self._queue and self.begin() is not None:
+            self._queue.popleft().advance()
+        if self._queue:
+            self._schedule()

@@ -1,0 +1,80 @@
+"""Parsing takes its share of the loop's time, in turns."""
+
+import asyncio
+
+from service.media.fetch.parsing_budget import BURST_S, SHARE, ParsingBudget
+from tests.support.waiting import wait_until
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Connection:
+    """Parses pieces that take a while."""
+
+    def __init__(self, budget: ParsingBudget, clock: Clock, *, pieces: int) -> None:
+        self._budget = budget
+        self._clock = clock
+        self.left = pieces
+        self.order: list[Connection] = []
+
+    def advance(self) -> None:
+        began_at_s = self._budget.begin()
+        assert began_at_s is not None
+        self._clock.now_s += 0.001
+        self._budget.end(began_at_s)
+        self.left -= 1
+        self.order.append(self)
+        if self.left:
+            self._budget.wait(self)
+
+
+def work(budget: ParsingBudget, clock: Clock, seconds: float) -> bool:
+    began_at_s = budget.begin()
+    if began_at_s is None:
+        return False
+    clock.now_s += seconds
+    budget.end(began_at_s)
+    return True
+
+
+def test_work_within_the_burst_never_waits() -> None:
+    clock = Clock()
+    budget = ParsingBudget(clock=clock)
+    assert work(budget, clock, BURST_S * 0.9)
+    assert work(budget, clock, BURST_S * 0.9)
+
+
+def test_in_the_long_run_no_more_than_the_share_is_spent() -> None:
+    clock = Clock()
+    budget = ParsingBudget(clock=clock)
+    spent_s = 0.0
+    while clock.now_s < 110:
+        if work(budget, clock, 0.001):
+            spent_s += 0.001
+        else:
+            clock.now_s += 0.001
+    assert 0.9 * SHARE < spent_s / 10 < 1.1 * SHARE
+
+
+async def test_those_that_wait_advance_in_turn() -> None:
+    clock = Clock()
+    budget = ParsingBudget(clock=clock)
+    while work(budget, clock, 0.001):
+        pass
+    greedy, modest = (Connection(budget, clock, pieces=pieces) for pieces in (50, 1))
+    modest.order = greedy.order
+    budget.wait(greedy)
+    budget.wait(modest)
+
+    def done() -> bool:
+        clock.now_s += 0.001
+        return not greedy.left
+
+    await asyncio.wait_for(wait_until(done, description="all pieces are parsed"), timeout=20)
+    assert greedy.order.index(modest) == 1

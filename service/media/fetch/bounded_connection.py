@@ -271,5 +271,5 @@ class BoundedConnector(aiohttp.TCPConnector):
 
     def __init__(self, make_connection: Callable[[], BoundedConnection], **options: Any) -> None:
         super().__init__(**options)
-        # aiohttp has no other way to choose the protocol; tests of floods notice if this one has gone.
-        self._factory = make_connection  # type: ignore[assignment]
+        # aiohttp has no public way to choose the protocol; tests of floods notice if this one has gone.
+        self._factory = make_connection  # type: ignore[assignment] # declared as the partial that it is by default

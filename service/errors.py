@@ -40,6 +40,16 @@ class RejectedError(ModstreamError):
 class TransientError(ModstreamError):
     """The world is at fault for now: attempt again, then dead letter."""
 
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds before which another attempt is known to be in vain; 0 when nothing is known."""
+        return 0.0
+
+    @property
+    def may_wait_here(self) -> bool:
+        """Whether the record may wait for its next attempt in this process, where it takes room in the window."""
+        return True
+
 
 class FatalError(ModstreamError):
     """The service is at fault and cannot go on: exit uncommitted, so that nothing is lost."""

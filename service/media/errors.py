@@ -62,6 +62,23 @@ class FetchFailedError(TransientError):
     message = "The image could not be fetched: {detail}"
 
 
+class HostCircuitOpenError(TransientError):
+    """The host kept failing and is not asked for a while; single fetches find out when it is back."""
+
+    reason = "fetch.circuit_open"
+    message = "{host} is not asked for {retry_in_s} s: it failed {failures} times in a row, the last for {last_failure}"
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds until the host is asked again."""
+        return float(str(self.facts["retry_in_s"]))
+
+    @property
+    def may_wait_here(self) -> bool:
+        """Whether few enough records wait for the host already."""
+        return not self.facts["is_crowded"]
+
+
 class UnsupportedFormatError(RejectedError):
     """The content is no image of an allowed format."""
 

@@ -32,8 +32,8 @@ from service.telemetry.record_trace import RecordTrace
 class Fetcher(Protocol):
     """Turns a reference into an encoded image file."""
 
-    async def fetch(self, reference: ImageReferenceV1) -> FetchedImage:
-        """Fetch one image."""
+    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
+        """Fetch one image; connections are shared between tenants."""
         ...
 
 
@@ -124,7 +124,7 @@ class Moderator:
         if isinstance(event.image, ImageByUrlV1):
             job.resources.release_slot()
         with trace.stage("fetch") as span:
-            fetched = await self._fetcher.fetch(event.image)
+            fetched = await self._fetcher.fetch(event.image, tenant=event.tenant)
             span.set(names.IMAGE_BYTES, len(fetched.data))
         job.resources.hold(len(fetched.data))
         await job.resources.acquire_slot()

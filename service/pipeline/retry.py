@@ -38,12 +38,22 @@ def decide(
     *,
     chance: Callable[[], float],
 ) -> Decision:
-    """Decide after so many failed attempts on a delivery that `following` comes after; `chance` is from 0 to 1."""
+    """Decide after so many failed attempts on a delivery that `following` comes after; `chance` is from 0 to 1.
+
+    A fault that is known to last waits in a retry topic, where there is one, rather than in this process.
+    """
     if not isinstance(error, TransientError):
         return GiveUp()
-    if attempts_here < settings.max_attempts:
-        return AttemptAgain(backoff_s(attempts_here, settings, chance()))
+    waits_elsewhere = not error.may_wait_here or (following is not None and error.retry_after_s > 0)
+    if attempts_here < settings.max_attempts and not waits_elsewhere:
+        return AttemptAgain(_delay_s(error, attempts_here, settings, chance()))
     return PutOff(following) if following else GiveUp()
+
+
+def _delay_s(error: TransientError, attempts: int, settings: RetrySettings, chance: float) -> float:
+    """Return the delay before the next attempt: the backoff, or what the error knows if that is longer."""
+    known_s = min(error.retry_after_s, settings.max_backoff_s) * (1 - settings.jitter * chance)
+    return max(known_s, backoff_s(attempts, settings, chance))
 
 
 def backoff_s(attempts: int, settings: RetrySettings, chance: float) -> float:

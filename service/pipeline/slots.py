@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.pipeline.fair_queue import FairQueue
+from service.fair_queue import FairQueue
 
 Grant = Callable[[], bool]
 """Takes the slot; returns False when it is no longer wanted."""

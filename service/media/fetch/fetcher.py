@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
 
@@ -16,17 +17,19 @@ from service.media.fetch.files import FileReader
 from service.media.fetch.guard import AddressGuard
 from service.media.fetch.inline import decode_inline
 from service.media.fetch.parsing_budget import ParsingBudget
+from service.media.fetch.places import FetchPlaces
 from service.media.fetch.resolver import ThreadResolver
 from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.types import FetchedImage
 from service.settings import FetchSettings
-from service.telemetry import labels, names
+from service.telemetry import labels
 from service.telemetry.instruments import FETCH_IO
-from service.telemetry.spans import waiting
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 
+
+_WEB_PORTS = {"http": 80, "https": 443}
 
 _LABELS = {scheme: {labels.SCHEME: scheme} for scheme in labels.SCHEMES}
 
@@ -38,7 +41,7 @@ class ImageFetcher:
         self._settings = settings
         self._resolver = resolver or ThreadResolver()
         self._parsing = ParsingBudget()
-        self._slots = asyncio.Semaphore(settings.max_connections)
+        self._places = FetchPlaces(settings.max_connections)
         self._public = self._client(trusts_private=False)
         self._trusting = self._client(trusts_private=True)
         self._web = WebFetcher(
@@ -70,18 +73,17 @@ class ImageFetcher:
         """Close the sessions and every connection."""
         await self._open.aclose()
 
-    async def fetch(self, reference: ImageByUrlV1 | ImageInlineV1) -> FetchedImage:
-        """Return the image file that a reference names; raise `RejectedError` or `TransientError`."""
+    async def fetch(self, reference: ImageByUrlV1 | ImageInlineV1, *, tenant: str = "") -> FetchedImage:
+        """Return the image file that a reference names; raise `RejectedError` or `TransientError`.
+
+        Connections are shared between tenants, and between hosts; an image inside its event waits for none.
+        """
         if isinstance(reference, ImageInlineV1):
             data = decode_inline(reference.inline, limit_bytes=self._settings.max_bytes)
             FETCH_IO.add(len(data), _LABELS["inline"])
             return FetchedImage(data)
-        with waiting(names.WAIT_CONNECTION):
-            await self._slots.acquire()
-        try:
+        async with self._places.place(tenant, host_of_url(reference.url)):
             return await self._fetch_in_time(reference.url)
-        finally:
-            self._slots.release()
 
     async def _fetch_in_time(self, url: str) -> FetchedImage:
         try:
@@ -107,6 +109,18 @@ class ImageFetcher:
                 return await asyncio.to_thread(self._files.read, url)
             case _:
                 raise SchemeNotAllowedError(scheme=scheme, hint=": http, https, s3 and file are known")
+
+
+def host_of_url(url: str) -> str:
+    """Return what shares and circuits are counted by: host and port of a web address, else the scheme."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _WEB_PORTS:
+            return parts.scheme
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _WEB_PORTS[parts.scheme]
+    except ValueError:  # which the fetch itself will tell
+        return ""
+    return host if port in _WEB_PORTS.values() else f"{host}:{port}"
 
 
 def _scheme_of(url: str) -> str:

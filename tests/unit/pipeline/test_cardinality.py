@@ -30,7 +30,7 @@ PATIENT = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_cons
 class World:
     """Hosts that fail, hosts that may not be contacted, and images in every colour."""
 
-    async def fetch(self, reference: ImageReferenceV1) -> FetchedImage:
+    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
         """Do what the host's name says, and name the host."""
         url = str(getattr(reference, "url", ""))
         host = url.removeprefix("https://").partition("/")[0]

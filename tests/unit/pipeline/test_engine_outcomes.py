@@ -39,7 +39,7 @@ SETTINGS = Settings(retry=RetrySettings(max_attempts=3))
 class Gallery:
     """Fetcher and decoder in one: every image is the same."""
 
-    async def fetch(self, _reference: ImageReferenceV1) -> FetchedImage:
+    async def fetch(self, _reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
         return FetchedImage(b"file")
 
     async def decode(self, _fetched: FetchedImage, _spec: ImageSpec) -> DecodedImage:

@@ -41,7 +41,7 @@ class Album:
     def __init__(self, **images: Sequence[Colour]) -> None:
         self._images = images
 
-    async def fetch(self, reference: ImageReferenceV1) -> FetchedImage:
+    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
         """Return the name of the image as its file."""
         name = getattr(reference, "url", "")
         if name not in self._images:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ModstreamError, RejectedError, TransientError
+from service.media.errors import HostCircuitOpenError
 from service.pipeline.retry import AttemptAgain, Decision, GiveUp, PutOff, backoff_s, decide
 from service.settings import RetrySettings
 from service.stream.retry_topics import RetryTier
@@ -33,6 +34,24 @@ def test_a_transient_fault_is_attempted_again_until_the_attempts_are_used_up() -
 
 def test_a_transient_fault_that_lasts_is_put_off() -> None:
     assert decisions(BusyError(), TIER) == [AttemptAgain(1.0), AttemptAgain(2.0), PutOff(TIER)]
+
+
+def host_down(*, retry_in_s: float, is_crowded: bool = False) -> ModstreamError:
+    facts = {"host": "a.example", "failures": 5, "last_failure": "fetch.timeout"}
+    return HostCircuitOpenError(**facts, retry_in_s=retry_in_s, is_crowded=is_crowded)
+
+
+def test_a_fault_that_is_known_to_last_is_waited_for_within_the_limit() -> None:
+    assert decisions(host_down(retry_in_s=2.5), None) == [AttemptAgain(2.5), AttemptAgain(2.5), GiveUp()]
+    assert decisions(host_down(retry_in_s=60.0), None) == [AttemptAgain(3.0), AttemptAgain(3.0), GiveUp()]
+
+
+def test_a_fault_that_is_known_to_last_is_put_off_at_once_where_there_is_a_tier() -> None:
+    assert decisions(host_down(retry_in_s=2.5), TIER) == [PutOff(TIER)] * 3
+
+
+def test_a_record_that_finds_too_many_waiting_before_it_is_given_up_at_once() -> None:
+    assert decisions(host_down(retry_in_s=2.5, is_crowded=True), None) == [GiveUp()] * 3
 
 
 def test_a_rejected_record_is_given_up_at_once() -> None:

@@ -1,6 +1,6 @@
 """Work slots, shared between tenants."""
 
-from service.pipeline.fair_queue import FairQueue
+from service.fair_queue import FairQueue
 from service.pipeline.slots import WorkSlots
 
 

@@ -18,7 +18,7 @@ from service.media.errors import (
     ImageTooLargeError,
     SchemeNotAllowedError,
 )
-from service.media.fetch.fetcher import ImageFetcher
+from service.media.fetch.fetcher import ImageFetcher, host_of_url
 from service.media.fetch.resolver import ThreadResolver
 from service.settings import FetchSettings
 from service.telemetry.instruments import FETCH_IO
@@ -120,3 +120,23 @@ async def test_every_reference_ends_as_an_image_or_with_a_reason(start: str, res
     async with ImageFetcher(settings, resolver=NoSuchName()) as fetcher:
         with pytest.raises((RejectedError, TransientError)):
             await fetcher.fetch(reference)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://CDN.example.com/42.jpg", "cdn.example.com"),
+        ("http://cdn.example.com.:80/42.jpg", "cdn.example.com"),
+        ("https://cdn.example.com:443/42.jpg?sig=1", "cdn.example.com"),
+        ("https://cdn.example.com:8443/42.jpg", "cdn.example.com:8443"),
+        ("http://[::1]:9000/42.jpg", "::1:9000"),
+        ("https://user:secret@cdn.example.com/42.jpg", "cdn.example.com"),
+        ("s3://uploads/42.jpg", "s3"),
+        ("file:///images/42.jpg", "file"),
+        ("http://[::1/42.jpg", ""),
+        ("http://a:99999/42.jpg", ""),
+        ("no url", ""),
+    ],
+)
+def test_shares_are_counted_by_host_and_port_whatever_the_spelling(url: str, host: str) -> None:
+    assert host_of_url(url) == host

@@ -1,6 +1,7 @@
 """Pure: waiting items grouped by their owner, taken from one owner after the other."""
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,6 +17,15 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         """Return how many items wait."""
         return self._length
+
+    @property
+    def owners(self) -> list[str]:
+        """Return the owners of what waits, next one first."""
+        return list(self._by_owner)
+
+    def count(self, owner: str) -> int:
+        """Return how many items of an owner wait."""
+        return len(self._by_owner.get(owner, ()))
 
     def push(self, owner: str, item: T, *, first: bool = False) -> None:
         """Let an item wait behind the others of its owner, or in front of them."""
@@ -33,7 +43,15 @@ class FairQueue(Generic[T]):
 
         Raises `StopIteration` when nothing waits.
         """
-        owner = next(iter(self._by_owner))
+        return self.pop_of(next(iter(self._by_owner)))
+
+    def pop_where(self, may_have: Callable[[str], bool]) -> T | None:
+        """Return the next item of the first owner that may have one; None when there is none."""
+        owner = next((owner for owner in self._by_owner if may_have(owner)), None)
+        return None if owner is None else self.pop_of(owner)
+
+    def pop_of(self, owner: str) -> T:
+        """Return the next item of an owner that has one."""
         items = self._by_owner[owner]
         item = items.popleft()
         self._length -= 1

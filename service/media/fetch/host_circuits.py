@@ -1,0 +1,120 @@
+"""Pure: how many fetches a host may have at a time, by how it answered before; none while its circuit is open."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from service.fair_queue import FairQueue
+from service.media.errors import HostCircuitOpenError
+
+T = TypeVar("T")
+
+FIRST_LIMIT = 8
+"""Fetches at a time of a host that is not known yet: a host that never answers holds no more connections."""
+
+FAILURES_TO_OPEN = 5
+"""Failures in a row that open a circuit: more than one bad image, fewer than the fetches that are under way."""
+
+FIRST_OPEN_S = 5.0
+"""A circuit that opens for the first time lets the next fetch through after so long: a restart takes seconds."""
+
+MAX_OPEN_S = 60.0
+"""Each probe that fails doubles the time up to this: a host that is back is found within a minute."""
+
+MAX_PATIENT = 256
+"""Records that may wait for the next probe of an open circuit; further ones are refused for good, so that the records
+of a dead host do not fill the window."""
+
+MAX_HOSTS = 10_000
+"""Hosts remembered, about 1 kB each; beyond, the one that was asked longest ago is forgotten."""
+
+
+@dataclass(slots=True, eq=False)
+class HostCircuit(Generic[T]):
+    """What is known about one host."""
+
+    host: str
+    limit: int = FIRST_LIMIT
+    """Fetches that may be under way: doubles with each success, halves with each failure."""
+    active: int = 0
+    """Fetches under way."""
+    waiting: FairQueue[T] = field(default_factory=FairQueue)
+    """Fetches above the limit, by tenant."""
+    failures: int = 0
+    """Failures since the last success."""
+    last_failure: str = ""
+    """Reason code of the last failure."""
+    open_s: float = 0.0
+    """How long the circuit was opened for; 0 while it is closed."""
+    open_until_s: float = 0.0
+    """When the next fetch may probe the host, if the circuit is open."""
+    refused: int = 0
+    """Records refused since the circuit opened or was last probed."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another fetch may begin."""
+        return self.active < self.limit
+
+    def refuses(self, now_s: float) -> bool:
+        """Tell whether the circuit is open; the first fetch after its time is a probe, and let through alone."""
+        return bool(self.open_s) and (now_s < self.open_until_s or self.active > 0)
+
+    def refusal(self, now_s: float) -> HostCircuitOpenError:
+        """Return the error of a record whose host is not asked at the moment."""
+        self.refused += 1
+        return HostCircuitOpenError(
+            host=self.host,
+            failures=self.failures,
+            last_failure=self.last_failure,
+            retry_in_s=round(max(self.open_until_s - now_s, 0.0), 1),
+            is_crowded=self.refused > MAX_PATIENT,
+        )
+
+    def succeeded(self, max_limit: int) -> None:
+        """Take note of an answer: the circuit closes."""
+        if self.open_s:
+            self.open_s, self.limit = 0.0, FIRST_LIMIT
+        self.failures = 0
+        self.limit = min(self.limit * 2, max_limit)
+
+    def failed(self, now_s: float, reason: str) -> None:
+        """Take note of a failure: the host gets fewer connections, then none for a while."""
+        self.failures += 1
+        self.last_failure = reason
+        self.limit = max(self.limit // 2, 1)
+        if now_s < self.open_until_s:
+            return  # it began before the circuit opened
+        if self.open_s or self.failures >= FAILURES_TO_OPEN:
+            self.open_s = min(self.open_s * 2, MAX_OPEN_S) if self.open_s else FIRST_OPEN_S
+            self.open_until_s = now_s + self.open_s
+            self.refused = 0
+
+
+class HostCircuits(Generic[T]):
+    """The circuits of the hosts that were asked lately."""
+
+    def __init__(self, *, max_hosts: int = MAX_HOSTS) -> None:
+        self._max_hosts = max_hosts
+        self._by_host: OrderedDict[str, HostCircuit[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many hosts are remembered."""
+        return len(self._by_host)
+
+    def of(self, host: str) -> HostCircuit[T]:
+        """Return the circuit of a host."""
+        circuit = self._by_host.get(host)
+        if circuit is None:
+            self._by_host[host] = circuit = HostCircuit(host)
+            if len(self._by_host) > self._max_hosts:
+                self._forget_one()
+        else:
+            self._by_host.move_to_end(host)
+        return circuit
+
+    def _forget_one(self) -> None:
+        """Forget the host that was asked longest ago of those without a fetch under way."""
+        idle = next((host for host, circuit in self._by_host.items() if not circuit.active), None)
+        if idle is not None:
+            del self._by_host[idle]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from service.pipeline.attempts import Resolution
@@ -34,16 +34,23 @@ class Flight:
     """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
 
     __slots__ = (
-        "_has_slot", "_held_bytes", "_slots", "_window", "is_in_window", "is_under_way", "lane", "on_left", "reading",
-        "received_at_s", "record", "resolution", "task",
+        "_has_slot", "_held_bytes", "_slots", "_start", "_window", "is_in_window", "is_under_way", "lane", "on_left",
+        "reading", "received_at_s", "record", "resolution", "task",
     )  # fmt: skip
 
     def __init__(
-        self, record: SourceRecord, lane: Lane, window: Window, slots: WorkSlots, reading: Reading = UNREAD
+        self,
+        record: SourceRecord,
+        lane: Lane,
+        *,
+        window: Window,
+        slots: WorkSlots,
+        start: Callable[["Flight"], bool],
     ) -> None:
+        """`start` begins the work on the record; it returns False when that is not wanted any more."""
         self.record = record
         self.lane = lane
-        self.reading = reading
+        self.reading = UNREAD
         self.received_at_s = time.perf_counter()
         self.resolution: Resolution | None = None
         self.task: asyncio.Task[None] | None = None
@@ -52,12 +59,19 @@ class Flight:
         self.on_left: Callable[[Flight], None] | None = None
         """Called once when the record leaves the window."""
         self._slots = slots
+        self._start = start
         self._has_slot = False
         self._window = window
-        self._held_bytes = len(record.value or b"") + reading.held_bytes
+        self._held_bytes = len(record.value or b"")
         self.is_in_window = True
         """False once it has outcomes or is aborted."""
         window.admit(self._held_bytes)
+
+    def take_reading(self, reading: Reading) -> None:
+        """Take note of what the record says."""
+        self.reading = reading
+        if reading.held_bytes:
+            self.hold(reading.held_bytes)
 
     def hold(self, size_bytes: int) -> None:
         """Count bytes that are held for the record."""
@@ -69,40 +83,31 @@ class Flight:
         self._held_bytes -= size_bytes
         self._window.let_go(size_bytes)
 
-    def start_with_slot(self, start: Callable[["Flight"], bool]) -> None:
-        """Call `start` once there is a slot for the record; `start` returns False when it is no longer wanted."""
+    def request_slot(self) -> None:
+        """Ask for the slot in which the work starts."""
+        self._slots.request(self.reading.tenant, self)
 
-        def grant() -> bool:
-            self._has_slot = self.is_in_window and start(self)
-            return self._has_slot
-
-        self._slots.request(self.reading.tenant, grant)
+    def grant(self) -> bool:
+        """Start in the slot that was asked for; False when the record was aborted, or is not to start any more."""
+        self._has_slot = self.is_in_window and self._start(self)
+        return self._has_slot
 
     async def acquire_slot(self) -> None:
         """Wait for a work slot, before the tenant's records that are yet to start."""
-        if self._has_slot:
-            return
-        granted = asyncio.get_running_loop().create_future()
+        if not self._has_slot:
+            turn = _Turn(self)
+            self._slots.request(self.reading.tenant, turn, first=True)
+            await turn.came
 
-        def grant() -> bool:
-            if granted.done():  # the task was cancelled while it waited
-                return False
-            self._has_slot = True
-            granted.set_result(None)
-            return True
-
-        self._slots.request(self.reading.tenant, grant, first=True)
-        await granted
+    def take_slot(self) -> None:
+        """Take note of a slot that was granted while the work is under way."""
+        self._has_slot = True
 
     def release_slot(self) -> None:
         """Leave the slot to another record."""
         if self._has_slot:
             self._has_slot = False
             self._slots.release()
-
-    def start(self, work: Coroutine[None, None, None], *, name: str) -> None:
-        """Start the work."""
-        self.task = asyncio.get_running_loop().create_task(work, name=name)
 
     def leave_window(self) -> None:
         """Make room for another."""
@@ -132,6 +137,24 @@ class Flight:
             self.task.cancel()
         if not self.is_under_way:
             self.leave_window()
+
+
+class _Turn:
+    """A record under way that waits for a slot."""
+
+    __slots__ = ("_flight", "came")
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+        self.came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def grant(self) -> bool:
+        """Take the slot; False when the task was cancelled while it waited."""
+        if self.came.done():
+            return False
+        self._flight.take_slot()
+        self.came.set_result(None)
+        return True
 
 
 class Flights:

@@ -12,7 +12,7 @@ import structlog
 from service.errors import FatalError
 from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
-from service.pipeline.handler import READING_TURN_S, UNREAD, Handler, Read, Reading
+from service.pipeline.handler import READING_TURN_S, Handler, Read
 from service.pipeline.ordering import KeyOrder
 from service.pipeline.slots import WorkSlots
 from service.pipeline.standing import Standing
@@ -84,12 +84,12 @@ class Processor:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._read_until_s = 0.0
         self._read = read
         self._connect = connect
         self._attempts = Attempts(settings, handler, tracer=tracer)
         self._limit = DeadLetterLimit(settings.dead_letter)
-        self._window = Window(settings.window)
+        # Without a reader all records are one tenant's: to read past them gains nothing.
+        self._window = Window(settings.window, reads_ahead=read is not None)
         self._slots = WorkSlots(settings.window.max_records)
         self._order: KeyOrder[Flight] | None = KeyOrder() if settings.ordering == "key" else None
         self._flights = Flights()
@@ -162,10 +162,7 @@ class Processor:
             received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
-            self._read_until_s = self._clock() + READING_TURN_S
-            for lane, records in received:
-                for record in records:
-                    self._admit(record, lane)
+            await self._begin([self._admit(record, lane) for lane, records in received for record in records])
 
     async def _wait_for_room(self, stream: Stream) -> None:
         try:
@@ -174,22 +171,34 @@ class Processor:
         except TimeoutError:
             await stream.keep_alive()
 
-    def _admit(self, record: SourceRecord, lane: Lane) -> None:
+    def _admit(self, record: SourceRecord, lane: Lane) -> Flight | None:
+        """Take in a record; None for one that is in flight already."""
         if self._flights.adopt(record, lane):
-            return
-        flight = Flight(record, lane, self._window, self._slots, self._reading(record))
+            return None
+        flight = Flight(record, lane, window=self._window, slots=self._slots, start=self._start)
         self._flights.begin(flight)
+        return flight
+
+    async def _begin(self, flights: Sequence[Flight | None]) -> None:
+        """Read records and let them wait for their turn; the event loop gets its own whenever some have taken long."""
+        until_s = self._clock() + READING_TURN_S
+        for flight in flights:
+            if flight is None or not flight.is_in_window:
+                continue
+            if self._read is not None:
+                flight.take_reading(self._read(flight.record))
+                if self._clock() > until_s:
+                    await asyncio.sleep(0)
+                    until_s = self._clock() + READING_TURN_S
+            if flight.is_in_window:  # which a rebalance may have changed meanwhile
+                self._line_up(flight)
+
+    def _line_up(self, flight: Flight) -> None:
         if self._order is not None:
             flight.on_left = self._start_successor
-            if not self._order.admit(record.key, flight):
+            if not self._order.admit(flight.record.key, flight):
                 return
         self._enqueue(flight)
-
-    def _reading(self, record: SourceRecord) -> Reading:
-        """Read a record, unless those that came with it took too long already: then its handler does."""
-        if self._read is None or self._clock() > self._read_until_s:
-            return UNREAD
-        return self._read(record)
 
     def _start_successor(self, flight: Flight) -> None:
         successor = self._order.finish(flight.record.key, flight) if self._order else None
@@ -201,13 +210,14 @@ class Processor:
         if flight.reading.is_fetched:
             self._start(flight)
         else:
-            flight.start_with_slot(self._start)
+            flight.request_slot()
 
     def _start(self, flight: Flight) -> bool:
         if self._stopping:
             return False  # it stays uncommitted, for the next owner
         record = flight.record
-        flight.start(self._fly(flight), name=f"handle {record.topic}/{record.partition}/{record.offset}")
+        name = f"handle {record.topic}/{record.partition}/{record.offset}"
+        flight.task = asyncio.get_running_loop().create_task(self._fly(flight), name=name)
         return True
 
     async def _fly(self, flight: Flight) -> None:

@@ -1,11 +1,16 @@
 """Work slots: how many records are decoded and judged at a time, granted to one tenant after the other."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from service.fair_queue import FairQueue
 
-Grant = Callable[[], bool]
-"""Takes the slot; returns False when it is no longer wanted."""
+
+class SlotRequest(Protocol):
+    """What waits for a slot."""
+
+    def grant(self) -> bool:
+        """Take the slot; return False when it is no longer wanted."""
+        ...
 
 
 class WorkSlots:
@@ -14,26 +19,24 @@ class WorkSlots:
     def __init__(self, count: int) -> None:
         self._count = count
         self._occupied = 0
-        self._waiting: FairQueue[Grant] = FairQueue()
+        self._waiting: FairQueue[SlotRequest] = FairQueue()
 
     @property
     def share(self) -> float:
         """Share of the slots that are occupied, 0 to 1."""
         return self._occupied / self._count
 
-    def request(self, tenant: str, grant: Grant, *, first: bool = False) -> None:
+    def request(self, tenant: str, request: SlotRequest, *, first: bool = False) -> None:
         """Grant a slot now or when one becomes free; `first` puts it before the tenant's other requests."""
         if self._occupied < self._count and not self._waiting:
-            self._grant(grant)
+            if request.grant():
+                self._occupied += 1
         else:
-            self._waiting.push(tenant, grant, first=first)
+            self._waiting.push(tenant, request, first=first)
 
     def release(self) -> None:
         """Free a slot, and grant it to the next request."""
         self._occupied -= 1
-        while self._waiting and self._occupied < self._count:
-            self._grant(self._waiting.pop())
-
-    def _grant(self, grant: Grant) -> None:
-        if grant():
-            self._occupied += 1
+        while self._occupied < self._count and self._waiting:
+            if self._waiting.pop().grant():
+                self._occupied += 1

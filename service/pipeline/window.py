@@ -14,8 +14,9 @@ _REFILL = 8
 class Window:
     """Counts the records in flight and the bytes held for them, and says when there is room for more."""
 
-    def __init__(self, settings: WindowSettings) -> None:
-        self._max_records = settings.max_records + settings.max_waiting
+    def __init__(self, settings: WindowSettings, *, reads_ahead: bool = True) -> None:
+        ahead = settings.max_waiting if reads_ahead else min(settings.max_waiting, settings.max_records // _POLL)
+        self._max_records = settings.max_records + ahead
         self._poll = settings.max_records + settings.max_records // _POLL
         self._refill = max(min(settings.max_waiting, settings.max_records // _REFILL), 1)
         self._max_bytes = settings.max_bytes

@@ -11,7 +11,7 @@ from service.settings import RetrySettings, Settings, WindowSettings
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition, SourceRecord
 from tests.support.handlers import SETTINGS, BusyError, Gate, committed, verdict
-from tests.support.memory_stream import TOPIC, MemoryStream, record
+from tests.support.memory_stream import TOPIC, MemoryLane, MemoryStream, record
 from tests.support.waiting import wait_until
 
 UPLOADS_0 = Partition(TOPIC, 0)
@@ -185,12 +185,16 @@ async def test_a_drain_leaves_what_has_not_started_to_the_next_owner() -> None:
     assert set(stream.committed) == {(0, 0), (0, 1)}
 
 
-async def test_records_that_take_long_to_read_are_left_to_their_handlers() -> None:
+async def test_the_event_loop_gets_its_turn_while_records_that_take_long_are_read() -> None:
     now_s = 0.0
+    seen: list[str] = []
 
     def slowly(source: SourceRecord) -> Reading:
         nonlocal now_s
         now_s += 0.006
+        seen.append(f"read {source.offset}")
+        if source.offset == 0:
+            asyncio.get_running_loop().call_soon(seen.append, "turn")
         return read(source)
 
     tenants: list[str] = []
@@ -199,10 +203,16 @@ async def test_records_that_take_long_to_read_are_left_to_their_handlers() -> No
         tenants.append(job.reading.tenant)
         return verdict(job)
 
-    stream = MemoryStream([of("shop", offset) for offset in range(5)])
+    class OnePoll(MemoryStream):
+        async def receive(self, max_records: int) -> list[tuple[MemoryLane, list[SourceRecord]]]:
+            received = await super().receive(max_records)
+            return [(received[0][0], [each for _, (each,) in received])] if received else []
+
+    stream = OnePoll([of("shop", offset) for offset in range(5)])
     processor = Processor(SETTINGS, note, read=slowly, connect=stream.connect, clock=lambda: now_s)
     run = asyncio.create_task(processor.run())
     await wait_until(lambda: len(tenants) == 5, description="all are handled")
     processor.drain()
     await run
-    assert tenants == ["shop", "shop", "", "", ""]
+    assert seen == ["read 0", "read 1", "turn", "read 2", "read 3", "read 4"]
+    assert tenants == ["shop"] * 5

@@ -4,6 +4,21 @@ from service.fair_queue import FairQueue
 from service.pipeline.slots import WorkSlots
 
 
+class Request:
+    """A request for a slot that notes when it is granted."""
+
+    def __init__(self, name: str, granted: list[str], *, wanted: bool) -> None:
+        self._name = name
+        self._granted = granted
+        self._wanted = wanted
+
+    def grant(self) -> bool:
+        """Note it, unless it is no longer wanted."""
+        if self._wanted:
+            self._granted.append(self._name)
+        return self._wanted
+
+
 class Requests:
     """Requests for slots, and who got them."""
 
@@ -13,13 +28,7 @@ class Requests:
 
     def request(self, tenant: str, name: str = "", *, first: bool = False, wanted: bool = True) -> None:
         """Ask for a slot."""
-
-        def grant() -> bool:
-            if wanted:
-                self.granted.append(name or tenant)
-            return wanted
-
-        self._slots.request(tenant, grant, first=first)
+        self._slots.request(tenant, Request(name or tenant, self.granted, wanted=wanted), first=first)
 
 
 def test_owners_take_turns_however_much_one_of_them_has() -> None:

@@ -89,10 +89,10 @@ def _number(rate: float) -> str:
 
 
 def _verdict(comparison: Comparison, timings: Sequence[Timing]) -> str:
-    if comparison.target_ratio is None:
-        return ""
-    reached = "missed" if misses_target(comparison, timings) else "kept"
-    return f"≥ {comparison.target_ratio:.2f} ×: {reached}"
+    kept = "missed" if misses_target(comparison, timings) else "kept"
+    if comparison.most_ratio is not None:
+        return f"≤ {comparison.most_ratio:.2f} ×: {kept}"
+    return "" if comparison.target_ratio is None else f"≥ {comparison.target_ratio:.2f} ×: {kept}"
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ from service.inference.factory import build_engine
 from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
+from service.media.fetch.web_address import canonical_hosts
 from service.memory_guard import memory_limits
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
+from service.pipeline.handler import Read
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator, read_upload
 from service.pipeline.processor import Processor
@@ -58,7 +60,7 @@ async def run_service(settings: Settings) -> None:
         processor = Processor(
             settings,
             handler,
-            read=partial(read_upload, max_bytes=settings.kafka.max_event_bytes),
+            read=_reader(settings),
             tracer=_tracer(settings, stack),
         )
         sources.processor = processor.standing
@@ -66,6 +68,11 @@ async def run_service(settings: Settings) -> None:
         garbage.settle()
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
+
+
+def _reader(settings: Settings) -> Read:
+    own_hosts = canonical_hosts(settings.media.fetch.allow_hosts)
+    return partial(read_upload, max_bytes=settings.kafka.max_event_bytes, own_hosts=own_hosts)
 
 
 def _guard(settings: Settings, gpus: Gpus) -> LimitGuard:

@@ -5,7 +5,11 @@ with facts as keyword arguments, never with a finished sentence: `ImageTooLarge(
 The classes of one stage stand beside that stage; the three branches and what several stages raise stand here.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+Blame = Literal["record", "uploader", "service"]
+"""Who can bring a failure about: the record alone, so that it says nothing about the service; an uploader at will, as
+well as a fault of ours; or nothing that an event chooses."""
 
 
 class ModstreamError(Exception):
@@ -16,6 +20,8 @@ class ModstreamError(Exception):
 
     reason: ClassVar[str]
     message: ClassVar[str]
+    blame: ClassVar[Blame] = "service"
+    """How its dead letters count towards the limit that stops the service."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -33,8 +39,7 @@ def _rebuild(kind: type[ModstreamError], facts: dict[str, object]) -> ModstreamE
 class RejectedError(ModstreamError):
     """The record itself is at fault: no further attempt can help; it becomes a dead letter at once."""
 
-    may_be_our_fault: ClassVar[bool] = False
-    """Whether the world or the settings may be at fault after all: such dead letters count towards the limit."""
+    blame: ClassVar[Blame] = "record"
 
 
 class TransientError(ModstreamError):

@@ -114,6 +114,10 @@ class DeadLetterSettings(Group):
     """Dead letters that count, among the last `window_records` outcomes that count."""
     window_records: Positive = 5000
     """Outcomes that `max_ratio` looks back at: successes, and dead letters that count."""
+    min_sources: Positive = 5
+    """Of each limit no tenant contributes more than this part, a fifth, and no host that events name: an uploader can
+    make its own events fail at will. Failures of the engine and of your own stores count in full while fewer tenants
+    are known. 1 counts all records alike."""
 
 
 class S3Settings(Group):

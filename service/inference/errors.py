@@ -21,7 +21,7 @@ class EngineRejectedError(RejectedError):
     """The engine refuses this request and always will."""
 
     reason = "engine.rejected"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "The engine refuses the request: {detail}"
 
 

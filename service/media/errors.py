@@ -14,7 +14,7 @@ class SchemeNotAllowedError(RejectedError):
     """The scheme is unknown, or the operator has not opened it."""
 
     reason = "image.scheme_not_allowed"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "References by {scheme} are not allowed{hint}"
 
 
@@ -22,7 +22,7 @@ class AddressNotAllowedError(RejectedError):
     """The reference leads to an address that may not be contacted."""
 
     reason = "image.address_not_allowed"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "{host} leads to {address}, which may not be contacted (media.fetch.allow_hosts, allow_networks)"
 
 
@@ -30,7 +30,7 @@ class ImageNotFoundError(RejectedError):
     """There is no such image, or no right to read it."""
 
     reason = "image.not_found"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "The image is not there: {detail}"
 
 
@@ -52,6 +52,7 @@ class FetchTimeoutError(TransientError):
     """The image did not arrive in time."""
 
     reason = "fetch.timeout"
+    blame = "uploader"
     message = "The image did not arrive in time: {detail}"
 
 
@@ -59,6 +60,7 @@ class FetchFailedError(TransientError):
     """The server or the way to it failed."""
 
     reason = "fetch.failed"
+    blame = "uploader"
     message = "The image could not be fetched: {detail}"
 
 
@@ -66,6 +68,7 @@ class HostCircuitOpenError(TransientError):
     """The host kept failing and is not asked for a while; single fetches find out when it is back."""
 
     reason = "fetch.circuit_open"
+    blame = "uploader"
     message = "{host} is not asked for {retry_in_s} s: it failed {failures} times in a row, the last for {last_failure}"
 
     @property
@@ -125,7 +128,7 @@ class DecodeTimeoutError(RejectedError):
     """The file kept its decoder busy for too long; the pool replaced the process."""
 
     reason = "image.decode_timeout"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "Decoding took more than {limit_s} s (media.decode.timeout_s)"
 
 

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import structlog
 
-from service.errors import FatalError, ModstreamError, RejectedError, UnexpectedError
+from service.errors import FatalError, ModstreamError, TransientError, UnexpectedError
 from service.pipeline.handler import UNREAD, Handler, Job, Reading, Resources
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
 from service.stream.dead_letter import dead_letter
+from service.stream.dead_letter_limit import Fault
 from service.stream.errors import OutcomeTooLargeError
 from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
@@ -40,13 +41,8 @@ class Resolution(NamedTuple):
     """One that is put off waits in a retry topic: neither a success nor given up."""
     reason: str = ""
     """Why it was not judged."""
-    is_own_fault: bool = False
-    """It is a dead letter for what it is itself, which says nothing about the service."""
-
-    @property
-    def dead_reason(self) -> str | None:
-        """Why it is a dead letter; None if it is none."""
-        return self.reason if self.outcome == "dead_lettered" else None
+    fault: Fault | None = None
+    """What the limit on dead letters has to know; None if it is none."""
 
 
 class Attempts:
@@ -165,8 +161,16 @@ class Attempts:
             trace_headers=job.trace.failure_headers(),
         )
         sent = replace(letter, span=job.trace.sending(topic).span)
-        is_own_fault = isinstance(failure, RejectedError) and not failure.may_be_our_fault
-        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, is_own_fault=is_own_fault)
+        fault = _fault(failure, job.reading)
+        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, fault)
+
+
+def _fault(failure: ModstreamError, reading: Reading) -> Fault:
+    """Return how a dead letter counts; no uploader can bring about that a store of the operator fails."""
+    blame = failure.blame
+    if reading.is_in_own_store and isinstance(failure, TransientError):
+        blame = "service"
+    return Fault(failure.reason, blame, reading.tenant, reading.host if blame == "uploader" else "")
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:

@@ -15,6 +15,10 @@ class Reading(NamedTuple):
     """Whose record it is: shares of the service are counted by tenant. Empty for a record that cannot be read."""
     is_fetched: bool = False
     """Its image has to be fetched: until it is there, the record needs no work slot."""
+    host: str = ""
+    """Host that the event names, with its port where that is unusual; empty for stores and hosts of the operator."""
+    is_in_own_store: bool = False
+    """The image lies in a store of the operator, whose failures no event brings about."""
     held_bytes: int = 0
     """Bytes that the reading itself holds in memory."""
     event: ImageUploadedV1 | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1
 from service.errors import RejectedError
 from service.inference.engine import EngineOutput
 from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
+from service.media.fetch.hosts import host_of_url, is_own_store
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
 from service.pipeline.handler import READING_TURN_S, UNREAD, Job, Reading
@@ -53,7 +54,9 @@ class Policies(Protocol):
         ...
 
 
-def read_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> Reading:
+def read_upload(
+    record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES, own_hosts: Collection[str] = ()
+) -> Reading:
     """Return what an upload says; one that cannot be read is told by the handler, which reads it again."""
     try:
         event = decode_upload(record, max_bytes=max_bytes).event
@@ -61,7 +64,10 @@ def read_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTE
         return UNREAD
     if isinstance(event.image, ImageInlineV1):
         return Reading(event.tenant, held_bytes=len(event.image.inline), event=event)
-    return Reading(event.tenant, is_fetched=True, event=event)
+    host = host_of_url(event.image.url)
+    in_store = is_own_store(host)
+    chosen_host = "" if in_store or host.partition(":")[0] in own_hosts else host
+    return Reading(event.tenant, is_fetched=True, host=chosen_host, is_in_own_store=in_store, event=event)
 
 
 class Moderator:

@@ -227,8 +227,8 @@ class Processor:
             resolution = await self._attempts.resolve(
                 flight.record, flight, flight.reading, received_at_s=flight.received_at_s
             )
-            if resolution.outcome != "put_off" and not resolution.is_own_fault:
-                self._limit.observe(resolution.dead_reason)
+            if resolution.outcome != "put_off":
+                self._limit.observe(flight.reading.tenant, resolution.fault)
             flight.resolution = resolution
             await flight.land()
         except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service

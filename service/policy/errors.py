@@ -28,7 +28,7 @@ class UnknownPolicyError(RejectedError):
     """An event names a policy that this service does not have."""
 
     reason = "policy.unknown"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "No policy is named {name!r}; there are {known}"
 
 

@@ -106,7 +106,7 @@ class OutcomeTooLargeError(RejectedError):
     """An outcome is larger than the brokers accept."""
 
     reason = "outcome.too_large"
-    may_be_our_fault = True
+    blame = "uploader"
     message = "an outcome for {topic} takes {size_bytes} bytes, more than the {limit_bytes} of kafka.max_request_bytes"
 
 

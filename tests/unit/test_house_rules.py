@@ -139,12 +139,13 @@ def test_the_operators_table_of_reason_codes_is_complete_and_true() -> None:
     assert len(rows) == len(actual)
 
 
-def test_the_operator_reads_which_rejected_records_count_towards_the_limit() -> None:
+@pytest.mark.parametrize(("blame", "row"), [("uploader", "an uploader at will"), ("service", "the service")])
+def test_the_operator_reads_which_dead_letters_count_towards_the_limit(blame: str, row: str) -> None:
     text = (ROOT / "docs/operate.md").read_text()
-    told = re.search(r"What counts is whatever was tried again first, and (.+?)\. ", text)
+    told = re.search(rf"^\| {row}[^|]*\| ([^|]+) \|", text, re.MULTILINE)
     assert told is not None
-    rejected = [kind for kind in error_classes() if issubclass(kind, RejectedError)]
-    assert re.findall(r"`(.+?)`", told[1]) == sorted(kind.reason for kind in rejected if kind.may_be_our_fault)
+    kinds = [kind for kind in error_classes() if issubclass(kind, RejectedError | TransientError)]
+    assert re.findall(r"`(.+?)`", told[1]) == sorted(kind.reason for kind in kinds if kind.blame == blame)
 
 
 def test_the_log_events_that_the_operator_reads_about_exist() -> None:

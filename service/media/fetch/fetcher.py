@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
 
@@ -15,6 +14,7 @@ from service.media.errors import FetchTimeoutError, ImageReferenceError, SchemeN
 from service.media.fetch.client import GuardedClient
 from service.media.fetch.files import FileReader
 from service.media.fetch.guard import AddressGuard
+from service.media.fetch.hosts import host_of_url
 from service.media.fetch.inline import decode_inline
 from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.places import FetchPlaces
@@ -28,8 +28,6 @@ from service.telemetry.instruments import FETCH_IO
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 
-
-_WEB_PORTS = {"http": 80, "https": 443}
 
 _LABELS = {scheme: {labels.SCHEME: scheme} for scheme in labels.SCHEMES}
 
@@ -109,18 +107,6 @@ class ImageFetcher:
                 return await asyncio.to_thread(self._files.read, url)
             case _:
                 raise SchemeNotAllowedError(scheme=scheme, hint=": http, https, s3 and file are known")
-
-
-def host_of_url(url: str) -> str:
-    """Return what shares and circuits are counted by: host and port of a web address, else the scheme."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in _WEB_PORTS:
-            return parts.scheme
-        host, port = (parts.hostname or "").rstrip("."), parts.port or _WEB_PORTS[parts.scheme]
-    except ValueError:  # which the fetch itself will tell
-        return ""
-    return host if port in _WEB_PORTS.values() else f"{host}:{port}"
 
 
 def _scheme_of(url: str) -> str:

@@ -6,10 +6,11 @@ import pytest
 
 from service.errors import ModstreamError
 from service.kafka_settings import KafkaSettings
-from service.media.errors import ImageNotFoundError
+from service.media.errors import FetchFailedError, ImageNotFoundError
 from service.pipeline.attempts import Attempts, Resolution
-from service.pipeline.handler import Job
+from service.pipeline.handler import UNREAD, Job, Reading
 from service.settings import RetrySettings, Settings
+from service.stream.dead_letter_limit import Fault
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.stream.retry_topics import NOT_BEFORE, retry_tiers
 from tests.support.handlers import BusyError, WrongError, verdict
@@ -39,8 +40,8 @@ class Trial:
     async def _sleep(self, delay_s: float) -> None:
         self.slept_s.append(delay_s)
 
-    async def resolve(self, source: SourceRecord) -> Resolution:
-        return await self._attempts.resolve(source, self.resources, received_at_s=0.0)
+    async def resolve(self, source: SourceRecord, reading: Reading = UNREAD) -> Resolution:
+        return await self._attempts.resolve(source, self.resources, reading, received_at_s=0.0)
 
 
 def delivered(outcome: OutgoingRecord, *, offset: int) -> SourceRecord:
@@ -69,7 +70,7 @@ async def test_a_transient_fault_goes_through_every_tier_and_then_becomes_a_dead
     assert dict(second.headers)[NOT_BEFORE] == b"%d" % ((NOW.timestamp() + 600) * 1000)
 
     last = await trial.resolve(delivered(second, offset=9))
-    assert last.dead_reason == "test.busy"
+    assert last.reason == "test.busy"
     headers = dict(last.outcomes[0].headers)
     assert last.outcomes[0].topic == "images.uploaded.dead"
     assert headers["modstream-attempt"] == b"6"
@@ -83,7 +84,7 @@ async def test_a_transient_fault_goes_through_every_tier_and_then_becomes_a_dead
 async def test_a_record_that_waited_is_judged_as_it_was_uploaded() -> None:
     busy, well = Trial(BusyError()), Trial(None)
     (later,) = (await busy.resolve(record(77, key=b"42", partition=3))).outcomes
-    assert (await well.resolve(delivered(later, offset=8))).dead_reason is None
+    assert (await well.resolve(delivered(later, offset=8))).fault is None
     (job,) = well.jobs
     assert (job.record.topic, job.record.partition, job.record.offset) == (TOPIC, 3, 77)
     assert job.attempt == 3
@@ -102,15 +103,26 @@ async def test_headers_of_an_upload_cannot_pretend_that_it_waited() -> None:
     assert (headers["modstream-attempt"], headers["modstream-origin-topic"]) == (b"1", TOPIC.encode())
 
 
+DOWN = FetchFailedError(detail="down")
+BY_URL = Reading("shop", is_fetched=True, host="a.example")
+IN_STORE = Reading("shop", is_fetched=True, is_in_own_store=True)
+
+
 @pytest.mark.parametrize(
-    ("failure", "is_own_fault"),
-    [(WrongError(), True), (BusyError(), False), (ImageNotFoundError(detail="HTTP 404"), False)],
+    ("failure", "reading", "fault"),
+    [
+        (WrongError(), BY_URL, Fault("test.wrong", "record", "shop")),
+        (BusyError(), BY_URL, Fault("test.busy", "service", "shop")),
+        (DOWN, BY_URL, Fault("fetch.failed", "uploader", "shop", "a.example")),
+        (DOWN, IN_STORE, Fault("fetch.failed", "service", "shop")),
+        (ImageNotFoundError(detail="404"), IN_STORE, Fault("image.not_found", "uploader", "shop")),
+    ],
 )
-async def test_a_dead_letter_tells_whether_the_record_alone_is_at_fault(
-    failure: ModstreamError, is_own_fault: bool
+async def test_a_dead_letter_tells_who_can_have_brought_it_about(
+    failure: ModstreamError, reading: Reading, fault: Fault
 ) -> None:
     trial = Trial(failure, Settings(retry=RetrySettings(max_attempts=1)))
-    assert (await trial.resolve(record(0))).is_own_fault is is_own_fault
+    assert (await trial.resolve(record(0), reading)).fault == fault
 
 
 async def test_a_foreign_record_in_a_retry_topic_is_judged_where_it_is() -> None:
@@ -123,4 +135,4 @@ async def test_a_record_that_grew_too_large_to_wait_becomes_a_dead_letter() -> N
     settings = SETTINGS.model_copy(update={"kafka": KafkaSettings(max_request_bytes=20_000)})
     resolution = await Trial(BusyError(), settings).resolve(record(0, value=b"x" * 19_900))
     assert resolution.outcomes[0].topic == "images.uploaded.dead"
-    assert resolution.dead_reason == "test.busy"
+    assert resolution.reason == "test.busy"

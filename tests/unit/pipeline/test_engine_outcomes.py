@@ -138,25 +138,25 @@ async def test_a_request_that_the_engine_failed_on_is_tried_again() -> None:
 
 async def test_a_request_that_the_engine_always_fails_on_becomes_a_dead_letter() -> None:
     model = ScriptedModel(reads=Failing(FAILED, times=99).reads)
-    assert (await resolve(model)).dead_reason == "engine.failed"
+    assert (await resolve(model)).reason == "engine.failed"
     assert len(model.asks) == 3
 
 
 async def test_probabilities_that_are_no_numbers_are_tried_again_and_never_a_score() -> None:
     model = ScriptedModel(reads=lambda _ask, _words: {"A": float("nan")})
-    assert (await resolve(model)).dead_reason == "engine.failed"
+    assert (await resolve(model)).reason == "engine.failed"
     assert len(model.asks) == 3
 
 
 async def test_what_is_not_answered_in_time_is_tried_again_and_then_becomes_a_dead_letter() -> None:
     model = ScriptedModel(reads=harmless, hold=asyncio.Event())
-    assert (await resolve(model, timeout_s=0.2)).dead_reason == "engine.timeout"
+    assert (await resolve(model, timeout_s=0.2)).reason == "engine.timeout"
     assert (len(model.asks), model.in_flight) == (3, 0)
 
 
 async def test_a_request_that_the_engine_refuses_becomes_a_dead_letter_at_once() -> None:
     model = ScriptedModel(reads=Failing(REFUSED, times=99).reads)
-    assert (await resolve(model)).dead_reason == "engine.rejected"
+    assert (await resolve(model)).reason == "engine.rejected"
     assert len(model.asks) == 1
 
 
@@ -196,7 +196,7 @@ async def test_tags_that_the_engine_refuses_to_write_take_the_verdict_from_nobod
 
 async def test_tags_alone_that_the_engine_refuses_to_write_become_a_dead_letter() -> None:
     model = ScriptedModel(writes=Failing(REFUSED, times=99).writes)
-    assert (await resolve(model, tasks=["tags"])).dead_reason == "engine.rejected"
+    assert (await resolve(model, tasks=["tags"])).reason == "engine.rejected"
 
 
 async def test_tags_that_the_engine_fails_on_are_tried_again_with_the_verdict() -> None:

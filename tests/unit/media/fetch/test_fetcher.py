@@ -18,7 +18,8 @@ from service.media.errors import (
     ImageTooLargeError,
     SchemeNotAllowedError,
 )
-from service.media.fetch.fetcher import ImageFetcher, host_of_url
+from service.media.fetch.fetcher import ImageFetcher
+from service.media.fetch.hosts import host_of_url
 from service.media.fetch.resolver import ThreadResolver
 from service.settings import FetchSettings
 from service.telemetry.instruments import FETCH_IO

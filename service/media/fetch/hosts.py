@@ -1,0 +1,25 @@
+"""Pure: whom a URL asks, as shares, circuits and the limit on dead letters count it."""
+
+from urllib.parse import urlsplit
+
+_WEB_PORTS = {"http": 80, "https": 443}
+
+
+def host_of_url(url: str) -> str:
+    """Return host and port of a web address, the port only where it is not the usual one; else the scheme.
+
+    Empty for what is no URL, which the fetch itself tells.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _WEB_PORTS:
+            return parts.scheme
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _WEB_PORTS[parts.scheme]
+    except ValueError:
+        return ""
+    return host if port in _WEB_PORTS.values() else f"{host}:{port}"
+
+
+def is_own_store(host: str) -> bool:
+    """Tell whether what `host_of_url` returned is a store of the operator, which no event can name or break."""
+    return host in {"s3", "file"}

@@ -1,6 +1,7 @@
 """`python -m benchmarks.peers.image_server PORT`: an image, one that never begins, and one that drips, by HTTP."""
 
 import asyncio
+import contextlib
 import io
 import sys
 
@@ -33,9 +34,10 @@ def serve(port: int) -> None:
     async def dripping(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(len(image))})
         await response.prepare(request)
-        for position in range(len(image)):
-            await response.write(image[position : position + 1])
-            await asyncio.sleep(DRIP_S)
+        with contextlib.suppress(ConnectionError):  # the service gave up
+            for position in range(len(image)):
+                await response.write(image[position : position + 1])
+                await asyncio.sleep(DRIP_S)
         return response
 
     app = web.Application()

@@ -19,6 +19,9 @@ the dynamic threshold by which switches share their buffers: whoever is new find
 _HOST_SHARE = 0.75
 """No host takes more of the places, however well it answers: other hosts of the same tenant find some."""
 
+_FEW = 8
+"""Of fewer places than this none is kept back: a share of so few would leave too many of them idle."""
+
 _STEP = 32
 """Waiting fetches that are refused in one step: each becomes a log line or a dead letter, which takes 0.1 ms."""
 
@@ -47,8 +50,8 @@ class FetchPlaces:
     """A number of places for fetches. Who finds none waits, by tenant in turn; a host also has a limit of its own."""
 
     def __init__(self, count: int, *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._count = count
-        self._max_of_host = max(int(count * _HOST_SHARE), 1)
+        self._keeps_one_back = count >= _FEW
+        self._max_of_host = int(count * _HOST_SHARE) if self._keeps_one_back else count
         self._now_s = now_s
         self._free = count
         self._held: Counter[str] = Counter()
@@ -92,7 +95,7 @@ class FetchPlaces:
     def _may_have(self, tenant: str) -> bool:
         """Tell whether a tenant may have another place; the last one is for a tenant that has none."""
         held = self._held.get(tenant, 0)
-        if self._free <= 1 and held and self._count > 1:
+        if self._free <= 1 and held and self._keeps_one_back:
             return False
         return held < _SHARE * self._free
 

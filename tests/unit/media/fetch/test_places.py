@@ -154,6 +154,14 @@ async def test_a_tenant_that_may_have_no_place_keeps_no_host_from_others(world: 
     await world.close()
 
 
+async def test_of_few_places_none_is_kept_back() -> None:
+    world = World(2)
+    world.begin("shop", "a.example", 3)
+    await world.settled()
+    assert world.of("shop") == 2
+    await world.close()
+
+
 async def test_one_place_serves_everybody_in_turn() -> None:
     world = World(1)
     world.begin("shop", "a.example", 3)

@@ -7,7 +7,13 @@ from pydantic import ValidationError
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.settings import TopicSettings
+from service.stream.dead_letter import MESSAGE, REASON
+from service.stream.origin import ATTEMPT, decimal
 from service.stream.records import SourceRecord
+
+# Ours are shorter; others may write to the topics, too.
+_MAX_TEXT_BYTES = 4000
+_MAX_ATTEMPTS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
 
 def key_of(record: SourceRecord) -> str:
     """Return the record's key as text."""
-    return (record.key or b"").decode(errors="replace")
+    return _text(record.key)
 
 
 def as_json(record: SourceRecord, outcome: Outcome) -> dict[str, object]:
@@ -64,11 +70,14 @@ def as_json(record: SourceRecord, outcome: Outcome) -> dict[str, object]:
 
 def _dead_letter(record: SourceRecord) -> DeadLetter:
     """Read the headers; those of the original record stand before ours."""
-    texts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    attempt = texts.get("modstream-attempt", "")
+    found = dict(record.headers)
     return DeadLetter(
         key=key_of(record),
-        reason=texts.get("modstream-reason", "unknown"),
-        message=texts.get("modstream-message", ""),
-        attempt=int(attempt) if attempt.isdecimal() else 1,
+        reason=_text(found.get(REASON)) or "unknown",
+        message=_text(found.get(MESSAGE)),
+        attempt=decimal(found.get(ATTEMPT), at_most=_MAX_ATTEMPTS) or 1,
     )
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"")[:_MAX_TEXT_BYTES].decode(errors="replace")

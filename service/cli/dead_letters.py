@@ -1,7 +1,6 @@
 """`modstream dead-letters`: find out what failed, and send it back."""
 
 import asyncio
-import json as jsonlib
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli.as_json import as_json
+from service.cli.as_json import as_json, as_json_line
 from service.cli.exits import ExitCode
 from service.cli.letter_desk import desk_of, settings_of
 from service.cli.letter_filters import filtered
@@ -81,7 +80,7 @@ def list_letters(
     rows = [(letter, marks.of(letter)) for letter in newest.oldest_first()]
     if json:
         for letter, mark in rows:
-            typer.echo(jsonlib.dumps(letter_json(letter, mark), ensure_ascii=False))
+            typer.echo(as_json_line(letter_json(letter, mark)))
         return
     console = Console()
     console.print(letters_table(rows, with_state=everything))
@@ -118,7 +117,7 @@ def stats(
     ordered = groups.largest_first()
     if json:
         for group in ordered:
-            typer.echo(jsonlib.dumps(vars(group), default=str, ensure_ascii=False))
+            typer.echo(as_json_line(group))
         return
     console = Console()
     console.print(groups_table(ordered))

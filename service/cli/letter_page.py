@@ -1,17 +1,23 @@
 """One dead letter with all that is known about it, as a page and as JSON."""
 
-import json
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.text import Text
 
+from service.cli.as_json import as_json
 from service.cli.letter_tables import letter_json
 from service.letters.event import shown_event, shown_text
 from service.letters.letter import Letter
 from service.letters.marks import Mark
 from service.setting_types import TRACE_ID_PLACE
 from service.stream.origin import without_ours
+from service.telemetry.plain_text import cut, escaped, escaped_lines, one_line
+
+_MAX_HEADERS = 100
+"""Of the uploader; a trace, a route and what a CloudEvent says take some dozen."""
+_MAX_HEADER_BYTES = 1000
+_MAX_STACK_CHARS = 8000
 
 
 def trace_link(letter: Letter, template: str | None) -> str:
@@ -24,7 +30,7 @@ def page_json(letter: Letter, mark: Mark | None, *, reveal: bool, trace_url: str
     return letter_json(letter, mark) | {
         "trace": trace_link(letter, trace_url) or None,
         "event": shown_event(letter.record, reveal=reveal),
-        "headers": dict(_uploaders_headers(letter, reveal=reveal)),
+        "headers": _uploaders_headers(letter, reveal=reveal),
         "stack": letter.stack,
     }
 
@@ -32,11 +38,12 @@ def page_json(letter: Letter, mark: Mark | None, *, reveal: bool, trace_url: str
 def print_page(console: Console, letter: Letter, mark: Mark | None, *, reveal: bool, trace_url: str | None) -> None:
     """Print the whole letter for people."""
     for name, text in _facts(letter, mark, trace_url):
-        console.print(Text.assemble((f"{name:<13}", "bold"), _safe(text)), soft_wrap=True)
-    _print_part(console, "headers of the uploader", _lines(dict(_uploaders_headers(letter, reveal=reveal))))
+        console.print(Text.assemble((f"{name:<13}", "bold"), one_line(text)), soft_wrap=True)
+    _print_part(console, "headers of the uploader", as_json(_uploaders_headers(letter, reveal=reveal)))
     event = shown_event(letter.record, reveal=reveal)
-    _print_part(console, "event", event if isinstance(event, str) else _lines(event))
-    _print_part(console, "stack, the innermost frame last", letter.stack.rstrip() or "none was kept")
+    _print_part(console, "event", escaped(event) if isinstance(event, str) else as_json(event))
+    stack = letter.stack.rstrip()[-_MAX_STACK_CHARS:]
+    _print_part(console, "stack, the innermost frame last", escaped_lines(stack) or "none was kept")
 
 
 def _facts(letter: Letter, mark: Mark | None, trace_url: str | None) -> Iterator[tuple[str, str]]:
@@ -68,20 +75,18 @@ def _state(mark: Mark | None) -> str:
     return f"{mark.state} at {mark.at.isoformat()} by {mark.by}{why}"
 
 
-def _uploaders_headers(letter: Letter, *, reveal: bool) -> Iterator[tuple[str, str]]:
-    for name, value in without_ours(letter.record.headers):
-        yield name, shown_text((value or b"").decode(errors="backslashreplace"), reveal=reveal)
+def _uploaders_headers(letter: Letter, *, reveal: bool) -> dict[str, str]:
+    headers = without_ours(letter.record.headers)
+    shown = {one_line(name): _header_text(value, reveal=reveal) for name, value in headers[:_MAX_HEADERS]}
+    return shown | ({"…": f"{len(headers) - _MAX_HEADERS:,} more"} if len(headers) > _MAX_HEADERS else {})
+
+
+def _header_text(value: bytes | None, *, reveal: bool) -> str:
+    text = (value or b"")[: _MAX_HEADER_BYTES + 1].decode(errors="backslashreplace")
+    beginning = cut(text, _MAX_HEADER_BYTES)
+    return shown_text(beginning, reveal=reveal) + ("…" if len(beginning) < len(text) else "")
 
 
 def _print_part(console: Console, title: str, text: str) -> None:
     console.print(Text(f"\n{title}", style="bold"))
-    console.print(Text(_safe(text)), soft_wrap=True)
-
-
-def _lines(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _safe(text: str) -> str:
-    """Return a stranger's text unable to steer the terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+    console.print(Text(text), soft_wrap=True)

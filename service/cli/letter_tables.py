@@ -9,10 +9,14 @@ from rich.text import Text
 from service.letters.groups import Group
 from service.letters.letter import Letter
 from service.letters.marks import Mark, State, state_of
+from service.telemetry.plain_text import one_line
 from service.telemetry.redaction import clean_text
 
 _MAX_MESSAGE_CHARS = 60
 """Of a message in a table; `show` has all of it."""
+
+_MAX_GROUPS = 200
+"""Of the most frequent failures; `--json` has all of them."""
 
 _COLOURS = {State.OPEN: "red", State.REDRIVEN: "green", State.DISCARDED: "dim"}
 
@@ -28,7 +32,7 @@ def letters_table(rows: Sequence[tuple[Letter, Mark | None]], *, with_state: boo
         cells = [
             Text(letter.place, no_wrap=True),
             Text(f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"),
-            Text(letter.reason, style="magenta"),
+            _text(letter.reason, style="magenta"),
             _text(letter.tenant or "?"),
             _text(letter.key),
             Text(_origin(letter)),
@@ -45,16 +49,18 @@ def groups_table(groups: Sequence[Group]) -> Table:
     table = _table("fingerprint", "count", "first (UTC)", "last (UTC)", "reason", "example")
     table.columns[1].justify = "right"
     table.add_column("message", overflow="fold")
-    for group in groups:
+    for group in groups[:_MAX_GROUPS]:
         table.add_row(
             Text(group.fingerprint),
             Text(f"{group.count:,}"),
             Text(f"{group.first:%Y-%m-%d %H:%M:%S}"),
             Text(f"{group.last:%Y-%m-%d %H:%M:%S}"),
-            Text(group.reason, style="magenta"),
+            _text(group.reason, style="magenta"),
             Text(group.example),
-            Text(clean_text(group.message)),
+            Text(one_line(clean_text(group.message))),
         )
+    if len(groups) > _MAX_GROUPS:
+        table.caption = f"and {len(groups) - _MAX_GROUPS:,} more kinds"
     return table
 
 
@@ -87,10 +93,9 @@ def _table(*columns: str) -> Table:
     return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
-def _text(text: str) -> Text:
+def _text(text: str, *, style: str = "") -> Text:
     """Return a stranger's text on one line, unable to steer the terminal."""
-    line = " ".join(clean_text(text).split())
-    return Text(line if len(line) <= _MAX_MESSAGE_CHARS else f"{line[:_MAX_MESSAGE_CHARS]}…")
+    return Text(one_line(clean_text(text), at_most=_MAX_MESSAGE_CHARS), style=style)
 
 
 def _origin(letter: Letter) -> str:

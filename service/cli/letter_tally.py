@@ -4,13 +4,19 @@ from rich.console import Console
 from rich.text import Text
 
 from service.letters.work import Tally
+from service.telemetry.plain_text import one_line
+
+_MAX_REASONS = 60
+"""The service has fewer; others may write into the topic, too."""
 
 
 def print_tally(console: Console, tally: Tally, words: str) -> None:
     """Print what came of it, what was refused with its reason."""
     console.print(f"{tally.done:,} dead {'letter' if tally.done == 1 else 'letters'} {words}")
-    for reason, count in tally.reasons.most_common():
-        console.print(Text(f"  {count:>9,}  {reason}"))
+    for reason, count in tally.reasons.most_common(_MAX_REASONS):
+        console.print(Text(f"  {count:>9,}  {one_line(reason)}"))
+    if len(tally.reasons) > _MAX_REASONS:
+        console.print(f"  and {len(tally.reasons) - _MAX_REASONS:,} more reasons, of which the service has fewer")
     if before := sum(count for times, count in tally.redrives.items() if times):
         console.print(f"{before:,} of them were sent back before, up to {max(tally.redrives)} times, and failed again")
     if tally.done_before:
@@ -20,7 +26,7 @@ def print_tally(console: Console, tally: Tally, words: str) -> None:
     if tally.refused:
         console.print(f"[bold red]{tally.refused:,} cannot be sent back[/]{_first(tally)}")
     for letter, why in tally.refused_shown:
-        console.print(Text(f"  {letter.place:>12}  {why}"), soft_wrap=True)
+        console.print(Text(f"  {letter.place:>12}  {one_line(why)}"), soft_wrap=True)
 
 
 def tally_json(tally: Tally) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """`modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
 
 import asyncio
-import json as jsonlib
 from typing import Annotated
 
 import typer
@@ -9,12 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.cli.targets import uploads_or_exit
 from service.demo.tables import verdict_row, verdict_table
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
+from service.telemetry.plain_text import one_line
 from service.trial import Trial, Tried, judge_all
 from service.uploads import Upload, UploadOptions
 
@@ -71,7 +72,9 @@ def _print_tables(trial: Trial) -> None:
         if each.verdict is not None:
             verdicts.add_row(*verdict_row(each.image_id, each.verdict, each.tags))
         elif (letter := each.dead_letter) is not None:
-            letters.add_row(Text(letter.key), Text(letter.reason, style="red"), Text(letter.message))
+            letters.add_row(
+                Text(one_line(letter.key)), Text(letter.reason, style="red"), Text(one_line(letter.message))
+            )
     for table in (verdicts, letters):
         if table.row_count:
             console.print(table)
@@ -86,9 +89,9 @@ def _letters_table() -> Table:
 
 def _print_json(trial: Trial) -> None:
     for each in trial.images:
-        typer.echo(jsonlib.dumps(_json(each), ensure_ascii=False))
+        typer.echo(as_json_line(_json(each)))
     rate = {"images": len(trial.images), "seconds": trial.seconds, "images_per_s": trial.images_per_s}
-    typer.echo(jsonlib.dumps(rate))
+    typer.echo(as_json_line(rate))
 
 
 def _json(tried: Tried) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections import deque
 from typing import Annotated, Protocol
 
@@ -14,12 +13,14 @@ from rich.text import Text
 
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
+from service.cli.as_json import as_json_line
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.demo.tables import verdict_row, verdict_table
 from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
 from service.settings import Settings
 from service.stream.reader import open_reader
 from service.stream.records import SourceRecord
+from service.telemetry.plain_text import one_line
 
 # How soon Ctrl-C and the end of `--count` are noticed.
 POLL_S = 0.5
@@ -86,7 +87,7 @@ class _JsonLines:
 
     def show(self, record: SourceRecord, outcome: Outcome) -> None:
         """Write it at once, also into a pipe."""
-        typer.echo(json.dumps(as_json(record, outcome), ensure_ascii=False))
+        typer.echo(as_json_line(as_json(record, outcome)))
 
 
 class _LiveTable:
@@ -115,7 +116,11 @@ class _LiveTable:
         table = verdict_table(f"{self._total} verdicts and dead letters")
         for key, outcome in self._shown:
             if isinstance(outcome, DeadLetter):
-                table.add_row(Text(key), Text("dead", style="bold magenta"), Text(outcome.reason, style="magenta"))
+                table.add_row(
+                    Text(one_line(key)),
+                    Text("dead", style="bold magenta"),
+                    Text(one_line(outcome.reason), style="magenta"),
+                )
             else:
                 table.add_row(*verdict_row(key, outcome, self._tags.get(key)))
         return table

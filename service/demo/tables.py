@@ -7,6 +7,7 @@ from rich.text import Text
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.demo.outcomes import Outcomes, gravest_first
+from service.telemetry.plain_text import one_line
 
 # A screenful or so; the contact sheet has more.
 MAX_ROWS = 40
@@ -32,7 +33,7 @@ def verdict_row(name: str, verdict: VerdictV1, tags: TagsV1 | None) -> tuple[Tex
     """Return name, decision, top categories with scores, tags and milliseconds."""
     colour = COLOURS[verdict.decision]
     return (
-        Text(name),
+        Text(one_line(name)),
         Text(verdict.decision, style=f"bold {colour}"),
         _scores(verdict, colour),
         Text(_tags(tags), style="dim"),

@@ -15,6 +15,15 @@ from service.telemetry import names
 UNKNOWN_REASON = "unknown"
 """Of a record that somebody else wrote into the topic."""
 
+# Ours are shorter. Others may write to the topic, and what they write is matched, counted and shown.
+_MAX_HEADER_BYTES = 4_000
+_MAX_STACK_BYTES = 32_000
+_MAX_KEY_BYTES = 1000
+_TOLD_IN = frozenset(
+    {REASON, MESSAGE, ERROR_CLASS, STACK, ATTEMPT, FAILED_AT, TRUNCATED, REDRIVES, REDRIVEN_FROM, names.TRACEPARENT}
+    | {"traceparent"}
+)
+
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
@@ -46,8 +55,8 @@ class Letter:
 
     @property
     def key(self) -> str:
-        """The record's key as text."""
-        return (self.record.key or b"").decode(errors="replace")
+        """The beginning of the record's key as text."""
+        return (self.record.key or b"")[:_MAX_KEY_BYTES].decode(errors="replace")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -62,7 +71,11 @@ class Letter:
 
 def read_letter(record: SourceRecord) -> Letter:
     """Read the headers; of repeated ones the last counts, because ours stand behind those of the original record."""
-    texts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    texts = {
+        name: (value or b"")[: _MAX_STACK_BYTES if name == STACK else _MAX_HEADER_BYTES].decode(errors="replace")
+        for name, value in record.headers
+        if name in _TOLD_IN
+    }
     return Letter(
         record=record,
         reason=texts.get(REASON, UNKNOWN_REASON),

@@ -14,6 +14,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from service.telemetry.live_span import LiveSpan
+from service.telemetry.plain_text import one_line
+from service.telemetry.redaction import MAX_TEXT_CHARACTERS
 from service.telemetry.spans import Value
 
 # Numbers of fields with their wire types, as they stand in the bytes.
@@ -117,8 +119,8 @@ def _any(value: Value) -> AnyValue:
         case float():
             return AnyValue(double_value=value)
         case str():
-            # Half a surrogate pair, which an event's JSON can hold, is no text to protobuf.
-            return AnyValue(string_value=value.encode(errors="replace").decode())
+            # Ids of uploads are texts of strangers, and half a surrogate pair is no text to protobuf.
+            return AnyValue(string_value=one_line(value, at_most=MAX_TEXT_CHARACTERS))
 
 
 def _field(number: bytes, content: bytes) -> bytes:

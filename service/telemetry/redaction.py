@@ -1,9 +1,10 @@
 """What must not leave by a log: image bytes, and URLs, which may be signed. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from enum import Enum
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
@@ -11,65 +12,98 @@ from uuid import UUID
 from pydantic import SecretStr
 from structlog.typing import EventDict, WrappedLogger
 
+from service.telemetry.plain_text import cut, escaped_lines, one_line
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 # Longer text is a payload, or a traceback that repeats itself.
 MAX_TEXT_CHARACTERS = 8192
 
+# What is behind this is a payload: reading it costs time, and nothing of it is written.
+_MAX_READ_CHARACTERS = 4 * MAX_TEXT_CHARACTERS
+# A line names a few things with a few fields each.
+_MAX_ENTRIES = 128
+_MAX_DEPTH = 8
+_INT64 = range(-(2**63), 2**63)
+
+# Every pattern takes time in proportion to the text: none begins with a repetition, and no start is tried twice.
 _URL = re.compile(
-    r"""(?P<scheme>[a-z][a-z0-9+.-]*)://
+    r"""://
         (?:[^\s/?#\\"'<>]*@)?              # user name and password
         (?P<host>[^\s/?#\\"'<>]*)
         (?P<rest>[^\s"'<>]*)               # path, query and fragment
     """,
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 _DATA_URL = re.compile(r"data:[a-z0-9.+/-]*[;,][^\s\"'<>]*", re.IGNORECASE)
 _BYTES_LITERAL = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
-# Control characters would steer a terminal, and lone surrogates cannot be written; line ends and tabs may stay.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CUT_BYTES_LITERAL = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*|"(?:[^"\\]|\\.)*)\\?\Z""")
+
+# A rendered traceback has lines; everything else is one, so that nobody can forge another.
+_BLOCKS = frozenset({"exception", "stack"})
 
 _PRINTABLE = (PurePath, SecretStr, date, timedelta, UUID, Enum)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Clean every value of a log event; a structlog processor."""
-    return {key: clean(value) for key, value in event.items()}
+    return {
+        key: clean_block(value) if key in _BLOCKS and isinstance(value, str) else clean(value)
+        for key, value in event.items()
+    }
 
 
-def clean(value: object) -> object:
+def clean(value: object, *, depth: int = 0) -> object:
     """Return what may be logged of a value: plain data with bytes counted and URLs cut down to scheme and host."""
     match value:
-        case None | bool() | int() | float():
+        case None | bool() | float():
             return value
+        case int():
+            return value if value in _INT64 else f"<{value.bit_length()} bits>"
         case str():
             return clean_text(value)
-        case Mapping():
-            return {clean_text(str(key)): clean(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [clean(item) for item in value]
+        case Mapping() | list() | tuple() | set() | frozenset():
+            return _clean_entries(value, depth + 1) if depth < _MAX_DEPTH else "…"
         case _ if isinstance(value, _PRINTABLE):
             return clean_text(str(value))
         case _:
             return _describe(value)
 
 
+def _clean_entries(value: "Mapping[object, object] | Collection[object]", depth: int) -> object:
+    if isinstance(value, Mapping):
+        entries = islice(value.items(), _MAX_ENTRIES)
+        return {clean_text(str(key)): clean(item, depth=depth) for key, item in entries}
+    return [clean(item, depth=depth) for item in islice(value, _MAX_ENTRIES)]
+
+
 def clean_text(text: str) -> str:
-    """Return the text with URLs cut down to scheme and host, and without bytes."""
+    """Return the text on one line, with URLs cut down to scheme and host, and without bytes; of bounded length."""
+    return one_line(_redacted(text), at_most=MAX_TEXT_CHARACTERS)
+
+
+def clean_block(text: str) -> str:
+    """Return the same with its line ends as they are, for tracebacks."""
+    block = escaped_lines(_redacted(text))
+    return block if len(block) <= MAX_TEXT_CHARACTERS else f"{block[:MAX_TEXT_CHARACTERS]}…"
+
+
+def _redacted(text: str) -> str:
+    whole, text = text, cut(text, _MAX_READ_CHARACTERS)
     if "://" in text:
         text = _URL.sub(_without_secrets, text)
     if "data:" in text:
         text = _DATA_URL.sub("data:…", text)
     if "b'" in text or 'b"' in text:
         text = _BYTES_LITERAL.sub("<bytes>", text)
-    if not text.isprintable():
-        text = _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
-    return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}…"
+        if len(whole) > _MAX_READ_CHARACTERS:
+            text = _CUT_BYTES_LITERAL.sub("<bytes>", text)
+    return text
 
 
 def _without_secrets(url: re.Match[str]) -> str:
-    return f"{url['scheme']}://{url['host']}{'/…' if url['rest'] else ''}"
+    return f"://{url['host']}{'/…' if url['rest'] else ''}"
 
 
 def _describe(value: object) -> str:

@@ -68,3 +68,34 @@ def test_an_event_is_not_checked() -> None:
 
 def test_a_text_without_urls_stays() -> None:
     assert shown_text("what? #1", reveal=False) == "what? #1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"x":' * 900 + b"1" + b"}" * 900,
+        b'{"inline":' * 900 + b"1" + b"}" * 900,
+        b'{"x":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"x":[' + b",".join([b"[]"] * 300_000) + b"]}",
+        b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}",
+        b'{"' + b"a" * 1_000_000 + b'":1}',
+        b'{"x":"' + b"a" * 1_000_000 + b'"}',
+        b'{"x":"' + b"://" * 300_000 + b'"}',
+        b"a" * 1_000_000,
+    ],
+    ids=lambda value: value[:16].decode(),
+)
+@pytest.mark.parametrize("reveal", [True, False])
+def test_what_is_shown_of_an_event_is_bounded_whatever_it_holds(value: bytes, *, reveal: bool) -> None:
+    assert len(orjson.dumps(shown_event(a_record(value), reveal=reveal))) < 100_000
+
+
+def test_what_is_left_out_is_counted() -> None:
+    shown = shown_event(a_record({"x": list(range(1_000))}), reveal=False)
+    assert isinstance(shown, dict)
+    assert shown["x"][-1] == "501 more"
+
+
+def test_no_half_of_a_url_is_shown_where_a_value_is_cut() -> None:
+    shown = shown_event(a_record(b"x" * 3980 + b" https://user:secret@host/" + b"x" * 100), reveal=False)
+    assert "secret" not in str(shown)

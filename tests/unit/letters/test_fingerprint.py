@@ -63,3 +63,23 @@ def test_a_message_is_left_readable() -> None:
     )
     assert normalised("References by s3 are not allowed") == "References by s3 are not allowed"
     assert normalised("it took more than 20.0s") == "it took more than ‹n›s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\'" * 500_000,
+        "'\"" * 500_000,
+        "a" * 1_000_000,
+        "a." * 500_000,
+        "1." * 500_000,
+        "/" * 1_000_000,
+        'File "' * 200_000,
+        'File "' + "/" * 1_000_000 + '", line 1, in f',
+    ],
+    ids=lambda text: text[:8],
+)
+def test_what_others_write_takes_no_longer_than_ours(text: str) -> None:
+    # What takes the square of a million would not end in this test's time.
+    assert len(fingerprint(text, text, text, text)) == FINGERPRINT_CHARS
+    assert len(normalised(text)) <= 2000

@@ -25,7 +25,7 @@ _DEAD_LETTER = {
 }
 
 _RARELY = {
-    "modstream-truncated": "What was cut or left out so that the record fits (headers, value, key); mostly absent.",
+    "modstream-truncated": "What was cut or left out so that the record fits (headers, stack, value, key); rare.",
     "modstream-traceparent": "W3C trace context of the attempt that failed; absent where it was not traced.",
 }
 

@@ -70,11 +70,18 @@ class CommitSettings(Group):
     """A transaction costs about 3 ms of CPU, whatever it holds; twenty a second cost 6 % of a core. Where more than two
     partitions commit they do so less often, up to twice a second; with nothing else in flight none waits so long."""
     max_outcomes: Positive = 1000
-    """So many are committed without waiting for the interval. What finishes during a commit goes into the next one, up
-    to four times as many; then work waits for the brokers."""
+    """So many are committed without waiting for the interval. What finishes during a commit goes into the next one;
+    when four times as many wait, their partition is read no further until the brokers have caught up."""
+    max_bytes: Positive = 8 * MIB
+    """Of outcomes in one transaction, before compression; one outcome alone may be larger. A partition whose commits
+    take more than a quarter of `timeout_s` makes smaller ones until they are quick again."""
+    max_waiting_bytes: Positive = 64 * MIB
+    """Of events and outcomes that wait for their commit, in all partitions together. Nothing more is read beyond it,
+    nor of a partition that holds a quarter of it. What is in the window then still joins them, so they take up to
+    `window.max_bytes` more."""
     timeout_s: PositiveSeconds = 15.0
-    """A commit that takes longer is given up, its producer rebuilt and its fate read back; under
-    `kafka.request_timeout_s`."""
+    """A commit that takes longer is given up, its producer rebuilt and its fate read back, and half as much is tried
+    next; under `kafka.request_timeout_s`."""
     transaction_timeout_s: PositiveSeconds = 60.0
     """After this the broker aborts the transaction of a process that vanished; above `timeout_s`."""
 

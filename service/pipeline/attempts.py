@@ -15,16 +15,19 @@ from service.errors import FatalError, ModstreamError, TransientError, Unexpecte
 from service.pipeline.handler import UNREAD, Handler, Job, Reading, Resources
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
-from service.stream.dead_letter import dead_letter
+from service.stream.dead_letter import cut, dead_letter
 from service.stream.dead_letter_limit import Fault
-from service.stream.errors import OutcomeTooLargeError
+from service.stream.errors import DeadLetterUnfitError, OutcomesRefusedError, OutcomeTooLargeError
 from service.stream.origin import Origin, fresh, put_off
 from service.stream.publishing import record_bytes
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.records import Headers, OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
+from service.stream.topic_limits import TOPIC_CONFIG, TopicLimits
 from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
+from service.telemetry.live_span import LiveSpan
 from service.telemetry.record_trace import Arrival, RecordTracer
+from service.telemetry.spans import QUIET
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,8 @@ class Resolution(NamedTuple):
     """One that is put off waits in a retry topic: neither a success nor given up."""
     reason: str = ""
     """Why it was not judged."""
+    attempt: int = 0
+    """The one that it came of, counted over all deliveries."""
     fault: Fault | None = None
     """What the limit on dead letters has to know; None if it is none."""
 
@@ -53,6 +58,7 @@ class Attempts:
         settings: Settings,
         handler: Handler,
         *,
+        limits: TopicLimits | None = None,
         tracer: RecordTracer | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -62,6 +68,8 @@ class Attempts:
         self._tiers = retry_tiers(settings)
         self._uploads = settings.topics.uploads
         self._handler = handler
+        kafka = settings.kafka
+        self._limits = limits or TopicLimits(kafka.max_request_bytes, compression=kafka.compression)
         self._tracer = tracer or RecordTracer(None, group_id=settings.kafka.group_id)
         self._sleep = sleep
         self._chance = chance
@@ -83,9 +91,10 @@ class Attempts:
                 job = Job(uploaded, attempt, received_at_s, resources, trace, reading)
                 try:
                     outcomes = await self._handler(job)
-                    self._check_sizes(outcomes)
+                    for outcome in outcomes:
+                        self._limits.check(outcome)
                     trace.tell(_JUDGED)
-                    return Resolution(outcomes, uploaded.timestamp_ms)
+                    return Resolution(outcomes, uploaded.timestamp_ms, attempt=attempt)
                 except FatalError:
                     raise
                 except ModstreamError as error:
@@ -121,12 +130,6 @@ class Attempts:
             case GiveUp():
                 return self._dead(job, origin, failure)
 
-    def _check_sizes(self, outcomes: tuple[OutgoingRecord, ...]) -> None:
-        limit_bytes = self._settings.kafka.max_request_bytes
-        for outcome in outcomes:
-            if (size_bytes := record_bytes(outcome)) > limit_bytes:
-                raise OutcomeTooLargeError(topic=outcome.topic, size_bytes=size_bytes, limit_bytes=limit_bytes)
-
     def _put_off(self, job: Job, origin: Origin, failure: ModstreamError, tier: RetryTier) -> Resolution:
         """Return what waits in a retry topic; what its headers made too large for that is given up."""
         now_s = self._now().timestamp()
@@ -139,30 +142,84 @@ class Attempts:
             now_s=now_s,
             trace_headers=job.trace.failure_headers(),
         )
-        if record_bytes(later) > self._settings.kafka.max_request_bytes:
+        if not self._limits.accepts(later):
             return self._dead(job, origin, failure)
         _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
         job.trace.tell({names.OUTCOME: "put_off"})
         sent = replace(later, span=job.trace.sending(tier.topic).span)
-        return Resolution((sent,), job.record.timestamp_ms, "put_off", failure.reason)
+        return Resolution((sent,), job.record.timestamp_ms, "put_off", failure.reason, job.attempt)
 
     def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
         _log("record.dead_lettered", job, failure)
         job.trace.tell({names.OUTCOME: "dead_lettered"})
+        trace_headers = job.trace.failure_headers()
+        letter = self._letter(job.record, origin, failure, attempt=job.attempt, trace_headers=trace_headers)
+        sent = replace(letter, span=job.trace.sending(letter.topic).span)
+        fault = _fault(failure, job.reading)
+        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, job.attempt, fault)
+
+    def _letter(
+        self,
+        record: SourceRecord,
+        origin: Origin,
+        failure: ModstreamError,
+        *,
+        attempt: int,
+        trace_headers: Headers = (),
+    ) -> OutgoingRecord:
+        """Return a dead letter that its topic accepts."""
         topic = self._settings.topics.dead_letters
         letter = dead_letter(
-            job.record,
+            record,
             origin,
             failure,
-            attempt=job.attempt,
+            attempt=attempt,
             topic=topic,
             failed_at=self._now(),
-            max_bytes=self._settings.kafka.max_request_bytes,
-            trace_headers=job.trace.failure_headers(),
+            trace_headers=trace_headers,
         )
-        sent = replace(letter, span=job.trace.sending(topic).span)
-        fault = _fault(failure, job.reading)
-        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, fault)
+        if self._limits.accepts(letter):
+            return letter
+        return cut(letter, max_bytes=self._limits.cut_bytes(topic))
+
+    def replace(
+        self, record: SourceRecord, reading: Reading, resolution: Resolution, refusal: OutcomesRefusedError
+    ) -> Resolution:
+        """Return a resolution with outcomes that fit, for one whose outcomes a topic refused at its commit.
+
+        A dead letter is cut further; anything else becomes a dead letter. Raises `DeadLetterUnfitError` when a dead
+        letter cannot be cut to what its topic accepts.
+        """
+        for outcome in resolution.outcomes:
+            if isinstance(outcome.span, LiveSpan):
+                outcome.span.fail(refusal)
+                outcome.span.end()
+        if resolution.outcome == "dead_lettered":
+            (letter,) = resolution.outcomes
+            smaller = cut(letter, max_bytes=self._limits.cut_bytes(letter.topic))
+            if record_bytes(smaller) >= record_bytes(letter):
+                raise DeadLetterUnfitError(topic=letter.topic, size_bytes=record_bytes(letter))
+            return resolution._replace(outcomes=(replace(smaller, span=QUIET),))
+        waited = None if record.topic == self._uploads else put_off(record)
+        uploaded = _as_uploaded(record, waited) if waited else record
+        failure = OutcomeTooLargeError(
+            topic=refusal.topic,
+            size_bytes=refusal.size_bytes,
+            limit_bytes=self._limits.cut_bytes(refusal.topic),
+            limit=f"{TOPIC_CONFIG} of the topic",
+        )
+        ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
+        log.warning(
+            "record.dead_lettered",
+            topic=uploaded.topic,
+            partition=uploaded.partition,
+            offset=uploaded.offset,
+            attempt=resolution.attempt,
+            error=failure,
+        )
+        letter = self._letter(uploaded, waited or fresh(record), failure, attempt=resolution.attempt)
+        fault = _fault(failure, reading)
+        return Resolution((letter,), resolution.uploaded_ms, "dead_lettered", failure.reason, resolution.attempt, fault)
 
 
 def _fault(failure: ModstreamError, reading: Reading) -> Fault:

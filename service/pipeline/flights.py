@@ -10,23 +10,14 @@ from service.pipeline.handler import UNREAD, Reading
 from service.pipeline.slots import WorkSlots
 from service.pipeline.window import Window
 from service.stream.offsets import Progress
-from service.stream.records import OutgoingRecord, Partition, SourceRecord
+from service.stream.records import OutgoingRecord, Partition, SourceRecord, record_size_bytes
 
 
 class Lane(Protocol):
     """The way back of a delivered record; closed when its partition is lost."""
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int) -> None:
         """Hand over the outcomes of a delivered record; ignored when closed."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether `room` would return at once."""
-        ...
-
-    async def room(self) -> None:
-        """Wait until there is room for outcomes, or the lane is closed."""
         ...
 
 
@@ -118,18 +109,11 @@ class Flight:
             if self.on_left is not None:
                 self.on_left(self)
 
-    async def land(self) -> None:
-        """Hand the outcomes over once there is room; another lane that delivers the record again takes them itself."""
-        lane = self.lane
-        if not lane.has_room:
-            await lane.room()
-        if self.lane is lane:
-            self.submit()
-
     def submit(self) -> None:
         """Hand the outcomes over, if there are any yet."""
         if self.resolution is not None:
-            self.lane.submit(self.record.offset, self.resolution.outcomes)
+            size_bytes = record_size_bytes(self.record)
+            self.lane.submit(self.record.offset, self.resolution.outcomes, record_size_bytes=size_bytes)
 
     def abort(self) -> None:
         """End the work; it is somebody else's, or in vain."""
@@ -186,6 +170,10 @@ class Flights:
         flight.lane = lane
         flight.submit()
         return True
+
+    def find(self, partition: Partition, offset: int) -> Flight | None:
+        """Return the flight of a record, None when it has none any more."""
+        return self._partitions.get(partition, {}).get(offset)
 
     def begin(self, flight: Flight) -> None:
         """Take note of a flight."""

@@ -21,10 +21,12 @@ from service.pipeline.window import Window
 from service.settings import Settings
 from service.stream.assignment import StreamListener
 from service.stream.dead_letter_limit import DeadLetterLimit
+from service.stream.errors import OutcomesRefusedError, PartitionLostError
 from service.stream.offsets import Progress
 from service.stream.opening import open_stream
-from service.stream.records import Partition, SourceRecord
+from service.stream.records import OutgoingRecord, Partition, SourceRecord
 from service.stream.standing import StreamStanding
+from service.stream.topic_limits import TopicLimits
 from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.record_trace import RecordTracer
@@ -57,7 +59,7 @@ class Stream(Protocol):
         ...
 
 
-Connect = Callable[[Settings, StreamListener], AbstractAsyncContextManager[Stream]]
+Connect = Callable[[Settings, StreamListener, TopicLimits], AbstractAsyncContextManager[Stream]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ class Processor:
         self._clock = clock
         self._read = read
         self._connect = connect
-        self._attempts = Attempts(settings, handler, tracer=tracer)
-        self._limit = DeadLetterLimit(settings.dead_letter)
+        self._limits = TopicLimits(settings.kafka.max_request_bytes, compression=settings.kafka.compression)
+        self._attempts = Attempts(settings, handler, limits=self._limits, tracer=tracer)
+        self._dead_letter_limit = DeadLetterLimit(settings.dead_letter)
         # Without a reader all records are one tenant's: to read past them gains nothing.
         self._window = Window(settings.window, reads_ahead=read is not None)
         self._slots = WorkSlots(settings.window.max_records)
@@ -103,7 +106,7 @@ class Processor:
 
         Raises `FatalError` when the service cannot start or go on; nothing is lost then.
         """
-        async with self._connect(self._settings, self) as stream:
+        async with self._connect(self._settings, self, self._limits) as stream:
             self._stream = stream
             try:
                 await self._consume(stream)
@@ -149,6 +152,17 @@ class Processor:
         """Forget what is done."""
         flights = self._flights.end(partition, offsets)
         self._tally.committed([flight.resolution for flight in flights if flight.resolution])
+
+    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
+        """Replace outcomes that their topic refuses for their size; raises `DeadLetterLimitError` among others."""
+        flight = self._flights.find(partition, offset)
+        if flight is None or flight.resolution is None:
+            raise PartitionLostError  # the record is aborted, because its partition is somebody else's
+        resolution = self._attempts.replace(flight.record, flight.reading, flight.resolution, refusal)
+        if flight.resolution.outcome != "dead_lettered":
+            self._dead_letter_limit.observe(flight.reading.tenant, resolution.fault)
+        flight.resolution = resolution
+        return resolution.outcomes
 
     def on_failed(self, error: FatalError) -> None:
         """Stop; what is unfinished stays uncommitted."""
@@ -228,9 +242,9 @@ class Processor:
                 flight.record, flight, flight.reading, received_at_s=flight.received_at_s
             )
             if resolution.outcome != "put_off":
-                self._limit.observe(flight.reading.tenant, resolution.fault)
+                self._dead_letter_limit.observe(flight.reading.tenant, resolution.fault)
             flight.resolution = resolution
-            await flight.land()
+            flight.submit()
         except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
             self._fail(error)
         finally:

@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from service.stream.connection import describe
-from service.stream.errors import AccessDeniedError, CommitUnknownError
+from service.stream.errors import AccessDeniedError, CommitTimedOutError, CommitUnknownError
 
 _DENIALS = (
     AuthenticationFailedError,
@@ -32,17 +32,18 @@ _UNKNOWN = (
     AssertionError,
     IllegalOperation,
     OSError,
-    TimeoutError,
 )
 
 
 @contextmanager
 def unknown_unless_denied(operation: str) -> Iterator[None]:
-    """Turn what aiokafka raises into `AccessDeniedError` or `CommitUnknownError`."""
+    """Turn what aiokafka raises into `AccessDeniedError`, `CommitTimedOutError` or `CommitUnknownError`."""
     try:
         yield
     except _DENIALS as error:
         raise AccessDeniedError(operation=operation, detail=describe(error)) from error
+    except TimeoutError as error:
+        raise CommitTimedOutError(f"{operation}: no answer in time") from error
     except _UNKNOWN as error:
         # The reason of a plain KafkaError stands in its cause alone.
         detail = describe(error) if error.__cause__ is None else f"{describe(error)} ({describe(error.__cause__)})"

@@ -10,14 +10,16 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from service.errors import FatalError
 from service.settings import CommitSettings
+from service.stream.backlog import CommitBacklog
 from service.stream.committer import OutcomeWriter
 from service.stream.connection import describe
-from service.stream.errors import ConsumerFailedError
+from service.stream.errors import ConsumerFailedError, OutcomesRefusedError
 from service.stream.lane import Lane, LaneKeeper
 from service.stream.membership import Membership
 from service.stream.offsets import Progress
 from service.stream.pace import CommitPace
-from service.stream.records import Partition
+from service.stream.records import OutgoingRecord, Partition
+from service.stream.topic_limits import TopicLimits
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
 
 log = structlog.get_logger(__name__)
@@ -38,6 +40,10 @@ class StreamListener(Protocol):
         """The outcomes of these records are committed."""
         ...
 
+    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
+        """Return outcomes of a record that are smaller than those that a topic refused; may raise a `FatalError`."""
+        ...
+
     def on_failed(self, error: FatalError) -> None:
         """The stream cannot go on."""
         ...
@@ -56,11 +62,14 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         listener: StreamListener,
         *,
         make_writer: Callable[[TopicPartition], OutcomeWriter],
+        limits: TopicLimits,
         release_timeout_s: float,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
         self._pace = CommitPace(settings.interval_s)
+        self._backlog = CommitBacklog(settings.max_waiting_bytes)
+        self._limits = limits
         self._listener = listener
         self._make_writer = make_writer
         self._release_timeout_s = release_timeout_s
@@ -114,12 +123,15 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         keeper = LaneKeeper(
             Partition(*partition),
             self._make_writer(partition),
-            max_outcomes=self._settings.max_outcomes,
+            settings=self._settings,
             pace=self._pace,
+            backlog=self._backlog,
+            limits=self._limits,
             is_member=self._membership.confirm,
             on_open=self._opened,
             on_gone=self._gone,
             on_committed=self._committed,
+            on_refused=self._listener.on_refused,
         )
         task = asyncio.create_task(keeper.run(), name=f"keep {partition.topic}/{partition.partition}")
         self._keepers[task] = keeper

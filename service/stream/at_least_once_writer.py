@@ -13,6 +13,7 @@ from service.stream.offsets import Progress
 from service.stream.publishing import publish
 from service.stream.records import OutgoingRecord
 from service.stream.stored_offsets import StoredOffsets
+from service.stream.topic_limits import TopicLimits
 
 
 class AtLeastOnceWriter:
@@ -26,6 +27,7 @@ class AtLeastOnceWriter:
         stored: StoredOffsets,
         settings: CommitSettings,
         *,
+        limits: TopicLimits,
         is_member: Callable[[], Awaitable[bool]],
     ) -> None:
         self._producer = producer
@@ -33,6 +35,7 @@ class AtLeastOnceWriter:
         self._partition = partition
         self._stored = stored
         self._settings = settings
+        self._limits = limits
         self._is_member = is_member
         self._published: Progress | None = None
 
@@ -47,7 +50,7 @@ class AtLeastOnceWriter:
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._settings.timeout_s):
                 if self._published != progress:
-                    await publish(self._producer, records)
+                    await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
                     self._published = progress
                 offset = OffsetAndMetadata(progress.base, progress.encode())
                 await self._consumer.commit({self._partition: offset})

@@ -2,18 +2,32 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
 
+from service.settings import CommitSettings
+from service.stream.backlog import CommitBacklog
 from service.stream.backoff import until_answered
-from service.stream.errors import CommitRefusedError, CommitUnknownError, PartitionLostError
+from service.stream.batch import Finished, around, published, within
+from service.stream.batch_size import BatchSize
+from service.stream.errors import (
+    CommitRefusedError,
+    CommitTimedOutError,
+    CommitUnknownError,
+    OutcomesRefusedError,
+    PartitionLostError,
+)
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
+from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord
+from service.stream.topic_limits import TopicLimits
 from service.telemetry import labels
 from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import COMMIT_DURATION
@@ -44,7 +58,10 @@ class OutcomeWriter(Protocol):
         ...
 
     async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
-        """Publish and store; raises `CommitUnknownError` when that may or may not have happened."""
+        """Publish and store; raises `CommitUnknownError` when that may or may not have happened.
+
+        `OutcomesRefusedError` says that a topic accepts nothing so large, `CommitTimedOutError` that it took too long.
+        """
         ...
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
@@ -64,41 +81,49 @@ class PartitionCommitter:
         writer: OutcomeWriter,
         progress: PartitionProgress,
         *,
-        max_outcomes: int,
+        settings: CommitSettings,
         pace: CommitPace,
+        backlog: CommitBacklog,
+        limits: TopicLimits,
         name: str,
         on_committed: Callable[[Sequence[int]], None],
+        on_refused: Callable[[int, OutcomesRefusedError], Sequence[OutgoingRecord]],
     ) -> None:
         self._writer = writer
         self._progress = progress
-        self._max_outcomes = max_outcomes
+        self._max_outcomes = settings.max_outcomes
+        self._size = BatchSize(settings.max_bytes, timeout_s=settings.timeout_s)
         self._pace = pace
+        self._backlog = backlog
+        self._limits = limits
         self._name = name
         self._log = log.bind(partition=name)
         self._on_committed = on_committed
-        self._offsets: list[int] = []
-        self._records: list[OutgoingRecord] = []
+        self._on_refused = on_refused
+        self._finished: list[Finished] = []
+        self._waiting_bytes = 0  # of what is to be published and not being committed yet
+        self._held_bytes = 0  # of all that is not committed yet
         self._closing = False
         self._is_position_due = False
         self._is_hasty = False
         self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
-        self._room = asyncio.Event()
-        self._room.set()
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
-        """Take over a finished record; ignored once closed, when the partition's next owner takes it on."""
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int = 0) -> None:
+        """Take over a finished record; ignored once closed, when the partition's next owner takes it on.
+
+        `record_size_bytes` are kept for the record itself until its commit.
+        """
         if self._closing:
             return
-        self._offsets.append(offset)
-        self._records.extend(outcomes)
+        published_bytes = sum(map(record_bytes, outcomes))
+        held_bytes = published_bytes + record_size_bytes
+        self._finished.append(Finished(offset, outcomes, published_bytes, held_bytes))
+        self._waiting_bytes += published_bytes
+        self._hold(held_bytes)
         self._waiting.set()
-        if self._is_hasty and self._is_alone:
+        if self._is_full or (self._is_hasty and self._is_alone):
             self._urgent.set()
-        if len(self._offsets) >= self._max_outcomes:
-            self._urgent.set()
-            if len(self._offsets) >= _MAX_BATCHES * self._max_outcomes:
-                self._room.clear()
 
     def commit_position(self) -> None:
         """Commit how far the partition was read, although no record is to be committed with it."""
@@ -107,29 +132,26 @@ class PartitionCommitter:
 
     @property
     def has_room(self) -> bool:
-        """Whether fewer than several batches are waiting."""
-        return self._room.is_set()
-
-    async def room(self) -> None:
-        """Wait while several batches are waiting: outcomes must not pile up when brokers are slow."""
-        await self._room.wait()
+        """Whether more of the partition may be read: outcomes must not pile up when brokers are slow."""
+        return len(self._finished) < _MAX_BATCHES * self._max_outcomes and self._backlog.has_room(self._held_bytes)
 
     def close(self) -> None:
         """Let `run` end after what was submitted so far."""
         self._closing = True
         self._waiting.set()
         self._urgent.set()
-        self._room.set()
 
     async def run(self) -> None:
         """Commit until closed; raises `PartitionLostError` when another owner took over, and fatal errors."""
         loop = asyncio.get_running_loop()
         began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
-        while await self._batch_due(began_s, interval_s):
-            began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
-            offsets, records = self._take()
-            with committing([each.span for each in records], partition=self._name, records=len(offsets)):
-                await self._commit(offsets, records)
+        try:
+            while await self._batch_due(began_s, interval_s):
+                began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
+                await self._commit(self._take())
+        finally:
+            self.close()
+            self._hold(-self._held_bytes)  # what is left comes again, here or elsewhere
 
     async def _batch_due(self, began_s: float, interval_s: float) -> bool:
         """Wait for something to commit and for its time; False when closed and all is done."""
@@ -139,7 +161,7 @@ class PartitionCommitter:
         if not self._is_alone:
             await self._until_urgent(began_s + interval_s)
         self._is_hasty = False
-        return bool(self._offsets) or self._is_position_due
+        return bool(self._finished) or self._is_position_due
 
     async def _until_urgent(self, latest_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -149,40 +171,101 @@ class PartitionCommitter:
     @property
     def _is_alone(self) -> bool:
         """Whether all that was delivered is finished: to wait for more would only make these late."""
-        return self._progress.unfinished <= len(self._offsets)
+        return self._progress.unfinished <= len(self._finished)
 
-    def _take(self) -> tuple[list[int], list[OutgoingRecord]]:
-        batch = self._offsets, self._records
-        self._offsets, self._records = [], []
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is enough for a transaction."""
+        return len(self._finished) >= self._max_outcomes or self._waiting_bytes >= self._size.max_bytes
+
+    def _hold(self, size_bytes: int) -> None:
+        self._held_bytes += size_bytes
+        self._backlog.held_bytes += size_bytes
+
+    def _take(self) -> list[Finished]:
+        """Return what the next transaction may hold; what remains does not wait for the interval."""
         self._is_position_due = False
-        self._room.set()
-        if not self._closing:
+        batch, self._finished = self._finished, []
+        if self._waiting_bytes > self._size.max_bytes:
+            batch, *rest = within(batch, self._size.max_bytes)
+            self._finished = rest[0] if rest else []
+        self._waiting_bytes -= published(batch)
+        if not self._closing and not self._finished:
             self._waiting.clear()
             self._urgent.clear()
         return batch
 
-    async def _commit(self, offsets: list[int], records: list[OutgoingRecord]) -> None:
-        plan = self._progress.plan(offsets)
-        for attempt in range(1, _MAX_REFUSALS + 1):
+    async def _commit(self, batch: list[Finished]) -> None:
+        """Commit a batch, in parts where it is refused as a whole or takes too long; each part moves the progress."""
+        parts = deque([batch])
+        while parts:
+            part, *rest = within(parts.popleft(), self._size.max_bytes) or [[]]  # the position alone
+            parts.extendleft(rest)
             try:
-                await self._write(records, plan)
-                break
-            except CommitUnknownError as error:
-                self._log.warning("commit.unknown", error=error, attempt=attempt, records=len(records))
-                if await self._settle(plan):
+                await self._commit_as_one(part)
+            except OutcomesRefusedError as refusal:
+                parts.extendleft(reversed(await self._around(part, refusal)))
+            except CommitTimedOutError:
+                parts.appendleft(part)  # smaller ones are made of it
+
+    async def _commit_as_one(self, part: Sequence[Finished]) -> None:
+        """Commit a part as a whole; raises what is known not to have happened and is to be tried in other parts."""
+        offsets = [each.offset for each in part]
+        records = [record for each in part for record in each.outcomes]
+        plan = self._progress.plan(offsets)
+        with committing([each.span for each in records], partition=self._name, records=len(offsets)):
+            for attempt in itertools.count(1):
+                try:
+                    await self._write(records, plan, size_bytes=published(part))
                     break
-                if attempt == _MAX_REFUSALS:
-                    raise CommitRefusedError(partition=self._name, attempts=attempt, detail=str(error)) from error
+                except CommitUnknownError as error:
+                    self._log.warning("commit.unknown", error=error, attempt=attempt, records=len(records))
+                    if await self._settle(plan):
+                        break
+                    self._raise_if_in_vain(error, part, attempt)
         self._progress.apply(plan, offsets)
+        self._hold(-sum(each.held_bytes for each in part))
         self._on_committed(offsets)
 
-    async def _write(self, records: Sequence[OutgoingRecord], plan: Progress) -> None:
+    def _raise_if_in_vain(self, error: CommitUnknownError, part: Sequence[Finished], attempt: int) -> None:
+        """Raise the error of a commit that would fail in the same way if it were tried again as it is."""
+        if isinstance(error, OutcomesRefusedError):
+            raise error
+        if isinstance(error, CommitTimedOutError) and self._size.timed_out(published(part)) and len(part) > 1:
+            raise error
+        if attempt == _MAX_REFUSALS:
+            raise CommitRefusedError(partition=self._name, attempts=attempt, detail=str(error)) from error
+
+    async def _around(self, part: list[Finished], refusal: OutcomesRefusedError) -> list[list[Finished]]:
+        """Return in which parts to commit a refused one: what cannot fit is replaced, the others go on in order."""
+        topic = refusal.topic
+        is_known = await self._limits.learn(topic, refused_bytes=refusal.size_bytes, records=len(refusal.records))
+        misfits = [n for n, each in enumerate(part) if not all(map(self._limits.accepts, each.outcomes))]
+        if is_known and misfits:
+            for n in misfits:
+                part[n] = self._replaced(part[n], refusal)
+            return [part]
+        if len(part) == 1:
+            return [[self._replaced(part[0], refusal)]]
+        return around(part, refusal.records)
+
+    def _replaced(self, each: Finished, refusal: OutcomesRefusedError) -> Finished:
+        """Return a record with outcomes that are smaller than those that were refused."""
+        outcomes = self._on_refused(each.offset, refusal)
+        published_bytes = sum(map(record_bytes, outcomes))
+        self._hold(published_bytes - each.published_bytes)
+        held_bytes = each.held_bytes + published_bytes - each.published_bytes
+        return Finished(each.offset, outcomes, published_bytes, held_bytes)
+
+    async def _write(self, records: Sequence[OutgoingRecord], plan: Progress, *, size_bytes: int) -> None:
         began_s, result = time.perf_counter(), _FAILED
         try:
             await self._writer.commit(records, plan)
             result = _COMMITTED
         finally:
-            COMMIT_DURATION.record(time.perf_counter() - began_s, result)
+            took_s = time.perf_counter() - began_s
+            COMMIT_DURATION.record(took_s, result)
+        self._size.committed(size_bytes, took_s=took_s)
 
     async def _settle(self, plan: Progress) -> bool:
         """Learn whether a commit happened, for as long as the partition is ours."""

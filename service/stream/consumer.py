@@ -121,7 +121,7 @@ class KafkaStream:
         return [
             TopicPartition(*partition)
             for partition, lane in self._assignment.lanes.items()
-            if lane.rests_until_s <= now_s and lane.progress.span < self._max_span
+            if lane.rests_until_s <= now_s and lane.progress.span < self._max_span and lane.has_room
         ]
 
     async def _until_changed(self) -> None:

@@ -1,10 +1,11 @@
 """Pure: failure → dead letter, the original record with its reasons, for people, re-drives and existing tools."""
 
 import traceback
+from dataclasses import replace
 from datetime import datetime
 
 from service.errors import ModstreamError
-from service.stream.origin import ATTEMPT, Origin, to_carry_on
+from service.stream.origin import ATTEMPT, COORDINATES, REDRIVE_MARKS, Origin, added_by_us, to_carry_on
 from service.stream.publishing import record_bytes
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 
@@ -18,6 +19,14 @@ ERROR_CLASS = "kafka_dlt-exception-fqcn"
 STACK = "kafka_dlt-exception-stacktrace"
 
 _MAX_MESSAGE_CHARS = 1000
+_ESSENTIAL = frozenset({REASON, MESSAGE, ATTEMPT, FAILED_AT, *COORDINATES, *REDRIVE_MARKS})
+
+_SHORT_BYTES = 256
+"""Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""
+
+_LEAST_VALUE_BYTES = 1000
+"""So much of the value is worth more than the stack."""
+
 _MAX_STACK_CHARS = 8000
 """The innermost frames; more would crowd out the value that a re-drive needs."""
 
@@ -30,10 +39,9 @@ def dead_letter(
     attempt: int,
     topic: str,
     failed_at: datetime,
-    max_bytes: int,
     trace_headers: Headers = (),
 ) -> OutgoingRecord:
-    """Return the dead letter for a record that failed at an attempt; always smaller than `max_bytes`.
+    """Return the dead letter for a record that failed at an attempt, of any size.
 
     `trace_headers` lead to the trace of that attempt.
     """
@@ -45,8 +53,41 @@ def dead_letter(
         *_connect(origin, error),
         *trace_headers,
     )
-    letter = OutgoingRecord(topic, record.key, record.value, headers)
-    return letter if record_bytes(letter) <= max_bytes else _cut(letter, record, max_bytes)
+    return OutgoingRecord(topic, record.key, record.value, headers)
+
+
+def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
+    """Return a dead letter of at most `max_bytes`, or the smallest there is; `TRUNCATED` names what is missing.
+
+    The uploader's headers go first, then what only helps to look into the failure (the stack, other tools' headers),
+    where value and key would find no room beside it. The reason and the origin stay whole.
+    """
+    if record_bytes(letter) <= max_bytes:
+        return letter
+    ours = tuple(header for header in added_by_us(letter.headers) if header[0] != TRUNCATED)
+    whole = replace(letter, headers=(*ours, (TRUNCATED, b"headers")))
+    if record_bytes(whole) <= max_bytes and not is_cut(letter):
+        return whole
+    for headers, missing in ((ours, b"headers,value,key"), (_essential(ours), b"headers,stack,value,key")):
+        bare = OutgoingRecord(letter.topic, None, None, (*headers, (TRUNCATED, missing)))
+        room = max_bytes - record_bytes(bare)
+        if room >= _LEAST_VALUE_BYTES:
+            break
+    key = letter.key if letter.key is not None and len(letter.key) < room else None
+    room -= len(key or b"")
+    # The value is cut rather than left out: its start tells people what it was.
+    return replace(bare, key=key, value=(letter.value or b"")[: max(room, 0)])
+
+
+def is_cut(letter: OutgoingRecord) -> bool:
+    """Tell whether something is missing from a dead letter."""
+    return any(name == TRUNCATED for name, _ in letter.headers)
+
+
+def _essential(headers: Headers) -> Headers:
+    """Return the reason, the origin and the marks of a re-drive, each once and short: uploaders may write the marks."""
+    found = {name: value[:_SHORT_BYTES] for name, value in headers if name in _ESSENTIAL and value is not None}
+    return tuple(found.items())
 
 
 def _reasons(error: ModstreamError, attempt: int, failed_at: datetime) -> Headers:
@@ -96,17 +137,3 @@ def _stack(error: ModstreamError) -> bytes:
     """Return the frames alone: messages of foreign exceptions may hold signed URLs."""
     cause = error.__cause__ or error
     return "".join(traceback.format_tb(cause.__traceback__))[-_MAX_STACK_CHARS:].encode(errors="replace")
-
-
-def _cut(letter: OutgoingRecord, record: SourceRecord, max_bytes: int) -> OutgoingRecord:
-    """Leave out the uploader's headers, then cut value and key: the reasons and the origin stay whole."""
-    ours = tuple(header for header in letter.headers if header not in record.headers)
-    cut = OutgoingRecord(letter.topic, letter.key, letter.value, (*ours, (TRUNCATED, b"headers")))
-    if record_bytes(cut) <= max_bytes:
-        return cut
-    cut = OutgoingRecord(letter.topic, None, None, (*ours, (TRUNCATED, b"headers,value,key")))
-    room = max_bytes - record_bytes(cut)
-    key = record.key if record.key is not None and len(record.key) < room else None
-    room -= len(key or b"")
-    # The value is cut rather than left out: its start tells people what it was.
-    return OutgoingRecord(letter.topic, key, (record.value or b"")[: max(room, 0)], cut.headers)

@@ -1,6 +1,9 @@
 """What goes wrong between the service and its brokers."""
 
+from collections.abc import Sequence
+
 from service.errors import FatalError, RejectedError, TransientError
+from service.stream.records import OutgoingRecord
 
 
 class KafkaUnreachableError(FatalError):
@@ -95,6 +98,26 @@ class ConsumerFailedError(FatalError):
     message = "reading from Kafka failed: {detail}"
 
 
+class TopicLimitError(FatalError):
+    """An output topic accepts so little that neither a verdict nor a dead letter fits."""
+
+    reason = "kafka.topic_limit"
+    message = (
+        "topic {topic} (setting {setting}) accepts {limit_bytes} bytes a record (its config max.message.bytes), and "
+        "outcomes need at least {least_bytes}: raise the topic's config to kafka.max_request_bytes"
+    )
+
+
+class DeadLetterUnfitError(FatalError):
+    """The topic of dead letters refuses one that is cut to its reason and origin."""
+
+    reason = "kafka.dead_letter_refused"
+    message = (
+        "topic {topic} refuses a dead letter of {size_bytes} bytes, which cannot be cut further: raise the topic's "
+        "config max.message.bytes"
+    )
+
+
 class CommitRefusedError(FatalError):
     """A batch was refused again and again although the brokers answer: restarting reads its records anew."""
 
@@ -107,7 +130,7 @@ class OutcomeTooLargeError(RejectedError):
 
     reason = "outcome.too_large"
     blame = "uploader"
-    message = "an outcome for {topic} takes {size_bytes} bytes, more than the {limit_bytes} of kafka.max_request_bytes"
+    message = "an outcome for {topic} takes {size_bytes} bytes, more than the {limit_bytes} of {limit}"
 
 
 class PublishError(TransientError):
@@ -119,6 +142,20 @@ class PublishError(TransientError):
 
 class CommitUnknownError(Exception):
     """A commit ended without an answer: it may have happened. Never leaves the stream."""
+
+
+class CommitTimedOutError(CommitUnknownError):
+    """A commit took longer than `commit.timeout_s`."""
+
+
+class OutcomesRefusedError(CommitUnknownError):
+    """A topic accepts nothing as large as a batch of records: nothing of their commit can have happened."""
+
+    def __init__(self, topic: str, records: Sequence[OutgoingRecord], *, size_bytes: int, detail: str) -> None:
+        super().__init__(f"topic {topic} refuses a batch of {size_bytes} bytes: {detail}")
+        self.topic = topic
+        self.records = records
+        self.size_bytes = size_bytes
 
 
 class PartitionLostError(Exception):

@@ -1,17 +1,24 @@
 """One assigned partition: opened, worked on, given up or opened again."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
+from service.settings import CommitSettings
+from service.stream.backlog import CommitBacklog
 from service.stream.backoff import until_answered
 from service.stream.committer import OutcomeWriter, PartitionCommitter
-from service.stream.errors import PartitionLostError
+from service.stream.errors import OutcomesRefusedError, PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord, Partition
+from service.stream.topic_limits import TopicLimits
 
 log = structlog.get_logger(__name__)
+
+OnRefused = Callable[[Partition, int, OutcomesRefusedError], Sequence[OutgoingRecord]]
+"""Partition, offset and refusal → outcomes of the record that are smaller."""
 
 
 class Lane:
@@ -24,9 +31,9 @@ class Lane:
         self.rests_until_s = 0.0
         """Epoch seconds before which its next record must not be judged; 0 when nothing is put off."""
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int = 0) -> None:
         """Hand over what is to be committed for a delivered record, once; ignored when the lane is closed."""
-        self.committer.submit(offset, outcomes)
+        self.committer.submit(offset, outcomes, record_size_bytes=record_size_bytes)
 
     def pass_to(self, position: int) -> None:
         """Take note of how far the partition was read; commit it when nothing else will.
@@ -39,12 +46,8 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        """Whether the committer takes more, or the lane is closed."""
+        """Whether more of the partition may be read."""
         return self.committer.has_room
-
-    async def room(self) -> None:
-        """Wait until the committer has room, or the lane is closed."""
-        await self.committer.room()
 
 
 class LaneKeeper:
@@ -55,21 +58,27 @@ class LaneKeeper:
         partition: Partition,
         writer: OutcomeWriter,
         *,
-        max_outcomes: int,
+        settings: CommitSettings,
         pace: CommitPace,
+        backlog: CommitBacklog,
+        limits: TopicLimits,
         is_member: Callable[[], Awaitable[bool]],
         on_open: Callable[[Lane, Progress], None],
         on_gone: Callable[[Lane], None],
         on_committed: Callable[[Partition, Sequence[int]], None],
+        on_refused: OnRefused,
     ) -> None:
         self._partition = partition
         self._writer = writer
-        self._max_outcomes = max_outcomes
+        self._settings = settings
         self._pace = pace
+        self._backlog = backlog
+        self._limits = limits
         self._is_member = is_member
         self._on_open = on_open
         self._on_gone = on_gone
         self._on_committed = on_committed
+        self._on_refused = on_refused
         self._lane: Lane | None = None
         self._closed = False
         self._log = log.bind(topic=partition.topic, partition=partition.partition)
@@ -123,9 +132,12 @@ class LaneKeeper:
         committer = PartitionCommitter(
             self._writer,
             progress,
-            max_outcomes=self._max_outcomes,
+            settings=self._settings,
             pace=self._pace,
+            backlog=self._backlog,
+            limits=self._limits,
             name=f"{self._partition.topic}/{self._partition.partition}",
-            on_committed=lambda offsets: self._on_committed(self._partition, offsets),
+            on_committed=partial(self._on_committed, self._partition),
+            on_refused=partial(self._on_refused, self._partition),
         )
         return Lane(self._partition, progress, committer)

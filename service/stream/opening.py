@@ -1,7 +1,7 @@
 """Builds the stream: checks the brokers, joins the group, and leaves it in good order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,6 +18,8 @@ from service.stream.membership import Membership
 from service.stream.records import Partition
 from service.stream.retry_topics import retry_tiers
 from service.stream.stored_offsets import StoredOffsets
+from service.stream.topic_configs import check_limits
+from service.stream.topic_limits import TopicLimits
 from service.stream.topics import check_topics, required_topics
 from service.stream.transactional_writer import TransactionalWriter, check_transactions
 
@@ -25,24 +27,27 @@ WriterFactory = Callable[[TopicPartition], OutcomeWriter]
 
 
 @asynccontextmanager
-async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIterator[KafkaStream]:
+async def open_stream(settings: Settings, listener: StreamListener, limits: TopicLimits) -> AsyncIterator[KafkaStream]:
     """Join the group; on leaving the block, commit what is finished and leave the group.
 
-    Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `TransactionsRefusedError`.
+    `limits` are set to what the output topics accept. Raises `KafkaUnreachableError`, `AccessDeniedError`,
+    `TopicMissingError`, `TopicLimitError` or `TransactionsRefusedError`.
     """
     connection = KafkaConnection(settings.kafka)
     retry_delays_s = {tier.topic: tier.delay_s for tier in retry_tiers(settings)}
     await check_topics(connection, required_topics(settings))
+    await check_limits(connection, settings, limits)
     async with (
         connection.running(connection.group_consumer()) as consumer,
         connection.running(connection.onlooker()) as onlooker,
-        _writers(connection, consumer, settings) as make_writer,
+        _writers(connection, consumer, settings, limits) as make_writer,
     ):
         assignment = Assignment(
             consumer,
             settings.commit,
             listener,
             make_writer=make_writer,
+            limits=limits,
             # The group waits for us for so long; leave it time to join in again.
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
@@ -51,16 +56,19 @@ async def open_stream(settings: Settings, listener: StreamListener) -> AsyncIter
         ends = LogEnds(bounds.read, without_any=Partition(settings.topics.uploads, 0))
         max_span = settings.window.max_span
         try:
-            async with _watching(LogWatch(consumer, assignment, ends)):
+            async with (
+                _running(limits.follow(), name="topic-limits"),
+                _running(LogWatch(consumer, assignment, ends).run(), name="log-watch"),
+            ):
                 yield KafkaStream(consumer, assignment, ends=ends, retry_delays_s=retry_delays_s, max_span=max_span)
         finally:
             await assignment.release()
 
 
 @asynccontextmanager
-async def _watching(watch: LogWatch) -> AsyncIterator[None]:
-    """Watch the logs in the background."""
-    task = asyncio.create_task(watch.run(), name="log-watch")
+async def _running(work: Coroutine[None, None, None], *, name: str) -> AsyncIterator[None]:
+    """Run something in the background."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
@@ -70,7 +78,7 @@ async def _watching(watch: LogWatch) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _writers(
-    connection: KafkaConnection, consumer: AIOKafkaConsumer, settings: Settings
+    connection: KafkaConnection, consumer: AIOKafkaConsumer, settings: Settings, limits: TopicLimits
 ) -> AsyncIterator[WriterFactory]:
     """Give what makes the writer of a partition, by the setting `delivery`."""
     is_member = Membership(consumer).confirm
@@ -79,10 +87,10 @@ async def _writers(
         if settings.delivery == "exactly_once":
             await check_transactions(connection, settings.commit)
             yield lambda partition: TransactionalWriter(
-                connection, partition, stored, settings.commit, is_member=is_member
+                connection, partition, stored, settings.commit, limits=limits, is_member=is_member
             )
             return
         async with connection.running(connection.producer()) as producer:
             yield lambda partition: AtLeastOnceWriter(
-                producer, consumer, partition, stored, settings.commit, is_member=is_member
+                producer, consumer, partition, stored, settings.commit, limits=limits, is_member=is_member
             )

@@ -28,9 +28,10 @@ LAST_MS = 253_402_300_799_000
 _NO_TIMESTAMP = b"-1"
 """What Kafka says of a record without a timestamp."""
 _MAX_DIGITS = len(str(_INT64_MAX))
+COORDINATES = (TOPIC, PARTITION, OFFSET, TIMESTAMP)
 
 _ADDED_PREFIXES = ("modstream-", "kafka_dlt-", "__connect.errors.")
-_REDRIVE_MARKS = frozenset({REDRIVEN_FROM, REDRIVEN_AT, REDRIVES})
+REDRIVE_MARKS = frozenset({REDRIVEN_FROM, REDRIVEN_AT, REDRIVES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ def without_ours(headers: Headers) -> Headers:
     return tuple(header for header in headers if not header[0].startswith(_ADDED_PREFIXES))
 
 
+def added_by_us(headers: Headers) -> Headers:
+    """Return all but the uploader's own headers."""
+    return tuple(header for header in headers if header[0].startswith(_ADDED_PREFIXES))
+
+
 def to_carry_on(headers: Headers) -> Headers:
     """Return the uploader's own headers and the marks of a re-drive, which outlive further failures."""
     return tuple(
-        (name, value) for name, value in headers if name in _REDRIVE_MARKS or not name.startswith(_ADDED_PREFIXES)
+        (name, value) for name, value in headers if name in REDRIVE_MARKS or not name.startswith(_ADDED_PREFIXES)
     )

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.kafka_settings import KafkaSettings
 from service.stream.connection import KafkaConnection, describe
-from service.stream.errors import PublishError
+from service.stream.errors import OutcomesRefusedError, PublishError
 from service.stream.publishing import publish
 from service.stream.records import OutgoingRecord
 
@@ -26,7 +26,7 @@ class Publisher:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await publish(self._producer, records)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, OutcomesRefusedError, OSError, TimeoutError) as error:
             topics = ", ".join(sorted({record.topic for record in records}))
             raise PublishError(topic=topics, detail=describe(error)) from error
 

@@ -32,6 +32,14 @@ class SourceRecord(NamedTuple):
     headers: Headers
 
 
+def record_size_bytes(record: SourceRecord) -> int:
+    """Return the bytes of a record's key, value and headers, which are kept until it is committed."""
+    size_bytes = len(record.value or b"") + len(record.key or b"")
+    for name, value in record.headers:
+        size_bytes += len(name) + len(value or b"")
+    return size_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
     """A record to publish; the broker's default partitioner places it by its key."""

@@ -53,6 +53,11 @@ def required_topics(settings: Settings) -> dict[str, str]:
     return named_topics(settings.topics) | {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
 
 
+def output_topics(settings: Settings) -> dict[str, str]:
+    """Return every topic that outcomes are written to, by the setting that it comes from."""
+    return {name: topic for name, topic in required_topics(settings).items() if topic != settings.topics.uploads}
+
+
 def journal_topic(topics: TopicSettings) -> str:
     """Return the topic that remembers which dead letters were sent back or discarded, for `modstream dead-letters`."""
     return f"{topics.dead_letters}.done"

@@ -17,6 +17,7 @@ from service.stream.offsets import Progress
 from service.stream.publishing import publish
 from service.stream.records import OutgoingRecord
 from service.stream.stored_offsets import StoredOffsets
+from service.stream.topic_limits import TopicLimits
 from service.telemetry.instruments import PRODUCER_REBUILDS
 
 
@@ -30,12 +31,14 @@ class TransactionalWriter:
         stored: StoredOffsets,
         settings: CommitSettings,
         *,
+        limits: TopicLimits,
         is_member: Callable[[], Awaitable[bool]],
     ) -> None:
         self._connection = connection
         self._partition = partition
         self._stored = stored
         self._settings = settings
+        self._limits = limits
         self._is_member = is_member
         self._group_id = connection.settings.group_id
         self._producer: AIOKafkaProducer | None = None
@@ -61,7 +64,7 @@ class TransactionalWriter:
                 await self._producer.begin_transaction()
                 # First, because aiokafka may commit ahead of offsets that follow records (its issue 1004).
                 await self._producer.send_offsets_to_transaction({self._partition: offset}, self._group_id)
-                await publish(self._producer, records)
+                await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
                 await self._producer.commit_transaction()
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:

@@ -11,7 +11,7 @@ from service.letters.desk import Ledger, Snapshot
 from service.letters.filters import LetterFilter
 from service.letters.marks import Marks
 from service.media.errors import ImageNotFoundError
-from service.stream.dead_letter import dead_letter
+from service.stream.dead_letter import cut, dead_letter
 from service.stream.errors import PublishUnknownError, ShutOutError
 from service.stream.origin import fresh
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
@@ -45,9 +45,8 @@ def a_letter(
         attempt=1,
         topic=DEAD,
         failed_at=failed_at,
-        max_bytes=max_bytes,
     )
-    return as_read(letter, partition, offset)
+    return as_read(cut(letter, max_bytes=max_bytes), partition, offset)
 
 
 def as_read(record: OutgoingRecord, partition: int, offset: int) -> SourceRecord:

@@ -11,6 +11,7 @@ from service.stream.assignment import StreamListener
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition, SourceRecord
 from service.stream.standing import StreamStanding
+from service.stream.topic_limits import TopicLimits
 
 TOPIC = "images.uploaded"
 
@@ -27,22 +28,12 @@ class MemoryLane:
         self._stream = stream
         self._partition = partition
         self.is_closed = False
-        self.roomy = asyncio.Event()
-        self.roomy.set()
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int) -> None:
         """Commit."""
+        del record_size_bytes
         if not self.is_closed:
             self._stream.commit(self._partition, offset, outcomes)
-
-    @property
-    def has_room(self) -> bool:
-        """As the test wants."""
-        return self.roomy.is_set()
-
-    async def room(self) -> None:
-        """Wait as long as the test wants."""
-        await self.roomy.wait()
 
 
 class MemoryStream:
@@ -59,7 +50,9 @@ class MemoryStream:
         self.left = False
 
     @asynccontextmanager
-    async def connect(self, _settings: Settings, listener: StreamListener) -> AsyncIterator["MemoryStream"]:
+    async def connect(
+        self, _settings: Settings, listener: StreamListener, _limits: TopicLimits
+    ) -> AsyncIterator["MemoryStream"]:
         """Give itself to a processor."""
         self.listener = listener
         yield self
@@ -74,7 +67,6 @@ class MemoryStream:
         """Revoke a partition."""
         lane = self.lanes.pop(partition)
         lane.is_closed = True
-        lane.roomy.set()
 
     def give_back(self, partition: Partition, progress: Progress, *records: SourceRecord) -> None:
         """Assign it again and deliver records again."""

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from service.stream.errors import CommitUnknownError, PartitionLostError
+from service.stream.errors import CommitTimedOutError, CommitUnknownError, OutcomesRefusedError, PartitionLostError
 from service.stream.offsets import Progress
+from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord
+from service.stream.topic_limits import TopicLimit
 from service.stream.transactional_writer import was_committed
 
 Fault = Literal["lost request", "lost answer", "unreachable", "evicted"]
@@ -20,6 +22,27 @@ class PartitionStore:
         self.progress = Progress(0)
         self.records: list[OutgoingRecord] = []
         self.commits: list[list[OutgoingRecord]] = []
+        self.max_record_bytes: dict[str, int] = {}
+        """A topic refuses records that are larger, and its whole batch with them."""
+        self.max_batch_bytes: dict[str, int] = {}
+        """A topic refuses all records of a commit if they are larger together."""
+        self.most_bytes_in_time = 10**9
+        """A commit of more takes too long."""
+
+    async def tell_limits(self) -> Mapping[str, TopicLimit]:
+        """Return what topics accept."""
+        return {topic: TopicLimit(limit, limit) for topic, limit in self.max_record_bytes.items()}
+
+    def check(self, records: Sequence[OutgoingRecord]) -> None:
+        """Raise what brokers answer to records that are too large or too many."""
+        for topic in {record.topic for record in records}:
+            batch = [record for record in records if record.topic == topic]
+            sizes = [record_bytes(record) for record in batch]
+            total, largest = sum(sizes), max(sizes)
+            if largest > self.max_record_bytes.get(topic, largest) or total > self.max_batch_bytes.get(topic, total):
+                raise OutcomesRefusedError(topic, batch, size_bytes=total, detail="MessageSizeTooLargeError")
+        if sum(map(record_bytes, records)) > self.most_bytes_in_time:
+            raise CommitTimedOutError("no answer in time")
 
     def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
         """Store as one."""
@@ -55,6 +78,11 @@ class StoreWriter:
         if self._fault("lost request"):
             self.is_open = False
             raise CommitUnknownError("the request was lost")
+        try:
+            self._store.check(records)
+        except CommitUnknownError:
+            self.is_open = False
+            raise
         self._store.commit(records, progress)
         if self._fault("lost answer"):
             self.is_open = False

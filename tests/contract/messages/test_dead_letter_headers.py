@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
-from service.stream.dead_letter import TRUNCATED, dead_letter
+from service.stream.dead_letter import TRUNCATED, cut, dead_letter
 from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
 from service.stream.records import OutgoingRecord
 from service.telemetry.names import TRACEPARENT
@@ -23,16 +23,16 @@ def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyTy
     record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1", **marks})
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     error = EventEmptyError()
-    return dead_letter(
+    letter = dead_letter(
         record,
         fresh(record),
         error,
         attempt=1,
         topic="dead",
         failed_at=failed_at,
-        max_bytes=max_bytes,
         trace_headers=((TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),),
     )
+    return cut(letter, max_bytes=max_bytes)
 
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:

@@ -1,16 +1,13 @@
 """What cannot be judged, and what cannot be started."""
 
-import os
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
 from service.settings import TopicSettings
-from service.stream.errors import CommitRefusedError, KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
+from service.stream.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
 from tests.integration.stream.world import World
 from tests.support.kafka import KafkaBroker, free_port
 from tests.support.stream_worker import ObedientHandler, ToldToStopError
@@ -48,17 +45,6 @@ async def test_a_fault_that_lasts_goes_through_the_tiers(kafka: KafkaBroker, tmp
 
 
 @pytest.mark.docker
-async def test_outcomes_that_the_broker_refuses_stop_the_service_and_lose_nothing(world: World) -> None:
-    """A failed record does not fail its transaction: its offset must not be committed all the same."""
-    await shrink(world, world.settings.topics.tags)
-    await world.publish([{}])
-    with pytest.raises(CommitRefusedError, match="MessageSizeTooLarge"):
-        await Processor(world.settings, ObedientHandler(world.settings.topics.tags, os.urandom(200))).run()
-    async with world.processor():
-        await world.every_record_has_one_outcome()
-
-
-@pytest.mark.docker
 async def test_a_fatal_error_leaves_its_record_to_the_next_process(world: World) -> None:
     await world.publish([{}, {"fail": "fatal"}, {}])
     for _ in range(2):
@@ -87,14 +73,3 @@ async def test_exactly_once_without_transactions_stops_the_start_and_names_the_s
     settings = small_world.settings.model_copy(update={"delivery": "exactly_once"})
     with pytest.raises(TransactionsRefusedError, match="MODSTREAM_DELIVERY=at_least_once"):
         await Processor(settings, ObedientHandler("nowhere")).run()
-
-
-async def shrink(world: World, topic: str) -> None:
-    """Let a topic take records of a hundred bytes at most."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        limit = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "100"})
-        await admin.alter_configs([limit])
-    finally:
-        await admin.close()

@@ -25,20 +25,6 @@ async def test_work_in_flight_is_adopted_when_its_partition_comes_back() -> None
     assert gate.cancelled == []
 
 
-async def test_an_outcome_that_waits_for_room_follows_its_record_to_the_next_lane() -> None:
-    stream, gate = MemoryStream([record(0)]), Gate()
-    async with running(stream, gate):
-        await wait_until(lambda: gate.started == [0], description="the record is in flight")
-        stream.lanes[UPLOADS_0].roomy.clear()
-        gate.let_go(0)
-        await asyncio.sleep(0.01)
-        assert not stream.committed
-        stream.take_away(UPLOADS_0)
-        stream.give_back(UPLOADS_0, Progress(0), record(0))
-        await committed(stream, 1)
-    assert gate.started == [0]
-
-
 async def test_work_that_another_owner_finished_is_aborted() -> None:
     stream, gate = MemoryStream([record(0), record(1)]), Gate()
     async with running(stream, gate):

@@ -8,8 +8,10 @@ from aiokafka import TopicPartition
 from service.errors import FatalError
 from service.settings import CommitSettings
 from service.stream.assignment import Assignment
+from service.stream.errors import OutcomesRefusedError
 from service.stream.offsets import Progress
-from service.stream.records import Partition
+from service.stream.records import OutgoingRecord, Partition
+from service.stream.topic_limits import TopicLimits
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
 from tests.support.metrics import counting
 from tests.support.partition_store import PartitionStore, StoreWriter
@@ -37,6 +39,10 @@ class Unmoved:
     def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         """Nothing to forget."""
 
+    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
+        """No test lets a topic refuse anything."""
+        raise refusal
+
     def on_failed(self, error: FatalError) -> None:
         """No test lets it fail."""
         raise error
@@ -50,6 +56,7 @@ async def assignment() -> AsyncIterator[Assignment]:
             CommitSettings(),
             Unmoved(),
             make_writer=lambda _: StoreWriter(PartitionStore()),
+            limits=TopicLimits(1_000_000, compression="none"),
             release_timeout_s=5.0,
         )
         yield made

@@ -1,57 +1,16 @@
 """Batches of outcomes, committed exactly once whatever happens to a commit."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from service.stream.committer import PartitionCommitter
 from service.stream.errors import CommitRefusedError, PartitionLostError
-from service.stream.offsets import PartitionProgress, Progress
-from service.stream.pace import CommitPace
-from service.stream.records import OutgoingRecord
+from service.stream.offsets import Progress
 from service.telemetry.instruments import COMMIT_DURATION
+from tests.support.committing import HASTY_S, LATER_S, Partition, after_the_first_commit, outcome, partition_closes
 from tests.support.metrics import counting
-from tests.support.partition_store import Fault, PartitionStore, StoreWriter
+from tests.support.partition_store import Fault
 from tests.support.waiting import wait_until
-
-SOON_S, LATER_S = 0.01, 3600.0
-# Long enough that half of it and all of it are told apart on a busy machine.
-HASTY_S = 2.0
-
-
-def outcome(offset: int) -> OutgoingRecord:
-    return OutgoingRecord("verdicts", b"%d" % offset, b"verdict", ())
-
-
-class Partition:
-    """A partition under test: offsets 0 to 9 are delivered."""
-
-    def __init__(self, interval_s: float = SOON_S, *, max_outcomes: int = 1000, faults: Sequence[Fault] = ()) -> None:
-        self.store = PartitionStore()
-        self.writer = StoreWriter(self.store, faults)
-        self.writer.is_open = True
-        self.progress = PartitionProgress(Progress(0))
-        self.committed: list[int] = []
-        self.committer = PartitionCommitter(
-            self.writer,
-            self.progress,
-            max_outcomes=max_outcomes,
-            pace=CommitPace(interval_s),
-            name="uploads/0",
-            on_committed=self.committed.extend,
-        )
-        for offset in range(10):
-            self.progress.deliver(offset)
-
-    def finish(self, *offsets: int) -> None:
-        for offset in offsets:
-            self.committer.submit(offset, [outcome(offset)])
-
-    async def commit_all(self) -> None:
-        """Commit what is finished and end."""
-        self.committer.close()
-        await self.committer.run()
 
 
 async def test_an_outcome_is_committed_without_waiting_for_older_records() -> None:
@@ -68,19 +27,6 @@ async def test_the_first_outcome_after_a_quiet_time_is_committed_at_once() -> No
     run = await after_the_first_commit(partition)
     partition.finish(1)
     await partition_closes(partition, run)
-
-
-async def after_the_first_commit(partition: Partition) -> asyncio.Task[None]:
-    """Run the committer until offset 0 is committed, from where on its interval counts."""
-    run = asyncio.create_task(partition.committer.run())
-    partition.finish(0)
-    await wait_until(lambda: partition.committed == [0], description="the first is committed", timeout_s=5)
-    return run
-
-
-async def partition_closes(partition: Partition, run: asyncio.Task[None]) -> None:
-    partition.committer.close()
-    await run
 
 
 async def test_outcomes_that_come_during_the_interval_share_a_commit() -> None:
@@ -134,16 +80,14 @@ async def test_the_next_batch_gathers_while_one_commits() -> None:
     assert [len(commit) for commit in partition.store.commits] == [1, 2]
 
 
-async def test_four_batches_may_wait_and_no_more() -> None:
+async def test_a_partition_is_read_no_further_while_four_batches_wait() -> None:
     partition = Partition(max_outcomes=2)
     partition.finish(*range(7))
-    await partition.committer.room()
+    assert partition.committer.has_room
     partition.finish(7)
-    blocked = asyncio.create_task(partition.committer.room())
-    await asyncio.sleep(0)
-    assert not blocked.done()
+    assert not partition.committer.has_room
     await partition.commit_all()
-    await blocked
+    assert partition.committer.has_room
 
 
 async def test_a_record_without_outcomes_is_committed_as_well() -> None:

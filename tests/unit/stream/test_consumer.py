@@ -10,15 +10,14 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
 
-from service.stream.committer import PartitionCommitter
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.pace import CommitPace
 from service.stream.records import Partition
 from service.stream.retry_topics import NOT_BEFORE
+from tests.support.committing import a_committer
 from tests.support.partition_store import PartitionStore, StoreWriter
 
 UPLOADS, RETRY = "images.uploaded", "images.uploaded.retry.30s"
@@ -94,14 +93,7 @@ class Setup:
 
     def open(self, topic: str, partition: int = 0) -> TopicPartition:
         progress = PartitionProgress(Progress(0))
-        committer = PartitionCommitter(
-            StoreWriter(PartitionStore()),
-            progress,
-            max_outcomes=1,
-            pace=CommitPace(1.0),
-            name="",
-            on_committed=lambda _: None,
-        )
+        committer = a_committer(StoreWriter(PartitionStore()), progress)
         place = Partition(topic, partition)
         self.lanes[place] = Lane(place, progress, committer)
         return TopicPartition(*place)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ModstreamError, RejectedError, UnexpectedError
-from service.stream.dead_letter import dead_letter
+from service.stream.dead_letter import cut, dead_letter
 from service.stream.origin import fresh
 from service.stream.publishing import record_bytes
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
@@ -28,15 +28,15 @@ def letter(
     max_bytes: int = 1_000_000,
 ) -> OutgoingRecord:
     record = SourceRecord("images.uploaded", 3, 77, 1_700_000_000_000, key, value, headers)
-    return dead_letter(
+    whole = dead_letter(
         record,
         fresh(record),
         error or NotAnImageError(start=b"GIF9"),
         attempt=2,
         topic="images.uploaded.dead",
         failed_at=FAILED_AT,
-        max_bytes=max_bytes,
     )
+    return cut(whole, max_bytes=max_bytes)
 
 
 def test_key_value_and_headers_stay_as_they_were() -> None:

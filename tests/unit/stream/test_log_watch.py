@@ -8,13 +8,12 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, NodeNotReadyError
 
-from service.stream.committer import PartitionCommitter
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.log_watch import LogWatch
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.pace import CommitPace
 from service.stream.records import Partition
+from tests.support.committing import a_committer
 from tests.support.partition_store import PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
@@ -41,9 +40,7 @@ class Setup:
     def open(self, partition: Partition = PLACE, *, base: int = 0) -> Lane:
         progress, writer = PartitionProgress(Progress(base)), StoreWriter(self.store)
         writer.is_open = True
-        committer = PartitionCommitter(
-            writer, progress, max_outcomes=10, pace=CommitPace(0.01), name="", on_committed=lambda _: None
-        )
+        committer = a_committer(writer, progress)
         self.lanes[partition] = Lane(partition, progress, committer)
         return self.lanes[partition]
 

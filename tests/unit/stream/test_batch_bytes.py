@@ -1,0 +1,104 @@
+"""Batches of outcomes, bounded by bytes; one that its topic refuses holds no other up."""
+
+import pytest
+
+from service.stream.errors import PartitionLostError
+from service.stream.offsets import Progress
+from service.stream.records import OutgoingRecord
+from tests.support.committing import LATER_S, Partition, after_the_first_commit, outcome, partition_closes
+from tests.support.waiting import wait_until
+
+
+async def test_a_transaction_holds_no_more_bytes_than_the_setting() -> None:
+    partition = Partition(LATER_S, max_bytes=100_000)
+    run = await after_the_first_commit(partition)
+    for offset in range(1, 8):
+        partition.finish_large(offset, size_bytes=40_000)
+    await wait_until(lambda: len(partition.committed) == 8, description="all are committed without the interval")
+    assert [len(commit) for commit in partition.store.commits] == [1, 2, 2, 2, 1]
+    await partition_closes(partition, run)
+
+
+async def test_an_outcome_larger_than_a_transaction_may_be_goes_alone() -> None:
+    partition = Partition(max_bytes=1000)
+    for offset in range(3):
+        partition.finish_large(offset, size_bytes=40_000)
+    await partition.commit_all()
+    assert [len(commit) for commit in partition.store.commits] == [1, 1, 1]
+
+
+async def test_a_commit_that_times_out_is_tried_in_halves_and_later_ones_are_smaller() -> None:
+    partition = Partition(max_bytes=600_000)
+    partition.store.most_bytes_in_time = 150_000
+    for offset in range(10):
+        partition.finish_large(offset, size_bytes=50_000)
+    await partition.commit_until(10)
+    assert partition.committed == list(range(10))
+    assert max(len(commit) for commit in partition.store.commits) == 2
+    assert partition.writer.commits_begun - len(partition.store.commits) <= 4
+
+
+async def test_bytes_that_wait_for_their_commit_hold_back_reading_until_they_are_committed() -> None:
+    partition = Partition(max_waiting_bytes=400_000)
+    partition.finish_large(0, size_bytes=60_000)
+    assert partition.committer.has_room
+    partition.committer.submit(1, [outcome(1)], record_size_bytes=60_000)
+    assert not partition.committer.has_room
+    await partition.commit_all()
+    assert partition.committer.has_room
+    assert partition.backlog.held_bytes == 0
+
+
+async def test_one_partition_takes_a_quarter_of_the_waiting_bytes_and_leaves_the_rest_to_others() -> None:
+    stuck = Partition(max_waiting_bytes=400_000)
+    stuck.finish_large(0, size_bytes=150_000)
+    assert not stuck.committer.has_room
+    assert stuck.backlog.has_room(0)
+
+
+async def test_a_partition_that_is_lost_gives_its_waiting_bytes_back() -> None:
+    partition = Partition(faults=["lost request"])
+    partition.finish_large(0, size_bytes=10_000)
+    with pytest.raises(PartitionLostError):
+        await partition.commit_all()
+    assert partition.backlog.held_bytes == 0
+
+
+@pytest.mark.parametrize("is_limit_readable", [True, False])
+async def test_an_outcome_that_its_topic_refuses_is_replaced_and_the_others_go_through_in_order(
+    *, is_limit_readable: bool
+) -> None:
+    partition = Partition()
+    partition.store.max_record_bytes = {"verdicts": 10_000}
+    if is_limit_readable:
+        partition.limits.reads_with(partition.store.tell_limits)
+    for offset in range(10):
+        partition.finish_large(offset, size_bytes=20_000 if offset in {3, 6} else 100)
+    await partition.commit_until(10)
+    assert partition.replaced == [3, 6]
+    keys = [int(record.key or b"") for record in partition.store.records]
+    assert keys == list(range(10))
+    assert [record.topic for record in partition.store.records if record.key in {b"3", b"6"}] == ["dead", "dead"]
+    assert partition.store.progress == Progress(10)
+    if is_limit_readable:
+        assert len(partition.store.commits) == 1
+
+
+async def test_small_outcomes_that_are_too_large_together_are_not_replaced() -> None:
+    partition = Partition()
+    partition.store.max_batch_bytes = {"verdicts": 15_000}
+    for offset in range(10):
+        partition.finish_large(offset, size_bytes=5_000)
+    await partition.commit_until(10)
+    assert partition.replaced == []
+    assert partition.committed == list(range(10))
+
+
+async def test_a_replacement_that_is_refused_as_well_is_replaced_again() -> None:
+    partition = Partition()
+    partition.store.max_record_bytes = {"verdicts": 10_000, "tags": 10_000}
+    large = [OutgoingRecord(topic, b"0", b"x" * 20_000, ()) for topic in ("verdicts", "tags")]
+    partition.committer.submit(0, large)
+    await partition.commit_until(1)
+    assert [record.topic for record in partition.store.records] == ["dead"]
+    assert partition.committed == [0]

@@ -161,6 +161,9 @@ class FetchSettings(Group):
     min_bytes_per_s: Annotated[int, Field(ge=0)] = 1024
     """A server that answers more slowly is given up, so that its fetch does not hold a connection for all of
     `timeout_s`; measured over each `read_timeout_s` of an answer. 0 lets every pace pass."""
+    dns_timeout_s: PositiveSeconds = 5.0
+    """For looking up one name. Names come from the hosts file and DNS as `/etc/resolv.conf` has it; other name services
+    of the operating system are not asked."""
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 3
     """Each one is checked like the first address."""
     max_connections: Positive = 128

@@ -23,7 +23,7 @@ class AddressNotAllowedError(RejectedError):
 
     reason = "image.address_not_allowed"
     blame = "uploader"
-    message = "{host} leads to {address}, which may not be contacted (media.fetch.allow_hosts, allow_networks)"
+    message = "{host} may not be contacted (media.fetch.allow_hosts, allow_networks)"
 
 
 class ImageNotFoundError(RejectedError):
@@ -62,6 +62,12 @@ class FetchFailedError(TransientError):
     reason = "fetch.failed"
     blame = "uploader"
     message = "The image could not be fetched: {detail}"
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds that the server asked to be left alone for; 0 if it did not."""
+        seconds = self.facts.get("retry_after_s")
+        return seconds if isinstance(seconds, float) else 0.0
 
 
 class HostCircuitOpenError(TransientError):

@@ -94,10 +94,15 @@ async def request_head(reader: asyncio.StreamReader) -> bytes:
 
 def body(data: bytes, **headers: str) -> Handler:
     """Answer 200 with these bytes; header names are written with underscores."""
+    return answer(200, data, **headers)
+
+
+def answer(code: int, data: bytes, **headers: str) -> Handler:
+    """Answer with a status and these bytes; header names are written with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def handler(_request: web.BaseRequest) -> web.Response:
-        return web.Response(body=data, headers=named)
+        return web.Response(status=code, body=data, headers=named)
 
     return handler
 

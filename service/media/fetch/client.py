@@ -2,8 +2,7 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass
-from http import HTTPStatus
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -12,62 +11,22 @@ from aiohttp.abc import AbstractResolver
 from opentelemetry.trace import SpanKind
 from yarl import URL
 
-from service.errors import ModstreamError
-from service.media.errors import (
-    AddressNotAllowedError,
-    FetchFailedError,
-    FetchTimeoutError,
-    ImageNotFoundError,
-    ImageReferenceError,
-    ImageTooLargeError,
-    UnsupportedFormatError,
-)
-from service.media.fetch.bounded_connection import (
-    MAX_HEAD_BYTES,
-    AnswerRefusedError,
-    AnswerTooSlowError,
-    BoundedConnection,
-    BoundedConnector,
-)
+from service.media.errors import ImageTooLargeError, UnsupportedFormatError
+from service.media.fetch.answer import REDIRECTS, Answer, compression, is_success, retry_after_s
+from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, BoundedConnection, BoundedConnector
 from service.media.fetch.connection_trace import connection_trace
-from service.media.fetch.guard import AddressGuard, AddressRefusedError
+from service.media.fetch.failures import failure_of
+from service.media.fetch.guard import DIALLED, AddressGuard, Dialled
 from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.web_address import host_of
 from service.settings import FetchSettings
 from service.telemetry import names
 from service.telemetry.spans import Span, current_span
 
-_REDIRECTS = {301, 302, 303, 307, 308}
-# 203: the same image, changed on its way by a proxy.
-_SUCCESSES = {HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
-_WORTH_ANOTHER_ATTEMPT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-_SERVER_ERRORS = 500
-
+# Of Amazon's S3, on every answer about a bucket.
+_BUCKET_REGION = "x-amz-bucket-region"
 # Enough for the error document of an object store, which names its error near the start.
 _EXCERPT_BYTES = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said."""
-
-    status: int
-    location: str | None
-    """Where a redirect leads, as sent; None for any other answer."""
-    body: bytes
-    """All of a success; the start of an error; nothing of a redirect."""
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the body is the image."""
-        return self.status in _SUCCESSES
-
-    def failure(self, host: str) -> ModstreamError:
-        """Return the error that an answer other than a success or a redirect stands for."""
-        detail = f"{host} answered {self.status}"
-        if self.status in _WORTH_ANOTHER_ATTEMPT or self.status >= _SERVER_ERRORS:
-            return FetchFailedError(detail=detail)
-        return ImageNotFoundError(detail=detail)
 
 
 class GuardedClient:
@@ -90,6 +49,7 @@ class GuardedClient:
                 ssl=_tls(),
                 socket_factory=self._guard.open_socket,
                 resolver=self._resolver,
+                use_dns_cache=False,  # the resolver remembers, for all clients together
                 limit=0,  # the caller limits, over all clients together
             ),
             # The time in all is the caller's too: it covers redirects.
@@ -122,50 +82,55 @@ class GuardedClient:
         """Close the session and its connections."""
         await self._session.close()
 
-    async def get(self, url: URL) -> Answer:
-        """Ask once, following nothing; raise `RejectedError` or `TransientError`, without the URL in any message."""
+    async def get(self, url: URL, *, named: str) -> Answer:
+        """Ask once, following nothing; raise `RejectedError` or `TransientError`.
+
+        Messages call the host `named`, and hold nothing else of the URL.
+        """
         with _asking(url) as span:
-            answer = await self._get(url)
+            answer = await self._get(url, named)
             span.set(names.HTTP_RESPONSE_STATUS_CODE, answer.status)
             span.set(names.HTTP_RESPONSE_BODY_SIZE, len(answer.body))
             return answer
 
-    async def _get(self, url: URL) -> Answer:
-        host = host_of(url)
+    async def _get(self, url: URL, named: str) -> Answer:
+        dialled = Dialled()
+        token = DIALLED.set(dialled)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
-                return await self._read(response, host)
-        except TimeoutError:
-            limit = f"{self._settings.read_timeout_s:g} s (media.fetch.read_timeout_s)"
-            raise FetchTimeoutError(detail=f"{host} was silent for {limit}") from None
-        except AnswerTooSlowError:
-            limit = f"{self._settings.min_bytes_per_s} bytes a second (media.fetch.min_bytes_per_s)"
-            raise FetchTimeoutError(detail=f"{host} sent less than {limit}") from None
-        except AnswerRefusedError as error:
-            raise FetchFailedError(detail=f"{host} answered {error}") from None
-        except aiohttp.InvalidURL:
-            raise ImageReferenceError(detail="it is no valid URL") from None
-        except aiohttp.ClientConnectorError as error:
-            raise _connection_failure(host, error) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise FetchFailedError(detail=f"{host} did not answer in full ({type(error).__name__})") from None
+                return await self._read(response, named)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise failure_of(
+                error, self._settings, host=host_of(url), named=named, is_internal=dialled.is_internal
+            ) from None
+        finally:
+            DIALLED.reset(token)
 
-    async def _read(self, response: aiohttp.ClientResponse, host: str) -> Answer:
-        if response.status in _REDIRECTS and "Location" in response.headers:
-            return Answer(response.status, response.headers["Location"], b"")
-        if response.status not in _SUCCESSES:
-            return Answer(response.status, None, await _start_of(response, _EXCERPT_BYTES))
+    async def _read(self, response: aiohttp.ClientResponse, named: str) -> Answer:
+        headers = response.headers
+        if response.status in REDIRECTS and "Location" in headers:
+            return Answer(response.status, headers["Location"], b"", bucket_region=headers.get(_BUCKET_REGION))
+        if not is_success(response.status, headers):
+            return Answer(
+                response.status,
+                None,
+                await _start_of(response, _EXCERPT_BYTES),
+                retry_after_s=retry_after_s(headers.get("Retry-After"), datetime.now(UTC)),
+                bucket_region=headers.get(_BUCKET_REGION),
+            )
+        coding = compression(headers.getall("Content-Encoding", []))
+        if coding is not None:
+            raise UnsupportedFormatError(detail=f"{named} compressed it ({coding}) although asked not to")
+        return Answer(response.status, None, await self._image(response), succeeded=True)
+
+    async def _image(self, response: aiohttp.ClientResponse) -> bytes:
         limit_bytes = self._settings.max_bytes
-        if any(
-            coding.strip().lower() not in {"", "identity"} for coding in response.headers.getall("Content-Encoding", [])
-        ):
-            raise UnsupportedFormatError(detail=f"{host} compressed it although asked not to")
         if (response.content_length or 0) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
         body = await _start_of(response, limit_bytes)
         if len(body) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
-        return Answer(response.status, None, body)
+        return body
 
 
 def _tls() -> ssl.SSLContext:
@@ -201,17 +166,3 @@ async def _start_of(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes
         if len(body) > limit_bytes:
             break
     return bytes(body)
-
-
-def _connection_failure(host: str, error: aiohttp.ClientConnectorError) -> ModstreamError:
-    match error:
-        case aiohttp.ClientConnectorError(os_error=AddressRefusedError(address=address)):
-            return AddressNotAllowedError(host=host, address=address)
-        case aiohttp.ClientConnectorDNSError():
-            return FetchFailedError(detail=f"the name {host} does not resolve")
-        case aiohttp.ClientConnectorCertificateError():
-            return FetchFailedError(detail=f"the certificate of {host} is not valid")
-        case aiohttp.ClientSSLError():
-            return FetchFailedError(detail=f"no secure connection to {host}")
-        case _:
-            return FetchFailedError(detail=f"no connection to {host} ({error.strerror})")

@@ -18,7 +18,7 @@ from service.media.fetch.hosts import host_of_url
 from service.media.fetch.inline import decode_inline
 from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.places import FetchPlaces
-from service.media.fetch.resolver import ThreadResolver
+from service.media.fetch.resolver import NameResolver
 from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.types import FetchedImage
@@ -37,7 +37,7 @@ class ImageFetcher:
 
     def __init__(self, settings: FetchSettings, *, resolver: AbstractResolver | None = None) -> None:
         self._settings = settings
-        self._resolver = resolver or ThreadResolver()
+        self._resolver = resolver or NameResolver(timeout_s=settings.dns_timeout_s)
         self._parsing = ParsingBudget()
         self._places = FetchPlaces(settings.max_connections)
         self._public = self._client(trusts_private=False)

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import structlog
+
 from service.media.errors import (
     FetchFailedError,
     ImageNotFoundError,
@@ -13,6 +15,8 @@ from service.media.errors import (
     ImageTooLargeError,
     SchemeNotAllowedError,
 )
+
+log = structlog.get_logger(__name__)
 
 # Without O_NONBLOCK a FIFO that nobody writes to would hang the open; O_NOFOLLOW refuses what became a link since.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,7 +49,8 @@ class FileReader:
                 raise ImageNotFoundError(detail="no file can have that name") from None
             if error.errno == errno.ENXIO:  # a socket
                 raise ImageReferenceError(detail=_NO_FILE) from None
-            raise FetchFailedError(detail=f"the file cannot be read ({error.strerror})") from None
+            log.warning("image.file_unreadable", cause=error.strerror)
+            raise FetchFailedError(detail="the file cannot be read") from None
 
     def _relative(self, path: PurePosixPath, root: Path) -> PurePosixPath:
         """Return the path below the root, before anything is looked up: nobody learns what exists elsewhere."""

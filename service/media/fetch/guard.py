@@ -7,6 +7,8 @@ a socket for one numeric address and dials exactly that address.
 import errno
 import socket
 from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,6 +29,18 @@ class AddressRefusedError(OSError):
     def __init__(self, address: str) -> None:
         super().__init__(errno.EACCES, "address not allowed")
         self.address = address
+
+
+@dataclass(slots=True)
+class Dialled:
+    """What the guard saw of one request."""
+
+    is_internal: bool = False
+    """Whether an address was tried that is not public, because the operator opened it."""
+
+
+# aiohttp asks for sockets in tasks of its own, which inherit it.
+DIALLED: ContextVar[Dialled | None] = ContextVar("dialled", default=None)
 
 
 class AddressGuard:
@@ -56,6 +70,9 @@ class AddressGuard:
     def open_socket(self, addr_info: AddrInfo) -> socket.socket:
         """Make a socket for one address, or raise `AddressRefusedError`; aiohttp's socket factory."""
         family, kind, protocol, _, address = addr_info
-        if not self.permits(str(address[0])):
-            raise AddressRefusedError(str(address[0]))
+        host = str(address[0])
+        if not self.permits(host):
+            raise AddressRefusedError(host)
+        if (dialled := DIALLED.get()) is not None and not is_public(really_reached(ip_address(host))):
+            dialled.is_internal = True
         return socket.socket(family, kind, protocol)

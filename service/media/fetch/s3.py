@@ -7,15 +7,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from yarl import URL
 
 from service.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
-from service.media.fetch.client import Answer
-from service.media.fetch.web_address import host_of
+from service.media.fetch.answer import Answer
 from service.settings import S3Settings
+
+log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig, S3Config
@@ -29,6 +31,10 @@ _LOST_SEGMENTS = {"", ".", ".."}
 
 # Room for clocks that disagree; the request itself follows at once.
 _SIGNED_FOR = timedelta(minutes=15)
+
+# In messages: its endpoint is nothing that uploaders know.
+_NAMED = "the object store"
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,64})</Code>")
 # What S3 says about the object; any other refusal is about our request, and may end with new credentials or settings.
@@ -47,7 +53,7 @@ class S3Reference:
 class Client(Protocol):
     """Sends a signed request: `GuardedClient`, and a store's stand-in in tests."""
 
-    async def get(self, url: URL) -> Answer:
+    async def get(self, url: URL, *, named: str) -> Answer:
         """Ask once."""
         ...
 
@@ -68,9 +74,9 @@ class S3Fetcher:
         if reference.bucket not in buckets and "*" not in buckets:
             raise SchemeNotAllowedError(scheme="s3", hint=" to this bucket (media.fetch.s3.buckets)")
         url = await self._sign(reference)
-        answer = await self._client.get(url)
+        answer = await self._client.get(url, named=_NAMED)
         if not answer.succeeded:
-            raise _failure(answer, host_of(url))
+            raise _failure(answer, self._settings.region)
         return answer.body
 
     @cached_property
@@ -80,7 +86,8 @@ class S3Fetcher:
     async def _sign(self, reference: S3Reference) -> URL:
         try:
             signed = await obstore.sign_async(self._store, "GET", f"{reference.bucket}/{reference.key}", _SIGNED_FOR)
-        except (BaseError, OSError, ValueError):
+        except (BaseError, OSError, ValueError) as error:
+            log.warning("image.s3_request_not_signed", cause=type(error).__name__)
             detail = "the request to S3 cannot be signed: check credentials and media.fetch.s3"
             raise FetchFailedError(detail=detail) from None
         return URL(signed, encoded=True)
@@ -127,12 +134,18 @@ def _fits(key: str) -> bool:
         return False
 
 
-def _failure(answer: Answer, host: str) -> ModstreamError:
+def _failure(answer: Answer, region: str) -> ModstreamError:
+    if answer.bucket_region is not None and answer.bucket_region != region and _REGION.fullmatch(answer.bucket_region):
+        return FetchFailedError(
+            detail=f"the bucket is in {answer.bucket_region}, media.fetch.s3.region is {region}: they must be the same"
+        )
     if answer.location is not None:
-        return FetchFailedError(detail=f"{host} redirects: is media.fetch.s3.region the bucket's?")
+        return FetchFailedError(detail=f"{_NAMED} redirects: is media.fetch.s3.region the bucket's?")
     found = _ERROR_CODE.search(answer.body)
     if found is None:
-        return answer.failure(host)
+        return answer.failure(_NAMED)
     code = found[1].decode()
-    detail = f"{host} answered {answer.status} {code}"
-    return ImageNotFoundError(detail=detail) if code in _ABOUT_THE_OBJECT else FetchFailedError(detail=detail)
+    if code in _ABOUT_THE_OBJECT:
+        return ImageNotFoundError(detail=f"{_NAMED} answered {answer.status} {code}")
+    log.warning("image.object_store_refused", status=answer.status, code=code)
+    return FetchFailedError(detail=f"{_NAMED} answered {answer.status}", retry_after_s=answer.retry_after_s)

@@ -23,14 +23,17 @@ class WebFetcher:
     async def fetch(self, text: str) -> bytes:
         """Return the image file at a URL; raise `RejectedError` or `TransientError`."""
         url = parse_web_address(text)
+        first = named = host_of(url)
         for _ in range(self._max_redirects + 1):
-            answer = await self._client_for(url).get(url)
+            answer = await self._client_for(url).get(url, named=named)
             if answer.location is not None:
                 url = parse_redirect(url, answer.location)
+                # Where a server sends us may be known to it and us alone.
+                named = first if host_of(url) == first else f"a host that {first} redirects to"
             elif answer.succeeded:
                 return answer.body
             else:
-                raise answer.failure(host_of(url))
+                raise answer.failure(named)
         raise TooManyRedirectsError(limit=self._max_redirects)
 
     def _client_for(self, url: URL) -> GuardedClient:

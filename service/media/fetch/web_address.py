@@ -11,8 +11,8 @@ from service.media.errors import ImageReferenceError, SchemeNotAllowedError
 SCHEMES = ("http", "https")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# Nothing in it needs an escape, so it can be sent as it stands: another spelling would break signatures.
-_READY_TO_SEND = re.compile("[!-~]+")
+_PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?(?P<authority>//[^/?#]*)?")
+_NOT_TO_SEND = re.compile(rb"[^!-~]")
 # Underscores are no part of host names by the book, and are there in practice. At most 253 characters in all.
 _HOST_NAME = re.compile(r"(?!.{255})([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 # Resolvers read such names as IPv4 addresses in parts, octal or hexadecimal: 127.1, 0177.0.0.1, 0x7f000001.
@@ -20,22 +20,28 @@ _LOOKS_LIKE_IPV4 = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 
 
 def parse_web_address(text: str) -> URL:
-    """Return the URL of an image on the web; raise `ImageReferenceError` or `SchemeNotAllowedError`."""
+    """Return the URL of an image on the web; raise `ImageReferenceError` or `SchemeNotAllowedError`.
+
+    Blanks at its end are left out, and so is a fragment when it is sent.
+    """
     if _CONTROL.search(text):
         raise ImageReferenceError(detail="it has control characters")
     try:
-        url = _url(text)
+        url = _url(text.rstrip(" "), errors="strict")
     except ValueError:
         raise ImageReferenceError(detail="it is no valid URL") from None
     return checked(url)
 
 
 def parse_redirect(url: URL, location: str) -> URL:
-    """Return where a redirect leads to: absolute, or relative to the URL that was asked."""
+    """Return where a redirect leads to: absolute, or relative to the URL that was asked.
+
+    `location` is the header as aiohttp has it: UTF-8, and a surrogate for each byte that is none.
+    """
     if _CONTROL.search(location):
         raise ImageReferenceError(detail="a redirect has control characters")
     try:
-        target = url.join(_url(location))
+        target = url.join(_url(location.strip(" "), errors="surrogateescape"))
     except ValueError:
         raise ImageReferenceError(detail="a redirect is no valid URL") from None
     if target.scheme not in SCHEMES:
@@ -43,11 +49,27 @@ def parse_redirect(url: URL, location: str) -> URL:
     return checked(target)
 
 
-def _url(text: str) -> URL:
-    url = URL(text, encoded=bool(_READY_TO_SEND.fullmatch(text)))
+def _url(text: str, *, errors: str) -> URL:
+    """Return the URL with nothing changed but what cannot be sent as it is; raise `ValueError`."""
+    start, authority, rest = _parts(text)
+    if not authority.isascii():
+        # The library writes a host in IDNA; anything else of the authority is refused later.
+        authority = "//" + URL("http:" + authority).raw_authority
+    url = URL(start + authority + _escaped(rest, errors), encoded=True)
     # The authority is taken apart, and a wrong port found, when it is first asked for: so it is asked for here.
     _ = url.explicit_port
     return url
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Split into scheme and colon, slashes and authority, and all that follows; what is missing is empty."""
+    found = _PARTS.match(text)
+    return (found["scheme"] or "", found["authority"] or "", text[found.end() :]) if found else ("", "", text)
+
+
+def _escaped(text: str, errors: str) -> str:
+    """Escape blanks and what is not ASCII, and leave escapes alone: another spelling would break signatures."""
+    return _NOT_TO_SEND.sub(lambda found: f"%{found[0][0]:02X}".encode(), text.encode(errors=errors)).decode()
 
 
 def checked(url: URL) -> URL:

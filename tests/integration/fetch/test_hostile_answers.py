@@ -16,6 +16,7 @@ from service.media.fetch.fetcher import ImageFetcher
 from service.settings import FetchSettings
 from tests.support.flood_server import flooding
 from tests.support.http_server import LocalServer, Script, request_head, scripted
+from tests.support.public_host import as_if_public
 
 LOCAL = FetchSettings(allow_networks=("127.0.0.0/8",), timeout_s=20, read_timeout_s=10)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -50,7 +51,8 @@ async def following(script: Script, settings: FetchSettings = LOCAL) -> AsyncIte
 
 async def outcome(fetcher: ImageFetcher, url: str) -> bytes | ModstreamError:
     try:
-        return (await fetcher.fetch(ImageByUrlV1(url=url))).data
+        with as_if_public():
+            return (await fetcher.fetch(ImageByUrlV1(url=url))).data
     except ModstreamError as error:
         return error
 

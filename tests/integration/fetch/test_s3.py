@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from schemas.image_uploaded import ImageByUrlV1
 from service.media.errors import (
@@ -86,8 +87,18 @@ async def test_another_bucket_is_refused(store: ObjectStore, fetcher: ImageFetch
 async def test_wrong_keys_are_not_held_against_the_image(store: ObjectStore) -> None:
     wrong = settings(store, secret_access_key=SecretStr("wrong"))
     async with ImageFetcher(wrong) as fetcher:
-        with pytest.raises(FetchFailedError, match="SignatureDoesNotMatch"):
+        with pytest.raises(FetchFailedError, match=r"the object store answered 403$"), capture_logs() as logs:
             await fetcher.fetch(ImageByUrlV1(url=f"s3://{BUCKET}/42.jpg"))
+    assert [line["code"] for line in logs] == ["SignatureDoesNotMatch"]
+
+
+async def test_a_store_that_is_down_is_named_in_the_log_alone(store: ObjectStore) -> None:
+    down = settings(store, endpoint="http://127.0.0.1:1")
+    async with ImageFetcher(down) as fetcher:
+        with pytest.raises(FetchFailedError) as raised, capture_logs() as logs:
+            await fetcher.fetch(ImageByUrlV1(url=f"s3://{BUCKET}/42.jpg"))
+    assert str(raised.value).endswith("the object store gave no usable answer")
+    assert [line["host"] for line in logs] == ["127.0.0.1"]
 
 
 async def test_trust_in_the_store_is_not_for_an_events_own_url(store: ObjectStore, fetcher: ImageFetcher) -> None:

@@ -3,15 +3,12 @@
 import asyncio
 import gzip
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from schemas.image_uploaded import ImageByUrlV1
-from service.errors import ModstreamError
 from service.media.errors import (
     AddressNotAllowedError,
     FetchFailedError,
@@ -24,30 +21,17 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings import FetchSettings
-from tests.support.http_server import Handler, LocalServer, body, endless, raw, redirect, serving, status
-from tests.support.waiting import wait_until
-
-IMAGE = bytes(range(256)) * 300
-LIMIT = 100_000
-LOCAL = FetchSettings(
-    allow_networks=("127.0.0.0/8",), max_bytes=LIMIT, timeout_s=10, read_timeout_s=10, max_redirects=3
+from tests.support.fetching import IMAGE, LIMIT, LOCAL, failure, fetching
+from tests.support.http_server import (
+    body,
+    endless,
+    raw,
+    redirect,
+    serving,
+    status,
 )
-
-
-@asynccontextmanager
-async def fetching(
-    handler: Handler, settings: FetchSettings = LOCAL
-) -> AsyncIterator[tuple[ImageFetcher, LocalServer]]:
-    async with serving(handler) as server, ImageFetcher(settings) as fetcher:
-        yield fetcher, server
-
-
-async def failure(handler: Handler, settings: FetchSettings = LOCAL, *, path: str = "/i.jpg") -> ModstreamError:
-    async with fetching(handler, settings) as (fetcher, server):
-        with pytest.raises(ModstreamError) as raised:
-            await fetcher.fetch(ImageByUrlV1(url=server.url + path))
-        return raised.value
+from tests.support.public_host import as_if_public
+from tests.support.waiting import wait_until
 
 
 async def test_the_bytes_arrive_unchanged() -> None:
@@ -101,7 +85,7 @@ async def test_an_answer_that_will_stay_rejects_the_record(code: int) -> None:
     assert f"127.0.0.1 answered {code}" in str(error)
 
 
-@pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("code", [202, 408, 423, 425, 429, 500, 502, 503, 504])
 async def test_an_answer_that_may_change_is_worth_another_attempt(code: int) -> None:
     error = await failure(status(code))
     assert isinstance(error, FetchFailedError)
@@ -218,26 +202,26 @@ class TestHostileServers:
         async with fetching(body(IMAGE)) as (fetcher, server):
             url = f"{server.url}/i.jpg"
         async with ImageFetcher(LOCAL) as fetcher:
-            with pytest.raises(FetchFailedError, match="no connection to 127"):
+            with pytest.raises(FetchFailedError, match=r"no connection to 127\.0\.0\.1$"), as_if_public():
                 await fetcher.fetch(ImageByUrlV1(url=url))
 
     async def test_a_name_that_does_not_resolve_is_worth_another_attempt(self) -> None:
         async with ImageFetcher(LOCAL) as fetcher:
-            with pytest.raises(FetchFailedError, match=r"the name nowhere\.invalid does not resolve"):
+            with pytest.raises(FetchFailedError, match=r"the name of nowhere\.invalid does not resolve"):
                 await fetcher.fetch(ImageByUrlV1(url="http://nowhere.invalid/i.jpg"))
 
 
 class TestTls:
     async def test_a_server_without_tls_is_no_https(self) -> None:
         async with fetching(body(IMAGE)) as (fetcher, server):
-            with pytest.raises(FetchFailedError, match="no secure connection"):
+            with pytest.raises(FetchFailedError, match="no secure connection"), as_if_public():
                 await fetcher.fetch(ImageByUrlV1(url=f"https://127.0.0.1:{server.port}/i.jpg"))
 
     async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(self) -> None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
         async with serving(body(IMAGE), tls=tls) as server, ImageFetcher(LOCAL) as fetcher:
-            with pytest.raises(FetchFailedError, match="certificate"):
+            with pytest.raises(FetchFailedError, match="certificate"), as_if_public():
                 await fetcher.fetch(ImageByUrlV1(url=f"https://127.0.0.1:{server.port}/i.jpg"))
             assert server.requests == []
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ModstreamError, RejectedError, TransientError
-from service.media.errors import HostCircuitOpenError
+from service.media.errors import FetchFailedError, HostCircuitOpenError
 from service.pipeline.retry import AttemptAgain, Decision, GiveUp, PutOff, backoff_s, decide
 from service.settings import RetrySettings
 from service.stream.retry_topics import RetryTier
@@ -44,6 +44,12 @@ def host_down(*, retry_in_s: float, is_crowded: bool = False) -> ModstreamError:
 def test_a_fault_that_is_known_to_last_is_waited_for_within_the_limit() -> None:
     assert decisions(host_down(retry_in_s=2.5), None) == [AttemptAgain(2.5), AttemptAgain(2.5), GiveUp()]
     assert decisions(host_down(retry_in_s=60.0), None) == [AttemptAgain(3.0), AttemptAgain(3.0), GiveUp()]
+
+
+def test_a_server_that_says_when_to_come_back_is_left_alone_until_then() -> None:
+    busy = FetchFailedError(detail="a.example answered 429", retry_after_s=2.5)
+    assert decisions(busy, None) == [AttemptAgain(2.5), AttemptAgain(2.5), GiveUp()]
+    assert decisions(busy, TIER) == [PutOff(TIER)] * 3
 
 
 def test_a_fault_that_is_known_to_last_is_put_off_at_once_where_there_is_a_tier() -> None:

@@ -20,7 +20,6 @@ from service.media.errors import (
 )
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.hosts import host_of_url
-from service.media.fetch.resolver import ThreadResolver
 from service.settings import FetchSettings
 from service.telemetry.instruments import FETCH_IO
 from tests.support.metrics import counting
@@ -94,21 +93,6 @@ async def test_a_name_server_that_never_answers_ends_with_the_time_limit() -> No
     async with ImageFetcher(FetchSettings(timeout_s=0.1), resolver=SilentResolver()) as fetcher:
         with pytest.raises(FetchTimeoutError, match=r"media\.fetch\.timeout_s"):
             await fetcher.fetch(ImageByUrlV1(url="http://silent.test/a.jpg"))
-
-
-async def test_the_operating_systems_names_resolve() -> None:
-    resolver = ThreadResolver()
-    found = await resolver.resolve("localhost", 80)
-    await resolver.close()
-    assert {result["host"] for result in found} <= {"127.0.0.1", "::1"}
-    assert {result["port"] for result in found} == {80}
-
-
-async def test_an_unknown_name_has_no_addresses() -> None:
-    resolver = ThreadResolver()
-    with pytest.raises(socket.gaierror):
-        await resolver.resolve("nowhere.invalid", 80)
-    await resolver.close()
 
 
 @given(

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from yarl import URL
 
 from service.errors import ModstreamError, RejectedError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
-from service.media.fetch.client import Answer
+from service.media.fetch.answer import Answer
 from service.media.fetch.s3 import S3Fetcher, S3Reference, parse_s3
 from service.settings import S3Settings
 
@@ -28,10 +29,10 @@ class Store:
     """Gives one answer to every request, and keeps the URLs."""
 
     def __init__(self, answer: Answer | None = None) -> None:
-        self._answer = answer or Answer(200, None, b"an image")
+        self._answer = answer or Answer(200, None, b"an image", succeeded=True)
         self.asked: list[URL] = []
 
-    async def get(self, url: URL) -> Answer:
+    async def get(self, url: URL, *, named: str) -> Answer:
         self.asked.append(url)
         return self._answer
 
@@ -179,8 +180,10 @@ async def test_what_is_wrong_with_our_request_is_not_held_against_the_image(
     status: int, code: str, error: type[ModstreamError]
 ) -> None:
     store = Store(Answer(status, None, error_document(code)))
-    with pytest.raises(error, match=rf"minio\.internal answered {status} {code}$"):
+    said = rf"{status} {code}$" if error is ImageNotFoundError else rf"{status}$"
+    with pytest.raises(error, match=rf"the object store answered {said}"), capture_logs() as logs:
         await S3Fetcher(SETTINGS, store).fetch("s3://uploads/42.jpg")
+    assert [line["code"] for line in logs] == [code][: error is FetchFailedError]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +192,19 @@ async def test_what_is_wrong_with_our_request_is_not_held_against_the_image(
 async def test_without_an_error_document_the_status_counts(status: int, error: type[ModstreamError]) -> None:
     with pytest.raises(error, match=rf"answered {status}$"):
         await S3Fetcher(SETTINGS, Store(Answer(status, None, b""))).fetch("s3://uploads/42.jpg")
+
+
+@pytest.mark.parametrize("location", [None, "https://uploads.s3.eu-west-1.amazonaws.com/"])
+async def test_an_answer_that_names_the_buckets_region_names_the_setting(location: str | None) -> None:
+    store = Store(Answer(301, location, error_document("PermanentRedirect"), bucket_region="eu-west-1"))
+    with pytest.raises(FetchFailedError, match=r"in eu-west-1, media\.fetch\.s3\.region is us-east-1"):
+        await S3Fetcher(SETTINGS, store).fetch("s3://uploads/42.jpg")
+
+
+async def test_a_region_that_can_be_none_is_not_repeated() -> None:
+    store = Store(Answer(400, None, b"", bucket_region="<script>"))
+    with pytest.raises(ImageNotFoundError, match=r"answered 400$"):
+        await S3Fetcher(SETTINGS, store).fetch("s3://uploads/42.jpg")
 
 
 async def test_a_redirect_is_not_followed_and_hints_at_the_region() -> None:

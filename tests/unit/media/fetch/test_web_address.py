@@ -73,6 +73,28 @@ def test_what_could_be_read_in_two_ways_is_no_url(text: str) -> None:
         parse_web_address(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("http://h/a b%2Fc%7Ed%41.jpg", "http://h/a%20b%2Fc%7Ed%41.jpg"),
+        ("http://h/ü%2F%7e.jpg?q=%2B ü&s=a+b", "http://h/%C3%BC%2F%7e.jpg?q=%2B%20%C3%BC&s=a+b"),
+        ("http://bücher.example:8080/%7Eü", "http://xn--bcher-kva.example:8080/%7E%C3%BC"),
+        ("HTTP://h/[a]|{b}'\"<>^`", "HTTP://h/[a]|{b}'\"<>^`"),
+        ("http://h/100%.jpg x", "http://h/100%.jpg%20x"),
+        ("http://h/a.jpg  ", "http://h/a.jpg"),
+        ("http://h/a.jpg?b=c d#e f", "http://h/a.jpg?b=c%20d#e%20f"),
+    ],
+)
+def test_only_what_cannot_be_sent_is_escaped(text: str, sent: str) -> None:
+    assert parse_web_address(text) == URL(sent, encoded=True)
+
+
+def test_half_a_character_is_no_part_of_a_url() -> None:
+    for text in ("http://h/\ud800", "http://h/\udce9"):
+        with pytest.raises(ImageReferenceError):
+            parse_web_address(text)
+
+
 @given(st.text(max_size=60), st.sampled_from(["http://", "https://", "http:", "http://h/", "http://h?"]))
 def test_every_text_is_a_url_or_rejected(text: str, start: str) -> None:
     try:
@@ -92,6 +114,11 @@ def test_every_text_is_a_url_or_rejected(text: str, start: str) -> None:
         ("https://g/b%2Fc.jpg", "https://g/b%2Fc.jpg"),
         ("/ü b.jpg", "http://h/%C3%BC%20b.jpg"),
         ("?page=2", "http://h/folder/a.jpg?page=2"),
+        ("/caf\udce9.jpg", "http://h/caf%E9.jpg"),
+        ("/a%7Eb%2F c.jpg?d=%41é", "http://h/a%7Eb%2F%20c.jpg?d=%41%C3%A9"),
+        (" https://g/b.jpg ", "https://g/b.jpg"),
+        ("//bücher.example/ü", "http://xn--bcher-kva.example/%C3%BC"),
+        ("../b%2E.jpg", "http://h/b%2E.jpg"),
     ],
 )
 def test_a_redirect_may_be_relative(location: str, target: str) -> None:

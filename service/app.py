@@ -14,6 +14,7 @@ from service import garbage
 from service.engine_alarm import EngineAlarm
 from service.errors import FatalError
 from service.gpu_readings import Gpus
+from service.inference.availability import EngineAvailability
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.limit_guard import LimitGuard
@@ -56,11 +57,13 @@ async def run_service(settings: Settings) -> None:
         sources = await stack.enter_async_context(monitoring(settings, gpus, version=version("modstream")))
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
-        handler = await _moderator(settings, stack, sources, on_failure=alarm.ring)
+        availability = EngineAvailability()
+        handler = await _moderator(settings, stack, sources, on_failure=alarm.ring, availability=availability)
         processor = Processor(
             settings,
             handler,
             read=_reader(settings),
+            availability=availability,
             tracer=_tracer(settings, stack),
         )
         sources.processor = processor.standing
@@ -87,10 +90,19 @@ async def _moderator(
     sources: Sources,
     *,
     on_failure: Callable[[FatalError], None] = lambda _: None,
+    availability: EngineAvailability | None = None,
 ) -> Moderator:
-    """Start what judges events; `on_failure` is told when the engine dies or hangs."""
+    """Start what judges events; `on_failure` is told when the engine dies or hangs.
+
+    With `availability` judgements wait without limit while nothing can answer.
+    """
     policies = load_policies(settings.policy)
-    engine = build_engine(settings.engine, on_failure=on_failure, traces_url=traces_url(settings.telemetry))
+    engine = build_engine(
+        settings.engine,
+        on_failure=on_failure,
+        availability=availability,
+        traces_url=traces_url(settings.telemetry),
+    )
     engine = await _started(engine, policies, stack)
     fetcher = await stack.enter_async_context(ImageFetcher(settings.media.fetch))
     decoder = await _opened(ImageDecoder(settings.media.decode), stack)
@@ -99,7 +111,7 @@ async def _moderator(
     return Moderator(
         fetcher=fetcher,
         decoder=decoder,
-        judging=Judging(engine, timeout_s=settings.engine.timeout_s),
+        judging=Judging(engine, timeout_s=settings.engine.timeout_s, availability=availability),
         policies=policies,
         topics=settings.topics,
         max_event_bytes=settings.kafka.max_event_bytes,

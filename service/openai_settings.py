@@ -56,13 +56,14 @@ class OpenAISettings(Group):
     health_interval_s: PositiveSeconds = 5.0
     """Between two looks at a server's /health; failed requests are noticed at once."""
     eject_after: Positive = 3
-    """Failures in a row after which a server gets no more requests; one alone may be chance."""
+    """Failures in a row after which a server is asked a question of the service's own; if it fails that as well, it
+    gets no more requests. A request that would be given up has its server asked at once."""
     return_after_s: PositiveSeconds = 1.0
-    """Until an ejected server is looked at again; twice as long after each time that it fails again."""
+    """Until an ejected server is looked at again, and a busy one (429, 503) that does not say how long gets requests
+    again; twice as long after each time that it fails again."""
     max_return_after_s: PositiveSeconds = 30.0
-    """No pause is longer: a server that is back is used within this time."""
-    patience_s: PositiveSeconds = 10.0
-    """How long a request waits while every server is ejected; then its record's attempt has failed."""
+    """No pause is longer, not even one that a busy server asks for by Retry-After: a server that is back is used within
+    this time."""
 
     @model_validator(mode="after")
     def _pauses_grow(self) -> Self:

@@ -1,7 +1,7 @@
 """Rows of *Service* about the machine's work: engine, fetching and decoding, GPUs."""
 
 from deploy.grafana.board import Kind, Limit, Panel, Query, Row
-from deploy.grafana.promql import highest, met, quantile, rate, share, total
+from deploy.grafana.promql import HERE, highest, met, quantile, rate, share, total
 
 ENGINE = Row(
     "Engine",
@@ -13,6 +13,18 @@ ENGINE = Row(
             "(runbook ModstreamEngineIdle).",
             (Query(total("modstream_engine_requests", by="state"), "{{state}}"),),
             Kind.STACK,
+        ),
+        Panel(
+            "Processes that reach their engine",
+            "Normal: all of them, 100 %. Less: every server of their remote engine is away; they take nothing in, "
+            "and go on by themselves when one is back.",
+            (
+                Query(
+                    f"sum(modstream_engine_reachable{{{HERE}}}) / count(modstream_engine_reachable{{{HERE}}})", "share"
+                ),
+            ),
+            unit="percentunit",
+            top=1.0,
         ),
         Panel(
             "Tokens a second by kind",

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from service.brief import Brief
+from service.inference.availability import RequestClock
+from service.inference.losses import EngineLosses
 from service.pixels import ImageSpec, RgbPixels
 
 
@@ -53,6 +55,10 @@ class EngineRequest:
     wants_tags: bool = False
     caption: str | None = None
     """Untrusted."""
+    losses: EngineLosses = field(default_factory=EngineLosses, compare=False)
+    """Of the record, counted on by engines that outlive a loss."""
+    clock: RequestClock = field(default_factory=RequestClock, compare=False)
+    """Stopped while the request waits for what is no fault of it."""
 
 
 @dataclass(frozen=True, slots=True)

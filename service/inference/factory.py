@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from service.engine_settings import EngineSettings, OnnxSettings
 from service.errors import FatalError
+from service.inference.availability import EngineAvailability
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
 from service.inference.onnx.catalogue import load_catalogue
@@ -23,11 +24,13 @@ def build_engine(
     settings: EngineSettings,
     *,
     on_failure: Callable[[FatalError], None] = _untold,
+    availability: EngineAvailability | None = None,
     traces_url: str | None = None,
 ) -> Engine:
     """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built.
 
-    `on_failure` is told when an engine fails by itself, between requests. An engine that makes spans of its own sends
+    `on_failure` is told when an engine fails by itself, between requests; `availability` when the servers of a remote
+    one go away and come back. An engine that makes spans of its own sends
     them to `traces_url`.
     """
     match settings.kind:
@@ -38,7 +41,7 @@ def build_engine(
         case "rehearsal":
             return RehearsalEngine(settings.rehearsal)
         case "openai":
-            return VisionEngine(OpenAIModel(settings.openai), settings.judging, kind="openai")
+            return VisionEngine(OpenAIModel(settings.openai, availability), settings.judging, kind="openai")
 
 
 def _build_onnx(settings: OnnxSettings) -> Engine:

@@ -53,6 +53,7 @@ class Gauges:
             instruments.PARTITIONS: self._partitions,
             instruments.OLDEST_AGE: self._oldest_age,
             instruments.ENGINE_REQUESTS: self._engine_requests,
+            instruments.ENGINE_REACHABLE: self._engine_reachable,
             instruments.DECODE_QUEUE: self._decode_queue,
             instruments.DECODE_WORKERS: self._decode_workers,
             instruments.GPU_MEMORY_USED: lambda: self._by_gpu(lambda gpu: gpu.memory_used_bytes),
@@ -97,6 +98,10 @@ class Gauges:
             load = engine.load()
             yield load.running, {labels.STATE: "running"}
             yield load.waiting, {labels.STATE: "waiting"}
+
+    def _engine_reachable(self) -> Iterable[Reading]:
+        if engine := self._sources.engine:
+            yield int(engine.load().is_reachable), {}
 
     def _decode_queue(self) -> Iterable[Reading]:
         if decoder := self._sources.decoder:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from service.errors import FatalError, ModstreamError, TransientError, UnexpectedError
+from service.inference.losses import EngineLosses
 from service.pipeline.handler import UNREAD, Handler, Job, Reading, Resources
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
@@ -30,6 +31,8 @@ from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.spans import QUIET
 
 log = structlog.get_logger(__name__)
+
+_LOSSES = "modstream-engine-losses"
 
 _JUDGED = {names.OUTCOME: "judged"}
 
@@ -82,13 +85,14 @@ class Attempts:
         waited = None if record.topic == self._uploads else put_off(record)
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
+        losses = losses_told(record) if waited else EngineLosses()
         delivery = self._tracer.delivery(_arrival(record, uploaded, received_at_s))
         # One function and no more: every record goes through it, and each one deeper costs all of them.
         for attempts_here in itertools.count(1):
             attempt = attempts_before + attempts_here
             # What follows from a failure is logged and published as a part of its attempt's trace.
             with delivery.attempt(attempt) as trace:
-                job = Job(uploaded, attempt, received_at_s, resources, trace, reading)
+                job = Job(uploaded, attempt, received_at_s, resources, trace, reading, losses)
                 try:
                     outcomes = await self._handler(job)
                     for outcome in outcomes:
@@ -140,7 +144,7 @@ class Attempts:
             failure,
             attempt=job.attempt,
             now_s=now_s,
-            trace_headers=job.trace.failure_headers(),
+            trace_headers=(*job.trace.failure_headers(), *loss_headers(job.losses)),
         )
         if not self._limits.accepts(later):
             return self._dead(job, origin, failure)
@@ -228,6 +232,16 @@ def _fault(failure: ModstreamError, reading: Reading) -> Fault:
     if reading.is_in_own_store and isinstance(failure, TransientError):
         blame = "service"
     return Fault(failure.reason, blame, reading.tenant, reading.host if blame == "uploader" else "")
+
+
+def loss_headers(losses: EngineLosses | None) -> Headers:
+    """Return the header that carries a record's losses on; none for the many without any."""
+    return ((_LOSSES, losses.encode()),) if losses is not None and losses.is_suspect else ()
+
+
+def losses_told(record: SourceRecord) -> EngineLosses:
+    """Return the losses that the headers of a record tell; only for topics that nobody else writes."""
+    return EngineLosses.decode(dict(record.headers).get(_LOSSES) or b"")
 
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:

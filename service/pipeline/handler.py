@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from schemas.image_uploaded import ImageUploadedV1
+from service.inference.losses import EngineLosses
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
 
@@ -66,6 +67,8 @@ class Job(NamedTuple):
     """Of this attempt."""
     reading: Reading = UNREAD
     """What the record says."""
+    losses: EngineLosses | None = None
+    """Engines or servers that stopped working with the record in flight, counted over all its attempts."""
 
 
 class Handler(Protocol):

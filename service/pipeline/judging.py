@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import structlog
 
 from service.brief import Brief
 from service.errors import RejectedError, TransientError
+from service.inference.availability import EngineAvailability, RequestClock
 from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.inference.siblings import siblings
@@ -18,15 +18,15 @@ from service.policy.decide import DecisionResult
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 
 class Judging:
     """Asks the engine in a policy's words, within the time that a request may take."""
 
-    def __init__(self, engine: Engine, *, timeout_s: float) -> None:
+    def __init__(self, engine: Engine, *, timeout_s: float, availability: EngineAvailability | None = None) -> None:
+        """The time of a judgement stands still while `availability` tells that nothing can answer."""
         self._engine = engine
         self._timeout_s = timeout_s
+        self._availability = availability or EngineAvailability()
 
     def describe(self, brief: Brief) -> EngineDescription:
         """Return what the engine is for that brief."""
@@ -34,24 +34,30 @@ class Judging:
 
     async def judge(self, subject: Subject, brief: Brief) -> list[EngineOutput]:
         """Judge all frames side by side, in order."""
-        requests = self._requests(subject, brief)
-        return await self._in_time(self._judge_all(requests))
+        try:
+            async with asyncio.timeout(self._timeout_s) as timeout:
+                with self._availability.clock(timeout, self._timeout_s) as clock:
+                    return await self._judge_all(self._requests(subject, brief, clock))
+        except TimeoutError:
+            raise EngineTimeoutError(limit_s=self._timeout_s) from None
 
     async def explain(
         self, subject: Subject, brief: Brief, result: DecisionResult, outputs: Sequence[EngineOutput]
     ) -> Mapping[str, str]:
         """Return words for what a policy found, asked of the frame that shows the deciding category most.
 
-        Nothing where the engine has none in time, or fails: raises fatal errors alone.
+        Nothing where the engine has none in time, or fails: raises fatal errors alone. The time goes on while nothing
+        can answer: a decision must not wait for its words.
         """
         deciding = result.deciding_category or ""
         worst = max(range(len(outputs)), key=lambda frame: (outputs[frame].scores or {}).get(deciding, 0.0))
         found = [reason.category for reason in result.reasons if reason.category and reason.decision != "allow"]
         # Due at once, so that it goes first: only its words are missing, and the model's caches still hold the image.
-        request = replace(self._requests(subject, brief)[worst], deadline_s=time.monotonic())
+        request = replace(self._requests(subject, brief, RequestClock())[worst], deadline_s=time.monotonic())
         try:
-            return await self._in_time(self._engine.explain(request, found))
-        except (RejectedError, TransientError) as error:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._engine.explain(request, found)
+        except (RejectedError, TransientError, TimeoutError) as error:
             # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
             log.warning("explanation.failed", error=error)
             return {}
@@ -64,14 +70,7 @@ class Judging:
             ]
         return [task.result() for task in tasks]
 
-    async def _in_time(self, answer: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await answer
-        except TimeoutError:
-            raise EngineTimeoutError(limit_s=self._timeout_s) from None
-
-    def _requests(self, subject: Subject, brief: Brief) -> list[EngineRequest]:
+    def _requests(self, subject: Subject, brief: Brief, clock: RequestClock) -> list[EngineRequest]:
         event, record = subject.event, subject.record
         return [
             EngineRequest(
@@ -83,6 +82,8 @@ class Judging:
                 wants_scores="moderation" in event.tasks,
                 wants_tags="tags" in event.tasks,
                 caption=event.caption,
+                losses=subject.losses,
+                clock=clock,
             )
             for frame, pixels in enumerate(subject.image.frames)
         ]

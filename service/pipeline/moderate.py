@@ -11,6 +11,7 @@ from schemas.base import now_utc
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1, ImageUploadedV1
 from service.errors import RejectedError
 from service.inference.engine import EngineOutput
+from service.inference.losses import EngineLosses
 from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.media.fetch.hosts import host_of_url, is_own_store
 from service.media.types import DecodedImage, FetchedImage
@@ -106,7 +107,8 @@ class Moderator:
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
         trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
-        subject = Subject(job.record, job.attempt, event, await self._image(job, event, policy, trace))
+        image = await self._image(job, event, policy, trace)
+        subject = Subject(job.record, job.attempt, event, image, job.losses or EngineLosses())
         with trace.stage("engine"):
             outputs = await self._judging.judge(subject, policy.brief)
         return await self._publish(subject, policy, outputs, trace)

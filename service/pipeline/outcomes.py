@@ -1,7 +1,7 @@
 """Pure: what the stages found, put together as the messages of the contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.image_uploaded import ImageUploadedV1
@@ -9,6 +9,7 @@ from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 from schemas.tags import AttributeValueV1, TagsV1
 from schemas.verdict import PolicyV1, ReasonV1, VerdictV1
 from service.inference.engine import EngineDescription, EngineOutput, Tag
+from service.inference.losses import EngineLosses
 from service.media.types import DecodedImage
 from service.policy.decide import DecisionResult
 from service.policy.policy import Policy
@@ -26,6 +27,7 @@ class Subject:
     attempt: int
     event: ImageUploadedV1
     image: DecodedImage
+    losses: EngineLosses = field(default_factory=EngineLosses)
 
     def source(self) -> SourceRecordV1:
         """Return the record's coordinates."""

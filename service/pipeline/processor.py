@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from service.errors import FatalError
+from service.inference.availability import EngineAvailability
 from service.pipeline.attempts import Attempts
 from service.pipeline.flights import Flight, Flights, Lane
 from service.pipeline.handler import READING_TURN_S, Handler, Read
@@ -80,6 +81,7 @@ class Processor:
         handler: Handler,
         *,
         read: Read | None = None,
+        availability: EngineAvailability | None = None,
         connect: Connect = open_stream,
         tracer: RecordTracer | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -87,6 +89,7 @@ class Processor:
         self._settings = settings
         self._clock = clock
         self._read = read
+        self._availability = availability or EngineAvailability()
         self._connect = connect
         self._limits = TopicLimits(settings.kafka.max_request_bytes, compression=settings.kafka.compression)
         self._attempts = Attempts(settings, handler, limits=self._limits, tracer=tracer)
@@ -98,6 +101,7 @@ class Processor:
         self._flights = Flights()
         self._stream: Stream | None = None
         self._stopping = False
+        self._pause: asyncio.Timeout | None = None
         self._failure: Exception | None = None
         self._tally = Tally()
 
@@ -122,6 +126,8 @@ class Processor:
         """Stop taking records in and let `run` return once what is in flight is done; safe to call more than once."""
         self._stopping = True
         self._window.interrupt()
+        if self._pause is not None and not self._pause.expired():
+            self._pause.reschedule(asyncio.get_running_loop().time())
         if self._stream is not None:
             self._stream.wake()
 
@@ -173,6 +179,9 @@ class Processor:
             if not self._window.takes_more:
                 await self._wait_for_room(stream)
                 continue
+            if not self._availability.is_available:
+                await self._wait_for_engine(stream)
+                continue
             received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
@@ -184,6 +193,17 @@ class Processor:
                 await self._window.wait_for_room()
         except TimeoutError:
             await stream.keep_alive()
+
+    async def _wait_for_engine(self, stream: Stream) -> None:
+        """Take nothing in while nothing could judge it; stay in the group, and end when the processor drains."""
+        try:
+            async with asyncio.timeout(_KEEP_ALIVE_S) as self._pause:
+                await self._availability.wait()
+        except TimeoutError:
+            if not self._stopping:
+                await stream.keep_alive()
+        finally:
+            self._pause = None
 
     def _admit(self, record: SourceRecord, lane: Lane) -> Flight | None:
         """Take in a record; None for one that is in flight already."""

@@ -179,6 +179,11 @@ OLDEST_AGE = _gauge(
 ENGINE_REQUESTS = _gauge(
     "modstream.engine.requests", "{request}", "Requests that the engine runs, and that wait in it", labels.STATE
 )
+ENGINE_REACHABLE = _gauge(
+    "modstream.engine.reachable",
+    "1",
+    "1 while anything can answer the engine's requests, 0 while every server of a remote engine is away",
+)
 DECODE_QUEUE = _gauge("modstream.decode.queue", "{image}", "Images that wait for a decoder process")
 DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes that are there")
 GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", labels.GPU)

@@ -4,9 +4,10 @@ import asyncio
 import base64
 import io
 import math
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from aiohttp import web
 from PIL import Image
 
 from service.pixels import RgbPixels
-from tests.support.http_server import serving
+from tests.support.http_server import Handler, serving
 
 KEY = "a key of these tests"
 
@@ -44,6 +45,16 @@ class ModelServer:
     instead: bytes | None = None
     """Of every answer to a completion."""
     finish_reason: str = "stop"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of completions that fail."""
+    spares_checks: bool = False
+    """Whether the service's own questions are answered all the same, however the server behaves to records."""
+    misbehaves: Handler | None = None
+    """Answers completions in its place."""
+    busy_for: str | None = None
+    """A word in a question that the server answers by 429."""
+    dies_of: str | None = None
+    """A word in a question that makes the server drop every connection with a completion, its own last."""
     health: int = 200
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     """Completions wait for it; set at first."""
@@ -53,11 +64,23 @@ class ModelServer:
     most_in_flight: int = 0
     given_up: int = 0
     """Completions that the client left."""
+    stays_dead_s: float = 0.0
+    """How long it drops every request after a death."""
+    back_at_s: float = 0.0
+    watched: str = ""
+    """A word in a question, whose company is counted."""
+    company: int = 0
+    """Other completions that were in flight with it."""
+    breaks_every: int = 0
+    """Breaks the connection of each so manyth completion for a record."""
+    deaths: int = 0
+    transports: set[Any] = field(default_factory=set)
+    """Of completions in flight."""
 
     @property
     def asked(self) -> int:
         """Completions so far, without those of a survey."""
-        return sum("or B?" not in str(body["messages"]) for body in self.bodies)
+        return sum(not _is_check(body) for body in self.bodies)
 
 
 @asynccontextmanager
@@ -65,6 +88,9 @@ async def model_server(*, port: int = 0, **behaviour: Any) -> AsyncIterator[Mode
     """Serve until the block ends."""
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        if time.monotonic() < server.back_at_s:
+            assert request.transport is not None
+            request.transport.abort()
         if server.key and request.path.startswith("/v1") and request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"error": "Unauthorized"}, status=401)
         match request.path:
@@ -75,7 +101,7 @@ async def model_server(*, port: int = 0, **behaviour: Any) -> AsyncIterator[Mode
             case "/tokenize" if server.tokenizes:
                 return web.json_response({"tokens": _tokens(orjson.loads(await request.content.read()))})
             case "/v1/chat/completions":
-                return await _complete(server, orjson.loads(await request.content.read()))
+                return await _complete(server, request)
         return web.json_response({"detail": "Not Found"}, status=404)
 
     async with serving(handler, port=port) as listening:
@@ -99,8 +125,47 @@ def _tokens(body: Mapping[str, Any]) -> list[int]:
     return [ord(character) for character in question["content"]] + after + told
 
 
-async def _complete(server: ModelServer, body: Mapping[str, Any]) -> web.Response:
+def _is_check(body: Mapping[str, Any]) -> bool:
+    return "or B?" in str(body["messages"][1]["content"][-1])
+
+
+async def _complete(server: ModelServer, request: web.BaseRequest) -> web.StreamResponse:
+    body = orjson.loads(await request.content.read())
     server.bodies.append(body)
+    if server.spares_checks and _is_check(body):
+        return _answer(replace(server, finish_reason="stop", sources=("exact", "top")), body)
+    if server.misbehaves is not None:
+        return await server.misbehaves(request)
+    question = str(body["messages"][1]["content"][-1])
+    if server.busy_for is not None and server.busy_for in question:
+        return _error(429, "too large a request")
+    if server.watched and server.watched in question:
+        server.company = server.in_flight
+    server.transports.add(request.transport)
+    _break(server, request, question, body)
+    await _held(server, request)
+    if server.status != 200:
+        told = f"no answer to '{body['messages'][1]['content'][-1]['text']}'"
+        return _error(server.status, told, server.headers)
+    if body["model"] not in (server.model, *server.adapters):
+        return _error(404, f"The model `{body['model']}` does not exist.")
+    return _answer(server, body) if server.instead is None else web.Response(body=server.instead)
+
+
+def _break(server: ModelServer, request: web.BaseRequest, question: str, body: Mapping[str, Any]) -> None:
+    """Break connections, if it is time or the question is one to die of."""
+    if server.dies_of is not None and server.dies_of in question:
+        server.deaths += 1
+        server.back_at_s = time.monotonic() + server.stays_dead_s
+        for transport in server.transports:
+            transport.abort()
+    if server.breaks_every and server.asked % server.breaks_every == 0 and not _is_check(body):
+        assert request.transport is not None
+        request.transport.abort()
+
+
+async def _held(server: ModelServer, request: web.BaseRequest) -> None:
+    """Hold a completion for as long as the test wants."""
     server.in_flight += 1
     server.most_in_flight = max(server.most_in_flight, server.in_flight)
     try:
@@ -110,11 +175,7 @@ async def _complete(server: ModelServer, body: Mapping[str, Any]) -> web.Respons
         raise
     finally:
         server.in_flight -= 1
-    if server.status != 200:
-        return _error(server.status, f"no answer to '{body['messages'][1]['content'][-1]['text']}'")
-    if body["model"] not in (server.model, *server.adapters):
-        return _error(404, f"The model `{body['model']}` does not exist.")
-    return _answer(server, body) if server.instead is None else web.Response(body=server.instead)
+        server.transports.discard(request.transport)
 
 
 def _answer(server: ModelServer, body: Mapping[str, Any]) -> web.Response:
@@ -159,5 +220,5 @@ def painted_pixels(body: Mapping[str, Any]) -> RgbPixels:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(image.partition(",")[2]))))
 
 
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"error": {"message": message, "code": status}}, status=status)
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"message": message, "code": status}}, status=status, headers=headers)

@@ -6,6 +6,7 @@ import aiohttp
 
 from service.inference.errors import EngineFailedError, EngineNotRunningError
 from service.inference.openai.answers import Answer
+from service.inference.openai.errors import AnswerBrokenOffError, ServerSilentError, ServerUnreachableError
 from service.inference.openai.fleet import Server
 from service.openai_settings import OpenAISettings
 from service.telemetry import names
@@ -18,6 +19,9 @@ _SPARE_CONNECTIONS = 2
 # Under the 5 s after which uvicorn, which serves vLLM, closes an idle connection: a request on one that is being closed
 # would fail.
 _KEEP_ALIVE_S = 4.0
+
+# A completion of 256 tags with 20 likely tokens each takes 0.6 MB; the rest is for lists of many adapters.
+_MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class OpenAIClient:
@@ -41,7 +45,9 @@ class OpenAIClient:
             # No proxy or netrc from the environment: the key and the images are for the named servers alone.
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "modstream"}
+            # A small compressed answer may be a large one; uncompressed ones are what is asked for.
+            auto_decompress=False,
+            headers={"User-Agent": "modstream", "Accept-Encoding": "identity"}
             | ({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
         )
 
@@ -73,14 +79,39 @@ class OpenAIClient:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._settings.connect_timeout_s),
             ) as response:
-                return Answer(server.name, response.status, await response.read())
-        except TimeoutError as error:
-            raise EngineFailedError(detail=f"{server.name} {_silence(error, timeout_s)}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailedError(detail=f"{server.name} did not answer in full ({type(error).__name__})") from None
+                answer = await _bounded(server, response)
+                return Answer(server.name, response.status, answer, response.headers.get("Retry-After"))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise _failure(server.name, error, timeout_s) from None
 
 
-def _silence(error: TimeoutError, timeout_s: float) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "accepts no connection in time (engine.openai.connect_timeout_s)"
-    return f"gave no answer in {timeout_s:g} s"
+async def _bounded(server: Server, response: aiohttp.ClientResponse) -> bytes:
+    """Return an answer's body; raise `EngineFailedError` for one that is larger than any that was asked for."""
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MAX_ANSWER_BYTES:
+            response.close()  # the rest of it is not read
+            detail = f"{server.name} answered with more than {_MAX_ANSWER_BYTES} bytes"
+            raise EngineFailedError(detail=detail)
+    return b"".join(pieces)
+
+
+def _failure(name: str, error: Exception, timeout_s: float) -> EngineFailedError:
+    """Return what an exchange without an answer stands for."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            detail = f"{name} accepts no connection in time (engine.openai.connect_timeout_s)"
+            return ServerUnreachableError(detail=detail)
+        case TimeoutError():
+            return ServerSilentError(detail=f"{name} gave no answer in {timeout_s:g} s")
+        case aiohttp.ClientConnectorCertificateError():
+            detail = f"{name} shows a certificate that is not trusted: {error.certificate_error}"
+            return ServerUnreachableError(detail=detail)
+        case aiohttp.ClientConnectorSSLError():
+            return ServerUnreachableError(detail=f"{name} fails at TLS: {error.os_error}")
+        case aiohttp.ClientConnectorError():
+            return ServerUnreachableError(detail=f"{name} did not answer ({type(error).__name__})")
+        case _:
+            return AnswerBrokenOffError(detail=f"{name} did not answer in full ({type(error).__name__})")

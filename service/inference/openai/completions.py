@@ -11,6 +11,12 @@ _TOKEN_ID = "token_id:"  # noqa: S105 - how vLLM writes a token that it was aske
 # JSON has no infinity; this or less is what vLLM writes for it.
 _NONE_AT_ALL = -9999.0
 
+ROUNDING = 0.01
+"""A log-probability may be above 0 by this much: of a token that is certain, computed in half precision."""
+
+_MAX_TOKENS = 10_000_000
+"""More than the longest context there is: a larger count is none."""
+
 
 def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     """Return the log-probabilities that an answer tells of its first token, by `token_id:…` or by text.
@@ -18,7 +24,7 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     Raises `EngineFailedError` if it tells none, or generation failed.
     """
     try:
-        choice = answer["choices"][0]
+        (choice,) = answer["choices"]
         step = choice["logprobs"]["content"][0]
         told = [step, *step["top_logprobs"]]
         found = {str(each["token"]): _log_probability(each["logprob"]) for each in told}
@@ -36,7 +42,11 @@ def usage(answer: Mapping[str, Any]) -> dict[str, int | None]:
     details = found.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     counts = {"given": found.get("prompt_tokens"), "cached": cached, "generated": found.get("completion_tokens")}
-    return {name: count if isinstance(count, int) and count >= 0 else None for name, count in counts.items()}
+    return {name: count if _is_count(count) else None for name, count in counts.items()}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
 
 
 def written(answer: Mapping[str, Any]) -> Written:

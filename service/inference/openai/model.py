@@ -4,25 +4,35 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from service.errors import FatalError, ModstreamError
-from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
+from service.inference.availability import EngineAvailability
+from service.inference.errors import (
+    EngineConfigurationError,
+    EngineFailedError,
+    EngineNotRunningError,
+    UnknownAdapterError,
+)
 from service.inference.openai.client import OpenAIClient
-from service.inference.openai.completions import first_step, of_words, untold, usage, written
+from service.inference.openai.completions import ROUNDING, first_step, of_words, untold, usage, written
 from service.inference.openai.dispatch import Dispatcher
+from service.inference.openai.errors import ServerBusyError
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
 from service.inference.openai.requests import read_body, write_body
 from service.inference.openai.server_watch import ServerWatch
 from service.inference.openai.survey import Survey, agreed, check_adapter, survey, unlike
 from service.inference.openai.tokens import first_tokens
+from service.inference.openai.turns import Request
 from service.inference.vision.asking_trace import tell_tokens
-from service.inference.vision.token_model import Ask, ModelFacts, Written
+from service.inference.vision.token_model import Ask, LabelSource, ModelFacts, Written
 from service.openai_settings import OpenAISettings
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _COMPLETIONS = "/v1/chat/completions"
 _UNKNOWN = "unknown"
@@ -31,7 +41,8 @@ _UNKNOWN = "unknown"
 class OpenAIModel:
     """Follows the `TokenModel` protocol; a server that dies is another's work, not the end of the process."""
 
-    def __init__(self, settings: OpenAISettings) -> None:
+    def __init__(self, settings: OpenAISettings, availability: EngineAvailability | None = None) -> None:
+        """`availability` is told when no server answers, and when one does again."""
         self._settings = settings
         limits = FleetLimits(
             max_in_flight=settings.max_in_flight,
@@ -41,7 +52,7 @@ class OpenAIModel:
         )
         self._fleet = Fleet([Server(url) for url in settings.base_urls], limits)
         self._client = OpenAIClient(settings)
-        self._dispatcher = Dispatcher(self._fleet, self._client, patience_s=settings.patience_s)
+        self._dispatcher = Dispatcher(self._fleet, self._client, availability or EngineAvailability())
         self._watch = ServerWatch(
             self._fleet,
             self._dispatcher,
@@ -55,8 +66,8 @@ class OpenAIModel:
         self._stopped = False
 
     def is_reachable(self) -> bool:
-        """Return whether any server gets requests."""
-        return not self._fleet.all_out
+        """Return whether any server works."""
+        return self._fleet.is_reachable
 
     async def start(self) -> ModelFacts:
         """Wait for the first server, and find out what it serves."""
@@ -79,16 +90,17 @@ class OpenAIModel:
         )
 
     async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
-        """See that every server that is well serves the adapter, and let one make tokens of the words.
+        """See that a server serves the adapter, and let it make tokens of the words.
 
-        Where no server does, a word's first character stands for its token.
+        Where no server tokenizes, a word's first character stands for its token. Servers without the adapter are left
+        alone: they may have started without it, and answer all other policies.
         """
         found = self._ready()
         servers = [server for server in self._fleet.servers if not server.out]
         results = await asyncio.gather(*(self._prepare(server, adapter, words) for server in servers))
-        fatal = [result for result in results if isinstance(result, FatalError)]
         tokens = [result for result in results if not isinstance(result, ModstreamError)]
-        if fatal:
+        fatal = [result for result in results if isinstance(result, FatalError)]
+        if fatal and (not tokens or not all(isinstance(each, UnknownAdapterError) for each in fatal)):
             raise fatal[0]
         if not tokens:
             told = ", ".join(str(result) for result in results) or "every server is out"
@@ -102,19 +114,14 @@ class OpenAIModel:
         """Read labels in the best way that all servers offer."""
         found, tokens = self._ready(), list(words.values())
         body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
-        step = first_step(await self._answer(body, ask))
-        if found.label_source == "exact" and untold(step, tokens):
-            detail = (
-                "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
-            )
-            raise EngineFailedError(detail=detail)
+        step = await self._answer(body, ask, lambda answer: _told(answer, found.label_source, tokens))
         return of_words(step, words)
 
     async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
-        return written(await self._answer(body, ask))
+        return await self._answer(body, ask, written)
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -145,7 +152,12 @@ class OpenAIModel:
                 return found
             self._last_failure = str(next(iter(failures.values())))
             log.info("engine.waiting", detail=self._last_failure)
-            await asyncio.sleep(self._settings.return_after_s)
+            await asyncio.sleep(max(self._pause_s(failure) for failure in failures.values()))
+
+    def _pause_s(self, failure: ModstreamError) -> float:
+        """Return how long to wait until a server is asked again that does not answer yet."""
+        asked_s = failure.asked_pause_s if isinstance(failure, ServerBusyError) else None
+        return min(max(asked_s or 0.0, self._settings.return_after_s), self._settings.max_return_after_s)
 
     async def _look_at(self, server: Server) -> Survey | ModstreamError:
         try:
@@ -169,11 +181,23 @@ class OpenAIModel:
         except ModstreamError as failure:
             return failure
 
-    async def _answer(self, body: bytes, ask: Ask) -> Mapping[str, Any]:
-        answer = await self._dispatcher.post(_COMPLETIONS, body, image_key=ask.image_key)
-        tell_tokens(**usage(answer))
+    async def _answer(self, body: bytes, ask: Ask, read: Callable[[Mapping[str, Any]], T]) -> T:
+        request = Request(_COMPLETIONS, body, ask.image_key, ask.adapter, ask.losses, ask.clock)
+        answer, usage_told = await self._dispatcher.post(request, lambda answer: (read(answer), usage(answer)))
+        tell_tokens(**usage_told)
         return answer
 
     async def _written(self, write: Callable[[], bytes]) -> bytes:
         """Write a body outside of the event loop: an image takes milliseconds."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, write)
+
+
+def _told(answer: Mapping[str, Any], source: LabelSource, tokens: Sequence[int]) -> Mapping[str, float]:
+    """Return the log-probabilities that an answer tells; raise `EngineFailedError` if some are missing."""
+    step = first_step(answer)
+    if max(step.values()) > ROUNDING:
+        raise EngineFailedError(detail="a server's log-probabilities are none: some are above 0")
+    if source == "exact" and untold(step, tokens):
+        detail = "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
+        raise EngineFailedError(detail=detail)
+    return step

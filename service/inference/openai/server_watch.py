@@ -1,4 +1,4 @@
-"""Looks after the servers of a fleet: ejects those that say they are dead, and readmits those that are well again.
+"""Looks after the servers of a fleet: checks those that fail, ejects those that do not work, and readmits them.
 
 What comes back may have been replaced: it gets requests once it is found to be what the fleet was found to be.
 """
@@ -13,6 +13,12 @@ from service.inference.errors import EngineFailedError
 from service.inference.openai.answers import Answer
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.dispatch import Dispatcher
+from service.inference.openai.errors import (
+    AnswerBrokenOffError,
+    ServerBusyError,
+    ServerSilentError,
+    ServerUnreachableError,
+)
 from service.inference.openai.fleet import Fleet, Server
 
 log = structlog.get_logger(__name__)
@@ -22,6 +28,7 @@ Admission = Callable[[Server], Awaitable[ModstreamError | None]]
 
 _PATH = "/health"
 _SERVER_ERRORS = 500
+_NO_ANSWER = (AnswerBrokenOffError, ServerSilentError, ServerUnreachableError)
 
 
 class ServerWatch:
@@ -56,42 +63,50 @@ class ServerWatch:
         while True:
             if server.out:
                 await self._look_for_its_return(server)
-            else:
+            elif await self._dispatcher.until_doubted(server, self._interval_s):
+                await self._check(server)
+            elif not server.out:
                 await self._look_for_its_death(server)
 
     async def _look_for_its_return(self, server: Server) -> None:
         await asyncio.sleep(self._fleet.pause_s(server))
-        if not await self._is_well(server):
-            self._fleet.eject(server)
-        elif failure := await self._admission(server):
-            self._fleet.eject(server)
-            if isinstance(failure, FatalError):  # it will not go away by waiting
-                log.warning("engine.server_refused", server=server.name, detail=str(failure))
-        else:
+        failure = await self._ill(server) or await self._admission(server)
+        if failure is None:
             self._dispatcher.readmit(server)
+            return
+        self._dispatcher.keep_out(server, failure)
+        if isinstance(failure, FatalError):  # it will not go away by waiting
+            log.warning("engine.server_refused", server=server.name, detail=str(failure))
 
-    async def _look_for_its_death(self, server: Server) -> None:
-        await self._dispatcher.until_ejected(server, self._interval_s)
+    async def _check(self, server: Server) -> None:
+        """Find out whether requests failed at a server for what they are, or for what it is."""
+        answers = server.answers
+        failure = await self._admission(server)
+        is_slow = isinstance(failure, ServerSilentError) and server.answers > answers
         if server.out:
             return
+        if failure is None or is_slow:
+            self._dispatcher.passed(server)
+        elif isinstance(failure, ServerBusyError):
+            self._dispatcher.rest(server, failure)
+            await asyncio.sleep(self._fleet.rest_s(server, failure.asked_pause_s))
+        else:
+            self._dispatcher.eject(server, failure)
+
+    async def _look_for_its_death(self, server: Server) -> None:
+        failure = await self._ill(server)
+        # One that is only slow, perhaps, is not dead: if it is away, requests to it fail too, and it is checked.
+        if failure is not None and not isinstance(failure, _NO_ANSWER) and not server.out:
+            self._dispatcher.eject(server, failure)
+
+    async def _ill(self, server: Server) -> ModstreamError | None:
+        """Return why a server is not well by its own account; one that knows no such path does not say."""
         try:
-            answer = await self._look(server)
-        except EngineFailedError:
-            # Only slow, perhaps: if it is away, requests to it fail too, and tell it for certain.
-            return
-        if _says_dead(answer) and not server.out:
-            self._dispatcher.eject(server, answer.failure())
-
-    async def _is_well(self, server: Server) -> bool:
-        try:
-            return not _says_dead(await self._look(server))
-        except EngineFailedError:
-            return False
-
-    async def _look(self, server: Server) -> Answer:
-        return await self._client.exchange(server, _PATH, timeout_s=self._interval_s)
+            answer = await self._client.exchange(server, _PATH, timeout_s=self._interval_s)
+        except EngineFailedError as failure:
+            return failure
+        return EngineFailedError(detail=f"{server.name}{_PATH} answered {answer.status}") if _is_dead(answer) else None
 
 
-def _says_dead(answer: Answer) -> bool:
-    """Return whether it is dead; a server that knows no such path is not."""
+def _is_dead(answer: Answer) -> bool:
     return answer.status >= _SERVER_ERRORS

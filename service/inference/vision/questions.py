@@ -95,6 +95,8 @@ class Questions:
             pixels=self._pixels,
             image_key=self._image_key,
             adapter=self._request.brief.adapter,
+            losses=self._request.losses,
+            clock=self._request.clock,
         )
 
 

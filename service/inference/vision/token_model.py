@@ -1,9 +1,11 @@
 """What the two-stage judgement asks of a model: one token's probabilities, or a short JSON text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from service.inference.availability import RequestClock
+from service.inference.losses import EngineLosses
 from service.inference.vision.prompt import Prompt
 from service.pixels import RgbPixels
 
@@ -36,6 +38,10 @@ class Ask:
     image_key: str
     """Names the pixels and how they were made, for the model's caches: equal keys, equal pixels."""
     adapter: str | None
+    losses: EngineLosses = field(default_factory=EngineLosses, compare=False)
+    """Of the record, counted on by models that outlive a loss."""
+    clock: RequestClock = field(default_factory=RequestClock, compare=False)
+    """Stopped while the question waits for what is no fault of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ QUICK: dict[str, Any] = {
     "health_interval_s": 0.05,
     "return_after_s": 0.05,
     "max_return_after_s": 0.1,
-    "patience_s": 0.3,
 }
 """Settings with which nothing takes long."""
 

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from service.inference.availability import EngineAvailability
 from service.inference.errors import EngineFailedError
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.dispatch import Dispatcher
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
+from service.inference.openai.turns import Request
 from tests.integration.engine_remote.remote import settings
 from tests.support.openai_server import model_server
 
@@ -17,11 +19,11 @@ async def test_a_request_given_up_in_the_moment_of_a_return_leaves_its_place_to_
         client = OpenAIClient(settings(server))
         await client.open()
         fleet = Fleet([Server(server.url)], FleetLimits(8, 3, return_after_s=1.0, max_return_after_s=1.0))
-        dispatcher = Dispatcher(fleet, client, patience_s=20.0)
+        dispatcher = Dispatcher(fleet, client, EngineAvailability())
         dispatcher.eject(fleet.servers[0], EngineFailedError(detail="a test wants it out"))
 
         def request(name: str) -> "asyncio.Task[object]":
-            return asyncio.create_task(dispatcher.post("/v1/models", b"{}", image_key=name), name=name)
+            return asyncio.create_task(dispatcher.post(Request("/v1/models", b"{}", name), dict), name=name)
 
         given_up, woken_too_late, next_one = request("given up"), request("woken too late"), request("next")
         await asyncio.sleep(0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
+from service.inference.errors import AdapterMissingError, EngineConfigurationError, EngineRejectedError
+from service.inference.openai.errors import ServerSilentError
 from tests.integration.engine_remote.remote import LABELS, QUICK, ask, read_many, started
 from tests.support.openai_server import KEY, ModelServer, model_server
 from tests.support.waiting import wait_until
@@ -68,6 +69,7 @@ async def test_a_request_that_is_refused_is_not_asked_elsewhere() -> None:
         first, second = await two_servers(stack)
         model, _ = await stack.enter_async_context(started(first, second))
         first.status = second.status = 400
+        first.spares_checks = second.spares_checks = True
         (answer,) = await read_many(model, 1)
         assert isinstance(answer, EngineRejectedError)
         assert first.asked + second.asked == 1
@@ -77,11 +79,15 @@ async def test_a_failing_server_is_ejected_and_returns_when_it_is_well() -> None
     async with AsyncExitStack() as stack:
         ill, well = await two_servers(stack)
         model, _ = await stack.enter_async_context(started(ill, well, eject_after=2))
-        ill.status, ill.health = 500, 503
-        await read_many(model, 20)
+        ill.status = 500
+
+        async def is_spared() -> bool:
+            asked = ill.asked
+            assert all(isinstance(answer, WELL) for answer in await read_many(model, 20))
+            return ill.asked == asked
+
+        await wait_until(is_spared, description="the failing server is asked no more")
         asked = ill.asked
-        await read_many(model, 20)
-        assert ill.asked == asked
         ill.status = ill.health = 200
 
         async def is_back() -> bool:
@@ -98,8 +104,12 @@ async def test_a_busy_server_is_not_ejected() -> None:
         busy.status = 429
         await read_many(model, 20)
         asked = busy.asked
-        await read_many(model, 20)
-        assert busy.asked > asked
+
+        async def is_asked_again() -> bool:
+            await read_many(model, 4)
+            return busy.asked > asked
+
+        await wait_until(is_asked_again, description="the busy server gets another chance")
 
 
 async def test_a_server_that_says_it_is_dead_is_ejected_before_a_request_fails() -> None:
@@ -122,53 +132,86 @@ async def test_a_server_without_a_path_for_health_is_used() -> None:
         assert all(isinstance(answer, WELL) for answer in await read_many(model, 4))
 
 
-async def test_a_server_that_returns_and_hangs_gets_one_request_at_a_time() -> None:
+async def test_a_server_that_hangs_gets_one_request_at_a_time_in_the_end() -> None:
     async with AsyncExitStack() as stack:
-        hanging, well = await two_servers(stack)
-        model, _ = await stack.enter_async_context(started(hanging, well, eject_after=1, request_timeout_s=0.2))
+        hanging = await stack.enter_async_context(model_server(spares_checks=True))
+        well = await stack.enter_async_context(model_server())
+        model, _ = await stack.enter_async_context(started(hanging, well, request_timeout_s=0.2))
         hanging.hold.clear()
-        await read_many(model, 8)
-        hanging.most_in_flight = 0
 
-        async def was_tried_again() -> bool:
+        async def gets_one_at_a_time() -> bool:
+            hanging.most_in_flight = 0
             answers = await read_many(model, 8)
             assert all(isinstance(answer, WELL) for answer in answers)
-            return hanging.most_in_flight > 0
+            return hanging.most_in_flight == 1
 
-        await wait_until(was_tried_again, description="the hanging server got another chance")
-        assert hanging.most_in_flight == 1
+        await wait_until(gets_one_at_a_time, description="the hanging server gets one request at a time")
 
 
-async def test_a_fleet_that_is_away_is_waited_for() -> None:
-    async with model_server() as server, started(server, eject_after=1, patience_s=20.0) as (model, _):
-        server.status = server.health = 503
+async def test_a_fleet_that_is_away_is_waited_for_without_limit_and_no_request_fails() -> None:
+    async with model_server() as server, started(server, max_in_flight=2) as (model, _):
+        server.status = server.health = 500
         assert model.is_reachable()
-        assert all(isinstance(answer, EngineFailedError) for answer in await read_many(model, 1))
-        assert not model.is_reachable()
-        waiting = asyncio.create_task(read_many(model, 5), name="read")
+        waiting = asyncio.create_task(read_many(model, 20), name="read")
+        await wait_until(lambda: not model.is_reachable(), description="the server is ejected")
+        asked = server.asked
+        await asyncio.sleep(10 * QUICK["max_return_after_s"])
+        assert not waiting.done()
+        assert server.asked == asked, "an ejected server is asked the service's own questions alone"
         server.status = server.health = 200
         assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
         assert model.is_reachable()
 
 
-async def test_waiting_for_a_fleet_that_is_away_has_an_end() -> None:
-    async with model_server() as server, started(server, eject_after=1, patience_s=0.2) as (model, _):
-        server.status = server.health = 503
-        await read_many(model, 1)
-        answers = await asyncio.wait_for(read_many(model, 5), 5)
-        assert {type(answer) for answer in answers} == {EngineFailedError}
-        assert "every server of engine.openai.base_urls is out: 127.0.0.1:" in str(answers[0])
+async def test_a_fleet_that_comes_and_goes_costs_no_request() -> None:
+    async with AsyncExitStack() as stack:
+        servers = await two_servers(stack)
+        model, _ = await stack.enter_async_context(started(*servers, eject_after=1))
+
+        async def flap() -> None:
+            for turn in range(12):
+                for number, server in enumerate(servers):
+                    server.status = 200 if (turn + number) % 3 == 0 else 502
+                await asyncio.sleep(0.1)
+            for server in servers:
+                server.status = 200
+
+        flapping = asyncio.create_task(flap(), name="flap")
+        while not flapping.done():
+            answers = await asyncio.wait_for(read_many(model, 20), 20)
+            assert [answer for answer in answers if not isinstance(answer, WELL)] == []
 
 
-async def test_requests_that_wait_for_room_fail_with_the_fleet() -> None:
-    async with model_server() as server, started(server, max_in_flight=1, eject_after=1, patience_s=0.2) as (model, _):
+async def test_a_server_that_is_slow_and_answers_is_not_ejected() -> None:
+    async with model_server(spares_checks=True) as server, started(server, request_timeout_s=0.2) as (model, _):
         server.hold.clear()
-        task = asyncio.create_task(read_many(model, 5), name="read")
-        await wait_until(lambda: server.in_flight == 1, description="one is in flight")
-        server.status = server.health = 500
+        answers = await read_many(model, 3)
+        assert {type(answer) for answer in answers} == {ServerSilentError}
+        assert model.is_reachable()
+
+
+async def test_a_server_that_hangs_while_its_health_is_well_is_ejected_and_nothing_fails() -> None:
+    async with model_server() as server, started(server, request_timeout_s=0.2) as (model, _):
+        server.hold.clear()
+        waiting = asyncio.create_task(read_many(model, 5), name="read")
+        await wait_until(lambda: not model.is_reachable(), description="the hanging server is ejected")
         server.hold.set()
-        answers = await asyncio.wait_for(task, 5)
-        assert {type(answer) for answer in answers} == {EngineFailedError}
+        assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
+
+
+async def test_an_adapter_that_one_server_lacks_is_asked_of_another_and_costs_other_policies_nothing() -> None:
+    async with AsyncExitStack() as stack:
+        lacking = await stack.enter_async_context(model_server())
+        having = await stack.enter_async_context(model_server(adapters=("fashion",)))
+        model, _ = await stack.enter_async_context(started(lacking, having, model="painted"))
+        words = await model.prepare("fashion", LABELS)
+        for number in range(6):
+            assert isinstance(await model.read(ask(key=f"{number}", adapter="fashion"), words), WELL)
+        having.adapters = ()
+        with pytest.raises(AdapterMissingError, match="'fashion' is not served"):
+            await model.read(ask(adapter="fashion"), words)
+        assert model.is_reachable()
+        assert all(isinstance(answer, WELL) for answer in await read_many(model, 8))
 
 
 async def test_a_request_that_gives_up_waiting_leaves_its_place_to_others() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.errors import ModstreamError
+from service.inference.losses import EngineLosses
 from service.kafka_settings import KafkaSettings
 from service.media.errors import FetchFailedError, ImageNotFoundError
 from service.pipeline.attempts import Attempts, Resolution
@@ -136,3 +137,22 @@ async def test_a_record_that_grew_too_large_to_wait_becomes_a_dead_letter() -> N
     resolution = await Trial(BusyError(), settings).resolve(record(0, value=b"x" * 19_900))
     assert resolution.outcomes[0].topic == "images.uploaded.dead"
     assert resolution.reason == "test.busy"
+
+
+async def test_what_a_record_lost_is_known_at_its_next_attempts_here_and_in_retry_topics() -> None:
+    class Losing(Trial):
+        async def _handle(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
+            assert job.losses is not None
+            job.losses.add(alone=False)
+            return await super()._handle(job)
+
+    (later,) = (await Losing(BusyError()).resolve(record(77))).outcomes
+    trial = Trial(BusyError())
+    await trial.resolve(delivered(later, offset=8))
+    assert {(job.losses.among_others, job.losses.alone) for job in trial.jobs if job.losses} == {(2, 0.0)}
+
+
+async def test_an_uploader_cannot_make_a_suspect_of_its_record() -> None:
+    trial = Trial(None)
+    await trial.resolve(record(0)._replace(headers=(("modstream-engine-losses", b"9,9"),)))
+    assert trial.jobs[0].losses == EngineLosses()

@@ -12,6 +12,7 @@ from schemas.image_uploaded import ImageReferenceV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError
+from service.inference.availability import EngineAvailability
 from service.inference.engine import EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
@@ -64,11 +65,12 @@ def moderator(
     engine: PaintedEngine | None = None,
     engine_timeout_s: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
+    availability: EngineAvailability | None = None,
 ) -> Moderator:
     return Moderator(
         fetcher=album,
         decoder=album,
-        judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s),
+        judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s, availability=availability),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
         clock=clock,
@@ -193,3 +195,16 @@ async def test_the_event_loop_turns_between_events_that_take_long_to_read() -> N
     turning.cancel()
     assert [type(outcome) for outcome in outcomes] == [EventInvalidError] * 20
     assert turns >= 10
+
+
+async def test_the_time_of_a_judgement_stands_still_while_no_engine_answers() -> None:
+    hold, availability = asyncio.Event(), EngineAvailability()
+    judge = moderator(
+        Album(safe=[SAFE]), engine=PaintedEngine(hold=hold), engine_timeout_s=0.05, availability=availability
+    )
+    availability.lose("a test wants it")
+    judging = asyncio.create_task(judge(job({"image": {"url": "safe"}})))
+    await asyncio.sleep(0.2)
+    assert not judging.done()
+    hold.set()
+    assert verdict_of(await judging).decision == "allow"

@@ -1,23 +1,54 @@
 """What answers of servers stand for."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import orjson
 import pytest
 
 from service.inference.errors import EngineFailedError, EngineRejectedError
-from service.inference.openai.answers import Answer, Health
+from service.inference.openai.answers import Answer
+from service.inference.openai.errors import ServerBusyError
 
 
 def answer(status: int, message: str | None = None) -> Answer:
     return Answer("gpu-1:8000", status, b"" if message is None else orjson.dumps({"error": {"message": message}}))
 
 
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("status", "health"),
-    [(200, "well"), (400, "well"), (422, "well"), (501, "well"), (429, "busy")]
-    + [(status, "ill") for status in (301, 401, 403, 404, 408, 500, 502, 503, 504)],
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("9" * 400, 999_999_999.0),
+        ("-7", None),
+        ("7.5", None),
+        ("\u0667", None),
+        ("soon", None),
+        ("", None),
+    ],
 )
-def test_an_answer_tells_how_its_server_is(status: int, health: Health) -> None:
-    assert answer(status).health == health
+def test_a_busy_server_says_for_how_long(status: int, header: str | None, seconds: float | None) -> None:
+    failure = Answer("gpu-1:8000", status, b"", header).failure()
+    assert isinstance(failure, ServerBusyError)
+    assert failure.asked_pause_s == seconds
+
+
+def test_a_busy_server_may_name_a_date() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    failure = Answer("gpu-1:8000", 429, b"", date).failure()
+    assert isinstance(failure, ServerBusyError)
+    assert failure.asked_pause_s == pytest.approx(30, abs=3)
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 -0000"])
+def test_a_date_far_away_is_no_error(date: str) -> None:
+    failure = Answer("gpu-1:8000", 503, b"", date).failure()
+    assert isinstance(failure, ServerBusyError)
+    assert failure.asked_pause_s is not None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +73,7 @@ def test_an_error_of_another_form_is_told_by_its_status(body: bytes) -> None:
     assert str(Answer("gpu-1:8000", 400, body).failure()).endswith("gpu-1:8000 answered 400")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"1", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"1", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b"[" * 100_000])
 def test_a_success_is_a_json_object(body: bytes) -> None:
     with pytest.raises(EngineFailedError):
         Answer("gpu-1:8000", 200, body).json()

@@ -1,0 +1,96 @@
+"""Whether an engine can answer anything at all, and time limits that stand still while it cannot."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class RequestClock:
+    """The time limit of one request. It stands still while stopped, and then grants the whole time anew."""
+
+    __slots__ = ("_limit_s", "_stops", "_timeout")
+
+    def __init__(self, timeout: asyncio.Timeout | None = None, limit_s: float = 0.0) -> None:
+        """`timeout` has been entered; without one there is no limit to stop."""
+        self._timeout = timeout
+        self._limit_s = limit_s
+        self._stops = 0
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the clock stand still during the block, which waits for something that is no fault of the request."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def stop(self) -> None:
+        """Let the clock stand still until as many calls of `start`."""
+        self._stops += 1
+        self._end_at(None)
+
+    def start(self) -> None:
+        """Undo one `stop`; the last one begins the time limit anew."""
+        self._stops -= 1
+        if not self._stops and self._timeout is not None:
+            self._end_at(asyncio.get_running_loop().time() + self._limit_s)
+
+    def _end_at(self, when: float | None) -> None:
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(when)
+
+
+class EngineAvailability:
+    """Shared by the engine, which sets it, and by those who wait for the engine; used in one event loop."""
+
+    def __init__(self) -> None:
+        self._clocks: set[RequestClock] = set()
+        self._available = asyncio.Event()
+        self._available.set()
+        self._lost_at_s = 0.0
+
+    @property
+    def is_available(self) -> bool:
+        """Whether anything could answer a request."""
+        return self._available.is_set()
+
+    async def wait(self) -> None:
+        """Return once something can answer."""
+        await self._available.wait()
+
+    @contextmanager
+    def clock(self, timeout: asyncio.Timeout, limit_s: float) -> Iterator[RequestClock]:
+        """Give the clock of an entered timeout, which stands still while the engine is not available."""
+        clock = RequestClock(timeout, limit_s)
+        self._clocks.add(clock)
+        if not self.is_available:
+            clock.stop()
+        try:
+            yield clock
+        finally:
+            self._clocks.discard(clock)
+
+    def lose(self, detail: str) -> None:
+        """Take note that nothing can answer; harmless if it is known already."""
+        if not self.is_available:
+            return
+        self._available.clear()
+        self._lost_at_s = time.monotonic()
+        log.warning("engine.unavailable", detail=detail)
+        for clock in self._clocks:
+            clock.stop()
+
+    def regain(self) -> None:
+        """Take note that something can answer again; harmless if it is known already."""
+        if self.is_available:
+            return
+        self._available.set()
+        log.info("engine.available", after_s=round(time.monotonic() - self._lost_at_s, 3))
+        for clock in self._clocks:
+            clock.start()

@@ -1,0 +1,51 @@
+"""The wish to have a server checked, and the requests that wait for what comes of it."""
+
+import asyncio
+
+from service.inference.errors import EngineNotRunningError
+
+
+class Check:
+    """Of one server."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+        self._is_wanted = False
+        self._waiting: list[asyncio.Future[bool]] = []
+
+    def want(self) -> None:
+        """Have the server checked soon."""
+        self._is_wanted = True
+        self._changed.set()
+
+    async def verdict(self) -> bool:
+        """Have the server checked; return whether it is well."""
+        verdict: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(verdict)
+        self.want()
+        return await verdict
+
+    def settle(self, *, is_well: bool) -> None:
+        """Tell what came of a check, or of anything else that shows how the server is."""
+        waiting, self._waiting = self._waiting, []
+        self._is_wanted = False
+        self._changed.set()
+        for verdict in waiting:
+            if not verdict.done():
+                verdict.set_result(is_well)
+
+    def close(self) -> None:
+        """End all that wait."""
+        for verdict in self._waiting:
+            if not verdict.done():
+                verdict.set_exception(EngineNotRunningError())
+
+    async def until_wanted(self, timeout_s: float) -> bool:
+        """Return True once a check is wanted; False when the time is over, or the server changes without one."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return self._is_wanted

@@ -1,0 +1,109 @@
+"""A server that lies, breaks off, drips, never ends or leads elsewhere."""
+
+import gzip
+import math
+import ssl
+from pathlib import Path
+
+import pytest
+
+from service.inference.errors import EngineConfigurationError, EngineFailedError, EnginePoisonError
+from tests.integration.engine_remote.remote import LABELS, ask, started
+from tests.support.http_server import body, endless, raw, redirect, serving, status
+from tests.support.openai_server import model_server
+
+
+def told(**logprob: str) -> bytes:
+    """Return an answer with log-probabilities of tokens, written as they are to stand there."""
+    top = ",".join(f'{{"token":"token_id:{ord(label)}","logprob":{value}}}' for label, value in logprob.items())
+    step = f'{{"token":"?","logprob":-1,"top_logprobs":[{top}]}}'
+    return f'{{"choices":[{{"message":{{"content":7}},"logprobs":{{"content":[{step}]}}}}]}}'.encode()
+
+
+LIES = {
+    "no JSON": b"<html>",
+    "no object": b"[]",
+    "empty": b"",
+    "no choice": b'{"choices":[]}',
+    "no list of choices": b'{"choices":7}',
+    "no probabilities": b'{"choices":[{"logprobs":null}]}',
+    "two choices": told(A="-1").replace(b'{"message"', b'{},{"message"'),
+    "not a number": told(A="NaN", B="-1", C="-1"),
+    "infinite": told(A="1e999", B="-1", C="-1"),
+    "null": told(A="null", B="-1", C="-1"),
+    "a text": told(A='"high"', B="-1", C="-1"),
+    "more than certain": told(A="1000", B="-1", C="-1"),
+    "only other tokens": told(X="-1", Y="-1", Z="-1"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_an_answer_of_another_form_is_a_failure(lie: str) -> None:
+    answer = LIES[lie]
+    async with model_server(spares_checks=True) as server, started(server) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.instead = answer
+        with pytest.raises(EngineFailedError):
+            await model.read(ask(), words)
+        with pytest.raises(EngineFailedError):
+            await model.write(ask(), {}, max_tokens=9)
+
+
+async def test_counts_of_tokens_that_cannot_be_are_not_counted() -> None:
+    usage = b'"usage":{"prompt_tokens":-5,"completion_tokens":99999999999999999,"prompt_tokens_details":7}'
+    async with model_server() as server, started(server) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.instead = told(A="-1", B="-1", C="-2")[:-1] + b"," + usage + b"}"
+        assert math.exp((await model.read(ask(), words))["A"]) == pytest.approx(math.exp(-1))
+
+
+@pytest.mark.parametrize("raw_answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{", b"SSH-2.0-OpenSSH\r\n"])
+async def test_an_answer_that_breaks_off_is_a_failure_that_says_so(raw_answer: bytes) -> None:
+    async with model_server() as server, started(server) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.spares_checks, server.misbehaves = True, raw(raw_answer)
+        with pytest.raises((EngineFailedError, EnginePoisonError), match="did not answer in full"):
+            await model.read(ask(), words)
+
+
+async def test_an_answer_that_never_ends_is_given_up() -> None:
+    async with model_server() as server, started(server, request_timeout_s=5.0) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.spares_checks, server.misbehaves = True, endless(b" " * 65536)
+        with pytest.raises(EngineFailedError, match="answered with more than 4194304 bytes"):
+            await model.read(ask(), words)
+
+
+async def test_an_answer_that_drips_is_given_up_in_time() -> None:
+    async with model_server() as server, started(server, request_timeout_s=0.2) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.spares_checks, server.misbehaves = True, endless(b" ", pause_s=0.02)
+        with pytest.raises(EngineFailedError, match=r"gave no answer in 0\.2 s"):
+            await model.read(ask(), words)
+
+
+async def test_an_answer_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
+    bomb = body(gzip.compress(b" " * 100_000_000), Content_Encoding="gzip")
+    async with model_server() as server, started(server) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.spares_checks, server.misbehaves = True, bomb
+        with pytest.raises(EngineFailedError, match="something else than a JSON object"):
+            await model.read(ask(), words)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with model_server() as elsewhere, model_server() as server, started(server) as (model, _):
+        words = await model.prepare(None, LABELS)
+        server.misbehaves = redirect(elsewhere.url + "/v1/chat/completions", 307)
+        with pytest.raises(EngineConfigurationError, match=r"engine\.openai\.base_urls: no OpenAI API: .*answered 307"):
+            await model.read(ask(), words)
+        assert elsewhere.bodies == []
+
+
+async def test_a_certificate_that_nobody_trusts_is_named() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(Path(__file__).parents[1] / "fetch/self_signed.pem")
+    async with serving(status(200), tls=tls) as server:
+        with pytest.raises(EngineConfigurationError, match="shows a certificate that is not trusted"):
+            async with started(server.url.replace("http:", "https:"), startup_timeout_s=0.3):
+                pass

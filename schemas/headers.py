@@ -21,6 +21,7 @@ _DEAD_LETTER = {
     "modstream-origin-partition": "Its partition, as a decimal number.",
     "modstream-origin-offset": "Its offset, as a decimal number.",
     "modstream-origin-timestamp": "Its timestamp, milliseconds since 1970 as a decimal number.",
+    "modstream-origin-timestamp-type": "Who set it: CreateTime (the producer) or LogAppendTime (the broker).",
     "modstream-failed-at": "When it was given up, RFC 3339 in UTC.",
 }
 
@@ -40,12 +41,17 @@ _SPRING_AND_CONNECT = {
     "kafka_dlt-original-partition": "As Spring Kafka writes it: 4 bytes, big-endian.",
     "kafka_dlt-original-offset": "As Spring Kafka writes it: 8 bytes, big-endian.",
     "kafka_dlt-original-timestamp": "As Spring Kafka writes it: 8 bytes, big-endian.",
+    "kafka_dlt-original-timestamp-type": "As Spring Kafka writes it: CreateTime or LogAppendTime.",
+    "kafka_dlt-original-consumer-group": "As Spring Kafka writes it: the group that gave the record up.",
     "kafka_dlt-exception-fqcn": "As Spring Kafka writes it: the kind of the error.",
+    "kafka_dlt-exception-cause-fqcn": "As Spring Kafka writes it: the kind of the error's cause; mostly absent.",
     "kafka_dlt-exception-message": "As Spring Kafka writes it.",
     "kafka_dlt-exception-stacktrace": "As Spring Kafka writes it, shortened.",
     "__connect.errors.topic": "As Kafka Connect writes it.",
     "__connect.errors.partition": "As Kafka Connect writes it, a decimal number.",
     "__connect.errors.offset": "As Kafka Connect writes it, a decimal number.",
+    "__connect.errors.stage": "As Kafka Connect writes it: VALUE_CONVERTER for what is no event, else TASK_PUT.",
+    "__connect.errors.class.name": "As Kafka Connect writes it: what raised the error.",
     "__connect.errors.exception.class.name": "As Kafka Connect writes it.",
     "__connect.errors.exception.message": "As Kafka Connect writes it.",
 }

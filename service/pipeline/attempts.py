@@ -179,6 +179,7 @@ class Attempts:
             failure,
             attempt=attempt,
             topic=topic,
+            group_id=self._settings.kafka.group_id,
             failed_at=self._now(),
             trace_headers=trace_headers,
         )

@@ -22,10 +22,11 @@ _FORBIDDEN = re.compile(
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
     + "]"
 )
-# RFC 3986; what it has no character for is written with a percent sign.
+# RFC 3986; what it has no character for is written with a percent sign. What is read once is not read again (++, *+).
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
-_PART = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
-_REST = rf"(?://(?:{_PART}@)?\[[0-9A-Za-z:.]+\])?{_PART}(?:\#{_PART})?"
+_USER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]++|%[0-9A-Fa-f]{2})*+@"
+_PART = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]++|%[0-9A-Fa-f]{2})*+"
+_REST = rf"(?://(?:{_USER})?\[[0-9A-Za-z:.]++\])?{_PART}(?:\#{_PART})?"
 _URI = re.compile(_SCHEME + _REST)
 _URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^/?\#]*:)){_REST}")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ \t]*(?:;.*)?", re.ASCII)

@@ -182,4 +182,5 @@ def source_record(record: ConsumerRecord) -> SourceRecord:
         key=record.key,
         value=record.value,
         headers=tuple(record.headers[:MAX_HEADERS_KEPT]),
+        timestamp_type=record.timestamp_type or 0,
     )

@@ -7,7 +7,8 @@ from datetime import datetime
 from service.errors import ModstreamError
 from service.stream.origin import ATTEMPT, COORDINATES, REDRIVE_MARKS, Origin, added_by_us, to_carry_on
 from service.stream.publishing import record_bytes
-from service.stream.records import Headers, OutgoingRecord, SourceRecord
+from service.stream.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
+from service.telemetry.plain_text import one_line
 
 REASON = "modstream-reason"
 MESSAGE = "modstream-message"
@@ -16,7 +17,12 @@ TRUNCATED = "modstream-truncated"
 """Which parts had to be left out or cut so that the record fits, such as `value`; absent when nothing was."""
 
 ERROR_CLASS = "kafka_dlt-exception-fqcn"
+CAUSE_CLASS = "kafka_dlt-exception-cause-fqcn"
+"""Absent where there is no cause, as with Spring."""
 STACK = "kafka_dlt-exception-stacktrace"
+
+# Connect's stages: a sink's converter could not read the value, or its task could not deal with it.
+_VALUE_STAGE, _TASK_STAGE = b"VALUE_CONVERTER", b"TASK_PUT"
 
 _MAX_MESSAGE_CHARS = 1000
 _ESSENTIAL = frozenset({REASON, MESSAGE, ATTEMPT, FAILED_AT, *COORDINATES, *REDRIVE_MARKS})
@@ -38,6 +44,7 @@ def dead_letter(
     *,
     attempt: int,
     topic: str,
+    group_id: str,
     failed_at: datetime,
     trace_headers: Headers = (),
 ) -> OutgoingRecord:
@@ -45,11 +52,14 @@ def dead_letter(
 
     `trace_headers` lead to the trace of that attempt.
     """
+    carried = to_carry_on(record.headers)
+    if len(carried) > MAX_HEADERS:  # the rest was not kept when the record was received
+        carried = ((TRUNCATED, b"headers"),)
     headers = (
-        *to_carry_on(record.headers),
+        *carried,
         *_reasons(error, attempt, failed_at),
         *origin.headers(),
-        *_spring(origin, error),
+        *_spring(origin, error, group_id),
         *_connect(origin, error),
         *trace_headers,
     )
@@ -99,14 +109,18 @@ def _reasons(error: ModstreamError, attempt: int, failed_at: datetime) -> Header
     )
 
 
-def _spring(origin: Origin, error: ModstreamError) -> Headers:
+def _spring(origin: Origin, error: ModstreamError, group_id: str) -> Headers:
     """What Spring for Apache Kafka writes, numbers as big-endian binary."""
+    cause = error.__cause__
     return (
         ("kafka_dlt-original-topic", origin.topic.encode()),
         ("kafka_dlt-original-partition", origin.partition.to_bytes(4, "big")),
         ("kafka_dlt-original-offset", origin.offset.to_bytes(8, "big")),
         ("kafka_dlt-original-timestamp", origin.timestamp_ms.to_bytes(8, "big", signed=True)),
+        ("kafka_dlt-original-timestamp-type", origin.timestamp_type.encode()),
+        ("kafka_dlt-original-consumer-group", group_id.encode()),
         (ERROR_CLASS, _class_name(error)),
+        *(((CAUSE_CLASS, _class_name(cause)),) if cause else ()),
         ("kafka_dlt-exception-message", _message(error)),
         (STACK, _stack(error)),
     )
@@ -118,19 +132,32 @@ def _connect(origin: Origin, error: ModstreamError) -> Headers:
         ("__connect.errors.topic", origin.topic.encode()),
         ("__connect.errors.partition", b"%d" % origin.partition),
         ("__connect.errors.offset", b"%d" % origin.offset),
+        ("__connect.errors.stage", _VALUE_STAGE if error.reason.startswith("event.") else _TASK_STAGE),
+        ("__connect.errors.class.name", _executing_class(error)),
         ("__connect.errors.exception.class.name", _class_name(error)),
         ("__connect.errors.exception.message", _message(error)),
     )
 
 
-def _class_name(error: ModstreamError) -> bytes:
+def _executing_class(error: ModstreamError) -> bytes:
+    """Name the class that raised the error, or the module of a function; that of an error never raised is its own."""
+    frames = [frame for frame, _ in traceback.walk_tb((error.__cause__ or error).__traceback__)]
+    if not frames:
+        return type(error).__module__.encode()
+    owner, _, _ = frames[-1].f_code.co_qualname.partition(".<locals>")[0].rpartition(".")
+    module = str(frames[-1].f_globals.get("__name__", ""))
+    return (f"{module}.{owner}" if owner else module).encode(errors="replace")
+
+
+def _class_name(error: BaseException) -> bytes:
     """Name what went wrong first: behind an unexpected error that is its cause."""
     cause = error.__cause__ or error
     return f"{type(cause).__module__}.{type(cause).__qualname__}".encode()
 
 
 def _message(error: ModstreamError) -> bytes:
-    return str(error)[:_MAX_MESSAGE_CHARS].encode(errors="replace")
+    """Return the words on one line: a name of a policy or host in them may be a stranger's."""
+    return one_line(str(error), at_most=_MAX_MESSAGE_CHARS).encode()
 
 
 def _stack(error: ModstreamError) -> bytes:

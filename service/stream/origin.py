@@ -9,6 +9,8 @@ TOPIC = "modstream-origin-topic"
 PARTITION = "modstream-origin-partition"
 OFFSET = "modstream-origin-offset"
 TIMESTAMP = "modstream-origin-timestamp"
+TIMESTAMP_TYPE = "modstream-origin-timestamp-type"
+"""Who set the timestamp, in Kafka's words."""
 ATTEMPT = "modstream-attempt"
 """Attempts made so far, as decimal digits; the others are decimal too, the timestamp in epoch milliseconds."""
 
@@ -27,6 +29,9 @@ LAST_MS = 253_402_300_799_000
 """The end of the year 9999, after which there is no calendar, in epoch milliseconds."""
 _NO_TIMESTAMP = b"-1"
 """What Kafka says of a record without a timestamp."""
+_NO_TYPE = "NoTimestampType"
+_TYPES = ("CreateTime", "LogAppendTime")
+"""As Kafka's Java client writes them, by their numbers."""
 _MAX_DIGITS = len(str(_INT64_MAX))
 COORDINATES = (TOPIC, PARTITION, OFFSET, TIMESTAMP)
 
@@ -43,6 +48,8 @@ class Origin:
     offset: int
     timestamp_ms: int
     attempts: int = 0
+    timestamp_type: str = _TYPES[0]
+    """Who set the timestamp: the producer (CreateTime) or the broker (LogAppendTime)."""
 
     def headers(self) -> Headers:
         """Return the coordinates as headers."""
@@ -51,12 +58,21 @@ class Origin:
             (PARTITION, b"%d" % self.partition),
             (OFFSET, b"%d" % self.offset),
             (TIMESTAMP, b"%d" % self.timestamp_ms),
+            (TIMESTAMP_TYPE, self.timestamp_type.encode()),
         )
 
 
 def fresh(record: SourceRecord) -> Origin:
     """Return the origin of a record that is where it was published."""
-    return Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+    return Origin(
+        record.topic, record.partition, record.offset, record.timestamp_ms, timestamp_type=_timestamp_type(record)
+    )
+
+
+def _timestamp_type(record: SourceRecord) -> str:
+    if record.timestamp_ms < 0:
+        return _NO_TYPE
+    return _TYPES[record.timestamp_type] if record.timestamp_type in range(len(_TYPES)) else _TYPES[0]
 
 
 def put_off(record: SourceRecord) -> Origin:
@@ -79,7 +95,9 @@ def told_origin(headers: Headers) -> Origin | None:
         return None
     if partition is None or offset is None or timestamp_ms is None or attempts is None:
         return None
-    return Origin(topic.decode(), partition, offset, timestamp_ms, attempts)
+    written_type = (found.get(TIMESTAMP_TYPE) or b"").decode(errors="replace")
+    timestamp_type = written_type if written_type in {*_TYPES, _NO_TYPE} else _TYPES[0]  # none before it was written
+    return Origin(topic.decode(), partition, offset, timestamp_ms, attempts, timestamp_type)
 
 
 def decimal(digits: bytes | None, *, at_most: int) -> int | None:

@@ -30,6 +30,8 @@ class SourceRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    timestamp_type: int = 0
+    """Who set the timestamp, as Kafka numbers it: 0 its producer, 1 the broker."""
 
 
 def record_size_bytes(record: SourceRecord) -> int:

@@ -44,6 +44,7 @@ def a_letter(
         error or ImageNotFoundError(detail="cdn.example.com answered 404"),
         attempt=1,
         topic=DEAD,
+        group_id="modstream",
         failed_at=failed_at,
     )
     return as_read(cut(letter, max_bytes=max_bytes), partition, offset)

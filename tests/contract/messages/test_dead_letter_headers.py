@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
-from service.stream.dead_letter import TRUNCATED, cut, dead_letter
+from service.stream.dead_letter import CAUSE_CLASS, TRUNCATED, cut, dead_letter
 from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
 from service.stream.records import OutgoingRecord
 from service.telemetry.names import TRACEPARENT
@@ -29,6 +29,7 @@ def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyTy
         error,
         attempt=1,
         topic="dead",
+        group_id="modstream",
         failed_at=failed_at,
         trace_headers=((TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),),
     )
@@ -37,15 +38,15 @@ def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyTy
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000).headers}
-    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, *MARKS} | {"own"}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS, *MARKS} | {"own"}
     assert set(DOCUMENTED["required"]) <= names
 
 
 def test_one_that_was_cut_says_so_in_a_documented_header() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=4000).headers}
-    assert names == set(DOCUMENTED["properties"]) - set(MARKS)
+    assert names == set(DOCUMENTED["properties"]) - {CAUSE_CLASS, *MARKS}
 
 
 def test_one_that_was_sent_back_before_says_so_in_documented_headers() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000, marks=MARKS).headers}
-    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED} | {"own"}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS} | {"own"}

@@ -46,7 +46,15 @@ def test_a_letter_that_failed_again_tells_how_often_it_was_sent_back() -> None:
     sent, _ = REDRIVE.records(read_letter(a_letter(17)))
     again = as_read(sent, 1, 2000)
     error = PublishError(topic="x", detail="y")
-    second = dead_letter(again, fresh(again), error, attempt=4, topic=DEAD, failed_at=FAILED_AT)
+    second = dead_letter(
+        again,
+        fresh(again),
+        error,
+        attempt=4,
+        topic=DEAD,
+        group_id="modstream",
+        failed_at=FAILED_AT,
+    )
     letter = read_letter(as_read(second, 3, 99))
     assert (letter.redrives, letter.redriven_from) == (1, "images.uploaded.dead/3/17")
     twice, _ = REDRIVE.records(letter)

@@ -112,6 +112,8 @@ def test_data_stands_beside_no_other_data() -> None:
         ("source", "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66"),
         ("source", "mailto:a@example.com"),
         ("source", "https://[2001:db8::1]/uploads"),
+        ("source", "https://user:%40@[::1]:80/uploads"),
+        ("source", "//a@b@c"),
         ("source", "//host/path"),
         ("source", "uploads"),
         ("id", "ä 😀 \u00a0"),

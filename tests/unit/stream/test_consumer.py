@@ -10,12 +10,14 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
 
+from service.stream.codec import decode_upload
+from service.stream.codec_errors import TooManyHeadersError
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.records import Partition
+from service.stream.records import MAX_HEADERS_KEPT, Partition
 from service.stream.retry_topics import NOT_BEFORE
 from tests.support.committing import a_committer
 from tests.support.partition_store import PartitionStore, StoreWriter
@@ -221,3 +223,12 @@ async def test_a_passing_error_is_ridden_out() -> None:
     setup.open(UPLOADS)
     setup.consumer.failure = NotLeaderForPartitionError("test")
     assert await setup.stream.receive(1) == []
+
+
+async def test_of_endless_headers_so_many_are_kept_that_the_codec_finds_too_many() -> None:
+    setup = Setup()
+    setup.consumer.add(setup.open(UPLOADS), 1, tuple((f"x-{number}", b"") for number in range(100_000)))
+    ((_, (received,)),) = await setup.stream.receive(10)
+    assert len(received.headers) == MAX_HEADERS_KEPT
+    with pytest.raises(TooManyHeadersError):
+        decode_upload(received._replace(value=b"{}"))

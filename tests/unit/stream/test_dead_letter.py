@@ -2,14 +2,23 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ModstreamError, RejectedError, UnexpectedError
+from service.policy.errors import UnknownPolicyError
+from service.policy.loader import load_policies
+from service.settings import PolicySettings
+from service.stream.codec import decode_upload
+from service.stream.codec_errors import EventNotJsonError
 from service.stream.dead_letter import cut, dead_letter
-from service.stream.origin import fresh
+from service.stream.origin import fresh, put_off
 from service.stream.publishing import record_bytes
-from service.stream.records import Headers, OutgoingRecord, SourceRecord
+from service.stream.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
+from service.stream.retry_topics import RetryTier, put_off_record
+from tests.support.handlers import BusyError
+from tests.support.uploads import a_record
 
 FAILED_AT = datetime(2026, 5, 4, 3, 2, 1, 987_000, tzinfo=UTC)
 
@@ -34,6 +43,7 @@ def letter(
         error or NotAnImageError(start=b"GIF9"),
         attempt=2,
         topic="images.uploaded.dead",
+        group_id="modstream",
         failed_at=FAILED_AT,
     )
     return cut(whole, max_bytes=max_bytes)
@@ -63,7 +73,10 @@ def test_spring_finds_its_headers() -> None:
     assert headers["kafka_dlt-original-partition"] == b"\0\0\0\3"
     assert headers["kafka_dlt-original-offset"] == b"\0\0\0\0\0\0\0\x4d"
     assert int.from_bytes(headers["kafka_dlt-original-timestamp"], "big") == 1_700_000_000_000
+    assert headers["kafka_dlt-original-timestamp-type"] == b"CreateTime"
+    assert headers["kafka_dlt-original-consumer-group"] == b"modstream"
     assert headers["kafka_dlt-exception-fqcn"].endswith(b"NotAnImageError")
+    assert "kafka_dlt-exception-cause-fqcn" not in headers
     assert headers["kafka_dlt-exception-message"] == b"no image format: b'GIF9'"
     assert "kafka_dlt-exception-stacktrace" in headers
 
@@ -73,8 +86,54 @@ def test_connect_finds_its_headers() -> None:
     assert headers["__connect.errors.topic"] == b"images.uploaded"
     assert headers["__connect.errors.partition"] == b"3"
     assert headers["__connect.errors.offset"] == b"77"
+    assert headers["__connect.errors.stage"] == b"TASK_PUT"
+    assert headers["__connect.errors.class.name"] == b"tests.unit.stream.test_dead_letter"
     assert headers["__connect.errors.exception.class.name"].endswith(b"NotAnImageError")
     assert headers["__connect.errors.exception.message"] == b"no image format: b'GIF9'"
+
+
+def test_connect_finds_the_stage_and_the_class_that_failed() -> None:
+    with pytest.raises(EventNotJsonError) as caught:
+        decode_upload(a_record(b"no event"))
+    headers = dict(letter(error=caught.value).headers)
+    assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
+    assert headers["__connect.errors.class.name"] == b"service.stream.codec"
+
+    with pytest.raises(UnknownPolicyError) as refused:
+        load_policies(PolicySettings()).select("none", tenant="shop")
+    headers = dict(letter(error=refused.value).headers)
+    assert headers["__connect.errors.stage"] == b"TASK_PUT"
+    assert headers["__connect.errors.class.name"] == b"service.policy.loader.Policies"
+
+
+@pytest.mark.parametrize(
+    ("timestamp_ms", "number", "written"),
+    [(1, 0, b"CreateTime"), (1, 1, b"LogAppendTime"), (-1, 0, b"NoTimestampType"), (1, 7, b"CreateTime")],
+)
+def test_who_set_the_timestamp_is_told_after_retries_too(timestamp_ms: int, number: int, written: bytes) -> None:
+    record = SourceRecord("images.uploaded", 3, 77, timestamp_ms, None, b"{}", (), timestamp_type=number)
+    tier = RetryTier(30, "images.uploaded.retry.30s")
+    later = put_off_record(record, fresh(record), tier, BusyError(), attempt=1, now_s=0.0)
+    waited = SourceRecord(tier.topic, 0, 0, 5, None, b"{}", later.headers)
+    dead = dead_letter(waited, put_off(waited), BusyError(), attempt=2, topic="d", group_id="g", failed_at=FAILED_AT)
+    assert dict(dead.headers)["kafka_dlt-original-timestamp-type"] == written
+    assert dict(dead.headers)["modstream-origin-timestamp-type"] == written
+
+
+def test_headers_that_were_not_all_kept_are_left_out_and_that_is_told() -> None:
+    few = tuple((f"x-{number}", b"") for number in range(MAX_HEADERS))
+    assert letter(headers=few).headers[:MAX_HEADERS] == few
+    names = {name for name, _ in letter(headers=(*few, ("one-more", b""))).headers}
+    assert names.isdisjoint({"x-0", "one-more"})
+    assert dict(letter(headers=(*few, ("one-more", b""))).headers)["modstream-truncated"] == b"headers"
+
+
+def test_a_name_in_the_message_steers_nothing_and_has_an_end() -> None:
+    headers = dict(letter(error=NotAnImageError(start="\x1b[2J\u202e\n" + "a" * 5000)).headers)
+    for name in ("modstream-message", "kafka_dlt-exception-message", "__connect.errors.exception.message"):
+        message = headers[name].decode()
+        assert message.isprintable()
+        assert len(message) == 1001
 
 
 def test_the_stack_shows_frames_but_no_messages_of_foreign_errors() -> None:
@@ -86,6 +145,7 @@ def test_the_stack_shows_frames_but_no_messages_of_foreign_errors() -> None:
         error.__cause__ = cause
     headers = dict(letter(error=error).headers)
     assert headers["kafka_dlt-exception-fqcn"] == b"builtins.ValueError"
+    assert headers["kafka_dlt-exception-cause-fqcn"] == b"builtins.ValueError"
     assert b"test_dead_letter.py" in headers["kafka_dlt-exception-stacktrace"]
     assert b"invalid literal" not in b"".join(headers.values())
 

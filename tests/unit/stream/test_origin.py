@@ -56,7 +56,15 @@ def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(t
     origin = put_off(record)
     again = put_off_record(record, origin, TIER, BusyError(), attempt=origin.attempts + 1, now_s=1.0)
     assert told_origin(again.headers) == replace(origin, attempts=origin.attempts + 1)
-    letter = dead_letter(record, origin, BusyError(), attempt=1, topic="dead", failed_at=FAILED_AT)
+    letter = dead_letter(
+        record,
+        origin,
+        BusyError(),
+        attempt=1,
+        topic="dead",
+        group_id="modstream",
+        failed_at=FAILED_AT,
+    )
     assert told_origin(letter.headers) == replace(origin, attempts=1)
 
 

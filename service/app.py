@@ -24,6 +24,7 @@ from service.media.fetch.web_address import canonical_hosts
 from service.memory_guard import memory_limits
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
+from service.pipeline.engine_suspects import EngineSuspects
 from service.pipeline.handler import Read
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator, read_upload
@@ -32,6 +33,7 @@ from service.pipeline.verdict_counts import VerdictCounts
 from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
 from service.settings import Settings
+from service.stream.engine_mark_store import EngineMarkStore
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_sink, traces_url
 from service.temperature_guard import temperature_limits
@@ -58,12 +60,16 @@ async def run_service(settings: Settings) -> None:
         alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
         availability = EngineAvailability()
-        handler = await _moderator(settings, stack, sources, on_failure=alarm.ring, availability=availability)
+        suspects = _suspects(settings, stack)
+        handler = await _moderator(
+            settings, stack, sources, on_failure=alarm.ring, availability=availability, suspects=suspects
+        )
         processor = Processor(
             settings,
             handler,
             read=_reader(settings),
             availability=availability,
+            suspects=suspects,
             tracer=_tracer(settings, stack),
         )
         sources.processor = processor.standing
@@ -91,6 +97,7 @@ async def _moderator(
     *,
     on_failure: Callable[[FatalError], None] = lambda _: None,
     availability: EngineAvailability | None = None,
+    suspects: EngineSuspects | None = None,
 ) -> Moderator:
     """Start what judges events; `on_failure` is told when the engine dies or hangs.
 
@@ -115,8 +122,18 @@ async def _moderator(
         policies=policies,
         topics=settings.topics,
         max_event_bytes=settings.kafka.max_event_bytes,
+        suspects=suspects,
         counts=VerdictCounts(settings.monitoring.tenants),
     )
+
+
+def _suspects(settings: Settings, stack: AsyncExitStack) -> EngineSuspects | None:
+    """Return what remembers records that the engine dies of; servers die alone, and are looked after elsewhere."""
+    if settings.engine.kind == "openai":
+        return None
+    store = EngineMarkStore(settings.kafka)
+    stack.push_async_callback(store.close)
+    return EngineSuspects(store)
 
 
 def _tracer(settings: Settings, stack: AsyncExitStack) -> RecordTracer:

@@ -51,18 +51,25 @@ class EngineAvailability:
 
     def __init__(self) -> None:
         self._clocks: set[RequestClock] = set()
-        self._available = asyncio.Event()
-        self._available.set()
+        self._is_available = True
+        self._is_interrupted = False
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
         self._lost_at_s = 0.0
 
     @property
     def is_available(self) -> bool:
         """Whether anything could answer a request."""
-        return self._available.is_set()
+        return self._is_available
 
     async def wait(self) -> None:
-        """Return once something can answer."""
-        await self._available.wait()
+        """Return once something can answer, or after `interrupt`."""
+        await self._goes_on.wait()
+
+    def interrupt(self) -> None:
+        """End the current wait, and all further ones: who waits is to end."""
+        self._is_interrupted = True
+        self._goes_on.set()
 
     @contextmanager
     def clock(self, timeout: asyncio.Timeout, limit_s: float) -> Iterator[RequestClock]:
@@ -80,7 +87,9 @@ class EngineAvailability:
         """Take note that nothing can answer; harmless if it is known already."""
         if not self.is_available:
             return
-        self._available.clear()
+        self._is_available = False
+        if not self._is_interrupted:
+            self._goes_on.clear()
         self._lost_at_s = time.monotonic()
         log.warning("engine.unavailable", detail=detail)
         for clock in self._clocks:
@@ -90,7 +99,8 @@ class EngineAvailability:
         """Take note that something can answer again; harmless if it is known already."""
         if self.is_available:
             return
-        self._available.set()
+        self._is_available = True
+        self._goes_on.set()
         log.info("engine.available", after_s=round(time.monotonic() - self._lost_at_s, 3))
         for clock in self._clocks:
             clock.start()

@@ -92,7 +92,7 @@ class Attempts:
             attempt = attempts_before + attempts_here
             # What follows from a failure is logged and published as a part of its attempt's trace.
             with delivery.attempt(attempt) as trace:
-                job = Job(uploaded, attempt, received_at_s, resources, trace, reading, losses)
+                job = Job(uploaded, attempt, received_at_s, resources, trace, reading, losses, record)
                 try:
                     outcomes = await self._handler(job)
                     for outcome in outcomes:

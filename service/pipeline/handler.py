@@ -69,6 +69,8 @@ class Job(NamedTuple):
     """What the record says."""
     losses: EngineLosses | None = None
     """Engines or servers that stopped working with the record in flight, counted over all its attempts."""
+    delivered: SourceRecord | None = None
+    """The record where it was read from, if that is a retry topic; `record` has the coordinates of the upload."""
 
 
 class Handler(Protocol):

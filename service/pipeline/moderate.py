@@ -16,6 +16,7 @@ from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.media.fetch.hosts import host_of_url, is_own_store
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
+from service.pipeline.engine_suspects import EngineSuspects
 from service.pipeline.handler import READING_TURN_S, UNREAD, Job, Reading
 from service.pipeline.judging import Judging
 from service.pipeline.outcomes import Subject
@@ -83,6 +84,7 @@ class Moderator:
         policies: Policies,
         topics: TopicSettings,
         max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
+        suspects: EngineSuspects | None = None,
         counts: VerdictCounts | None = None,
         now: Callable[[], datetime] = now_utc,
         clock: Callable[[], float] = time.perf_counter,
@@ -96,6 +98,7 @@ class Moderator:
         self._turn = asyncio.Lock()
         self._reading_s = 0.0
         self._clock = clock
+        self._suspects = suspects
         self._counts = counts or VerdictCounts()
         self._now = now
 
@@ -109,6 +112,12 @@ class Moderator:
         trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
         image = await self._image(job, event, policy, trace)
         subject = Subject(job.record, job.attempt, event, image, job.losses or EngineLosses())
+        if self._suspects is None:
+            return await self._judged(subject, policy, trace)
+        async with self._suspects.inside(job.delivered or job.record):
+            return await self._judged(subject, policy, trace)
+
+    async def _judged(self, subject: Subject, policy: Policy, trace: RecordTrace) -> tuple[OutgoingRecord, ...]:
         with trace.stage("engine"):
             outputs = await self._judging.judge(subject, policy.brief)
         return await self._publish(subject, policy, outputs, trace)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +11,9 @@ import structlog
 
 from service.errors import FatalError
 from service.inference.availability import EngineAvailability
+from service.inference.errors import EngineDeadError
 from service.pipeline.attempts import Attempts
+from service.pipeline.engine_suspects import NO_MEMORY, EngineSuspects
 from service.pipeline.flights import Flight, Flights, Lane
 from service.pipeline.handler import READING_TURN_S, Handler, Read
 from service.pipeline.ordering import KeyOrder
@@ -82,6 +84,7 @@ class Processor:
         *,
         read: Read | None = None,
         availability: EngineAvailability | None = None,
+        suspects: EngineSuspects | None = None,
         connect: Connect = open_stream,
         tracer: RecordTracer | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -90,6 +93,7 @@ class Processor:
         self._clock = clock
         self._read = read
         self._availability = availability or EngineAvailability()
+        self._suspects = suspects or EngineSuspects(NO_MEMORY)
         self._connect = connect
         self._limits = TopicLimits(settings.kafka.max_request_bytes, compression=settings.kafka.compression)
         self._attempts = Attempts(settings, handler, limits=self._limits, tracer=tracer)
@@ -101,7 +105,6 @@ class Processor:
         self._flights = Flights()
         self._stream: Stream | None = None
         self._stopping = False
-        self._pause: asyncio.Timeout | None = None
         self._failure: Exception | None = None
         self._tally = Tally()
 
@@ -117,6 +120,7 @@ class Processor:
                 await self._land_all()
             finally:
                 await self._abort_all()
+                await self._suspects.close()  # before the partitions get new owners
         self._stream = None
         log.info("processor.stopped", finished=self._tally.finished, dead_lettered=self._tally.dead_lettered)
         if self._failure is not None:
@@ -126,8 +130,7 @@ class Processor:
         """Stop taking records in and let `run` return once what is in flight is done; safe to call more than once."""
         self._stopping = True
         self._window.interrupt()
-        if self._pause is not None and not self._pause.expired():
-            self._pause.reschedule(asyncio.get_running_loop().time())
+        self._availability.interrupt()
         if self._stream is not None:
             self._stream.wake()
 
@@ -149,14 +152,17 @@ class Processor:
     def on_held(self, partitions: frozenset[Partition]) -> None:
         """Abort what belongs to partitions that others hold now."""
         self._flights.keep_only(partitions)
+        self._suspects.keep_only(partitions)
 
     def on_opened(self, partition: Partition, progress: Progress) -> None:
         """Abort what another owner finished; the rest is adopted as its records are delivered again."""
         self._flights.abort_finished(partition, progress)
+        self._suspects.opened(partition, progress)
 
     def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         """Forget what is done."""
         flights = self._flights.end(partition, offsets)
+        self._suspects.committed(partition, offsets)
         self._tally.committed([flight.resolution for flight in flights if flight.resolution])
 
     def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
@@ -177,33 +183,23 @@ class Processor:
     async def _consume(self, stream: Stream) -> None:
         while not self._stopping:
             if not self._window.takes_more:
-                await self._wait_for_room(stream)
+                await self._wait(stream, self._window.wait_for_room)
                 continue
             if not self._availability.is_available:
-                await self._wait_for_engine(stream)
+                await self._wait(stream, self._availability.wait)  # nothing could judge it
                 continue
             received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
             await self._begin([self._admit(record, lane) for lane, records in received for record in records])
 
-    async def _wait_for_room(self, stream: Stream) -> None:
+    async def _wait(self, stream: Stream, change: Callable[[], Awaitable[None]]) -> None:
+        """Wait for a change for a while, and stay in the group meanwhile."""
         try:
             async with asyncio.timeout(_KEEP_ALIVE_S):
-                await self._window.wait_for_room()
+                await change()
         except TimeoutError:
             await stream.keep_alive()
-
-    async def _wait_for_engine(self, stream: Stream) -> None:
-        """Take nothing in while nothing could judge it; stay in the group, and end when the processor drains."""
-        try:
-            async with asyncio.timeout(_KEEP_ALIVE_S) as self._pause:
-                await self._availability.wait()
-        except TimeoutError:
-            if not self._stopping:
-                await stream.keep_alive()
-        finally:
-            self._pause = None
 
     def _admit(self, record: SourceRecord, lane: Lane) -> Flight | None:
         """Take in a record; None for one that is in flight already."""
@@ -285,6 +281,8 @@ class Processor:
         await asyncio.gather(*(flight.task for flight in flights if flight.task), return_exceptions=True)
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, EngineDeadError):
+            self._suspects.note_death()
         if self._failure is None:
             log.error("processor.failed", error=error)
             self._failure = error

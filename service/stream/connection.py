@@ -14,7 +14,12 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka_settings import KafkaSettings
-from service.stream.errors import AccessDeniedError, CertificatesUnreadableError, KafkaUnreachableError
+from service.stream.errors import (
+    AccessDeniedError,
+    CertificatesUnreadableError,
+    KafkaUnreachableError,
+    TokenUnavailableError,
+)
 from service.stream.oauth import ClientCredentials
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
@@ -104,12 +109,19 @@ class KafkaConnection:
                 await client.start()
         except (KafkaConnectionError, OSError, TimeoutError) as error:
             await stop_client(client)
+            self._check_token()
             raise KafkaUnreachableError(
                 bootstrap_servers=self._settings.bootstrap_servers, detail=describe(error)
             ) from error
         except KafkaError as error:
             await stop_client(client)
+            self._check_token()
             raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    def _check_token(self) -> None:
+        """Raise `TokenUnavailableError` if it was the token that was missing: aiokafka only says that it failed."""
+        if self._settings.sasl_mechanism == "OAUTHBEARER" and (failure := self._tokens.failure):
+            raise TokenUnavailableError(detail=failure.args[0]) from failure
 
     def _common(self) -> dict[str, object]:
         settings = self._settings

@@ -30,6 +30,15 @@ class AccessDeniedError(FatalError):
     message = "Kafka refuses {operation} to this client: {detail}"
 
 
+class TokenUnavailableError(FatalError):
+    """The authorization server gives no token to sign in with."""
+
+    reason = "kafka.no_token"
+    message = (
+        "no token from kafka.oauth.token_url: {detail}; check it and kafka.oauth.client_id, client_secret and scope"
+    )
+
+
 class TopicMissingError(FatalError):
     """A topic does not exist."""
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from service.errors import FatalError
 from service.settings import CommitSettings
 from service.stream.backlog import CommitBacklog
+from service.stream.commit_resources import CommitResources, FindOutage
 from service.stream.committer import OutcomeWriter
 from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError, OutcomesRefusedError
@@ -63,13 +64,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         *,
         make_writer: Callable[[TopicPartition], OutcomeWriter],
         limits: TopicLimits,
+        find_outage: FindOutage,
         release_timeout_s: float,
     ) -> None:
         self._consumer = consumer
-        self._settings = settings
-        self._pace = CommitPace(settings.interval_s)
-        self._backlog = CommitBacklog(settings.max_waiting_bytes)
-        self._limits = limits
+        self._resources = CommitResources(
+            settings, CommitPace(settings.interval_s), CommitBacklog(settings.max_waiting_bytes), limits, find_outage
+        )
         self._listener = listener
         self._make_writer = make_writer
         self._release_timeout_s = release_timeout_s
@@ -123,10 +124,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         keeper = LaneKeeper(
             Partition(*partition),
             self._make_writer(partition),
-            settings=self._settings,
-            pace=self._pace,
-            backlog=self._backlog,
-            limits=self._limits,
+            resources=self._resources,
             is_member=self._membership.confirm,
             on_open=self._opened,
             on_gone=self._gone,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,11 +10,10 @@ from typing import Protocol
 
 import structlog
 
-from service.settings import CommitSettings
-from service.stream.backlog import CommitBacklog
 from service.stream.backoff import until_answered
 from service.stream.batch import Finished, around, published, within
 from service.stream.batch_size import BatchSize
+from service.stream.commit_resources import CommitResources
 from service.stream.errors import (
     CommitRefusedError,
     CommitTimedOutError,
@@ -24,10 +22,8 @@ from service.stream.errors import (
     PartitionLostError,
 )
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.pace import CommitPace
 from service.stream.publishing import record_bytes
 from service.stream.records import OutgoingRecord
-from service.stream.topic_limits import TopicLimits
 from service.telemetry import labels
 from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import COMMIT_DURATION
@@ -81,21 +77,20 @@ class PartitionCommitter:
         writer: OutcomeWriter,
         progress: PartitionProgress,
         *,
-        settings: CommitSettings,
-        pace: CommitPace,
-        backlog: CommitBacklog,
-        limits: TopicLimits,
+        resources: CommitResources,
         name: str,
         on_committed: Callable[[Sequence[int]], None],
         on_refused: Callable[[int, OutcomesRefusedError], Sequence[OutgoingRecord]],
     ) -> None:
         self._writer = writer
         self._progress = progress
+        settings = resources.settings
         self._max_outcomes = settings.max_outcomes
         self._size = BatchSize(settings.max_bytes, timeout_s=settings.timeout_s)
-        self._pace = pace
-        self._backlog = backlog
-        self._limits = limits
+        self._pace = resources.pace
+        self._backlog = resources.backlog
+        self._limits = resources.limits
+        self._find_outage = resources.find_outage
         self._name = name
         self._log = log.bind(partition=name)
         self._on_committed = on_committed
@@ -214,27 +209,37 @@ class PartitionCommitter:
         records = [record for each in part for record in each.outcomes]
         plan = self._progress.plan(offsets)
         with committing([each.span for each in records], partition=self._name, records=len(offsets)):
-            for attempt in itertools.count(1):
+            failures = 0
+            while True:
                 try:
                     await self._write(records, plan, size_bytes=published(part))
                     break
                 except CommitUnknownError as error:
-                    self._log.warning("commit.unknown", error=error, attempt=attempt, records=len(records))
+                    self._log.warning("commit.unknown", error=error, failures=failures, records=len(records))
                     if await self._settle(plan):
                         break
-                    self._raise_if_in_vain(error, part, attempt)
+                    if not await self._is_outage(error):
+                        failures += 1
+                        self._raise_if_in_vain(error, part, failures)
         self._progress.apply(plan, offsets)
         self._hold(-sum(each.held_bytes for each in part))
         self._on_committed(offsets)
 
-    def _raise_if_in_vain(self, error: CommitUnknownError, part: Sequence[Finished], attempt: int) -> None:
+    async def _is_outage(self, error: CommitUnknownError) -> bool:
+        """Tell whether a commit failed because topics take nothing at the moment, which is waited for."""
+        outage = await self._find_outage() if isinstance(error, CommitTimedOutError) else None
+        if outage:
+            self._log.warning("commit.waits_for_brokers", outage=outage)
+        return bool(outage)
+
+    def _raise_if_in_vain(self, error: CommitUnknownError, part: Sequence[Finished], failures: int) -> None:
         """Raise the error of a commit that would fail in the same way if it were tried again as it is."""
         if isinstance(error, OutcomesRefusedError):
             raise error
         if isinstance(error, CommitTimedOutError) and self._size.timed_out(published(part)) and len(part) > 1:
             raise error
-        if attempt == _MAX_REFUSALS:
-            raise CommitRefusedError(partition=self._name, attempts=attempt, detail=str(error)) from error
+        if failures == _MAX_REFUSALS:
+            raise CommitRefusedError(partition=self._name, attempts=failures, detail=str(error)) from error
 
     async def _around(self, part: list[Finished], refusal: OutcomesRefusedError) -> list[list[Finished]]:
         """Return in which parts to commit a refused one: what cannot fit is replaced, the others go on in order."""

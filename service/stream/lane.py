@@ -5,15 +5,12 @@ from functools import partial
 
 import structlog
 
-from service.settings import CommitSettings
-from service.stream.backlog import CommitBacklog
 from service.stream.backoff import until_answered
+from service.stream.commit_resources import CommitResources
 from service.stream.committer import OutcomeWriter, PartitionCommitter
 from service.stream.errors import OutcomesRefusedError, PartitionLostError
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord, Partition
-from service.stream.topic_limits import TopicLimits
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +55,7 @@ class LaneKeeper:
         partition: Partition,
         writer: OutcomeWriter,
         *,
-        settings: CommitSettings,
-        pace: CommitPace,
-        backlog: CommitBacklog,
-        limits: TopicLimits,
+        resources: CommitResources,
         is_member: Callable[[], Awaitable[bool]],
         on_open: Callable[[Lane, Progress], None],
         on_gone: Callable[[Lane], None],
@@ -70,10 +64,7 @@ class LaneKeeper:
     ) -> None:
         self._partition = partition
         self._writer = writer
-        self._settings = settings
-        self._pace = pace
-        self._backlog = backlog
-        self._limits = limits
+        self._resources = resources
         self._is_member = is_member
         self._on_open = on_open
         self._on_gone = on_gone
@@ -132,10 +123,7 @@ class LaneKeeper:
         committer = PartitionCommitter(
             self._writer,
             progress,
-            settings=self._settings,
-            pace=self._pace,
-            backlog=self._backlog,
-            limits=self._limits,
+            resources=self._resources,
             name=f"{self._partition.topic}/{self._partition.partition}",
             on_committed=partial(self._on_committed, self._partition),
             on_refused=partial(self._on_refused, self._partition),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -15,12 +16,13 @@ from service.stream.consumer import KafkaStream
 from service.stream.log_bounds import BoundsReader, LogEnds
 from service.stream.log_watch import LogWatch
 from service.stream.membership import Membership
+from service.stream.outage import find_outage
 from service.stream.records import Partition
 from service.stream.retry_topics import retry_tiers
 from service.stream.stored_offsets import StoredOffsets
 from service.stream.topic_configs import check_limits
 from service.stream.topic_limits import TopicLimits
-from service.stream.topics import check_topics, required_topics
+from service.stream.topics import check_topics, output_topics, required_topics
 from service.stream.transactional_writer import TransactionalWriter, check_transactions
 
 WriterFactory = Callable[[TopicPartition], OutcomeWriter]
@@ -48,6 +50,7 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
             listener,
             make_writer=make_writer,
             limits=limits,
+            find_outage=partial(find_outage, connection, output_topics(settings)),
             # The group waits for us for so long; leave it time to join in again.
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from service.settings import CommitSettings
 from service.stream.backlog import CommitBacklog
+from service.stream.commit_resources import CommitResources
 from service.stream.committer import OutcomeWriter, PartitionCommitter
 from service.stream.errors import OutcomesRefusedError
 from service.stream.offsets import PartitionProgress, Progress
@@ -23,15 +24,22 @@ def outcome(offset: int) -> OutgoingRecord:
     return OutgoingRecord("verdicts", b"%d" % offset, b"verdict", ())
 
 
+async def no_outage() -> None:
+    """Find nothing."""
+
+
 def a_committer(writer: OutcomeWriter, progress: PartitionProgress) -> PartitionCommitter:
     """Return a committer with nothing special about it."""
     return PartitionCommitter(
         writer,
         progress,
-        settings=CommitSettings(),
-        pace=CommitPace(SOON_S),
-        backlog=CommitBacklog(1_000_000),
-        limits=TopicLimits(1_000_000, compression="none"),
+        resources=CommitResources(
+            CommitSettings(),
+            CommitPace(SOON_S),
+            CommitBacklog(1_000_000),
+            TopicLimits(1_000_000, compression="none"),
+            no_outage,
+        ),
         name="",
         on_committed=lambda _: None,
         on_refused=lambda _, __: (),
@@ -61,10 +69,13 @@ class Partition:
         self.committer = PartitionCommitter(
             self.writer,
             self.progress,
-            settings=CommitSettings(max_outcomes=max_outcomes, max_bytes=max_bytes),
-            pace=CommitPace(interval_s),
-            backlog=self.backlog,
-            limits=self.limits,
+            resources=CommitResources(
+                CommitSettings(max_outcomes=max_outcomes, max_bytes=max_bytes),
+                CommitPace(interval_s),
+                self.backlog,
+                self.limits,
+                self.store.find_outage,
+            ),
             name="uploads/0",
             on_committed=self.committed.extend,
             on_refused=self.replace,

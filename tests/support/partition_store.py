@@ -28,6 +28,17 @@ class PartitionStore:
         """A topic refuses all records of a commit if they are larger together."""
         self.most_bytes_in_time = 10**9
         """A commit of more takes too long."""
+        self.outages: list[str] = []
+        """What is found after each commit that took too long."""
+
+    async def find_outage(self) -> str | None:
+        """Say what goes on, and end it the last time."""
+        if not self.outages:
+            return None
+        outage = self.outages.pop(0)
+        if not self.outages:
+            self.most_bytes_in_time = 10**9
+        return outage
 
     async def tell_limits(self) -> Mapping[str, TopicLimit]:
         """Return what topics accept."""

@@ -15,7 +15,7 @@ from service.pipeline.handler import Job
 from service.pipeline.processor import Processor
 from service.settings import CommitSettings
 from service.stream.connection import KafkaConnection
-from service.stream.errors import TopicLimitError
+from service.stream.errors import TopicLimitError, TopicMissingError
 from service.stream.records import OutgoingRecord
 from service.stream.retry_topics import retry_tiers
 from service.stream.topic_configs import topic_configs
@@ -187,3 +187,18 @@ async def test_a_refused_outcome_is_replaced_without_transactions_too(kafka: Kaf
             await world.publish([{"large": 1}, {}, {}])
             await world.reader.until(4)
         assert reasons(world)[1] == b"outcome.too_large"
+
+
+async def test_a_topic_that_is_deleted_while_running_stops_the_service_and_is_named(world: World) -> None:
+    topic = world.settings.topics.verdicts
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.kafka.bootstrap_servers)
+    await admin.start()
+    processor = Processor(world.settings, ObedientHandler(topic))
+    run = asyncio.create_task(processor.run())
+    await world.publish([{}])
+    await world.outcomes(1)
+    await admin.delete_topics([topic])
+    await admin.close()
+    await world.publish([{}])
+    with pytest.raises(TopicMissingError, match=r"verdicts.*topics\.verdicts"):
+        await run

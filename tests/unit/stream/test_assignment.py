@@ -13,6 +13,7 @@ from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord, Partition
 from service.stream.topic_limits import TopicLimits
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
+from tests.support.committing import no_outage
 from tests.support.metrics import counting
 from tests.support.partition_store import PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
@@ -57,6 +58,7 @@ async def assignment() -> AsyncIterator[Assignment]:
             Unmoved(),
             make_writer=lambda _: StoreWriter(PartitionStore()),
             limits=TopicLimits(1_000_000, compression="none"),
+            find_outage=no_outage,
             release_timeout_s=5.0,
         )
         yield made

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.stream.errors import PartitionLostError
+from service.stream.batch_size import LEAST_BYTES, BatchSize
+from service.stream.errors import CommitRefusedError, PartitionLostError
 from service.stream.offsets import Progress
 from service.stream.records import OutgoingRecord
 from tests.support.committing import LATER_S, Partition, after_the_first_commit, outcome, partition_closes
@@ -102,3 +103,36 @@ async def test_a_replacement_that_is_refused_as_well_is_replaced_again() -> None
     await partition.commit_until(1)
     assert [record.topic for record in partition.store.records] == ["dead"]
     assert partition.committed == [0]
+
+
+async def test_an_outage_is_waited_for_without_smaller_commits_and_without_end() -> None:
+    partition = Partition()
+    partition.store.most_bytes_in_time = 0
+    partition.store.outages = ["verdicts/0 has 1 replicas in sync"] * 9
+    for offset in range(3):
+        partition.finish_large(offset, size_bytes=50_000)
+    await partition.commit_until(3)
+    assert [len(commit) for commit in partition.store.commits] == [3]
+
+
+async def test_a_commit_that_takes_too_long_for_no_reason_to_be_seen_stops_the_service() -> None:
+    partition = Partition()
+    partition.store.most_bytes_in_time = 0
+    partition.finish_large(0, size_bytes=50_000)
+    with pytest.raises(CommitRefusedError, match="uploads/0"):
+        await partition.committer.run()
+
+
+def test_a_commit_slower_than_a_quarter_of_its_limit_is_followed_by_smaller_ones_until_they_are_quick() -> None:
+    size = BatchSize(8_000_000, timeout_s=16.0)
+    size.committed(8_000_000, took_s=8.0)
+    assert size.max_bytes == 4_000_000
+    for _ in range(20):
+        size.committed(size.max_bytes, took_s=0.1)
+    assert size.max_bytes == 8_000_000
+
+
+def test_a_slow_commit_of_next_to_nothing_makes_none_smaller() -> None:
+    size = BatchSize(8_000_000, timeout_s=16.0)
+    assert not size.timed_out(LEAST_BYTES)
+    assert size.max_bytes == 8_000_000

@@ -108,6 +108,8 @@ class Attempts:
                 ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
                 trace.fail(failure)
                 step = self._after(job, record, waited or fresh(record), failure, attempts_here)
+                # Its traceback leads back to this frame: such a circle keeps the record until the collector's next run.
+                del failure
             if isinstance(step, Resolution):
                 return step
             await self._pause(job, step.delay_s)

@@ -9,6 +9,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections import deque
+from collections.abc import MutableSequence
 from pathlib import Path
 
 import orjson
@@ -48,10 +50,12 @@ _FAILURES = {"rejected": ToldToRejectError, "transient": ToldToWaitError, "fatal
 class ObedientHandler:
     """Does what records say, and remembers which it was given."""
 
-    def __init__(self, topic: str, verdict: bytes = b"%d" % os.getpid()) -> None:
+    def __init__(
+        self, topic: str, verdict: bytes = b"%d" % os.getpid(), *, jobs: MutableSequence[Job] | None = None
+    ) -> None:
         self._topic = topic
         self._verdict = verdict
-        self.jobs: list[Job] = []
+        self.jobs: MutableSequence[Job] = [] if jobs is None else jobs
 
     async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
         """Handle one record."""
@@ -68,7 +72,7 @@ class ObedientHandler:
 
 async def work(settings: Settings) -> None:
     """Process until SIGTERM."""
-    processor = Processor(settings, ObedientHandler(settings.topics.verdicts))
+    processor = Processor(settings, ObedientHandler(settings.topics.verdicts, jobs=deque(maxlen=0)))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, processor.drain)
     await processor.run()
 

@@ -1,5 +1,6 @@
 """One record through its attempts and retry topics, with a clock that the test sets."""
 
+import gc
 from datetime import UTC, datetime
 
 import pytest
@@ -156,3 +157,28 @@ async def test_an_uploader_cannot_make_a_suspect_of_its_record() -> None:
     trial = Trial(None)
     await trial.resolve(record(0)._replace(headers=(("modstream-engine-losses", b"9,9"),)))
     assert trial.jobs[0].losses == EngineLosses()
+
+
+@pytest.mark.parametrize("failure", [WrongError, BusyError])
+async def test_a_record_that_failed_is_freed_with_its_outcome_and_not_by_the_collector(
+    failure: type[Exception],
+) -> None:
+    freed = []
+
+    class Value(bytes):
+        def __del__(self) -> None:
+            freed.append(self[:])
+
+    async def fail(_: Job) -> tuple[OutgoingRecord, ...]:
+        raise failure
+
+    attempts = Attempts(Settings(retry=RetrySettings(max_attempts=1)), fail)
+    source = record(0)._replace(value=Value(b"event"))
+    gc.collect()
+    gc.disable()
+    try:
+        resolution = await attempts.resolve(source, NotedResources(), UNREAD, received_at_s=0.0)
+        del source, resolution
+        assert freed == [b"event"]
+    finally:
+        gc.enable()

@@ -1,8 +1,8 @@
 # One file for three images: `docker build --target cpu .` (the embedded engine), vllm-cpu, gpu. `make image` does it.
 #
 # Needs BuildKit, of 0.8 or later: no here-documents and no `# syntax=` line, which would name one more image. The base
-# is pinned by tag and not by digest, because the same file has to build on mirrors and stand-ins of that image; a
-# registry that rebuilds on every base update should pass its digest through a mirror of its own.
+# is named by tag, because the same file has to build on mirrors and stand-ins of that image; docs/deploy.md says how to
+# pin it by digest.
 
 FROM python:3.11-slim-bookworm AS python
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from service.configuration.catalogue import Setting, catalogue
-from service.configuration.problems import InvalidSettingsError, Problem, describe_value
+from service.configuration.problems import InvalidSettingsError, Problem, describe_value, hide_credentials
 from service.configuration.sources import CONFIG_VARIABLE, Given, read_environment, read_file
 from service.settings import Settings
 
@@ -64,8 +64,14 @@ def _problem(details: ErrorDetails, given: Mapping[str, Given], known: Mapping[s
     value = describe_value(details["input"], secret=known[name].secret)
     detail = f"Given is {value}{position}; allowed is {known[name].allowed}."
     if details["type"] in {"value_error", "assertion_error"}:
-        detail = f"Given is {value}{position}: {details['msg']}."
+        detail = f"Given is {value}{position}: {_without_secrets(details)}."
     return Problem(name, given[name].source, detail)
+
+
+def _without_secrets(details: ErrorDetails) -> str:
+    """Return pydantic's message with the text that it repeats shown as values are."""
+    message, text = details["msg"], details.get("ctx", {}).get("text")
+    return message.replace(text, str(hide_credentials(text))) if isinstance(text, str) and text else message
 
 
 def _setting_at(location: tuple[int | str, ...], known: Mapping[str, Setting]) -> str | None:

@@ -9,7 +9,11 @@ from service.errors import FatalError
 
 # Longer values are cut in messages: the place is named anyway.
 MAX_SHOWN_CHARACTERS = 60
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+_SCHEME = re.compile(r"\A\s*[\w+.\-]*://")
+_PARAMETERS = re.compile(r"[?#].*", re.DOTALL)
+_PARAMETER = re.compile(r"(?<=[?&;#])([^=&;#]*=)?[^&;#]*")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 HIDDEN = "********"
 
@@ -65,14 +69,45 @@ def describe_value(value: object, *, secret: bool) -> str:
     kind = _KINDS.get(type(value), type(value).__name__)
     if value is None or secret:
         return f"{kind} (hidden)" if secret else kind
-    text = without_credentials(str(value))
+    text = str(hide_credentials(value))
     shown = text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "…"
     return f'{kind} "{shown}"' if isinstance(value, str) else f"{kind} {shown}"
 
 
 def without_credentials(text: str) -> str:
-    """Hide the user and password of URLs in a text."""
-    return _CREDENTIALS_IN_URL.sub(HIDDEN, text)
+    """Hide what may be secret in an address: user and password, whatever they hold, and the values of parameters.
+
+    All in front of the last @ is taken for a user: a password may hold any character. Other text stays as it is.
+    """
+    scheme = _SCHEME.match(text)
+    start = scheme.end() if scheme else 0
+    user, at, rest = text[start:].rpartition("@")
+    if at and (scheme or ":" in user):
+        text = f"{text[:start]}{HIDDEN}@{rest}"
+    if scheme or at:
+        text = _PARAMETERS.sub(lambda found: _PARAMETER.sub(_hidden_value, found[0]), text)
+    return text
+
+
+def _hidden_value(parameter: re.Match[str]) -> str:
+    """Keep the name of a parameter, and a value that is filled in later."""
+    name, whole = parameter[1] or "", parameter[0]
+    value = whole.removeprefix(name)
+    return whole if not value or _PLACEHOLDER.fullmatch(value) else f"{name}{HIDDEN}"
+
+
+def hide_credentials(value: object) -> object:
+    """Return a value with `without_credentials` applied to every text in it."""
+    match value:
+        case str():
+            # A text may be a list with commas, as in the environment; a comma may be a part of a password, too.
+            parts = re.split(r",(?=\s*[\w+.\-]*://)|,(?=[^,@]*:[^,@]*@)", value)
+            return ",".join(without_credentials(part) for part in parts)
+        case list() | tuple():
+            return [hide_credentials(item) for item in value]
+        case dict():
+            return {key: hide_credentials(item) for key, item in value.items()}
+    return value
 
 
 _KINDS: dict[type, str] = {

@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretStr
 
 from service.configuration.catalogue import SettingGroup, group_model, groups
 from service.configuration.load import LoadedSettings
-from service.configuration.problems import HIDDEN, without_credentials
+from service.configuration.problems import HIDDEN, hide_credentials
 from service.settings import Settings
 
 
@@ -80,6 +80,5 @@ def _scalar(value: object) -> str:
     """Write one value as YAML on one line."""
     if isinstance(value, SecretStr):
         return f"'{HIDDEN}'"
-    plain: object = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, PurePath) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
-    return without_credentials(text)
+    plain: object = str(value) if isinstance(value, PurePath) else hide_credentials(value)
+    return yaml.safe_dump(plain, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import subprocess
+from ipaddress import collapse_addresses, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from scripts.chart.rendering import EXPECTED, cases
 from service.configuration.load import load_settings
+from service.media.fetch import addresses
 from tests.support.chart import CHART, Manifest, case, helm, manifests, template
 
 pytestmark = pytest.mark.tool("helm")
@@ -221,3 +223,24 @@ def test_the_notes_do_not_complain_of_what_is_there(tmp_path: Path) -> None:
     assert "KEDA runs 2 to 24 processes" in told
     assert "=PodMonitor" not in told
     assert "networkPolicy" not in told
+
+
+def test_public_images_leave_out_every_address_that_the_service_itself_refuses() -> None:
+    rules = manifests(case("production"))["NetworkPolicy"]["spec"]["egress"]
+    blocks = [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
+    public = {block["cidr"]: [ip_network(each) for each in block["except"]] for block in blocks if "except" in block}
+    refused = (*addresses._NOT_PUBLIC, *addresses._METADATA)
+    assert set(public["0.0.0.0/0"]) == set(collapse_addresses(each for each in refused if each.version == 4))
+    inside = [each for each in refused if each.version == 6 and each.subnet_of(addresses._GLOBAL_UNICAST_V6)]
+    assert set(public["2000::/3"]) == set(collapse_addresses(inside))
+
+
+@pytest.mark.parametrize("tag", ["", "1.2.3"])
+def test_an_image_given_by_digest_is_pulled_by_it_whatever_the_tag(tag: str, tmp_path: Path) -> None:
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    given = yaml.safe_load(case("defaults").read_text(encoding="utf-8")) or {}
+    given["image"] = {"repository": "registry.example/modstream", "tag": tag, "digest": digest}
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(given), encoding="utf-8")
+    (container,) = pod(manifests(values))["containers"]
+    assert container["image"] == f"registry.example/modstream@{digest}"

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import pytest
 import yaml
 
 from service.configuration.catalogue import catalogue
 from service.configuration.load import load_settings
+from service.configuration.problems import InvalidSettingsError
 from service.configuration.show import defaults_yaml, effective_yaml, reference_markdown
 
 ROOT = Path(__file__).parents[3]
@@ -31,6 +33,51 @@ def test_secrets_are_hidden() -> None:
         "MODSTREAM_TELEMETRY__OTLP_ENDPOINT": "http://user:hunter2@collector:4318",
     }
     assert "hunter2" not in effective_yaml(load_settings(None, environment))
+
+
+SECRET_ADDRESSES = [
+    "http://user:hunter2@collector:4318",
+    "http://user:pa/hunter2@collector:4318",
+    "http://user:p?a#hunter2@x@collector:4318/v1",
+    "http://hunter2@collector:4318",
+    "user:hunter2@collector:4318",
+    "http://collector:4318?api_key=hunter2",
+    "http://collector:4318/v1?x=1&token=hunter2#frag",
+    "http://collector:4318/#access_token=hunter2",
+    "http://collector:4318?hunter2",
+    "http://user:a b hunter2@collector:4318",
+]
+
+
+@pytest.mark.parametrize("address", SECRET_ADDRESSES)
+def test_secrets_in_addresses_are_hidden_and_the_host_is_not(address: str) -> None:
+    text = effective_yaml(load_settings(None, {"MODSTREAM_TELEMETRY__OTLP_ENDPOINT": address}))
+    assert "hunter2" not in text
+    assert "collector:4318" in text
+
+
+@pytest.mark.parametrize("address", SECRET_ADDRESSES)
+@pytest.mark.parametrize("name", ["KAFKA__OAUTH__TOKEN_URL", "ENGINE__OPENAI__BASE_URLS", "MEDIA__FETCH__ALLOW_HOSTS"])
+def test_secrets_in_addresses_are_not_told_by_the_problems_that_they_cause(name: str, address: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings(None, {f"MODSTREAM_{name}": f"{address},nonsense nonsense,http://"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_address_of_a_list_is_cleaned_and_other_settings_stay_readable() -> None:
+    servers = "a:hunter2@k1:9092,b:hunter,2@k2:9092,k3:9092"
+    text = effective_yaml(
+        load_settings(
+            None,
+            {
+                "MODSTREAM_KAFKA__BOOTSTRAP_SERVERS": servers,
+                "MODSTREAM_TELEMETRY__TRACE_URL": "http://jaeger:16686/trace/{trace_id}?x={trace_id}",
+            },
+        )
+    )
+    assert "hunter" not in text
+    assert "@k2:9092,k3:9092" in text
+    assert "http://jaeger:16686/trace/{trace_id}?x={trace_id}" in text
 
 
 def test_the_file_of_defaults_changes_nothing(tmp_path: Path) -> None:

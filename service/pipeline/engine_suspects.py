@@ -6,9 +6,9 @@ engine, and what dies with the same record twice is given up. Nothing is written
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Coroutine, Mapping
 from types import TracebackType
-from typing import Protocol
 
 import structlog
 
@@ -16,6 +16,7 @@ from service.inference.errors import EngineDeadError, EnginePoisonError
 from service.pipeline.engine_marks import Marks, Suspect
 from service.pipeline.engine_turns import EngineTurns
 from service.pipeline.held_partition import HeldPartition
+from service.pipeline.mark_store import MarkStore
 from service.stream.offsets import Progress
 from service.stream.records import Partition, SourceRecord
 
@@ -32,37 +33,20 @@ _WATCH_S = 600.0
 processes without a trace does so again as soon as it is read again."""
 
 
-class MarkStore(Protocol):
-    """Keeps a text for each partition, for whoever owns it next; both raise `OSError`."""
-
-    async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """Return the texts; empty ones where there are none."""
-        ...
-
-    async def write(self, marks: Mapping[Partition, str]) -> None:
-        """Store texts."""
-        ...
-
-
-class NoMemory:
-    """Keeps nothing: for engines that live on when a record kills what answers it."""
-
-    async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """Return nothing."""
-        return dict.fromkeys(partitions, "")
-
-    async def write(self, marks: Mapping[Partition, str]) -> None:
-        """Do nothing."""
-
-
-NO_MEMORY = NoMemory()
+_PROOF_S = 30.0
+"""How long a record that was alone at a death waits for another one to be judged well before it is alone again: an
+engine that dies of every record must not make dead letters of them."""
 
 
 class EngineSuspects:
     """Lets records into the engine, and knows which are inside."""
 
-    def __init__(self, store: MarkStore, *, settle_s: float = _SETTLE_S, watch_s: float = _WATCH_S) -> None:
+    def __init__(
+        self, store: MarkStore, *, settle_s: float = _SETTLE_S, watch_s: float = _WATCH_S, proof_s: float = _PROOF_S
+    ) -> None:
         self._store = store
+        self._proof_s = proof_s
+        self._has_judged = asyncio.Event()
         self._settle_s = settle_s
         self._watch_s = watch_s
         self._held: dict[Partition, HeldPartition] = {}
@@ -156,6 +140,8 @@ class EngineSuspects:
         held = self._held.get(partition)
         if held is not None:
             held.inside.pop(record.offset, None)
+        if failure is None:
+            self._has_judged.set()
         if is_alone:
             await self._leave_alone(partition, held, record, has_ended=not isinstance(failure, asyncio.CancelledError))
         self._turns.leave()
@@ -165,11 +151,17 @@ class EngineSuspects:
         held = self._held.get((record.topic, record.partition))  # type: ignore[call-overload]  # as above
         if held is not None:
             held.inside.pop(record.offset, None)
+        if not self._has_judged.is_set():
+            self._has_judged.set()
         self._turns.leave()
 
     async def _enter_alone(self, held: HeldPartition, record: SourceRecord, suspect: Suspect) -> None:
         if suspect.deaths >= _POISON_AFTER:
             raise EnginePoisonError(detail=f"{suspect.deaths} processes ended with it")
+        if suspect.deaths:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._proof_s):
+                    await self._has_judged.wait()
         await self._turns.be_alone()
         held.is_alone, held.inside = True, {record.offset: record.timestamp_ms}
         log.info("engine.suspect_alone", offset=record.offset, deaths=suspect.deaths, suspects=len(held.suspects))

@@ -13,9 +13,10 @@ from service.errors import FatalError
 from service.inference.availability import EngineAvailability
 from service.inference.errors import EngineDeadError
 from service.pipeline.attempts import Attempts
-from service.pipeline.engine_suspects import NO_MEMORY, EngineSuspects
+from service.pipeline.engine_suspects import EngineSuspects
 from service.pipeline.flights import Flight, Flights, Lane
 from service.pipeline.handler import READING_TURN_S, Handler, Read
+from service.pipeline.mark_store import NO_MEMORY
 from service.pipeline.ordering import KeyOrder
 from service.pipeline.slots import WorkSlots
 from service.pipeline.standing import Standing

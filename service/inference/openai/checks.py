@@ -12,6 +12,7 @@ class Check:
         self._changed = asyncio.Event()
         self._is_wanted = False
         self._waiting: list[asyncio.Future[bool]] = []
+        self._closed = False
 
     def want(self) -> None:
         """Have the server checked soon."""
@@ -19,7 +20,9 @@ class Check:
         self._changed.set()
 
     async def verdict(self) -> bool:
-        """Have the server checked; return whether it is well."""
+        """Have the server checked; return whether it is well. Raises `EngineNotRunningError` once closed."""
+        if self._closed:
+            raise EngineNotRunningError
         verdict: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(verdict)
         self.want()
@@ -36,6 +39,7 @@ class Check:
 
     def close(self) -> None:
         """End all that wait."""
+        self._closed = True
         for verdict in self._waiting:
             if not verdict.done():
                 verdict.set_exception(EngineNotRunningError())

@@ -16,6 +16,8 @@ from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
 from service.settings import RetrySettings, Settings
 from service.stream.connection import KafkaConnection
+from service.stream.engine_mark_store import EngineMarkStore
+from service.stream.records import Partition
 from service.stream.topics import ensure_journal, ensure_topics, required_topics
 from tests.support.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
 from tests.support.stream_worker import ObedientHandler
@@ -78,6 +80,17 @@ async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrant
         await publish(kafka, settings.topics.verdicts, b"forged")
     with pytest.raises(TopicAuthorizationFailedError):
         await read(kafka, settings.topics.dead_letters, "listings-1", user="listings")
+
+
+async def test_the_service_may_remember_what_its_engine_died_of(kafka: KafkaWithGrants) -> None:
+    settings = of_the_service(kafka)
+    place = Partition(settings.topics.uploads, 0)
+    everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
+    await ensure_topics(everything, required_topics(settings), partitions=1)
+    store = EngineMarkStore(settings.kafka)
+    await store.write({place: "something"})
+    assert await store.read([place]) == {place: "something"}
+    await store.close()
 
 
 async def sent_back(kafka: KafkaWithGrants) -> int:

@@ -22,8 +22,8 @@ NOTHING_DONE = Progress(0)
 class Process:
     """One process with its engine, which can end in every way."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self.suspects = EngineSuspects(store, settle_s=0.02)
+    def __init__(self, store: MemoryStore, *, proof_s: float = 0.02) -> None:
+        self.suspects = EngineSuspects(store, settle_s=0.02, proof_s=proof_s)
         self.inside: set[int] = set()
         self.company: dict[int, int] = {}
         """By offset, how many others were in the engine at the same time."""
@@ -122,7 +122,7 @@ async def test_an_innocent_record_is_never_given_up_and_a_poison_is_after_two_de
     store = MemoryStore()
     await engine_dies(store, 3, 4, 5)
     await engine_dies(store, 4, 3, 5, alone=4)
-    await engine_dies(store, 4, 3, 5, alone=4)
+    await engine_dies(store, 4, alone=4)
     async with process(store) as heir:
         heir.judge(3, 4, 5)
         await heir.finish()
@@ -144,7 +144,7 @@ async def test_a_death_while_another_one_is_alone_is_not_counted() -> None:
     store = MemoryStore()
     await engine_dies(store, 3, 4)
     for _ in range(2):
-        await engine_dies(store, 3, 4, alone=3)
+        await engine_dies(store, 3, alone=3)
     async with process(store) as heir:
         heir.judge(4)
         await heir.finish()
@@ -156,7 +156,7 @@ async def test_a_process_that_vanishes_with_its_engine_again_and_again_is_found_
     await vanishes(store, 3, 4)  # without a trace of what was inside
     await vanishes(store, 3, 4)  # what enters is written down before
     await vanishes(store, 3, 4, alone=3)
-    await vanishes(store, 3, 4, alone=3)
+    await vanishes(store, 3, alone=3)
     async with process(store) as heir:
         heir.judge(3, 4)
         await heir.finish()
@@ -281,3 +281,17 @@ async def test_only_the_death_of_the_engine_keeps_a_record_inside(failure: Excep
                 raise failure
         await running.suspects.close()
     assert bool(store.texts[PLACE]) == isinstance(failure, EngineDeadError)
+
+
+async def test_an_engine_that_dies_of_everything_gives_nothing_up() -> None:
+    store = MemoryStore()
+    await engine_dies(store, 3, 4)
+    await engine_dies(store, 3, alone=3)
+    heir = Process(store, proof_s=60.0)
+    heir.suspects.opened(PLACE, NOTHING_DONE)
+    heir.judge(3, 4)
+    await heir.until_inside(4)
+    heir.go_on.set()
+    await asyncio.wait_for(asyncio.gather(*heir.tasks.values()), 5)
+    assert (heir.company[3], heir.company[4]) == (0, 0)
+    await heir.suspects.close()

@@ -150,6 +150,7 @@ def _dead_letter() -> dict[str, Any]:
         "modstream-origin-partition": "3",
         "modstream-origin-offset": "1207",
         "modstream-origin-timestamp": "1772366400000",
+        "modstream-origin-timestamp-type": "CreateTime",
         "modstream-failed-at": "2026-03-01T12:00:00.412+00:00",
     }
     payload: Schema = {"description": _DEAD_LETTER_VALUE}

@@ -63,7 +63,7 @@ def cloudevents_headers(message: MessageVersion) -> Schema:
         "ce_specversion": {"const": "1.0", "description": "The version of CloudEvents."},
         "ce_type": {"const": message.event_type, "description": "Message and version."},
         "ce_id": {"minLength": 1, "description": _id_description(message)},
-        "ce_source": {"minLength": 1, "description": _source_description(message)},
+        "ce_source": {"minLength": 1, "format": "uri-reference", "description": _source_description(message)},
     }
     written: dict[str, Schema] = {
         "ce_subject": {"description": "The image_id."},

@@ -17,6 +17,7 @@ from service.gpu_readings import Gpus
 from service.inference.availability import EngineAvailability
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
+from service.kafka_settings import LARGEST_MAX_EVENT_BYTES
 from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
@@ -209,5 +210,7 @@ async def moderation_alone(settings: Settings) -> AsyncIterator[Moderator]:
 
     Raises `FatalError` when it cannot start.
     """
+    # Files travel inside their events here, and no broker bounds those.
+    kafka = settings.kafka.model_copy(update={"max_event_bytes": LARGEST_MAX_EVENT_BYTES})
     async with AsyncExitStack() as stack:
-        yield await _moderator(settings, stack, Sources())
+        yield await _moderator(settings.model_copy(update={"kafka": kafka}), stack, Sources())

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageByUrlV1, ImageReferenceV1
+from service.kafka_settings import KafkaSettings
 from service.settings import Settings
 from service.stream.codec import encode_upload
 from service.stream.connection import KafkaConnection
@@ -23,6 +24,12 @@ BATCH_EVENTS = 200
 BATCH_BYTES = 4 * 1024 * 1024
 
 
+def inline_limit_bytes(settings: KafkaSettings) -> int:
+    """Return the size of the largest file that fits into an event: brokers take it, and the service reads it."""
+    room = min(settings.max_request_bytes, settings.max_event_bytes) - EVENT_OVERHEAD_BYTES
+    return max(room, 0) * 3 // 4  # base64 makes four characters of three bytes
+
+
 class UploadSender:
     """Sends uploads; one that cannot be sent is told and left out."""
 
@@ -33,8 +40,7 @@ class UploadSender:
         self._options = options
         self._references = references
         self._complain = complain
-        # Base64 makes four characters of three bytes.
-        self._inline_limit_bytes = (settings.kafka.max_request_bytes - EVENT_OVERHEAD_BYTES) * 3 // 4
+        self._inline_limit_bytes = inline_limit_bytes(settings.kafka)
 
     async def send(self, uploads: Iterable[Upload]) -> int:
         """Return how many were sent; raises the stream's errors."""
@@ -78,7 +84,7 @@ class UploadSender:
         size_bytes = location.stat().st_size
         if size_bytes > self._inline_limit_bytes:
             raise UploadTargetError(
-                f"it has {size_bytes} bytes, and an event holds {self._inline_limit_bytes} (kafka.max_request_bytes);"
-                " send it --by-reference"
+                f"it has {size_bytes} bytes, and an event holds {self._inline_limit_bytes} (kafka.max_request_bytes,"
+                " kafka.max_event_bytes); send it --by-reference"
             )
         return inline(location)

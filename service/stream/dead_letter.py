@@ -30,6 +30,9 @@ _ESSENTIAL = frozenset({REASON, MESSAGE, ATTEMPT, FAILED_AT, *COORDINATES, *REDR
 _SHORT_BYTES = 256
 """Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""
 
+_LENGTHS_BYTES = 8
+"""What the lengths of a key and a value take at most beyond those of none."""
+
 _LEAST_VALUE_BYTES = 1000
 """So much of the value is worth more than the stack."""
 
@@ -80,7 +83,7 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
         return whole
     for headers, missing in ((ours, b"headers,value,key"), (_essential(ours), b"headers,stack,value,key")):
         bare = OutgoingRecord(letter.topic, None, None, (*headers, (TRUNCATED, missing)))
-        room = max_bytes - record_bytes(bare)
+        room = max_bytes - record_bytes(bare) - _LENGTHS_BYTES
         if room >= _LEAST_VALUE_BYTES:
             break
     key = letter.key if letter.key is not None and len(letter.key) < room else None

@@ -160,6 +160,12 @@ def test_what_an_earlier_failure_added_is_not_told_twice() -> None:
 headers_st = st.lists(st.tuples(st.text(max_size=30), st.binary(max_size=3000)), max_size=4).map(tuple)
 
 
+@pytest.mark.parametrize("key_bytes", [0, 63, 64, 8191, 8192, 900_000])
+def test_a_long_value_is_cut_to_the_byte(key_bytes: int) -> None:
+    cut_letter = letter(key=b"k" * key_bytes, value=b"v" * 2_000_000, max_bytes=1_000_000)
+    assert 1_000_000 - 16 <= record_bytes(cut_letter) <= 1_000_000
+
+
 @given(
     key=st.none() | st.binary(max_size=5000),
     value=st.none() | st.binary(max_size=20_000),

@@ -82,7 +82,7 @@ class Attempts:
         self, record: SourceRecord, resources: Resources, reading: Reading = UNREAD, *, received_at_s: float
     ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
-        waited = None if record.topic == self._uploads else put_off(record)
+        waited = None if record.topic == self._uploads else put_off(record, uploads=self._uploads)
         uploaded = _as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
         losses = losses_told(record) if waited else EngineLosses()
@@ -207,7 +207,7 @@ class Attempts:
             if record_bytes(smaller) >= record_bytes(letter):
                 raise DeadLetterUnfitError(topic=letter.topic, size_bytes=record_bytes(letter))
             return resolution._replace(outcomes=(replace(smaller, span=QUIET),))
-        waited = None if record.topic == self._uploads else put_off(record)
+        waited = None if record.topic == self._uploads else put_off(record, uploads=self._uploads)
         uploaded = _as_uploaded(record, waited) if waited else record
         failure = OutcomeTooLargeError(
             topic=refusal.topic,

@@ -75,9 +75,13 @@ def _timestamp_type(record: SourceRecord) -> str:
     return _TYPES[record.timestamp_type] if record.timestamp_type in range(len(_TYPES)) else _TYPES[0]
 
 
-def put_off(record: SourceRecord) -> Origin:
-    """Return the origin that the headers of a record tell; the record itself is its origin where they tell none."""
-    return told_origin(record.headers) or fresh(record)
+def put_off(record: SourceRecord, *, uploads: str) -> Origin:
+    """Return the origin of a record of a retry topic: a place in the topic of uploads, as its headers tell.
+
+    Where they tell none, or another topic, somebody else wrote the record, and it is its own origin.
+    """
+    origin = told_origin(record.headers)
+    return origin if origin is not None and origin.topic == uploads else fresh(record)
 
 
 def told_origin(headers: Headers) -> Origin | None:

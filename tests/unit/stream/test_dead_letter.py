@@ -115,7 +115,8 @@ def test_who_set_the_timestamp_is_told_after_retries_too(timestamp_ms: int, numb
     tier = RetryTier(30, "images.uploaded.retry.30s")
     later = put_off_record(record, fresh(record), tier, BusyError(), attempt=1, now_s=0.0)
     waited = SourceRecord(tier.topic, 0, 0, 5, None, b"{}", later.headers)
-    dead = dead_letter(waited, put_off(waited), BusyError(), attempt=2, topic="d", group_id="g", failed_at=FAILED_AT)
+    origin = put_off(waited, uploads="images.uploaded")
+    dead = dead_letter(waited, origin, BusyError(), attempt=2, topic="d", group_id="g", failed_at=FAILED_AT)
     assert dict(dead.headers)["kafka_dlt-original-timestamp-type"] == written
     assert dict(dead.headers)["modstream-origin-timestamp-type"] == written
 

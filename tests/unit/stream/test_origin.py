@@ -42,7 +42,7 @@ def test_an_origin_is_read_as_it_was_written() -> None:
 def test_a_header_out_of_its_range_tells_no_origin(name: str, value: Any) -> None:
     record = waiting((TOLD | {name: value}).items())
     assert told_origin(record.headers) is None
-    assert put_off(record) == fresh(record)
+    assert put_off(record, uploads=ORIGIN.topic) == fresh(record)
 
 
 @pytest.mark.parametrize("topic", [b"a" * 250, b"images\nuploaded", b"\x1b[31m", "\u202e".encode()])
@@ -50,10 +50,16 @@ def test_a_name_that_no_topic_has_tells_no_origin(topic: bytes) -> None:
     assert told_origin(tuple((TOLD | {TOPIC: topic}).items())) is None
 
 
+def test_a_record_that_names_another_topic_is_its_own_origin() -> None:
+    record = waiting((TOLD | {TOPIC: b"images.verdicts"}).items())
+    assert put_off(record, uploads=ORIGIN.topic) == fresh(record)
+    assert put_off(waiting(TOLD.items()), uploads=ORIGIN.topic) == ORIGIN
+
+
 @given(headers)
 def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(told: Any) -> None:
     record = waiting(told)
-    origin = put_off(record)
+    origin = put_off(record, uploads=ORIGIN.topic)
     again = put_off_record(record, origin, TIER, BusyError(), attempt=origin.attempts + 1, now_s=1.0)
     assert told_origin(again.headers) == replace(origin, attempts=origin.attempts + 1)
     letter = dead_letter(

@@ -162,6 +162,9 @@ class BoundedConnection(ResponseHandler):
             self._parse(self._ahead.take(size))
         if self._ahead and self.transport is not None:
             super().data_received(self._ahead.take(len(self._ahead)))
+        if self._is_full and self._body is not None and not self._body.is_eof():
+            # The parser holds some of the body back; aiohttp would take what it has read for all.
+            self._body.set_exception(aiohttp.ClientPayloadError("lost while the body waited for its reader"))
         super().connection_lost(exc)
 
     def _parse_ahead(self, pieces: int = sys.maxsize) -> None:
@@ -172,8 +175,9 @@ class BoundedConnection(ResponseHandler):
             began_at_s = self._budget.begin()
             if began_at_s is None:
                 break
-            self._parse(self._ahead.take(size))
-            self._budget.end(began_at_s)
+            piece = self._ahead.take(size)
+            self._parse(piece)
+            self._budget.end(began_at_s, size_bytes=len(piece))
             pieces -= 1
         self._wait_or_read_on()
 
@@ -183,12 +187,19 @@ class BoundedConnection(ResponseHandler):
         if self._ahead and self._next_piece():
             # Pauses of ours are not the server's.
             self._window_began_s, self._window_bytes = None, 0
+            self._stop_read_timer()
             self._waits_for_turn = True
             self._budget.wait(self)
             self._pause_socket()
         elif self._is_paused and not self.transport.is_closing():
             self._is_paused = False
             self.transport.resume_reading()
+
+    def _stop_read_timer(self) -> None:
+        """Let aiohttp wait until the next piece is parsed; that starts the timer again."""
+        timeout_s, self.read_timeout = self.read_timeout, None
+        self.start_timeout()
+        self.read_timeout = timeout_s
 
     def _pause_socket(self) -> None:
         if self.transport is not None and not self.transport.is_closing():

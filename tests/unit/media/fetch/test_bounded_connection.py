@@ -1,0 +1,96 @@
+"""A connection that waits for its turn is not the server's fault, and no body ends early."""
+
+import asyncio
+import ssl
+from typing import Any
+
+import aiohttp
+import pytest
+
+from service.media.fetch.bounded_connection import BoundedConnection
+from service.media.fetch.client import _tls
+from service.media.fetch.parsing_budget import ParsingBudget
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class Wire(asyncio.Transport):
+    """A transport that takes note."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_reading_now = True
+        self.is_gone = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def is_closing(self) -> bool:
+        return self.is_gone
+
+    def pause_reading(self) -> None:
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        self.is_reading_now = True
+
+    def abort(self) -> None:
+        self.is_gone = True
+
+    close = abort
+
+
+def connected(budget: ParsingBudget, *, read_timeout_s: float = 10.0) -> tuple[BoundedConnection, Wire]:
+    connection = BoundedConnection(asyncio.get_running_loop(), budget, min_bytes_per_s=0, window_s=5)
+    wire = Wire()
+    connection.connection_made(wire)
+    connection.set_response_params(read_until_eof=True, auto_decompress=False, read_timeout=read_timeout_s)
+    connection.start_timeout()
+    return connection, wire
+
+
+def spent() -> ParsingBudget:
+    """Return a budget that is never filled again."""
+    budget = ParsingBudget(clock=lambda: 0.0)
+    budget.end(0.0, size_bytes=10**12)
+    return budget
+
+
+async def test_the_read_timeout_does_not_run_while_the_connection_waits_for_its_turn() -> None:
+    connection, wire = connected(spent(), read_timeout_s=0.05)
+    connection.data_received(OK + b"Content-Length: 5\r\n\r\nhello")
+    assert not wire.is_reading_now
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(connection.read(), timeout=0.3)
+    assert connection.exception() is None
+
+
+async def test_the_read_timeout_runs_while_the_server_is_silent() -> None:
+    connection, _ = connected(ParsingBudget(), read_timeout_s=0.05)
+    connection.data_received(OK)
+    with pytest.raises(aiohttp.SocketTimeoutError):
+        await asyncio.wait_for(connection.read(), timeout=10)
+
+
+async def test_a_body_that_is_lost_while_it_waits_for_its_reader_does_not_count_as_whole() -> None:
+    connection, _ = connected(ParsingBudget(clock=lambda: 0.0))
+    connection.data_received(OK + b"\r\n")
+    _, body = await connection.read()
+    while not connection._is_full:
+        connection.data_received(b"x" * 200_000)
+    connection.data_received(b"the end")
+    connection.connection_lost(None)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await body.read()
+
+
+async def test_a_body_that_ends_with_the_connection_is_whole() -> None:
+    connection, _ = connected(ParsingBudget())
+    connection.data_received(OK + b"\r\nhello")
+    _, body = await connection.read()
+    connection.connection_lost(None)
+    assert await body.read() == b"hello"
+
+
+def test_servers_cannot_renegotiate() -> None:
+    assert _tls().options & ssl.OP_NO_RENEGOTIATION

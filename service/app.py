@@ -22,6 +22,7 @@ from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.web_address import canonical_hosts
+from service.media.sandbox import hide_process
 from service.memory_guard import memory_limits
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
@@ -174,6 +175,8 @@ async def _run_within(guard: LimitGuard, processor: Processor) -> None:
 
 
 async def _opened(decoder: ImageDecoder, stack: AsyncExitStack) -> ImageDecoder:
+    # Once the engine runs, whose processes read each other's memory.
+    hide_process()
     await decoder.start()
     stack.push_async_callback(decoder.close)
     return decoder

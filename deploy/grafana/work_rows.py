@@ -73,6 +73,12 @@ FETCH_AND_DECODE = Row(
             (Query(met(rate("modstream_decode_crashes_total", by="reason")), "{{reason}}"),),
             unit="reqps",
         ),
+        Panel(
+            "Confinement of decoders",
+            "Normal: 1. At 0 the kernel of a machine does not offer this means, and a file that takes its decoder over "
+            "reaches further (SECURITY.md, *Decoders*).",
+            (Query(f"min by (mechanism) (modstream_decode_confinement{{{HERE}}})", "{{mechanism}}"),),
+        ),
     ),
 )
 

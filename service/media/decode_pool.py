@@ -6,13 +6,19 @@ that image, nothing queues behind it, and no lock is shared that a dying process
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
-from service.media.decode_process import DecodeProcess, ProcessDiedError, process_limits
-from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError
+import structlog
+
+from service.media.decode_deaths import REASONS, Cause, ProcessDiedError, conclusion
+from service.media.decode_process import DecodeProcess, process_limits
+from service.media.errors import DecoderStalledError, DecodeTimeoutError
+from service.media.oom_kills import oom_kills
+from service.media.sandbox import Confinement
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
@@ -21,6 +27,8 @@ from service.telemetry.instruments import DECODE_CRASHES
 from service.telemetry.spans import waiting
 
 WORKER_MODULE = "service.media.decode_worker"
+
+log = structlog.get_logger(__name__)
 
 Returned = TypeVar("Returned")
 
@@ -35,11 +43,19 @@ class _Slot:
 class ImageDecoder:
     """A pool of decoder processes; one image a process at a time, the others wait their turn here.
 
-    `worker_module` is what a process runs: its `__main__` calls `decode_worker.serve`.
+    `worker_module` is what a process runs: its `__main__` calls `decode_worker.serve`. `oom_kills` counts the processes
+    that the kernel has killed for want of memory.
     """
 
-    def __init__(self, settings: DecodeSettings, *, worker_module: str = WORKER_MODULE) -> None:
+    def __init__(
+        self,
+        settings: DecodeSettings,
+        *,
+        worker_module: str = WORKER_MODULE,
+        oom_kills: Callable[[], int | None] = oom_kills,
+    ) -> None:
         self._settings = settings
+        self._count_oom_kills = oom_kills
         self._launch = partial(
             DecodeProcess.launch,
             worker_module,
@@ -52,7 +68,9 @@ class ImageDecoder:
         )
         self._slots = [_Slot() for _ in range(settings.workers or len(os.sched_getaffinity(0)))]
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
+        self._turn = asyncio.Lock()
         self._waiting = 0
+        self._oom_kills = self._count_oom_kills()
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="decode")
 
     async def start(self) -> None:
@@ -66,6 +84,25 @@ class ImageDecoder:
             raise failures.exceptions[0] from None
         for slot in self._slots:
             self._idle.put_nowait(slot)
+        self._tell_confinement()
+
+    def _tell_confinement(self) -> None:
+        """Warn where the kernel does not offer what holds a decoder that a file has taken over."""
+        if missing := self.confinement.missing:
+            log.warning(
+                "decode.unconfined",
+                missing=missing,
+                hint="a file that takes over its decoder could reach further: see SECURITY.md",
+            )
+
+    @property
+    def confinement(self) -> Confinement:
+        """What holds every process that is there."""
+        held = [process.confinement for slot in self._slots if (process := slot.process)]
+        return Confinement(
+            landlock_abi=min((each.landlock_abi for each in held), default=0),
+            has_seccomp=bool(held) and all(each.has_seccomp for each in held),
+        )
 
     async def close(self) -> None:
         """Wait for the images in hand (each within its time limit), then end every process; decode nothing after it."""
@@ -84,47 +121,64 @@ class ImageDecoder:
         return self._waiting
 
     async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
-        """Decode an image to the spec; raises the RejectedError that fits, or DecoderUnavailableError.
+        """Decode an image to the spec; raises the error that fits, or DecoderUnavailableError.
 
-        When cancelled, what works on the image ends at once.
+        What a process dies of is tried again in a fresh one: it may have been ill of an earlier file. After the OOM
+        killer no other process works meanwhile, so that what others took is not blamed on this file. When cancelled,
+        what works on the image ends at once.
         """
-        with waiting(names.WAIT_DECODER):
-            slot = await self._free_slot()
-        try:
-            return await self._decode_in(slot, fetched.data, spec)
-        finally:
-            self._idle.put_nowait(slot)
+        deaths: list[ProcessDiedError] = []
+        while True:
+            is_alone = any(death.cause is Cause.OOM_KILLED for death in deaths)
+            async with self._slot(is_alone=is_alone) as slot:
+                try:
+                    return await self._ask(slot, fetched.data, spec, is_retry=bool(deaths))
+                except ProcessDiedError as death:
+                    deaths.append(death)
+            if error := conclusion(deaths, memory_bytes=self._settings.memory_bytes):
+                raise error
 
-    async def _free_slot(self) -> _Slot:
+    @asynccontextmanager
+    async def _slot(self, *, is_alone: bool) -> AsyncIterator[_Slot]:
+        """Give a slot in turn and, to one that works alone, none to anybody else meanwhile."""
+        taken: list[_Slot] = []
         self._waiting += 1
         try:
-            return await self._idle.get()
+            try:
+                with waiting(names.WAIT_DECODER):
+                    async with self._turn:
+                        while len(taken) < (len(self._slots) if is_alone else 1):
+                            taken.append(await self._idle.get())
+            finally:
+                self._waiting -= 1
+            if is_alone:
+                self._oom_kills = self._count_oom_kills()
+            yield taken[0]
         finally:
-            self._waiting -= 1
+            for slot in taken:
+                self._idle.put_nowait(slot)
 
-    async def _decode_in(self, slot: _Slot, data: bytes, spec: ImageSpec) -> DecodedImage:
-        """Ask the slot's process and, if it dies, a fresh one: the first may have been killed from outside, or ill
-        of an earlier file; only what two processes die of is the image's fault.
-        """
-        try:
-            return await self._ask(slot, data, spec)
-        except ProcessDiedError:
-            pass
-        try:
-            return await self._ask(slot, data, spec)
-        except ProcessDiedError as death:
-            if death.is_out_of_memory:
-                raise DecodeMemoryError(limit_bytes=self._settings.memory_bytes) from None
-            raise DecodeCrashedError(detail=death.detail) from None
-
-    async def _ask(self, slot: _Slot, data: bytes, spec: ImageSpec) -> DecodedImage:
+    async def _ask(self, slot: _Slot, data: bytes, spec: ImageSpec, *, is_retry: bool) -> DecodedImage:
+        if is_retry and slot.process:
+            used, slot.process = slot.process, None
+            await self._in_thread(used.end, abandon=lambda _: None)
         process = await self._occupy(slot)
         ask = partial(process.ask, data, spec, timeout_s=self._settings.timeout_s)
         try:
             return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
-        except (ProcessDiedError, DecodeTimeoutError) as error:
-            DECODE_CRASHES.add(1, {labels.REASON: _reason(error)})
+        except ProcessDiedError as death:
+            self._look_for_oom_killer(death)
+            DECODE_CRASHES.add(1, {labels.REASON: REASONS[death.cause]})
             raise
+        except (DecodeTimeoutError, DecoderStalledError) as error:
+            DECODE_CRASHES.add(1, {labels.REASON: error.reason})
+            raise
+
+    def _look_for_oom_killer(self, death: ProcessDiedError) -> None:
+        if death.cause is Cause.KILLED:
+            before, self._oom_kills = self._oom_kills, self._count_oom_kills()
+            if self._oom_kills != before:
+                death.cause = Cause.OOM_KILLED
 
     async def _occupy(self, slot: _Slot) -> DecodeProcess:
         """Return the slot's process, a new one if there is none or it has died."""
@@ -167,13 +221,6 @@ def _vacate(slot: _Slot) -> None:
     if slot.process:
         slot.process.kill()
         slot.process = None
-
-
-def _reason(error: ProcessDiedError | DecodeTimeoutError) -> str:
-    """Return the reason code that an image gets which this happens to twice."""
-    if isinstance(error, DecodeTimeoutError):
-        return error.reason
-    return DecodeMemoryError.reason if error.is_out_of_memory else DecodeCrashedError.reason
 
 
 def _look_at(future: "asyncio.Future[Returned]") -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import service
 from service.media.decode_answer import NonsenseError, read_answer
+from service.media.decode_deaths import Cause, ProcessDiedError, death_by
 from service.media.decode_protocol import (
     ANSWER,
     MAX_FACTS_BYTES,
-    OUT_OF_MEMORY_EXIT,
     READY,
     REQUEST,
     SOCKET_BUFFER_BYTES,
@@ -22,7 +22,8 @@ from service.media.decode_protocol import (
     receive,
     send,
 )
-from service.media.errors import DecoderUnavailableError, DecodeTimeoutError
+from service.media.errors import DecoderStalledError, DecoderUnavailableError, DecodeTimeoutError
+from service.media.sandbox import Confinement
 from service.media.types import DecodedImage
 from service.pixels import ImageSpec
 
@@ -40,13 +41,8 @@ PASSED_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024)}
 
 
-class ProcessDiedError(Exception):
-    """The process ended instead of answering, or answered what no decoder would."""
-
-    def __init__(self, detail: str, *, is_out_of_memory: bool = False) -> None:
-        self.detail = detail
-        self.is_out_of_memory = is_out_of_memory
-        super().__init__(detail)
+# A decoder that had less of the time limit on a processor than this did not work for too long: it was not let.
+STALLED_BELOW = 0.5
 
 
 class DecodeProcess:
@@ -56,6 +52,8 @@ class DecodeProcess:
         self._process = process
         self._connection = connection
         self._limits = limits
+        self.confinement = Confinement(landlock_abi=0, has_seccomp=False)
+        """What the process may no longer do, by its own account before it read any file."""
 
     @classmethod
     def launch(cls, module: str, limits: ProcessLimits) -> "DecodeProcess":
@@ -89,15 +87,17 @@ class DecodeProcess:
     def ask(self, data: bytes, spec: ImageSpec, *, timeout_s: float) -> DecodedImage:
         """Have one file decoded; raises RejectedError or, when the process is to be replaced, ProcessDiedError."""
         deadline = time.monotonic() + timeout_s
+        cpu_before_s = self._cpu_s()
         try:
             send(self._connection, REQUEST.pack(len(data), spec.max_pixels, spec.multiple_of), data, deadline=deadline)
             return self._receive_image(data, spec, deadline)
         except TimeoutError:
+            cpu_s = self._cpu_s() - cpu_before_s
             self.end()
-            raise DecodeTimeoutError(limit_s=timeout_s) from None
+            raise _took_too_long(timeout_s, cpu_s) from None
         except NonsenseError:
             self.end()
-            raise ProcessDiedError("an answer that makes no sense") from None
+            raise ProcessDiedError(Cause.CRASHED, detail="an answer that makes no sense") from None
         except PeerGoneError:
             raise self._explain_death(timeout_s) from None
 
@@ -112,7 +112,9 @@ class DecodeProcess:
 
     def _wait_until_ready(self) -> None:
         try:
-            receive(self._connection, len(READY), deadline=time.monotonic() + START_TIMEOUT_S)
+            answer = receive(self._connection, READY.size, deadline=time.monotonic() + START_TIMEOUT_S)
+            landlock_abi, has_seccomp = READY.unpack(answer)
+            self.confinement = Confinement(landlock_abi=landlock_abi, has_seccomp=has_seccomp)
         except (PeerGoneError, TimeoutError) as error:
             self.end()
             detail = f"{type(error).__name__}, exit code {self._process.returncode}"
@@ -131,9 +133,15 @@ class DecodeProcess:
         exit_code = self._wait_for_exit()
         if exit_code == -signal.SIGXCPU:
             return DecodeTimeoutError(limit_s=timeout_s)
-        if exit_code < 0:
-            return ProcessDiedError(f"signal {-exit_code}")
-        return ProcessDiedError(f"exit code {exit_code}", is_out_of_memory=exit_code == OUT_OF_MEMORY_EXIT)
+        return death_by(exit_code)
+
+    def _cpu_s(self) -> float:
+        """Return the processor time that the process has had."""
+        # The kernel's number of another process's clock, as clock_getcpuclockid(3) makes it.
+        try:
+            return time.clock_gettime((~self._process.pid << 3) | 2)
+        except OSError:
+            return 0.0  # it has ended
 
     def _wait_for_exit(self) -> int:
         self._connection.close()
@@ -142,6 +150,12 @@ class DecodeProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+
+def _took_too_long(limit_s: float, cpu_s: float) -> DecodeTimeoutError | DecoderStalledError:
+    if cpu_s < STALLED_BELOW * limit_s:
+        return DecoderStalledError(limit_s=limit_s, cpu_s=round(cpu_s, 1))
+    return DecodeTimeoutError(limit_s=limit_s)
 
 
 def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int) -> ProcessLimits:

@@ -17,7 +17,8 @@ REQUEST = struct.Struct("!QII")
 # Bytes of the JSON part, bytes of pixels after it.
 ANSWER = struct.Struct("!IQ")
 
-READY = b"ready"
+# What confines the process that is ready: version of Landlock, whether seccomp.
+READY = struct.Struct("!B?")
 
 # Facts of an image take some hundred bytes.
 MAX_FACTS_BYTES = 64 * 1024

@@ -1,6 +1,7 @@
 """A decoder process: takes files from a socket, gives frames back, and is meant to die of a hostile one alone.
 
-Started by `decode_process`. It holds no secrets (its environment is bare), opens no files, and ends with its parent.
+Started by `decode_process`. It holds no secrets (its environment is bare), may do nothing but compute and answer
+(`sandbox`), and ends with its parent.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from PIL import AvifImagePlugin
+from PIL import AvifImagePlugin, TiffImagePlugin
 
 from service.errors import RejectedError
 from service.media.decode_protocol import (
@@ -28,12 +29,15 @@ from service.media.decode_protocol import (
     send,
 )
 from service.media.image import DecodeLimits, PlainImage, decode_image
+from service.media.sandbox import confine
 
 Decode = Callable[[bytes, DecodeLimits], PlainImage]
 
 # From <linux/prctl.h>.
 PR_SET_PDEATHSIG = 1
-PR_SET_NO_NEW_PRIVS = 38
+
+# Pillow loads it when it first reads EXIF, and a confined process can load nothing.
+NEEDED_LATER = (TiffImagePlugin,)
 
 # The socket, three standard streams, and some for what libraries open in passing.
 MAX_OPEN_FILES = 16
@@ -43,13 +47,14 @@ def serve(decode: Decode) -> NoReturn:
     """Decode what comes over standard input until the other side closes it."""
     limits = ProcessLimits.from_json(sys.argv[1])
     connection = socket.socket(fileno=0)
-    _die_with(limits.parent_pid)
     _leave_signals_to_the_parent()
-    # The pool has a process a core: more threads would only take turns with the others.
+    # The pool has a process a core: more threads would only take turns with the others, and none may be started.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    send(connection, READY)
     _mute()
-    _confine(limits.memory_bytes)
+    _limit_resources(limits.memory_bytes)
+    _die_with(limits.parent_pid)
+    confinement = confine()
+    send(connection, READY.pack(confinement.landlock_abi, confinement.has_seccomp))
     try:
         while True:
             _answer_one(connection, decode, limits)
@@ -86,9 +91,7 @@ def _send_answer(connection: socket.socket, facts: dict[str, object], pixels: tu
 
 def _die_with(parent_pid: int) -> None:
     """Be killed when the parent ends, however it ends, even in the middle of a decode that never returns."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(0)
 
@@ -107,7 +110,7 @@ def _mute() -> None:
     os.close(nowhere)
 
 
-def _confine(memory_bytes: int) -> None:
+def _limit_resources(memory_bytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)

@@ -117,7 +117,7 @@ class AspectRatioError(RejectedError):
 
 
 class DecodeCrashedError(RejectedError):
-    """The file crashed two decoders, one after the other; the pool replaced them."""
+    """The file crashed two decoders by faults of their own, one after the other; the pool replaced them."""
 
     reason = "image.decode_crashed"
     message = "The image crashed its decoder ({detail})"
@@ -136,6 +136,29 @@ class DecodeTimeoutError(RejectedError):
     reason = "image.decode_timeout"
     blame = "uploader"
     message = "Decoding took more than {limit_s} s (media.decode.timeout_s)"
+
+
+class DecodeOomKilledError(RejectedError):
+    """The kernel's OOM killer ended the decoder twice, the second time while no other one was at work."""
+
+    reason = "image.decode_oom_killed"
+    blame = "uploader"
+    message = "The system has too little memory to decode the image (the container's limit, media.decode.memory_bytes)"
+
+
+class DecoderKilledError(TransientError):
+    """Decoders were killed from outside while they worked on the file: nothing is known about it."""
+
+    reason = "decode.killed"
+    message = "The image's decoders were killed from outside ({detail})"
+
+
+class DecoderStalledError(TransientError):
+    """The decoder hardly ran until the time limit: the machine is overloaded, or the process was stopped."""
+
+    reason = "decode.stalled"
+    blame = "uploader"
+    message = "The decoder had {cpu_s} s on a processor in {limit_s} s (media.decode.timeout_s)"
 
 
 class DecoderUnavailableError(FatalError):

@@ -56,6 +56,7 @@ class Gauges:
             instruments.ENGINE_REACHABLE: self._engine_reachable,
             instruments.DECODE_QUEUE: self._decode_queue,
             instruments.DECODE_WORKERS: self._decode_workers,
+            instruments.DECODE_CONFINEMENT: self._decode_confinement,
             instruments.GPU_MEMORY_USED: lambda: self._by_gpu(lambda gpu: gpu.memory_used_bytes),
             instruments.GPU_MEMORY_TOTAL: lambda: self._by_gpu(lambda gpu: gpu.memory_total_bytes),
             instruments.GPU_TEMPERATURE: lambda: self._by_gpu(lambda gpu: gpu.temperature_c),
@@ -110,6 +111,12 @@ class Gauges:
     def _decode_workers(self) -> Iterable[Reading]:
         if decoder := self._sources.decoder:
             yield len(decoder.process_ids), {}
+
+    def _decode_confinement(self) -> Iterable[Reading]:
+        if decoder := self._sources.decoder:
+            missing = decoder.confinement.missing
+            for mechanism in labels.MECHANISMS:
+                yield int(mechanism not in missing), {labels.MECHANISM: mechanism}
 
     def _by_gpu(self, figure: Callable[[GpuReading], float | None]) -> Iterable[Reading]:
         for gpu in self._gpus.read().gpus:

@@ -51,6 +51,7 @@ _FIXED: Mapping[str, str] = {
     labels.STAGE: "wait, fetch, decode, engine, decide, explain",
     labels.RESULT: "committed, failed",
     labels.BOUND: "records, bytes, span",
+    labels.MECHANISM: ", ".join(labels.MECHANISMS),
     labels.STATE: "running, waiting",
 }
 """What labels of a fixed set hold; `kind` is told with its instrument."""

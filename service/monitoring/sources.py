@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.inference.engine import EngineDescription, EngineLoad
+from service.media.sandbox import Confinement
 from service.pipeline.standing import Standing
 
 
@@ -27,6 +28,11 @@ class Decoder(Protocol):
     @property
     def process_ids(self) -> frozenset[int]:
         """The processes that are there."""
+        ...
+
+    @property
+    def confinement(self) -> Confinement:
+        """What holds all of them."""
         ...
 
 

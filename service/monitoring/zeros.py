@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from service.errors import ModstreamError, RejectedError, TransientError
 from service.inference.token_counts import begin_tokens_at_zero
-from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError
+from service.media.decode_deaths import REASONS
+from service.media.errors import DecoderStalledError, DecodeTimeoutError
 from service.settings import Settings
 from service.telemetry import labels
 from service.telemetry.instruments import (
@@ -29,8 +30,8 @@ def begin_at_zero(settings: Settings) -> None:
         ATTEMPTS_FAILED.add(0, {labels.REASON: reason})
     for scheme in labels.SCHEMES:
         FETCH_IO.add(0, {labels.SCHEME: scheme})
-    for crash in (DecodeCrashedError, DecodeMemoryError, DecodeTimeoutError):
-        DECODE_CRASHES.add(0, {labels.REASON: crash.reason})
+    for reason in (*REASONS.values(), DecodeTimeoutError.reason, DecoderStalledError.reason):
+        DECODE_CRASHES.add(0, {labels.REASON: reason})
     if settings.engine.kind in _OF_LANGUAGE_MODELS:
         begin_tokens_at_zero()
 

@@ -98,7 +98,7 @@ FETCH_IO = _counter("modstream.fetch.io", "By", "Bytes of images that were fetch
 DECODE_CRASHES = _counter(
     "modstream.decode.crashes",
     "{crash}",
-    "Decoder processes that an image killed, or that were killed for it; each is replaced",
+    "Decoder processes that died at work on an image, or were ended for taking too long; each is replaced",
     labels.REASON,
 )
 ENGINE_TOKENS = _counter(
@@ -186,6 +186,12 @@ ENGINE_REACHABLE = _gauge(
 )
 DECODE_QUEUE = _gauge("modstream.decode.queue", "{image}", "Images that wait for a decoder process")
 DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes that are there")
+DECODE_CONFINEMENT = _gauge(
+    "modstream.decode.confinement",
+    "1",
+    "1 where the kernel holds every decoder process by this means, else 0",
+    labels.MECHANISM,
+)
 GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", labels.GPU)
 GPU_MEMORY_TOTAL = _gauge("modstream.gpu.memory.total", "By", "Memory of a GPU", labels.GPU)
 GPU_TEMPERATURE = _gauge("modstream.gpu.temperature", "Cel", "Temperature of a GPU", labels.GPU)

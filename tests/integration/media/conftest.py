@@ -5,6 +5,7 @@ import pytest
 from service.media.decode_pool import ImageDecoder
 from service.settings import DecodeSettings
 
+HOSTILE_WORKER = "tests.integration.media.hostile_worker"
 MEMORY_BYTES = 256 * 1024 * 1024
 
 
@@ -12,7 +13,7 @@ MEMORY_BYTES = 256 * 1024 * 1024
 async def decoder() -> AsyncIterator[ImageDecoder]:
     """A pool of two whose processes do what the hostile files tell them."""
     settings = DecodeSettings(workers=2, timeout_s=3.0, memory_bytes=MEMORY_BYTES, max_pixels=4_000_000)
-    decoder = ImageDecoder(settings, worker_module="tests.integration.media.hostile_worker")
+    decoder = ImageDecoder(settings, worker_module=HOSTILE_WORKER)
     await decoder.start()
     yield decoder
     await decoder.close()

@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-import signal
+import select
+import time
 
 from service.media.decode_worker import serve
 from service.media.image import DecodeLimits, PlainImage, decode_image
@@ -23,7 +24,14 @@ def hang() -> None:
 
 def sleep() -> None:
     # A hang that takes no processor time.
-    signal.pause()
+    select.poll().poll()
+
+
+def linger() -> None:
+    # Long enough to be seen and killed at work.
+    until = time.process_time() + 0.8
+    while time.process_time() < until:
+        pass
 
 
 def eat() -> None:
@@ -41,13 +49,18 @@ def lie() -> None:
     os.write(0, len(text).to_bytes(4) + (0).to_bytes(8) + text)
 
 
+# Before a sound file: work on it lasts a while.
+LINGER = b"%linger"
+
 HOSTILE = {b"%" + act.__name__.encode(): act for act in (crash, leave, hang, sleep, eat, babble, lie)}
 
 
 def decode(data: bytes, limits: DecodeLimits) -> PlainImage:
     if data in HOSTILE:
         HOSTILE[data]()
-    return decode_image(data, limits)
+    if data.startswith(LINGER):
+        linger()
+    return decode_image(data.removeprefix(LINGER), limits)
 
 
 if __name__ == "__main__":

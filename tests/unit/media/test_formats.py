@@ -63,11 +63,11 @@ def test_a_phones_multi_picture_jpeg_is_its_first_picture() -> None:
 
 
 def test_only_the_allowed_plugins_are_ever_loaded() -> None:
-    """None that starts a program, and no numpy or pydantic: a decoder process starts light."""
+    """None that starts a program, and no numpy or pydantic: a decoder process starts light. TIFF's reads EXIF."""
     code = "import sys, service.media.decode_worker; print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     plugins = {name for name in output.split() if name.endswith("ImagePlugin")}
-    assert plugins == {f"PIL.{name}ImagePlugin" for name in ("Avif", "Bmp", "Gif", "Jpeg", "Png", "WebP")}
+    assert plugins == {f"PIL.{name}ImagePlugin" for name in ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")}
     assert {"numpy", "pydantic", "asyncio", "aiohttp", "structlog"}.isdisjoint(output.split())
 
 

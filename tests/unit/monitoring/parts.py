@@ -1,8 +1,9 @@
 """Sources for tests: a service in whatever state a test wants."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.inference.engine import EngineLoad
+from service.media.sandbox import Confinement
 from service.monitoring.sources import Sources
 from service.pipeline.standing import Standing
 from service.stream.records import Partition
@@ -31,6 +32,7 @@ class Decoders:
 
     waiting: int = 5
     process_ids: frozenset[int] = frozenset({11, 12})
+    confinement: Confinement = field(default=Confinement(landlock_abi=0, has_seccomp=True))
 
 
 class BusyEngine(PaintedEngine):

@@ -41,6 +41,8 @@ def test_gauges_tell_what_the_parts_say() -> None:
     assert scrape.value("modstream_engine_requests", state="waiting") == 1
     assert scrape.value("modstream_decode_queue") == 5
     assert scrape.value("modstream_decode_workers") == 2
+    assert scrape.value("modstream_decode_confinement", mechanism="landlock") == 0
+    assert scrape.value("modstream_decode_confinement", mechanism="seccomp") == 1
     assert scrape.value("modstream_ready") == 1
     assert scrape.value("modstream_info", version="1.2.3", engine="painted", model="painted") == 1
 

@@ -185,7 +185,8 @@ class DecodeSettings(Group):
     timeout_s: PositiveSeconds = 10.0
     """For one image; a process that exceeds it is killed and replaced."""
     memory_bytes: Positive = 1024 * MIB
-    """Address space of one process beyond what it starts with."""
+    """Address space of one process beyond what it starts with. Pictures that would take more are refused by their
+    headers where their format tells."""
     max_pixels: Positive = 120_000_000
     """Width × height (× frames looked at): above today's phones, below a decompression bomb."""
     max_frames: Positive = 4

@@ -7,13 +7,20 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import RejectedError
-from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError, UnsupportedFormatError
+from service.media.errors import (
+    AspectRatioError,
+    ImageCorruptError,
+    TooComplexError,
+    TooManyPixelsError,
+    UnsupportedFormatError,
+)
 from service.media.types import DecodedImage
 from service.pixels import RgbPixels
 
 # What a decoder may accuse a file of; its other ends are told by how the process died.
 REJECTIONS: dict[str, type[RejectedError]] = {
-    kind.reason: kind for kind in (AspectRatioError, ImageCorruptError, TooManyPixelsError, UnsupportedFormatError)
+    kind.reason: kind
+    for kind in (AspectRatioError, ImageCorruptError, TooComplexError, TooManyPixelsError, UnsupportedFormatError)
 }
 
 BYTES_A_PIXEL = 3

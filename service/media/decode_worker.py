@@ -74,6 +74,7 @@ def _answer_one(connection: socket.socket, decode: Decode, limits: ProcessLimits
         max_frames=limits.max_frames,
         target_pixels=target_pixels,
         multiple_of=multiple_of,
+        memory_bytes=limits.memory_bytes,
     )
     try:
         image = decode(data, wanted)

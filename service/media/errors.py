@@ -106,7 +106,16 @@ class TooManyPixelsError(RejectedError):
     """The image would take too much memory: a decompression bomb, or simply too large."""
 
     reason = "image.too_many_pixels"
-    message = "{width} × {height} pixels in {frames} frames exceed {limit_pixels} (media.decode.max_pixels)"
+    message = (
+        "{width} × {height} pixels in {frames} frames exceed {limit_pixels} (media.decode.max_pixels, memory_bytes)"
+    )
+
+
+class TooComplexError(RejectedError):
+    """The file has far more parts than a picture needs, so that decoding it would take long."""
+
+    reason = "image.too_complex"
+    message = "The file has more than {limit} {parts}, which no picture needs"
 
 
 class AspectRatioError(RejectedError):

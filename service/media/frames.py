@@ -32,6 +32,14 @@ DRAFT_GAP = 1.25
 # Other formats: a box filter does the coarse part of a large reduction.
 REDUCING_GAP = 2.0
 
+# What Pillow resizes as it is; all else is widened or weighted by its opacity before, which takes copies.
+NEEDS_NO_COPY = frozenset({"L", "RGB", "CMYK"})
+PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
+STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
+
+# 16 MiB of the widest mode.
+BAND_PIXELS = 4 * 1024 * 1024
+
 
 def looked_at(image: ImageFile, max_frames: int) -> list[int]:
     """Return the numbers of the frames to look at, evenly spaced from the first to the last."""
@@ -80,5 +88,36 @@ def _reduce(image: ImageFile, *, turn: int, max_pixels: int, multiple_of: int) -
     target = upright_size(target_size(upright, max_pixels=max_pixels, multiple_of=multiple_of), turn)
     drafted = image.draft(None, (round(target[0] * DRAFT_GAP), round(target[1] * DRAFT_GAP)))
     image.load()
-    box = drafted[1] if drafted else None
-    return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
+    if drafted or (image.mode in NEEDS_NO_COPY and not image.has_transparency_data):
+        box = drafted[1] if drafted else None
+        return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
+    return _resize_in_bands(image, target)
+
+
+def _resize_in_bands(image: Image.Image, target: Size) -> Image.Image:
+    """Return what `widen` and Pillow's `resize` do at once, without their copies of the whole image.
+
+    The box filter's part is done on one band after the other, each a multiple of its factor.
+    """
+    (width, height), factors = image.size, _box_factors(image.size, target)
+    rows = max(1, BAND_PIXELS // (width * factors[1])) * factors[1]
+    bands = [
+        _premultiplied(widen(image.crop((0, top, width, min(top + rows, height))))).reduce(factors)
+        for top in range(0, height, rows)
+    ]
+    reduced = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    for number, band in enumerate(bands):
+        reduced.paste(band, (0, number * bands[0].height))
+    resized = reduced.resize(target, Image.Resampling.BICUBIC, box=(0, 0, width / factors[0], height / factors[1]))
+    return resized.convert(STRAIGHT.get(resized.mode, resized.mode))
+
+
+def _box_factors(size: Size, target: Size) -> tuple[int, int]:
+    """Return how many pixels across and down the box filter makes one, so that the last word is the bicubic one's."""
+    across, down = (int(side / wanted / REDUCING_GAP) or 1 for side, wanted in zip(size, target, strict=True))
+    return across, down
+
+
+def _premultiplied(image: Image.Image) -> Image.Image:
+    """Return the image with its colours weighted by their opacity, as averaging needs them."""
+    return image.convert(PREMULTIPLIED.get(image.mode, image.mode))

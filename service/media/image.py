@@ -4,6 +4,7 @@ Imports neither numpy nor the settings, so that a decoder process starts in a fr
 """
 
 import hashlib
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,25 @@ from service.errors import RejectedError
 from service.media.errors import ImageCorruptError
 from service.media.formats import MediaType, open_header, sniff, webp_canvas
 from service.media.frames import frames_total, looked_at, orientation, read_frames, upright_size
+from service.media.memory_need import WEBP_BYTES_A_PIXEL, bytes_a_pixel, check_memory
 from service.media.sizes import Size, check_size
+from service.media.structure import check_frames, check_run_lengths, check_structure
+
+# Frames between the judged ones must be composed too: so many times the pixel limit takes one core about 5 s.
+COMPOSED_PER_LOOKED_AT: dict[MediaType, int] = {
+    "image/gif": 7,
+    "image/png": 3,
+    "image/webp": 8,
+    "image/avif": 8,
+    "image/jpeg": 1,
+    "image/bmp": 1,
+}
+
+# BMP's numbers for 8 and 4 bits a pixel.
+BMP_RUN_LENGTHS = (1, 2)
+
+# How libavif's error ends, which Pillow passes on as any other.
+OUT_OF_MEMORY = "Out of memory"
 
 # Enough for Pillow's sentence; some quote the file.
 MAX_DETAIL_CHARACTERS = 120
@@ -32,6 +51,8 @@ class DecodeLimits:
     target_pixels: int
     """Of each frame handed on."""
     multiple_of: int
+    memory_bytes: int = sys.maxsize
+    """That the process may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +76,27 @@ def decode_image(data: bytes, limits: DecodeLimits) -> PlainImage:
     media_type = sniff(data)
     with _pillow_within(limits):
         if media_type == "image/webp":
-            check_size(webp_canvas(data), frames_total=1, frames_looked_at=1, max_pixels=limits.max_pixels)
+            canvas = webp_canvas(data)
+            check_size(canvas, max_pixels=limits.max_pixels)
+            check_memory(canvas, bytes_a_pixel=WEBP_BYTES_A_PIXEL, memory_bytes=limits.memory_bytes)
+        check_structure(data, media_type)
         image = open_header(data, media_type)
         return _decode_opened(image, data, media_type, limits)
 
 
 def _decode_opened(image: ImageFile, data: bytes, media_type: MediaType, limits: DecodeLimits) -> PlainImage:
     size, total, numbers = image.size, frames_total(image), looked_at(image, limits.max_frames)
-    check_size(size, frames_total=total, frames_looked_at=len(numbers), max_pixels=limits.max_pixels)
+    check_frames(total)
+    check_size(
+        size,
+        frames_total=total,
+        frames_looked_at=len(numbers),
+        max_pixels=limits.max_pixels,
+        max_composed=COMPOSED_PER_LOOKED_AT[media_type] * limits.max_pixels,
+    )
+    if media_type == "image/bmp" and image.info["compression"] in BMP_RUN_LENGTHS:
+        check_run_lengths(size)
+    check_memory(size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
     turn = orientation(image)
     wanted = read_frames(image, numbers, turn=turn, max_pixels=limits.target_pixels, multiple_of=limits.multiple_of)
     frames, managed = zip(*wanted, strict=True)
@@ -94,6 +128,8 @@ def _pillow_within(limits: DecodeLimits) -> Iterator[None]:
     except (RejectedError, MemoryError):
         raise
     except Exception as error:
+        if OUT_OF_MEMORY in str(error):
+            raise MemoryError from error
         # Plugins let through whatever their parsing meets: struct.error, IndexError, SyntaxError, zlib.error, …
         detail = f"{type(error).__name__}: {error}"[:MAX_DETAIL_CHARACTERS]
         raise ImageCorruptError(detail=detail) from error

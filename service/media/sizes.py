@@ -7,16 +7,17 @@ from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPix
 # The vision models refuse longer ones; below it, nothing recognisable is left on the short side.
 MAX_ASPECT_RATIO = 200
 
-# Frames between the judged ones must be composed too. Eight times the pixel limit is about what one core composes
-# within the default time limit, so that a longer animation is refused at once instead of after all that work.
-COMPOSED_PER_LOOKED_AT = 8
-
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 
-def check_size(size: Size, *, frames_total: int, frames_looked_at: int, max_pixels: int) -> None:
-    """Refuse empty, too large and too elongated pictures; raises the rejection that fits."""
+def check_size(
+    size: Size, *, max_pixels: int, frames_looked_at: int = 1, frames_total: int = 1, max_composed: int = 0
+) -> None:
+    """Refuse empty, too large and too elongated pictures; raises the rejection that fits.
+
+    `max_pixels` bounds the frames that are looked at, `max_composed` all of an animation.
+    """
     width, height = size
     if width <= 0 or height <= 0:
         raise ImageCorruptError(detail=f"a size of {width} × {height} pixels")
@@ -25,9 +26,8 @@ def check_size(size: Size, *, frames_total: int, frames_looked_at: int, max_pixe
     area = width * height
     if area * frames_looked_at > max_pixels:
         raise TooManyPixelsError(width=width, height=height, frames=frames_looked_at, limit_pixels=max_pixels)
-    composed_limit = COMPOSED_PER_LOOKED_AT * max_pixels
-    if area * frames_total > composed_limit:
-        raise TooManyPixelsError(width=width, height=height, frames=frames_total, limit_pixels=composed_limit)
+    if frames_total > 1 and area * frames_total > max_composed:
+        raise TooManyPixelsError(width=width, height=height, frames=frames_total, limit_pixels=max_composed)
 
 
 def target_size(size: Size, *, max_pixels: int, multiple_of: int) -> Size:

@@ -95,7 +95,8 @@ async def test_a_rejection_crosses_the_border_as_it_was(
     [
         (b"%crash", DecodeCrashedError, "signal 11"),
         (b"%leave", DecodeCrashedError, "exit code 3"),
-        (b"%hang", DecodeTimeoutError, r"more than 3\.0 s"),
+        # On a machine that is busy otherwise it hardly runs, and is not blamed for that.
+        (b"%hang", (DecodeTimeoutError, DecoderStalledError), r"3\.0 s \(media.decode.timeout_s"),
         (b"%sleep", DecoderStalledError, r"0\.\d s on a processor in 3\.0 s"),
         (b"%eat", DecodeMemoryError, f"more than {MEMORY_BYTES} bytes"),
         (b"%babble", DecodeCrashedError, "no sense"),
@@ -103,7 +104,7 @@ async def test_a_rejection_crosses_the_border_as_it_was(
     ],
 )
 async def test_a_hostile_file_costs_only_itself(
-    decoder: ImageDecoder, data: bytes, error: type[ModstreamError], detail: str
+    decoder: ImageDecoder, data: bytes, error: type[ModstreamError] | tuple[type[ModstreamError], ...], detail: str
 ) -> None:
     innocents = [asyncio.create_task(decode(decoder, GOOD), name=f"before-{place}") for place in range(10)]
     hostile = asyncio.create_task(decode(decoder, data), name="hostile")

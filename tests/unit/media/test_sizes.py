@@ -52,24 +52,24 @@ def test_frames_are_spread_evenly_from_first_to_last(total: int, wanted: int) ->
 
 
 def test_the_area_of_all_frames_looked_at_counts() -> None:
-    check_size((100, 100), frames_total=4, frames_looked_at=4, max_pixels=40_000)
+    check_size((100, 100), frames_total=4, frames_looked_at=4, max_pixels=40_000, max_composed=40_000)
     with pytest.raises(TooManyPixelsError, match="100 × 100 pixels in 4 frames exceed 39999"):
-        check_size((100, 100), frames_total=4, frames_looked_at=4, max_pixels=39_999)
+        check_size((100, 100), frames_total=4, frames_looked_at=4, max_pixels=39_999, max_composed=40_000)
 
 
 def test_an_animation_that_takes_too_much_composing_is_refused() -> None:
-    check_size((100, 100), frames_total=32, frames_looked_at=1, max_pixels=40_000)
+    check_size((100, 100), frames_total=32, max_pixels=40_000, max_composed=320_000)
     with pytest.raises(TooManyPixelsError, match="33 frames"):
-        check_size((100, 100), frames_total=33, frames_looked_at=1, max_pixels=40_000)
+        check_size((100, 100), frames_total=33, max_pixels=40_000, max_composed=320_000)
 
 
 def test_strips_longer_than_the_models_take_are_refused() -> None:
-    check_size((200, 1), frames_total=1, frames_looked_at=1, max_pixels=1000)
+    check_size((200, 1), max_pixels=1000)
     with pytest.raises(AspectRatioError, match="more elongated than 200:1"):
-        check_size((1, 201), frames_total=1, frames_looked_at=1, max_pixels=1000)
+        check_size((1, 201), max_pixels=1000)
 
 
 @pytest.mark.parametrize("size", [(0, 10), (10, 0), (10, -5)])
 def test_empty_pictures_are_corrupt(size: tuple[int, int]) -> None:
     with pytest.raises(ImageCorruptError):
-        check_size(size, frames_total=1, frames_looked_at=1, max_pixels=1000)
+        check_size(size, max_pixels=1000)

@@ -1,0 +1,138 @@
+"""Refuses files that are cheap to make and dear to decode, by their parts, before a decoder touches them.
+
+Each limit lies far above what encoders write. Counting is a matter of microseconds for sound files: the fast searches
+of `bytes` tell that a limit cannot be reached, and only otherwise a file is walked through part by part.
+"""
+
+import re
+from collections.abc import Iterator
+
+from service.media.errors import TooComplexError, TooManyPixelsError
+from service.media.formats import MediaType
+
+# Encoders write up to 20 of them; each makes a progressive JPEG's decoder pass over the whole picture once more.
+MAX_SCANS = 64
+# Of metadata and tables. The largest honest ones are maps of depth in pieces of 64 KiB: some hundred.
+MAX_SEGMENTS = 1000
+# Between two segments, where there should be nothing.
+MAX_JUNK_BYTES = 64 * 1024
+# Encoders write pieces of 8 KiB and more, some of one row.
+MAX_CHUNKS = 100_000
+# A file has one; each is unpacked to as much as a megabyte.
+MAX_PROFILES = 8
+# More than five minutes at 30 a second.
+MAX_FRAMES = 10_000
+MAX_COMMENTS = 500
+# Pillow unpacks run-lengths in Python. Windows' own pictures of this kind had a megapixel at most.
+MAX_RUN_LENGTH_PIXELS = 16_000_000
+
+_SCAN = b"\xff\xda"
+# A marker that is neither padding, escaped data, a restart mark nor one of the two without a length.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+
+_PNG_SIGNATURE_BYTES, _CHUNK_FRAME_BYTES = 8, 12
+
+_GIF_HEADER_BYTES, _GIF_FRAME_BYTES = 13, 9
+_EXTENSION, _FRAME, _TRAILER, _COMMENT = b"!,;\xfe"
+
+
+def check_structure(data: bytes, media_type: MediaType) -> None:
+    """Raise TooComplexError if the file has more parts of one kind than any sound one."""
+    if media_type == "image/jpeg":
+        _check_jpeg(data)
+    elif media_type == "image/png":
+        _check_png(data)
+    elif media_type == "image/gif":
+        _check_gif(data)
+
+
+def check_frames(frames_total: int) -> None:
+    """Raise TooComplexError if there are more frames than are composed, however small they are."""
+    _limit(frames_total, MAX_FRAMES, "frames")
+
+
+def check_run_lengths(size: tuple[int, int]) -> None:
+    """Raise TooManyPixelsError if a picture is too large for a slow decoder."""
+    width, height = size
+    if width * height > MAX_RUN_LENGTH_PIXELS:
+        raise TooManyPixelsError(width=width, height=height, frames=1, limit_pixels=MAX_RUN_LENGTH_PIXELS)
+
+
+def _limit(count: int, limit: int, parts: str) -> None:
+    if count > limit:
+        raise TooComplexError(parts=parts, limit=limit)
+
+
+def _check_jpeg(data: bytes) -> None:
+    junk = 0
+    for segments, (marker, gap) in enumerate(_segments(data)):
+        if marker == _START_OF_SCAN:
+            break
+        junk += gap
+        _limit(segments, MAX_SEGMENTS, "segments")
+        _limit(junk, MAX_JUNK_BYTES, "bytes between segments")
+    if data.count(_SCAN) > MAX_SCANS:
+        scans = 0
+        for marker, _ in _segments(data):
+            scans += marker == _START_OF_SCAN
+            _limit(scans, MAX_SCANS, "scans")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each marker of the first picture with the bytes before it that belong to nothing, or to a scan."""
+    at = 2
+    while found := _MARKER.search(data, at):
+        marker = data[found.end() - 1]
+        if marker == _END_OF_IMAGE:
+            return
+        yield marker, found.start() - at
+        at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2]))
+
+
+def _check_png(data: bytes) -> None:
+    at, chunks, profiles = _PNG_SIGNATURE_BYTES, 0, 0
+    while at < len(data):
+        kind = data[at + 4 : at + 8]
+        if kind == b"IEND":
+            return
+        chunks += 1
+        profiles += kind == b"iCCP"
+        _limit(chunks, MAX_CHUNKS, "chunks")
+        _limit(profiles, MAX_PROFILES, "colour profiles")
+        at += _CHUNK_FRAME_BYTES + int.from_bytes(data[at : at + 4])
+
+
+def _check_gif(data: bytes) -> None:
+    if data.count(_FRAME) <= MAX_FRAMES and data.count(bytes((_EXTENSION, _COMMENT))) <= MAX_COMMENTS:
+        return
+    frames = comments = 0
+    for block in _blocks(data):
+        frames += block == _FRAME
+        comments += block == _COMMENT
+        _limit(frames, MAX_FRAMES, "frames")
+        _limit(comments, MAX_COMMENTS, "comments")
+
+
+def _blocks(data: bytes) -> Iterator[int]:
+    """Yield what each block is: a frame, a comment, or another extension's label. Follows Pillow: junk is skipped."""
+    at = _GIF_HEADER_BYTES + _palette_bytes(data[10:11])
+    while at < len(data) and (introducer := data[at]) != _TRAILER:
+        at += 1
+        if introducer == _FRAME:
+            at += _GIF_FRAME_BYTES + _palette_bytes(data[at + 8 : at + 9]) + 1
+            yield _FRAME
+        elif introducer == _EXTENSION:
+            at += 1
+            yield int.from_bytes(data[at - 1 : at])
+        else:
+            continue
+        while at < len(data) and (length := data[at]):
+            at += length + 1
+        at += 1
+
+
+def _palette_bytes(flags: bytes) -> int:
+    """Return the length of the palette that a header or a frame announces."""
+    value = int.from_bytes(flags)
+    return 3 << (value & 7) + 1 if value & 0x80 else 0

@@ -14,6 +14,11 @@ NEUTRAL_GROUND = (128, 128, 128)
 # Printing profiles are the largest honest ones, at 0.5 to 3 MB.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
+# A profile of the fourth version may be a chain of steps, each of which every colour goes through. Real chains have a
+# handful; browsers read none.
+MAX_PROFILE_STEPS = 64
+PROFILE_STEPS = (b"matf", b"cvst", b"clut")
+
 # 65535 / 257 = 255; the half rounds where the conversion would cut off.
 SIXTEEN_TO_EIGHT_BITS = 1 / 257
 HALF = 0.5
@@ -61,7 +66,7 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
     """Return the image in sRGB, or None if the profile cannot be used."""
-    if len(profile) > MAX_PROFILE_BYTES:
+    if len(profile) > MAX_PROFILE_BYTES or sum(map(profile.count, PROFILE_STEPS)) > MAX_PROFILE_STEPS:
         return None
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))

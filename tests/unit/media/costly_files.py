@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.unit.media.image_files import encoded, plain, png_chunk
 
@@ -52,3 +52,21 @@ def webp_of_frames(count: int) -> bytes:
     frame = b"ANMF" + struct.pack("<I", len(body)) + body
     head = b"WEBPVP8X" + struct.pack("<I", 10) + bytes([0x12]) + bytes(9) + b"ANIM" + struct.pack("<IIH", 6, 0, 0)
     return b"RIFF" + struct.pack("<I", len(head) + len(frame) * count) + head + frame * count
+
+
+def profile_of_steps(count: int) -> bytes:
+    """Return an sRGB profile with a chain of matrices that change nothing."""
+    plain_profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (tags,) = struct.unpack(">I", plain_profile[128:132])
+    entries = [struct.unpack(">4sII", plain_profile[132 + 12 * place :][:12]) for place in range(tags)]
+    bodies = {name: plain_profile[start : start + length] for name, start, length in entries}
+    step = b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    first = 16 + 8 * count
+    positions = b"".join(struct.pack(">II", first + len(step) * place, len(step)) for place in range(count))
+    bodies[b"D2B0"] = b"mpet\0\0\0\0" + struct.pack(">HHI", 3, 3, count) + positions + step * count
+    table, data, start = b"", b"", 132 + 12 * len(bodies)
+    for name, body in bodies.items():
+        table += struct.pack(">4sII", name, start + len(data), len(body))
+        data += body + bytes(-len(body) % 4)
+    whole = plain_profile[4:128] + struct.pack(">I", len(bodies)) + table + data
+    return struct.pack(">I", 4 + len(whole)) + whole

@@ -24,6 +24,7 @@ from tests.unit.media.costly_files import (
     jpeg_with_junk,
     png_of_chunks,
     png_of_profiles,
+    profile_of_steps,
     webp_of_frames,
 )
 from tests.unit.media.decoding import decode
@@ -131,3 +132,11 @@ def test_a_baseline_jpeg_needs_no_memory_for_coefficients() -> None:
     assert (
         decode(encoded(plain(RED, (1500, 1500)), "JPEG"), max_pixels=4_000_000, memory_bytes=12_000_000).width == 1500
     )
+
+
+def test_a_colour_profile_of_very_many_steps_is_ignored() -> None:
+    """Twenty thousand would take eight seconds a frame, and a PNG packs them into some kilobytes."""
+    assert not decode(encoded(gradient(), "PNG", icc_profile=profile_of_steps(10))).profile_ignored
+    before = time.process_time()
+    assert decode(encoded(gradient(), "PNG", icc_profile=profile_of_steps(10_000))).profile_ignored
+    assert time.process_time() - before < SOON_S

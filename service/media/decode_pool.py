@@ -18,7 +18,7 @@ from service.media.decode_deaths import REASONS, Cause, ProcessDiedError, conclu
 from service.media.decode_process import DecodeProcess, process_limits
 from service.media.errors import DecoderStalledError, DecodeTimeoutError
 from service.media.oom_kills import oom_kills
-from service.media.sandbox import Confinement
+from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage, FetchedImage
 from service.pixels import ImageSpec
 from service.settings import DecodeSettings
@@ -70,6 +70,7 @@ class ImageDecoder:
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._confinement = UNCONFINED
         self._oom_kills = self._count_oom_kills()
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="decode")
 
@@ -97,12 +98,8 @@ class ImageDecoder:
 
     @property
     def confinement(self) -> Confinement:
-        """What holds every process that is there."""
-        held = [process.confinement for slot in self._slots if (process := slot.process)]
-        return Confinement(
-            landlock_abi=min((each.landlock_abi for each in held), default=0),
-            has_seccomp=bool(held) and all(each.has_seccomp for each in held),
-        )
+        """What holds the process that was started last; nothing before the first."""
+        return self._confinement
 
     async def close(self) -> None:
         """Wait for the images in hand (each within its time limit), then end every process; decode nothing after it."""
@@ -187,6 +184,7 @@ class ImageDecoder:
             slot.process = None
         if slot.process is None:
             slot.process = await self._in_thread(self._launch, abandon=self._end_when_launched)
+            self._confinement = slot.process.confinement
         return slot.process
 
     async def _in_thread(

@@ -23,7 +23,7 @@ from service.media.decode_protocol import (
     send,
 )
 from service.media.errors import DecoderStalledError, DecoderUnavailableError, DecodeTimeoutError
-from service.media.sandbox import Confinement
+from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage
 from service.pixels import ImageSpec
 
@@ -52,7 +52,7 @@ class DecodeProcess:
         self._process = process
         self._connection = connection
         self._limits = limits
-        self.confinement = Confinement(landlock_abi=0, has_seccomp=False)
+        self.confinement = UNCONFINED
         """What the process may no longer do, by its own account before it read any file."""
 
     @classmethod

@@ -88,10 +88,11 @@ def _reduce(image: ImageFile, *, turn: int, max_pixels: int, multiple_of: int) -
     target = upright_size(target_size(upright, max_pixels=max_pixels, multiple_of=multiple_of), turn)
     drafted = image.draft(None, (round(target[0] * DRAFT_GAP), round(target[1] * DRAFT_GAP)))
     image.load()
-    if drafted or (image.mode in NEEDS_NO_COPY and not image.has_transparency_data):
-        box = drafted[1] if drafted else None
-        return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
-    return _resize_in_bands(image, target)
+    needs_copies = image.mode not in NEEDS_NO_COPY or image.has_transparency_data
+    if needs_copies and not drafted and _box_factors(image.size, target) != (1, 1):
+        return _resize_in_bands(image, target)
+    box = drafted[1] if drafted else None
+    return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
 
 
 def _resize_in_bands(image: Image.Image, target: Size) -> Image.Image:

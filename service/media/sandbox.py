@@ -47,6 +47,9 @@ class Confinement:
         return (*(() if self.landlock_abi else ("landlock",)), *(() if self.has_seccomp else ("seccomp",)))
 
 
+UNCONFINED = Confinement(landlock_abi=0, has_seccomp=False)
+
+
 class _RulesetAttributes(ctypes.Structure):
     """`struct landlock_ruleset_attr`: what a ruleset denies unless a rule allows it; ours has no rules."""
 

@@ -29,7 +29,7 @@ def sleep() -> None:
 
 def linger() -> None:
     # Long enough to be seen and killed at work.
-    until = time.process_time() + 0.8
+    until = time.process_time() + 0.6
     while time.process_time() < until:
         pass
 

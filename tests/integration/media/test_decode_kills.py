@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -20,6 +21,15 @@ SPEC = ImageSpec(max_pixels=256 * 256, multiple_of=16)
 GOOD = encoded(plain(RED), "PNG")
 
 
+@pytest.fixture
+async def decoder() -> AsyncIterator[ImageDecoder]:
+    """A pool of two with time to spare, however busy the machine is."""
+    decoder = ImageDecoder(DecodeSettings(workers=2, timeout_s=60.0), worker_module=HOSTILE_WORKER)
+    await decoder.start()
+    yield decoder
+    await decoder.close()
+
+
 async def decode(decoder: ImageDecoder, data: bytes) -> DecodedImage:
     return await decoder.decode(FetchedImage(data), SPEC)
 
@@ -31,7 +41,7 @@ async def test_sound_images_whose_decoders_are_killed_at_work_are_decoded_all_th
     assert [image.width for image in await asyncio.gather(*tasks)] == [32] * 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2])
 async def test_an_image_whose_decoders_are_killed_twice_is_tried_later(
     decoder: ImageDecoder, number: signal.Signals
 ) -> None:
@@ -45,7 +55,9 @@ async def test_an_image_whose_decoders_are_killed_twice_is_tried_later(
 
 async def test_after_the_oom_killer_an_image_is_tried_again_alone_and_then_given_up() -> None:
     kills = itertools.count()
-    decoder = ImageDecoder(DecodeSettings(workers=2), worker_module=HOSTILE_WORKER, oom_kills=lambda: next(kills))
+    decoder = ImageDecoder(
+        DecodeSettings(workers=2, timeout_s=60.0), worker_module=HOSTILE_WORKER, oom_kills=lambda: next(kills)
+    )
     await decoder.start()
     hungry = asyncio.create_task(decode(decoder, LINGER + GOOD), name="hungry")
     await kill_at_work(decoder, count=1)

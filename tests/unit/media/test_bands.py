@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from service.media import frames
-from service.media.colours import widen
+from service.media.colours import to_srgb, widen
+from tests.unit.media.decoding import decode
+from tests.unit.media.image_files import encoded
 
 SIZES = [(1000, 700), (999, 701), (2048, 31), (31, 2048), (640, 480)]
 
@@ -35,3 +37,11 @@ def test_bands_leave_no_trace(
     banded = frames._resize_in_bands(image, target)
     assert banded.mode == whole.mode
     assert np.array_equal(np.asarray(banded), np.asarray(whole))
+
+
+def test_a_small_picture_is_not_touched_by_it() -> None:
+    """At its own size no pixel changes, however transparent."""
+    image = noise("RGBA", (96, 32))
+    file = encoded(image, "PNG")
+    expected = to_srgb(image, None)[0].tobytes()
+    assert decode(file, multiple_of=32).pixels == (expected,)

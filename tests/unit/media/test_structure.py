@@ -1,3 +1,4 @@
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.media.errors import TooComplexError, TooManyPixelsError
+from service.media.errors import ImageCorruptError, TooComplexError, TooManyPixelsError
 from service.media.structure import (
     MAX_CHUNKS,
     MAX_COMMENTS,
@@ -17,6 +18,7 @@ from service.media.structure import (
     MAX_SEGMENTS,
 )
 from tests.unit.media.costly_files import (
+    SQUARE,
     gif_of_comments,
     gif_of_frames,
     jpeg_of_scans,
@@ -71,6 +73,25 @@ def test_scans_are_those_of_the_picture_whatever_else_looks_like_one() -> None:
 def test_what_encoders_write_is_far_from_the_limits(mode: str, progressive: bool) -> None:
     options = {"progressive": progressive, "restart_marker_blocks": 1, "icc_profile": bytes(300_000)}
     assert decode(encoded(gradient().convert(mode), "JPEG", **options)).width == 48
+
+
+def test_scans_after_a_sequential_picture_cost_nothing() -> None:
+    """Decoders stop at its end, so that they need not be counted either."""
+    data = encoded(plain(size=(4000, 4000)), "JPEG")
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    before = time.process_time()
+    with contextlib.suppress(ImageCorruptError):
+        decode(data[:end] + data[last:end] * 200 + data[end:], max_pixels=16_000_000)
+    assert time.process_time() - before < SOON_S
+
+
+@pytest.mark.parametrize("components", [b"\1\1\0\0\x3f\0", b"\1\2\x11\0\x3f\0"])
+def test_scans_of_single_components_of_a_sequential_picture_are_counted(components: bytes) -> None:
+    data = encoded(SQUARE, "JPEG")
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    scan = b"\xff\xda" + (2 + len(components)).to_bytes(2) + components + b"\0"
+    with pytest.raises(TooComplexError, match="64 scans"):
+        decode(data[:start] + scan * 65 + data[end:])
 
 
 def test_a_multi_picture_file_is_its_first_picture_only() -> None:

@@ -24,7 +24,8 @@ The topics' names are modstream's defaults; an operator may have renamed them.
 """
 
 _DEAD_LETTER_VALUE = """\
-The value of the record that could not be processed, byte for byte unless modstream-truncated says otherwise.
+The value of the record that could not be processed, byte for byte unless modstream-truncated or
+modstream-raw says otherwise.
 Often it is no valid event.
 """
 

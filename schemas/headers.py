@@ -27,6 +27,9 @@ _DEAD_LETTER = {
 
 _RARELY = {
     "modstream-truncated": "What was cut or left out so that the record fits (headers, stack, value, key); rare.",
+    "modstream-raw": "What the value is where the record could not be read: a record or batch in Kafka's own format.",
+    "modstream-raw-offsets": "The offsets that a raw batch spans, first-last; the first's dead letter has its bytes.",
+    "modstream-origin-last-offset": "The last offset, where a dead letter stands for several; mostly absent.",
     "modstream-traceparent": "W3C trace context of the attempt that failed; absent where it was not traced.",
 }
 

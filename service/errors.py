@@ -65,3 +65,10 @@ class UnexpectedError(TransientError):
 
     reason = "internal.unexpected"
     message = "Unexpected {kind}: {detail}"
+
+
+class UnexpectedEndError(FatalError):
+    """A defect of ours outside of any record ended the service; what was not committed is read again."""
+
+    reason = "service.unexpected"
+    message = "{kind}, which nothing in the service expected; its traceback stands beside this"

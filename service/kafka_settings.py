@@ -72,6 +72,13 @@ class KafkaSettings(Group):
     max_partition_fetch_bytes: Positive = _MIB // 4
     """Per partition and fetch, though never less than one record; what is fetched ahead is memory beside
     `window.max_bytes`, so many partitions with more would add up."""
+    max_prefetch_bytes: Positive = 16 * _MIB
+    """Fetched ahead by one process, all partitions together and as the brokers send it: it fetches no more while it
+    holds so much. What is on its way comes on top: up to as much again from each broker."""
+    max_batch_bytes: Positive = 16 * _MIB
+    """One batch of records, unpacked: a larger one is not read and becomes a dead letter (`record.batch_too_large`).
+    Brokers limit the packed size alone, of which zstd makes up to 30,000 times as much. A partition holds the batch
+    that is being read whole."""
     max_request_bytes: Positive = 1 * _MIB
     """The brokers' message.max.bytes: larger outcomes cannot be published."""
 
@@ -90,6 +97,15 @@ class KafkaSettings(Group):
         if self.sasl_mechanism == "OAUTHBEARER" and not self.oauth.is_complete:
             message = "OAUTHBEARER needs kafka.oauth.token_url, kafka.oauth.client_id and kafka.oauth.client_secret"
             raise settings_conflict(message, "kafka.sasl_mechanism")
+        return self
+
+    @model_validator(mode="after")
+    def _a_batch_has_room_for_an_event(self) -> Self:
+        if self.max_batch_bytes <= self.max_event_bytes:
+            message = (
+                "kafka.max_batch_bytes must be above kafka.max_event_bytes: a batch holds more than an event's value"
+            )
+            raise settings_conflict(message, "kafka.max_batch_bytes", "kafka.max_event_bytes")
         return self
 
     @model_validator(mode="after")

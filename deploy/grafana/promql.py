@@ -10,7 +10,7 @@ INSTANCE = Variable("instance", "Process", query='label_values(modstream_ready{j
 
 
 # Reasons for which a record is given up at once are left out.
-TRIED_AGAIN = 'reason!~"event[.].*|image[.].*|policy.unknown|engine.poison|engine.rejected|outcome.too_large"'
+TRIED_AGAIN = 'reason!~"(event|image|record)[.].*|policy.unknown|engine.poison|engine.rejected|outcome.too_large"'
 
 
 def of(metric: str, *matchers: str) -> str:

@@ -8,8 +8,9 @@ import uvloop
 
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, load_or_exit
-from service.errors import FatalError
+from service.errors import FatalError, UnexpectedEndError
 from service.settings import Settings
+from service.telemetry.foreign_errors import wordless
 from service.telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -42,5 +43,8 @@ def _serve(settings: Settings) -> ExitCode:
             runner.run(run_service(settings))
     except FatalError as error:
         log.critical("service.fatal", error=error)
+        return ExitCode.FATAL
+    except Exception as error:
+        log.critical("service.fatal", error=UnexpectedEndError(kind=type(error).__name__), exc_info=wordless(error))
         return ExitCode.FATAL
     return ExitCode.OK

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from service.letters.event import tenant_of
 from service.letters.fingerprint import fingerprint
-from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, REASON, STACK, TRUNCATED
+from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, RAW, REASON, STACK, TRUNCATED
 from service.stream.origin import ATTEMPT, LAST_MS, REDRIVEN_FROM, REDRIVES, Origin, told_origin
 from service.stream.records import SourceRecord
 from service.telemetry import names
@@ -42,6 +42,8 @@ class Letter:
     origin: Origin | None
     truncated: str
     """What had to be cut, such as `headers,value,key`."""
+    raw: str
+    """What the value is where it is no event, `record` or `batch`; empty where it is the record's own."""
     redrives: int
     """How often the record was sent back before it failed like this."""
     redriven_from: str
@@ -79,13 +81,14 @@ def read_letter(record: SourceRecord) -> Letter:
     return Letter(
         record=record,
         reason=texts.get(REASON, UNKNOWN_REASON),
-        message=texts.get(MESSAGE, ""),
+        message=texts.get(MESSAGE, record.unreadable.detail if record.unreadable else ""),
         error_class=texts.get(ERROR_CLASS, ""),
         stack=texts.get(STACK, ""),
         attempts=_number(texts.get(ATTEMPT, "")),
         failed_at=_moment(texts.get(FAILED_AT, ""), record.timestamp_ms),
         origin=told_origin(record.headers),
         truncated=texts.get(TRUNCATED, ""),
+        raw=texts.get(RAW, record.unreadable.raw if record.unreadable else ""),
         redrives=_number(texts.get(REDRIVES, "")),
         redriven_from=texts.get(REDRIVEN_FROM, ""),
         trace_id=_trace_id(texts.get(names.TRACEPARENT, "")) or _trace_id(texts.get("traceparent", "")),

@@ -23,6 +23,8 @@ class Redrive:
 
     def refusal(self, letter: Letter) -> str:
         """Say why a letter cannot be sent back; empty when it can."""
+        if letter.raw:
+            return f"its value is a {letter.raw} in Kafka's format, which the service could not read, and no event"
         if letter.truncated:
             return f"cut when it was written ({letter.truncated}): only the uploader has the whole event"
         if letter.origin is None:

@@ -94,6 +94,8 @@ class Attempts:
             with delivery.attempt(attempt) as trace:
                 job = Job(uploaded, attempt, received_at_s, resources, trace, reading, losses, record)
                 try:
+                    if record.unreadable is not None:
+                        record.unreadable.fail()
                     outcomes = await self._handler(job)
                     for outcome in outcomes:
                         self._limits.check(outcome)

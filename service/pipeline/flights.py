@@ -156,7 +156,8 @@ class Flights:
         """Return the Kafka timestamp of the oldest record; may be called in any thread."""
         # Copied in steps that the event loop cannot come between.
         flights = [flight for partition in list(self._partitions.values()) for flight in list(partition.values())]
-        return min((flight.record.timestamp_ms for flight in flights), default=None)
+        times_ms = (flight.record.timestamp_ms for flight in flights)
+        return min((time_ms for time_ms in times_ms if time_ms >= 0), default=None)
 
     def adopt(self, record: SourceRecord, lane: Lane) -> bool:
         """Continue a flight whose record was delivered again; False when there is none."""

@@ -216,7 +216,7 @@ class Processor:
         for flight in flights:
             if flight is None or not flight.is_in_window:
                 continue
-            if self._read is not None:
+            if self._read is not None and flight.record.unreadable is None:
                 flight.take_reading(self._read(flight.record))
                 if self._clock() > until_s:
                     await asyncio.sleep(0)

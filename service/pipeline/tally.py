@@ -24,9 +24,10 @@ class Tally:
         now_s = self._now_s()
         counts: Counter[tuple[labels.Outcome, str]] = Counter()
         for resolution in resolutions:
-            # Clocks differ: a record may seem to come from the future.
-            age_s = max(now_s - resolution.uploaded_ms / 1000, 0.0)
-            UPLOAD_AGE.record(age_s, _AGE_LABELS[resolution.outcome])
+            if resolution.uploaded_ms >= 0:  # else nobody knows its age
+                # Clocks differ: a record may seem to come from the future.
+                age_s = max(now_s - resolution.uploaded_ms / 1000, 0.0)
+                UPLOAD_AGE.record(age_s, _AGE_LABELS[resolution.outcome])
             counts[resolution.outcome, resolution.reason] += 1
         for (outcome, reason), count in counts.items():
             RECORDS.add(count, {labels.OUTCOME: outcome, labels.REASON: reason})

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,6 +21,7 @@ from service.stream.errors import (
     TokenUnavailableError,
 )
 from service.stream.oauth import ClientCredentials
+from service.stream.tolerant_consumer import TolerantConsumer
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
 # batch must stay under the brokers' message.max.bytes.
@@ -47,8 +48,9 @@ class KafkaConnection:
     def group_consumer(self) -> AIOKafkaConsumer:
         """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
         settings = self._settings
-        return AIOKafkaConsumer(
+        return TolerantConsumer(
             **self._common(),
+            **self._reading(),
             group_id=settings.group_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # aiokafka's default skips what was there before a new group
@@ -58,14 +60,14 @@ class KafkaConnection:
             heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_s),
             rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout_s),
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_s),
-            max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
         )
 
     def reader(self, topics: Sequence[str]) -> AIOKafkaConsumer:
         """Return a consumer of all partitions, outside any group, that sees committed records alone."""
-        return AIOKafkaConsumer(
+        return TolerantConsumer(
             *topics,
             **self._common(),
+            **self._reading(),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # of partitions that are added later
@@ -123,7 +125,7 @@ class KafkaConnection:
         if self._settings.sasl_mechanism == "OAUTHBEARER" and (failure := self._tokens.failure):
             raise TokenUnavailableError(detail=failure.args[0]) from failure
 
-    def _common(self) -> dict[str, object]:
+    def _common(self) -> dict[str, Any]:
         settings = self._settings
         password = settings.sasl_password
         return {
@@ -144,6 +146,15 @@ class KafkaConnection:
             "compression_type": None if settings.compression == "none" else settings.compression,
             "max_request_size": settings.max_request_bytes,
             "max_batch_size": min(_BATCH_BYTES, settings.max_request_bytes),
+        }
+
+    def _reading(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "max_batch_bytes": settings.max_batch_bytes,
+            "max_held_bytes": settings.max_prefetch_bytes,
+            "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
+            "fetch_max_bytes": settings.max_prefetch_bytes,
         }
 
     @cached_property

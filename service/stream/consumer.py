@@ -28,7 +28,9 @@ _NOBODYS = TopicPartition("", 0)
 """Polling it tells the group that this process lives, and keeps what was fetched ahead where it is."""
 
 
-Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord]]
+FetchedRecord: TypeAlias = ConsumerRecord | SourceRecord
+"""The second is what aiokafka itself could not read."""
+Fetched: TypeAlias = dict[TopicPartition, list[FetchedRecord]]
 
 
 class KafkaStream:
@@ -143,44 +145,53 @@ class KafkaStream:
         return fetched
 
     def _deliver(
-        self, partition: TopicPartition, records: list[ConsumerRecord]
+        self, partition: TopicPartition, records: list[FetchedRecord]
     ) -> tuple[Lane, list[SourceRecord]] | None:
         lane = self._assignment.lanes.get(Partition(*partition))
         if lane is None:
             return None  # it will be read again once it is open
         return lane, [source_record(record) for record in self._admitted(partition, lane, records)]
 
-    def _admitted(self, partition: TopicPartition, lane: Lane, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
+    def _admitted(self, partition: TopicPartition, lane: Lane, records: list[FetchedRecord]) -> list[FetchedRecord]:
         """Return those that are to be processed now; the first that must wait is put back with all behind it."""
         admitted = []
         for record in records:
-            if self._must_wait(record, lane):
+            last_offset = record.last_offset if isinstance(record, SourceRecord) else record.offset
+            if self._must_wait(record, lane, last_offset):
                 self._consumer.seek(partition, record.offset)
                 break
-            if lane.progress.deliver(record.offset):
+            if lane.progress.deliver(record.offset, last_offset):
                 admitted.append(record)
         return admitted
 
-    def _must_wait(self, record: ConsumerRecord, lane: Lane) -> bool:
+    def _must_wait(self, record: FetchedRecord, lane: Lane, last_offset: int) -> bool:
         delay_s = self._retry_delays_s.get(record.topic)
         if delay_s is not None:
             now_s = self._now_s()
-            due = due_s(record.headers, timestamp_ms=record.timestamp, delay_s=delay_s, now_s=now_s)
+            due = due_s(record.headers, timestamp_ms=_timestamp_ms(record), delay_s=delay_s, now_s=now_s)
             if due > now_s:
                 lane.rests_until_s = due
                 return True
-        return not lane.progress.fits(record.offset, self._max_span)
+        return not lane.progress.fits(last_offset, self._max_span)
 
 
-def source_record(record: ConsumerRecord) -> SourceRecord:
+def source_record(record: FetchedRecord) -> SourceRecord:
     """Return a record as the rest of the service sees it."""
+    if isinstance(record, SourceRecord):
+        return record
     return SourceRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        timestamp_ms=record.timestamp,
+        timestamp_ms=_timestamp_ms(record),
         key=record.key,
         value=record.value,
         headers=tuple(record.headers[:MAX_HEADERS_KEPT]),
         timestamp_type=record.timestamp_type or 0,
     )
+
+
+def _timestamp_ms(record: FetchedRecord) -> int:
+    """Return when a record was published, -1 where it does not say, as Kafka itself writes it."""
+    timestamp_ms: int | None = record.timestamp_ms if isinstance(record, SourceRecord) else record.timestamp
+    return -1 if timestamp_ms is None else timestamp_ms

@@ -16,6 +16,14 @@ FAILED_AT = "modstream-failed-at"
 TRUNCATED = "modstream-truncated"
 """Which parts had to be left out or cut so that the record fits, such as `value`; absent when nothing was."""
 
+RAW = "modstream-raw"
+"""What the value is where the Kafka client could not read the record: a `record` or a `batch` of records in Kafka's
+format, as far as it was kept; absent when the value is the record's own."""
+RAW_OFFSETS = "modstream-raw-offsets"
+"""The offsets that a raw batch spans, as first-last; its bytes are in the dead letter of the first."""
+LAST_OFFSET = "modstream-origin-last-offset"
+"""The last of the offsets that a dead letter stands for; absent when it stands for one."""
+
 ERROR_CLASS = "kafka_dlt-exception-fqcn"
 CAUSE_CLASS = "kafka_dlt-exception-cause-fqcn"
 """Absent where there is no cause, as with Spring."""
@@ -62,6 +70,7 @@ def dead_letter(
         *carried,
         *_reasons(error, attempt, failed_at),
         *origin.headers(),
+        *_unread(record),
         *_spring(origin, error, group_id),
         *_connect(origin, error),
         *trace_headers,
@@ -110,6 +119,17 @@ def _reasons(error: ModstreamError, attempt: int, failed_at: datetime) -> Header
         (ATTEMPT, b"%d" % attempt),
         (FAILED_AT, failed_at.isoformat(timespec="milliseconds").encode()),
     )
+
+
+def _unread(record: SourceRecord) -> Headers:
+    """What is to be known of a record that the Kafka client could not read."""
+    unreadable = record.unreadable
+    if unreadable is None:
+        return ()
+    told = {RAW: unreadable.raw, RAW_OFFSETS: unreadable.raw_offsets}
+    if unreadable.last_offset != record.offset:
+        told[LAST_OFFSET] = str(unreadable.last_offset)
+    return tuple((name, text.encode()) for name, text in told.items() if text)
 
 
 def _spring(origin: Origin, error: ModstreamError, group_id: str) -> Headers:

@@ -134,6 +134,20 @@ class CommitRefusedError(FatalError):
     message = "outcomes of {partition} could not be committed in {attempts} attempts: {detail}"
 
 
+class RecordUnreadableError(RejectedError):
+    """The Kafka client cannot read a record, or the batch that it lies in."""
+
+    reason = "record.unreadable"
+    message = "The Kafka client cannot read this: {detail}"
+
+
+class BatchTooLargeError(RejectedError):
+    """A compressed batch of records unpacks to more memory than one batch may take."""
+
+    reason = "record.batch_too_large"
+    message = "The batch is not read: {detail}"
+
+
 class OutcomeTooLargeError(RejectedError):
     """An outcome is larger than the brokers accept."""
 

@@ -9,6 +9,7 @@ import binascii
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 from service.stream.errors import ProgressUnreadableError
 
@@ -62,6 +63,7 @@ class PartitionProgress:
         self._next = stored.base
         self._delivered: deque[int] = deque()
         self._finished: set[int] = set()  # of _delivered, those that wait behind an unfinished one
+        self._last: dict[int, int] = {}  # of _delivered, the last offset of those that stand for several
 
     @property
     def committed(self) -> Progress:
@@ -96,14 +98,19 @@ class PartitionProgress:
         """Tell whether delivering an offset keeps the bitmap within `max_span` offsets."""
         return not self._delivered or offset - self._delivered[0] <= max_span
 
-    def deliver(self, offset: int) -> bool:
-        """Take note of a delivered offset; False when it was delivered before or is finished already."""
+    def deliver(self, offset: int, last_offset: int | None = None) -> bool:
+        """Take note of a delivered offset; False when it was delivered before or is finished already.
+
+        What is delivered may stand for all offsets up to `last_offset`; it is finished with the first of them.
+        """
         if offset < self._next:
             return False
-        self._next = offset + 1
+        self._next = offset + 1 if last_offset is None else last_offset + 1
         if self._committed.is_finished(offset):
             return False
         self._delivered.append(offset)
+        if self._next > offset + 1:
+            self._last[offset] = self._next - 1
         return True
 
     def plan(self, batch: Collection[int]) -> Progress:
@@ -111,6 +118,8 @@ class PartitionProgress:
         batch = frozenset(batch)
         base = next((o for o in self._delivered if o not in batch and o not in self._finished), self._next)
         base = max(base, self._committed.base)  # which may have passed offsets that are yet to be delivered
+        if self._last:
+            batch |= self._spanned(base, batch)
         bitmap = self._committed.bitmap >> (base - self._committed.base) | _bits(base, batch)
         passed = (~bitmap & (bitmap + 1)).bit_length() - 1  # finished by an earlier owner, right at the base
         return Progress(base + passed, bitmap >> passed)
@@ -120,7 +129,14 @@ class PartitionProgress:
         self._committed = plan
         self._finished.update(batch)
         while self._delivered and self._delivered[0] in self._finished:
-            self._finished.remove(self._delivered.popleft())
+            offset = self._delivered.popleft()
+            self._finished.remove(offset)
+            self._last.pop(offset, None)
+
+    def _spanned(self, base: int, batch: frozenset[int]) -> frozenset[int]:
+        """Return the offsets from the base on that delivered ones stand for."""
+        spans = (range(max(first, base), self._last[first] + 1) for first in batch & self._last.keys())
+        return frozenset(chain.from_iterable(spans))
 
 
 def _bits(base: int, offsets: frozenset[int]) -> int:

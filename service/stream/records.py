@@ -1,8 +1,9 @@
 """Kafka records as the rest of the service sees them."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
+from service.errors import RejectedError
 from service.telemetry.spans import QUIET, Span
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -20,6 +21,24 @@ class Partition(NamedTuple):
     partition: int
 
 
+class Unreadable(NamedTuple):
+    """What a record stands for that the Kafka client cannot read, one offset or several in a row."""
+
+    error: type[RejectedError]
+    """What its dead letter is given as the reason; takes the fact `detail`."""
+    detail: str
+    last_offset: int
+    """The last of the offsets; the first is the record's own."""
+    raw: str = ""
+    """What the value is where it is no event: a `record` or a `batch` in Kafka's format, or a part of one."""
+    raw_offsets: str = ""
+    """The offsets that a raw batch spans, as first-last."""
+
+    def fail(self) -> NoReturn:
+        """Raise the error."""
+        raise self.error(detail=self.detail)
+
+
 class SourceRecord(NamedTuple):
     """A record as it came from an input topic; a tuple, which is made in half the time."""
 
@@ -32,6 +51,13 @@ class SourceRecord(NamedTuple):
     headers: Headers
     timestamp_type: int = 0
     """Who set the timestamp, as Kafka numbers it: 0 its producer, 1 the broker."""
+    unreadable: Unreadable | None = None
+    """Set when the client could not read it: key, value and headers are what could be saved of it."""
+
+    @property
+    def last_offset(self) -> int:
+        """The last offset that it stands for: its own, but for an unreadable batch."""
+        return self.offset if self.unreadable is None else self.unreadable.last_offset
 
 
 def record_size_bytes(record: SourceRecord) -> int:

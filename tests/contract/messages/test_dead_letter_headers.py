@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
-from service.stream.dead_letter import CAUSE_CLASS, TRUNCATED, cut, dead_letter
+from service.stream.dead_letter import CAUSE_CLASS, LAST_OFFSET, RAW, RAW_OFFSETS, TRUNCATED, cut, dead_letter
+from service.stream.errors import RecordUnreadableError
 from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
-from service.stream.records import OutgoingRecord
+from service.stream.records import OutgoingRecord, Unreadable
 from service.telemetry.names import TRACEPARENT
 from tests.support.uploads import BY_URL, a_record
 
@@ -16,11 +17,14 @@ DOCUMENTED = dead_letter_headers()
 
 
 MARKS = {REDRIVEN_FROM: b"dead/0/1", REDRIVEN_AT: b"2026-03-01T11:00:00Z", REDRIVES: b"1"}
+UNREAD = {RAW, RAW_OFFSETS, LAST_OFFSET}
 
 
-def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyType({})) -> OutgoingRecord:
+def a_dead_letter(
+    *, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyType({}), unreadable: Unreadable | None = None
+) -> OutgoingRecord:
     """Return the dead letter of an upload with one header of its own."""
-    record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1", **marks})
+    record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1", **marks})._replace(unreadable=unreadable)
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     error = EventEmptyError()
     letter = dead_letter(
@@ -38,15 +42,21 @@ def a_dead_letter(*, max_bytes: int, marks: Mapping[str, bytes] = MappingProxyTy
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000).headers}
-    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS, *MARKS} | {"own"}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS, *MARKS} - UNREAD | {"own"}
     assert set(DOCUMENTED["required"]) <= names
 
 
 def test_one_that_was_cut_says_so_in_a_documented_header() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=4000).headers}
-    assert names == set(DOCUMENTED["properties"]) - {CAUSE_CLASS, *MARKS}
+    assert names == set(DOCUMENTED["properties"]) - {CAUSE_CLASS, *MARKS} - UNREAD
 
 
 def test_one_that_was_sent_back_before_says_so_in_documented_headers() -> None:
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000, marks=MARKS).headers}
-    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS} | {"own"}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS} - UNREAD | {"own"}
+
+
+def test_one_that_could_not_be_read_says_so_in_documented_headers() -> None:
+    unreadable = Unreadable(RecordUnreadableError, "", 9000, raw="batch", raw_offsets="1200-9000")
+    names = {name for name, _ in a_dead_letter(max_bytes=1_000_000, unreadable=unreadable).headers}
+    assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS, *MARKS} | {"own"}

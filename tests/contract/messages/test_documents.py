@@ -18,6 +18,7 @@ from service.media import errors as media_errors
 from service.stream import codec_errors
 from service.stream.attributes import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES
 from service.stream.codec import decode_upload
+from service.stream.errors import BatchTooLargeError, RecordUnreadableError
 from service.stream.records import MAX_HEADERS, SourceRecord
 from service.stream.structure import MAX_STRUCTURE
 
@@ -85,7 +86,7 @@ def test_uploaders_can_look_up_what_was_wrong_with_event_or_image() -> None:
     told = {cell for cell in first_cells(section(UPLOADER, "When an event fails")) if "." in cell}
     theirs = reasons_of(codec_errors) | reasons_of(media_errors)
     assert {reason for reason in theirs if not reason.startswith("decode.")} <= told
-    assert told <= theirs | {"policy.unknown"}
+    assert told <= theirs | {"policy.unknown", RecordUnreadableError.reason, BatchTooLargeError.reason}
 
 
 def test_uploaders_are_told_the_bounds_of_an_event() -> None:

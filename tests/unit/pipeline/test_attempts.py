@@ -13,7 +13,8 @@ from service.pipeline.attempts import Attempts, Resolution
 from service.pipeline.handler import UNREAD, Job, Reading
 from service.settings import RetrySettings, Settings
 from service.stream.dead_letter_limit import Fault
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.stream.errors import BatchTooLargeError, RecordUnreadableError
+from service.stream.records import OutgoingRecord, SourceRecord, Unreadable
 from service.stream.retry_topics import NOT_BEFORE, retry_tiers
 from tests.support.handlers import BusyError, WrongError, verdict
 from tests.support.memory_stream import TOPIC, record
@@ -125,6 +126,34 @@ async def test_a_dead_letter_tells_who_can_have_brought_it_about(
 ) -> None:
     trial = Trial(failure, Settings(retry=RetrySettings(max_attempts=1)))
     assert (await trial.resolve(record(0), reading)).fault == fault
+
+
+async def test_an_unreadable_record_is_a_dead_letter_by_its_own_fault_that_no_handler_sees() -> None:
+    unreadable = Unreadable(RecordUnreadableError, "cut off", 7, raw="batch", raw_offsets="7-9")
+    trial = Trial(None)
+    source = SourceRecord(TOPIC, 0, 7, 0, None, b"raw", (), unreadable=unreadable)
+
+    resolution = await trial.resolve(source)
+
+    assert trial.jobs == []
+    assert resolution.fault == Fault("record.unreadable", "record")
+    (letter,) = resolution.outcomes
+    headers = dict(letter.headers)
+    assert letter.value == b"raw"
+    assert headers["modstream-message"] == b"The Kafka client cannot read this: cut off"
+    assert (headers["modstream-raw"], headers["modstream-raw-offsets"]) == (b"batch", b"7-9")
+    assert "modstream-origin-last-offset" not in headers
+
+
+async def test_a_dead_letter_for_many_offsets_names_the_last() -> None:
+    source = SourceRecord(
+        TOPIC, 0, 7, 0, None, b"", (), unreadable=Unreadable(BatchTooLargeError, "a bomb", 5000, raw="batch")
+    )
+
+    resolution = await Trial(None).resolve(source)
+
+    assert resolution.reason == "record.batch_too_large"
+    assert dict(resolution.outcomes[0].headers)["modstream-origin-last-offset"] == b"5000"
 
 
 async def test_a_foreign_record_in_a_retry_topic_is_judged_where_it_is() -> None:

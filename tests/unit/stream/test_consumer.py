@@ -13,11 +13,11 @@ from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
 from service.stream.codec import decode_upload
 from service.stream.codec_errors import TooManyHeadersError
 from service.stream.consumer import KafkaStream
-from service.stream.errors import ConsumerFailedError
+from service.stream.errors import ConsumerFailedError, RecordUnreadableError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.records import MAX_HEADERS_KEPT, Partition
+from service.stream.records import MAX_HEADERS_KEPT, Partition, SourceRecord, Unreadable
 from service.stream.retry_topics import NOT_BEFORE
 from tests.support.committing import a_committer
 from tests.support.partition_store import PartitionStore, StoreWriter
@@ -232,3 +232,32 @@ async def test_of_endless_headers_so_many_are_kept_that_the_codec_finds_too_many
     assert len(received.headers) == MAX_HEADERS_KEPT
     with pytest.raises(TooManyHeadersError):
         decode_upload(received._replace(value=b"{}"))
+
+
+async def test_what_stands_for_several_offsets_is_passed_with_all_of_them() -> None:
+    setup = Setup()
+    place = setup.open(UPLOADS)
+    unreadable = Unreadable(RecordUnreadableError, "", 4)
+    batch = SourceRecord(UPLOADS, 0, 0, 0, None, b"", (), unreadable=unreadable)
+    setup.consumer.logs[place] = [batch, consumer_record(place, 4, ()), consumer_record(place, 5, ())]
+
+    ((_, records),) = await setup.stream.receive(10)
+
+    assert records[0] is batch
+    assert [record.offset for record in records] == [0, 5]
+    progress = setup.lanes[Partition(*place)].progress
+    assert progress.plan([0]) == Progress(5)
+    assert progress.plan([5]) == Progress(0, 1 << 5)
+
+
+async def test_what_spans_more_than_may_be_in_flight_waits_until_it_is_alone() -> None:
+    setup = Setup(max_span=3)
+    place = setup.open(UPLOADS)
+    progress = setup.lanes[Partition(*place)].progress
+    wide = SourceRecord(UPLOADS, 0, 1, 0, None, b"", (), unreadable=Unreadable(RecordUnreadableError, "", 100))
+    setup.consumer.logs[place] = [consumer_record(place, 0, ()), wide]
+
+    assert [offset for _, _, offset in await setup.received(10)] == [0]
+    progress.apply(progress.plan([0]), [0])
+    assert [offset for _, _, offset in await setup.received(10)] == [1]
+    assert progress.plan([1]) == Progress(101)

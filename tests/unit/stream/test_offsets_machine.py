@@ -21,28 +21,30 @@ class OffsetsMachine(RuleBasedStateMachine):
 
     @initialize(gaps=st.lists(st.integers(min_value=1, max_value=30), min_size=5, max_size=80))
     def log(self, gaps: list[int]) -> None:
-        """Offsets exist with gaps between them, as compaction and transactions leave them."""
+        """Offsets exist with gaps between them, as compaction and transactions leave them; some stand for several."""
         self.log_offsets = []
+        self.last: dict[int, int] = {}
         offset = gaps[0]
         for gap in gaps:
             self.log_offsets.append(offset)
-            offset += gap if gap > 25 else 1
+            self.last[offset] = offset + gap - 1 if gap % 5 == 0 else offset
+            offset = self.last[offset] + (gap if gap > 25 else 1)
         self.take_over()
 
     def take_over(self) -> None:
         """A new owner begins from what is stored."""
         self.progress = PartitionProgress(Progress.decode(*self.stored) if self.stored else Progress(0))
         start = self.progress.committed.base
-        self.unread = [offset for offset in self.log_offsets if offset >= start]
+        self.unread = [offset for offset in self.log_offsets if self.last[offset] >= start]
         self.open: set[int] = set()  # delivered, not handed over
         self.batch: list[int] = []  # handed over, not committed
 
     @precondition(lambda self: self.unread)
     @rule()
     def deliver(self) -> None:
-        if self.progress.fits(self.unread[0], MAX_SPAN):
+        if self.progress.fits(self.last[self.unread[0]], MAX_SPAN):
             offset = self.unread.pop(0)
-            if self.progress.deliver(offset):
+            if self.progress.deliver(offset, self.last[offset]):
                 assert offset not in self.outcomes, "a finished record is judged again"
                 self.open.add(offset)
 
@@ -84,7 +86,8 @@ class OffsetsMachine(RuleBasedStateMachine):
     def lose_to_another_owner(self) -> None:
         """Another owner commits something else meanwhile: the partition is given up and taken over anew."""
         other = PartitionProgress(self.progress.committed)
-        others = [o for o in self.log_offsets if o >= other.committed.base and other.deliver(o)][:1]
+        rest = [o for o in self.log_offsets if o >= other.committed.base]
+        others = next(([o] for o in rest if other.deliver(o, self.last[o])), [])
         stolen = other.plan(others)
         if not others or stolen == self.progress.plan(self.batch):
             return
@@ -107,7 +110,9 @@ class OffsetsMachine(RuleBasedStateMachine):
             return
         assert len(self.stored[1]) <= MAX_METADATA_CHARS
         progress = Progress.decode(*self.stored)
-        assert {offset for offset in self.log_offsets if progress.is_finished(offset)} == set(self.outcomes)
+        for offset in self.log_offsets:
+            spanned = {progress.is_finished(each) for each in range(offset, self.last[offset] + 1)}
+            assert spanned == {offset in self.outcomes}
 
     def teardown(self) -> None:
         """Whatever happened, an owner that is left alone finishes every record once."""
@@ -115,7 +120,7 @@ class OffsetsMachine(RuleBasedStateMachine):
             return
         self.take_over()
         while self.unread or self.open or self.batch:
-            while self.unread and self.progress.fits(self.unread[0], MAX_SPAN):
+            while self.unread and self.progress.fits(self.last[self.unread[0]], MAX_SPAN):
                 self.deliver()
             self.batch += sorted(self.open)
             self.open.clear()

@@ -14,6 +14,7 @@ from service.cli.letter_desk import desk_of, settings_of
 from service.cli.letter_filters import filtered
 from service.cli.letter_moves import discard, redrive
 from service.cli.letter_page import page_json, print_page
+from service.cli.letter_skip import skip
 from service.cli.letter_tables import groups_table, letter_json, letters_table
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.letters.desk import Desk
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.command()(redrive)
 app.command()(discard)
+app.command()(skip)
 
 
 @app.command("list")

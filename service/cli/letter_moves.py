@@ -69,7 +69,7 @@ def redrive(
     [bold]Exit codes[/]  0 all were sent, or would be · 1 some or all were not · 2 wrong arguments or settings
     """
     settings = settings_of(config)
-    move = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, _who())
+    move = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, who())
     tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(rate), limit=limit)
     _tell(tally, _REDRIVEN if execute else _WOULD_REDRIVE, json=json)
 
@@ -101,7 +101,7 @@ def discard(
     if execute and not (why or "").strip():
         raise fail("--execute needs --why: whoever looks later wants to know", code=ExitCode.USAGE)
     settings = settings_of(config)
-    move = Discard(why or "", journal_topic(settings.topics), _now, _who())
+    move = Discard(why or "", journal_topic(settings.topics), _now, who())
     tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(), limit=limit)
     _tell(tally, _DISCARDED if execute else _WOULD_DISCARD, json=json)
 
@@ -169,6 +169,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _who() -> str:
+def who() -> str:
     """Return who gives the command, as far as the system knows; containers often have no names of users."""
     return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"

@@ -33,7 +33,9 @@ STACK = "kafka_dlt-exception-stacktrace"
 _VALUE_STAGE, _TASK_STAGE = b"VALUE_CONVERTER", b"TASK_PUT"
 
 _MAX_MESSAGE_CHARS = 1000
-_ESSENTIAL = frozenset({REASON, MESSAGE, ATTEMPT, FAILED_AT, *COORDINATES, *REDRIVE_MARKS})
+_ESSENTIAL = frozenset(
+    {REASON, MESSAGE, ATTEMPT, FAILED_AT, RAW, RAW_OFFSETS, LAST_OFFSET, *COORDINATES, *REDRIVE_MARKS}
+)
 
 _SHORT_BYTES = 256
 """Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""

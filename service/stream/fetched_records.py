@@ -107,7 +107,10 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
                 last = max(damaged.guessed_last, self.next_fetch_offset)
                 yield from self._unreadable(damaged, last, _NO_TIME, error)
                 return
-            last = max(parsed.next_offset - 1, batch.offset)
+            last = parsed.next_offset - 1
+            if batch.following is not None and last >= batch.following:
+                last = batch.following - 1  # else it would pass over records that are there
+            last = max(last, batch.offset)
             try:
                 if not self._holds_no_records(parsed):
                     yield from self._records_of(batch, parsed, last)

@@ -34,6 +34,16 @@ class Progress:
         """Tell whether an offset is done."""
         return offset < self.base or bool(self.bitmap >> (offset - self.base) & 1)
 
+    def raised(self, oldest: int) -> "Progress":
+        """Return the progress of a partition that holds nothing before an offset any more."""
+        return self if oldest <= self.base else _shortest(oldest, self.bitmap >> (oldest - self.base))
+
+    def finishing(self, offset: int, last_offset: int) -> "Progress":
+        """Return the progress with these offsets finished as well, none of them below the base."""
+        if offset == self.base:
+            return _shortest(last_offset + 1, self.bitmap >> (last_offset + 1 - self.base))
+        return Progress(self.base, self.bitmap | _bits(self.base, frozenset(range(offset, last_offset + 1))))
+
     def encode(self) -> str:
         """Return the bitmap as offset metadata, empty when nothing above the base is finished."""
         if not self.bitmap:
@@ -121,8 +131,7 @@ class PartitionProgress:
         if self._last:
             batch |= self._spanned(base, batch)
         bitmap = self._committed.bitmap >> (base - self._committed.base) | _bits(base, batch)
-        passed = (~bitmap & (bitmap + 1)).bit_length() - 1  # finished by an earlier owner, right at the base
-        return Progress(base + passed, bitmap >> passed)
+        return _shortest(base, bitmap)  # what an earlier owner finished may lie right at the base
 
     def apply(self, plan: Progress, batch: Collection[int]) -> None:
         """Take over a plan that was committed, with the batch that it was made for."""
@@ -137,6 +146,12 @@ class PartitionProgress:
         """Return the offsets from the base on that delivered ones stand for."""
         spans = (range(max(first, base), self._last[first] + 1) for first in batch & self._last.keys())
         return frozenset(chain.from_iterable(spans))
+
+
+def _shortest(base: int, bitmap: int) -> Progress:
+    """Return the progress that begins behind what is finished right at its base."""
+    passed = (~bitmap & (bitmap + 1)).bit_length() - 1
+    return Progress(base + passed, bitmap >> passed)
 
 
 def _bits(base: int, offsets: frozenset[int]) -> int:

@@ -45,6 +45,8 @@ class Batch(NamedTuple):
     offset: int
     """Its first offset; in the versions 0 and 1 its last."""
     data: memoryview
+    following: int | None = None
+    """The offset of the batch behind it in the answer; None for the last one."""
 
     @property
     def magic(self) -> int:
@@ -77,7 +79,8 @@ def split(answer: bytes) -> Iterator[Batch]:
         end = position + _FRAME.size + max(length, 0)
         if end > len(answer) and position:
             return
-        yield Batch(offset, view[position:end])
+        following = _FRAME.unpack_from(answer, end)[0] if end + _FRAME.size <= len(answer) else None
+        yield Batch(offset, view[position:end], following)
         position = end
 
 

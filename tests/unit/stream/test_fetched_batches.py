@@ -149,6 +149,14 @@ def test_a_wrong_checksum_lets_no_claim_of_the_header_be_believed() -> None:
     assert [each.last_offset for each in read(damaged)] == [5, 6]
 
 
+def test_a_batch_that_claims_the_offsets_of_the_next_one_hides_none_of_its_records() -> None:
+    liar = replace(batch_of(b"a", b"b", base=5), last_delta=1000)
+
+    records = read(liar, batch_of(b"c", b"d", base=7), position=5)
+
+    assert [(each.offset, each.value) for each in records] == [(5, b"a"), (6, b"b"), (7, b"c"), (8, b"d")]
+
+
 def test_an_offset_of_a_damaged_header_that_is_beyond_the_log_is_not_believed() -> None:
     damaged = fetched(replace(batch_of(b"a", base=1 << 60), crc=1), position=5, log_end=8)
 

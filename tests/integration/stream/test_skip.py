@@ -1,0 +1,115 @@
+"""On Kafka: a record is given up by hand, beside a service or without one, and has exactly one outcome."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli.main import app
+from tests.integration.stream.world import World
+from tests.support.raw_batches import ZSTD, batch_of, bomb, send_raw
+from tests.support.waiting import wait_until
+
+WHY = ("--why", "hangs the engine", "--execute")
+
+
+async def skip(world: World, folder: Path, place: str, *arguments: str) -> Result:
+    config = folder / "settings.yaml"
+    config.write_text(world.settings.model_dump_json(exclude_defaults=True))
+    command = ["dead-letters", "skip", f"{world.settings.topics.uploads}/{place}", "-c", str(config), *arguments]
+    return await asyncio.to_thread(CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke, app, command)
+
+
+async def send(world: World, *values: bytes) -> None:
+    kafka, topics = world.settings.kafka, world.settings.topics
+    await send_raw(kafka.bootstrap_servers, topics.uploads, 0, batch_of(*values))
+
+
+def dead_offsets(world: World) -> list[tuple[bytes, bytes]]:
+    letters = [dict(letter.headers) for letter in world.reader.of(world.settings.topics.dead_letters)]
+    return [(each["modstream-reason"], each["modstream-origin-offset"]) for each in letters]
+
+
+async def test_a_record_that_ends_every_process_is_skipped_while_none_runs(world: World, tmp_path: Path) -> None:
+    await send(world, b"{}", b'{"fail": "fatal"}', b"{}")
+    with world.worker() as worker:
+        assert await worker.end() == 1
+
+    would = await skip(world, tmp_path, "0/1")
+    assert (would.exit_code, "would be skipped" in would.stdout) == (0, True)
+    done = await skip(world, tmp_path, "0/1", *WHY)
+    assert (done.exit_code, "skipped: key" in done.stdout) == (0, True)
+    async with world.processor():
+        await world.outcomes(3)
+        await world.reader.linger()
+
+    assert len(world.reader.records) == 3
+    assert dead_offsets(world) == [(b"record.skipped", b"1")]
+    (letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert letter.value == b'{"fail": "fatal"}'
+    assert b"hangs the engine" in dict(letter.headers)["modstream-message"]
+
+
+async def test_a_record_in_flight_is_skipped_beside_the_service(world: World, tmp_path: Path) -> None:
+    hanging = orjson.dumps(world.waiting)
+    await send(world, hanging, b"{}", hanging)
+    async with world.processor() as handler:
+        await wait_until(lambda: len(handler.jobs) == 3, description="all are in flight")
+        done = await skip(world, tmp_path, "0/0", *WHY)
+        assert done.exit_code == 0
+        await send(world, b"{}", b"{}")
+        await world.outcomes(4)
+        world.gate.touch()
+        await world.outcomes(5)
+        await world.reader.linger()
+
+    assert len(world.reader.records) == 5
+    assert dead_offsets(world) == [(b"record.skipped", b"0")]
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("0/0", "it is finished"),
+        ("0/9", "the partition ends before it"),
+        ("7/0", "the topic has 2 partitions"),
+        ("1/0", "the partition ends before it"),
+    ],
+)
+async def test_what_cannot_be_skipped_is_refused(world: World, tmp_path: Path, place: str, says: str) -> None:
+    await send(world, b"{}", b"{}")
+    async with world.processor():
+        await world.outcomes(2)
+
+    refused = await skip(world, tmp_path, place, *WHY)
+
+    assert refused.exit_code == 1
+    assert says in refused.stderr
+    await world.reader.linger()
+    assert len(world.reader.records) == 2
+
+
+async def test_a_record_is_skipped_once(world: World, tmp_path: Path) -> None:
+    await send(world, b"{}", b"{}")
+
+    results = [await skip(world, tmp_path, "0/1", *WHY) for _ in range(2)]
+
+    assert [result.exit_code for result in results] == [0, 1]
+    await world.outcomes(1)
+    await world.reader.linger()
+    assert dead_offsets(world) == [(b"record.skipped", b"1")]
+
+
+async def test_what_cannot_be_read_can_be_skipped(world: World, tmp_path: Path) -> None:
+    kafka, topics = world.settings.kafka, world.settings.topics
+    await send_raw(kafka.bootstrap_servers, topics.uploads, 0, bomb(ZSTD, 20 * 1024 * 1024))
+
+    done = await skip(world, tmp_path, "0/0", *WHY)
+
+    assert done.exit_code == 0
+    await world.outcomes(1)
+    (letter,) = world.reader.of(topics.dead_letters)
+    assert b"the record cannot be read" in dict(letter.headers)["modstream-message"]
+    assert dict(letter.headers)["modstream-raw"] == b"batch"

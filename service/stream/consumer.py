@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.stream.assignment import Assignment
@@ -15,7 +15,7 @@ from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogEnds
-from service.stream.records import MAX_HEADERS_KEPT, Partition, SourceRecord
+from service.stream.records import Partition, SourceRecord
 from service.stream.retry_topics import due_s
 from service.stream.standing import StreamStanding, standing_of
 
@@ -28,9 +28,7 @@ _NOBODYS = TopicPartition("", 0)
 """Polling it tells the group that this process lives, and keeps what was fetched ahead where it is."""
 
 
-FetchedRecord: TypeAlias = ConsumerRecord | SourceRecord
-"""The second is what aiokafka itself could not read."""
-Fetched: TypeAlias = dict[TopicPartition, list[FetchedRecord]]
+Fetched: TypeAlias = dict[TopicPartition, list[SourceRecord]]
 
 
 class KafkaStream:
@@ -145,18 +143,19 @@ class KafkaStream:
         return fetched
 
     def _deliver(
-        self, partition: TopicPartition, records: list[FetchedRecord]
+        self, partition: TopicPartition, records: list[SourceRecord]
     ) -> tuple[Lane, list[SourceRecord]] | None:
         lane = self._assignment.lanes.get(Partition(*partition))
         if lane is None:
             return None  # it will be read again once it is open
-        return lane, [source_record(record) for record in self._admitted(partition, lane, records)]
+        return lane, self._admitted(partition, lane, records)
 
-    def _admitted(self, partition: TopicPartition, lane: Lane, records: list[FetchedRecord]) -> list[FetchedRecord]:
+    def _admitted(self, partition: TopicPartition, lane: Lane, records: list[SourceRecord]) -> list[SourceRecord]:
         """Return those that are to be processed now; the first that must wait is put back with all behind it."""
         admitted = []
         for record in records:
-            last_offset = record.last_offset if isinstance(record, SourceRecord) else record.offset
+            # As `record.last_offset`, which would cost every record a call.
+            last_offset = record.offset if record.unreadable is None else record.unreadable.last_offset
             if self._must_wait(record, lane, last_offset):
                 self._consumer.seek(partition, record.offset)
                 break
@@ -164,34 +163,12 @@ class KafkaStream:
                 admitted.append(record)
         return admitted
 
-    def _must_wait(self, record: FetchedRecord, lane: Lane, last_offset: int) -> bool:
+    def _must_wait(self, record: SourceRecord, lane: Lane, last_offset: int) -> bool:
         delay_s = self._retry_delays_s.get(record.topic)
         if delay_s is not None:
             now_s = self._now_s()
-            due = due_s(record.headers, timestamp_ms=_timestamp_ms(record), delay_s=delay_s, now_s=now_s)
+            due = due_s(record.headers, timestamp_ms=record.timestamp_ms, delay_s=delay_s, now_s=now_s)
             if due > now_s:
                 lane.rests_until_s = due
                 return True
         return not lane.progress.fits(last_offset, self._max_span)
-
-
-def source_record(record: FetchedRecord) -> SourceRecord:
-    """Return a record as the rest of the service sees it."""
-    if isinstance(record, SourceRecord):
-        return record
-    return SourceRecord(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=_timestamp_ms(record),
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers[:MAX_HEADERS_KEPT]),
-        timestamp_type=record.timestamp_type or 0,
-    )
-
-
-def _timestamp_ms(record: FetchedRecord) -> int:
-    """Return when a record was published, -1 where it does not say, as Kafka itself writes it."""
-    timestamp_ms: int | None = record.timestamp_ms if isinstance(record, SourceRecord) else record.timestamp
-    return -1 if timestamp_ms is None else timestamp_ms

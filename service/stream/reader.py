@@ -9,7 +9,6 @@ from aiokafka.errors import KafkaError
 
 from service.kafka_settings import KafkaSettings
 from service.stream.connection import KafkaConnection, describe
-from service.stream.consumer import source_record
 from service.stream.errors import ConsumerFailedError
 from service.stream.records import SourceRecord
 from service.stream.topics import check_topics
@@ -30,7 +29,7 @@ class Reader:
             fetched = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
         except KafkaError as error:
             raise ConsumerFailedError(detail=describe(error)) from error
-        return [source_record(record) for records in fetched.values() for record in records]
+        return [record for records in fetched.values() for record in records]
 
 
 @asynccontextmanager

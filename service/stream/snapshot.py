@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.stream.connection import KafkaConnection, describe
-from service.stream.consumer import source_record
 from service.stream.errors import ConsumerFailedError, TopicMissingError
 from service.stream.records import SourceRecord
 from service.stream.topics import partitions_of
@@ -50,17 +49,17 @@ class KafkaSnapshot:
         """Yield the records, in order within a partition; raises `ConsumerFailedError`."""
         while unread := [place for place, stretch in self._stretches.items() if self._positions[place] < stretch.stop]:
             for place, records in (await self._poll(unread)).items():
-                wanted = [source_record(record) for record in records if record.offset in self._stretches[place]]
+                wanted = [record for record in records if record.offset in self._stretches[place]]
                 if wanted:
                     yield wanted
 
-    async def _poll(self, unread: Sequence[TopicPartition]) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _poll(self, unread: Sequence[TopicPartition]) -> dict[TopicPartition, list[SourceRecord]]:
         """Read on in some partition, be it over offsets that hold no record."""
         try:
             async with asyncio.timeout(self._patience_s):
                 while True:
                     before = dict(self._positions)
-                    fetched: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                    fetched: dict[TopicPartition, list[SourceRecord]] = await self._consumer.getmany(
                         *unread, timeout_ms=round(_POLL_TIMEOUT_S * 1000)
                     )
                     for place in unread:

@@ -11,17 +11,18 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 
 from service.stream.fetched_records import Answer, FetchedRecords
+from service.stream.records import SourceRecord
 
 _READ_WITHIN_S = 2.0
 """A partition that was not asked for during the last so many seconds of polling is not being read."""
 
 
 class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships no types
-    """Yields a `SourceRecord` instead of an error for what it cannot read."""
+    """Returns a `SourceRecord` for every record, and one instead of an error for what it cannot read."""
 
     def __init__(self, *topics: str, max_batch_bytes: int, max_held_bytes: int, **options: Any) -> None:
         self._max_batch_bytes = max_batch_bytes
@@ -32,10 +33,10 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+    ) -> dict[TopicPartition, list[SourceRecord]]:
         """Return records as aiokafka does, and keep in mind which partitions are being read."""
         self._polled_at_s.update(dict.fromkeys(partitions, time.monotonic()))
-        fetched: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
+        fetched: dict[TopicPartition, list[SourceRecord]] = await super().getmany(
             *partitions, timeout_ms=timeout_ms, max_records=max_records
         )
         return fetched

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from aiokafka import TopicPartition
 from aiokafka.codec import lz4_encode, snappy_encode, zstd_encode
 
-from service.stream.consumer import source_record
 from service.stream.fetched_records import Answer, FetchedRecords
 from service.stream.records import SourceRecord
 from tests.support.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, RawBatch
@@ -40,7 +39,7 @@ def read_all(records: FetchedRecords) -> list[SourceRecord]:
     """Read to the end; aiokafka's own place must stand behind each record as it is handed out."""
     found = []
     for each in records:
-        found.append(source_record(each))
+        found.append(each)
         assert records.next_fetch_offset == found[-1].last_offset + 1
     return found
 

@@ -7,17 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
 
-from service.stream.codec import decode_upload
-from service.stream.codec_errors import TooManyHeadersError
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError, RecordUnreadableError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
-from service.stream.records import MAX_HEADERS_KEPT, Partition, SourceRecord, Unreadable
+from service.stream.records import Partition, SourceRecord, Unreadable
 from service.stream.retry_topics import NOT_BEFORE
 from tests.support.committing import a_committer
 from tests.support.partition_store import PartitionStore, StoreWriter
@@ -27,18 +25,15 @@ RETRY_DELAY_S = 30.0
 WRITTEN_AT_MS = 100_000
 
 
-def consumer_record(partition: TopicPartition, offset: int, headers: tuple[tuple[str, bytes], ...]) -> ConsumerRecord:
-    return ConsumerRecord(
-        *partition, offset, timestamp=WRITTEN_AT_MS, timestamp_type=0, key=None, value=b"", checksum=None,
-        serialized_key_size=0, serialized_value_size=0, headers=headers,
-    )  # fmt: skip
+def consumer_record(partition: TopicPartition, offset: int, headers: tuple[tuple[str, bytes], ...]) -> SourceRecord:
+    return SourceRecord(partition.topic, partition.partition, offset, WRITTEN_AT_MS, None, b"", headers)
 
 
 class LogConsumer:
     """What a stream needs of aiokafka's consumer, on logs in memory: it empties one partition after the other."""
 
     def __init__(self) -> None:
-        self.logs: dict[TopicPartition, list[ConsumerRecord]] = {}
+        self.logs: dict[TopicPartition, list[SourceRecord]] = {}
         self.positions: Counter[TopicPartition] = Counter()
         self.polls: list[tuple[TopicPartition, ...]] = []
         self.failure: Exception | None = None
@@ -58,7 +53,7 @@ class LogConsumer:
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+    ) -> dict[TopicPartition, list[SourceRecord]]:
         self.polls.append(partitions)
         if self.failure:
             raise self.failure
@@ -189,7 +184,7 @@ async def test_a_wait_for_records_ends_when_woken() -> None:
 
 async def hang(
     *_partitions: TopicPartition, timeout_ms: int, max_records: int
-) -> dict[TopicPartition, list[ConsumerRecord]]:
+) -> dict[TopicPartition, list[SourceRecord]]:
     await asyncio.Event().wait()
     raise AssertionError((timeout_ms, max_records))
 
@@ -223,15 +218,6 @@ async def test_a_passing_error_is_ridden_out() -> None:
     setup.open(UPLOADS)
     setup.consumer.failure = NotLeaderForPartitionError("test")
     assert await setup.stream.receive(1) == []
-
-
-async def test_of_endless_headers_so_many_are_kept_that_the_codec_finds_too_many() -> None:
-    setup = Setup()
-    setup.consumer.add(setup.open(UPLOADS), 1, tuple((f"x-{number}", b"") for number in range(100_000)))
-    ((_, (received,)),) = await setup.stream.receive(10)
-    assert len(received.headers) == MAX_HEADERS_KEPT
-    with pytest.raises(TooManyHeadersError):
-        decode_upload(received._replace(value=b"{}"))
 
 
 async def test_what_stands_for_several_offsets_is_passed_with_all_of_them() -> None:

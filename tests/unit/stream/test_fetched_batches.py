@@ -7,7 +7,6 @@ import cramjam
 import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from service.stream.consumer import source_record
 from service.stream.errors import BatchTooLargeError, RecordUnreadableError
 from tests.support.fetched import LIMIT, compress, fetched, read, read_all
 from tests.support.raw_batches import (
@@ -176,7 +175,7 @@ def test_what_compaction_took_out_is_not_missed() -> None:
     thinned = RawBatch(records=record(3, b"v13") + record(5, b"v15"), count=2, last_delta=9, base=10)
     records = fetched(emptied, thinned)
 
-    assert [(each.offset, each.unreadable) for each in map(source_record, records)] == [(13, None), (15, None)]
+    assert [(each.offset, each.unreadable) for each in records] == [(13, None), (15, None)]
     assert records.next_fetch_offset == 20
 
 

@@ -3,9 +3,11 @@
 import random
 
 import pytest
-from aiokafka import ConsumerRecord
 
+from service.stream.codec import decode_upload
+from service.stream.codec_errors import TooManyHeadersError
 from service.stream.errors import RecordUnreadableError
+from service.stream.records import MAX_HEADERS_KEPT
 from tests.support.fetched import compress, fetched, read
 from tests.support.raw_batches import (
     GZIP,
@@ -24,7 +26,6 @@ BAD_NAME = record(1, b"v1", key=b"k1", headers=[(b"good", b"1"), (b"\xff\xfe", b
 def test_what_aiokafka_can_read_it_reads() -> None:
     records = list(fetched(batch_of(b"a", b"b"), batch_of(b"c", base=2)))
 
-    assert all(isinstance(each, ConsumerRecord) for each in records)
     assert [(each.offset, each.key, each.value) for each in records] == [
         (0, b"k0", b"a"),
         (1, b"k1", b"b"),
@@ -60,6 +61,17 @@ def test_a_bad_record_is_stepped_over_in_a_compressed_batch(codec: int) -> None:
     records = read(RawBatch(records=packed, count=3, codec=codec))
 
     assert [(each.offset, bool(each.unreadable)) for each in records] == [(0, False), (1, True), (2, False)]
+
+
+@pytest.mark.parametrize("name", [b"x", b"\xff"], ids=["readable", "unreadable"])
+def test_of_endless_headers_so_many_are_kept_that_the_codec_finds_too_many(name: bytes) -> None:
+    plain = record(0, b"{}", headers=[(b"x", b"")] * 99_999 + [(name, b"")])
+
+    (received,) = read(RawBatch(records=plain, count=1))
+
+    assert len(received.headers) == MAX_HEADERS_KEPT
+    with pytest.raises(TooManyHeadersError):
+        decode_upload(received)
 
 
 def test_reading_from_within_a_batch_begins_there() -> None:

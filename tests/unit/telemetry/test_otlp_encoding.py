@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
 from service.media.errors import FetchTimeoutError
 from service.telemetry.live_span import LiveSpan, Timeline, link
 from service.telemetry.otlp_encoding import SpanEncoder
+from service.telemetry.redaction import MAX_TEXT_CHARACTERS
 from service.telemetry.spans import Value
 from tests.support.spans import KeptSpans
 
@@ -88,3 +89,10 @@ def test_an_error_arrives_with_its_message() -> None:
     assert (found.parent_span_id, found.flags) == (b"", 0x100)
     assert found.status.code == Status.STATUS_CODE_ERROR
     assert "5 s" in found.status.message
+
+
+def test_an_id_of_a_stranger_is_one_plain_line_with_an_end() -> None:
+    attributes: dict[str, Value] = {"id": "\x1b[2J\u202e\n" + "a" * 100_000}
+    (fact,) = read(encoded(span(attributes))).attributes
+    assert fact.value.string_value.startswith(r"\x1b[2J\u202e\naaa")
+    assert len(fact.value.string_value) == MAX_TEXT_CHARACTERS + 1

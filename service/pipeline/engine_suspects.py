@@ -204,6 +204,7 @@ class EngineSuspects:
             if not marks.suspects and not marks.inside:
                 # Nobody to be judged alone. Until it is known how the last owner ended, what enters is written down.
                 held.learn(marks.after_crash(), watched_until_s=watched_until_s)
+                held.known.set()
             await asyncio.sleep(self._settle_s)
             again = await self._read(partition)
             # What is read may be what was written down here meanwhile.
@@ -218,6 +219,7 @@ class EngineSuspects:
                 crashes=marks.crashes,
             )
         await self._save(partition)
+        held.known.set()
 
     async def _read(self, partition: Partition) -> Marks:
         try:

@@ -14,7 +14,7 @@ class HeldPartition:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.known = asyncio.Event()
-        """Set once it is known what earlier owners left behind."""
+        """Set once it is known what earlier owners left behind, and they would know of this one."""
         self.crashes = 0
         self.watched_until_s = 0.0
         self.suspects: dict[int, Suspect] = {}
@@ -34,7 +34,6 @@ class HeldPartition:
         self.watched_until_s = watched_until_s if marks.crashes else 0.0
         unfinished = {offset: each for offset, each in marks.suspects.items() if not self.progress.is_finished(offset)}
         self.suspects = unfinished
-        self.known.set()
 
     def marks(self, *, is_running: bool) -> Marks:
         """Return what is to be left behind now."""

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 EVENTS = 100
 AWAY_S = 15.0
 """Longer than all attempts together would last with these settings."""
-POLICY = "name: default\nversion: '1'\ncategories: {weapons: {review: 0.5}, violence: {review: 0.5}}\n"
+POLICY = "name: default\nversion: '1'\ncategories: {child_safety: {review: 0.1, block: 0.8}, weapons: {review: 0.5}}\n"
 
 
 @pytest.fixture(scope="module")

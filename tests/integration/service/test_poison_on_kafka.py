@@ -86,7 +86,7 @@ class Orchestrator:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(("arguments", "most_deaths"), [((), 3), (("--with-parent",), 4)])
+@pytest.mark.parametrize(("arguments", "most_deaths"), [((), 3), (("--with-parent",), 5)])
 async def test_a_record_that_ends_processes_is_given_up_and_all_others_are_judged_once(
     kafka: KafkaBroker, tmp_path: Path, processes: int, arguments: Sequence[str], most_deaths: int
 ) -> None:

@@ -58,6 +58,11 @@ class Seat:
                 await process.wait()
 
     @property
+    def pid(self) -> int | None:
+        """The number of the process that sits here; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def age_s(self) -> float:
         """How long the process that sits here has run."""
         return time.monotonic() - self._started_at

@@ -4,13 +4,14 @@ import base64
 from uuid import uuid4
 
 from tests.support.kafka import KafkaBroker
+from tests.support.kafka_cluster import KafkaCluster
 from tests.support.topics import create_topics
 
 
 class House:
     """The topics of one test and the settings that name them."""
 
-    def __init__(self, broker: KafkaBroker, *, name: str = "") -> None:
+    def __init__(self, broker: KafkaBroker | KafkaCluster, *, name: str = "") -> None:
         name = name or uuid4().hex[:8]
         self.bootstrap_servers = broker.bootstrap_servers
         self.uploads = f"{name}.uploaded"

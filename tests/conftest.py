@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 import hypothesis
 import pytest
@@ -47,6 +48,30 @@ def missing_engine() -> str | None:
     if importlib.util.find_spec("vllm") is None:
         return "needs vLLM, which `make install` brings where it runs on a CPU (Linux on x86-64 or ARM)"
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out by file between the processes of a parallel run, what takes longest first.
+
+    Tests of one group run in one process: fixtures of a module or of a session are made once for them.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    items.sort(key=_kind)  # stable: within a kind the order stays
+
+
+def _group_of(item: pytest.Item) -> str:
+    if "served" in getattr(item, "fixturenames", ()):
+        return "vllm serve"
+    if "integration/engine/" in item.nodeid:
+        return "vllm in process"
+    return item.nodeid.partition("::")[0]
+
+
+def _kind(item: pytest.Item) -> int:
+    """Return 0 for tests that start vLLM, which takes longest, 1 for those that start containers, 2 for all others."""
+    kinds: Sequence[str] = ("engine", "docker")
+    return next((number for number, name in enumerate(kinds) if item.get_closest_marker(name)), len(kinds))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

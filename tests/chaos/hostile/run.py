@@ -27,6 +27,7 @@ from tests.chaos.hostile.traffic import GOOD_TENANTS, Traffic, Upload
 from tests.support.house import House
 from tests.support.kafka import free_port
 from tests.support.kafka_cluster import KafkaCluster, running_kafka_cluster
+from tests.support.raw_batches import send_raw
 from tests.support.waiting import wait_until
 
 SERVICES = 2
@@ -172,8 +173,14 @@ class _Hour:
 
     async def _publish(self, upload: Upload) -> None:
         at_s = time.monotonic()
-        sent = await self.producer.send_and_wait(self.house.uploads, upload.value, headers=list(upload.headers))
-        self.ledger.feed(Place(sent.partition, sent.offset), upload.kind, at_s)
+        topic = self.house.uploads
+        if upload.batch is None:
+            sent = await self.producer.send_and_wait(topic, upload.value, headers=list(upload.headers))
+            place = Place(sent.partition, sent.offset)
+        else:
+            partition = len(self.ledger.fed) % PARTITIONS
+            place = Place(partition, await send_raw(self.house.bootstrap_servers, topic, partition, upload.batch))
+        self.ledger.feed(place, upload.kind, at_s)
 
     async def _strike(self, fleet: Fleet, until_s: float) -> None:
         """Kill a service, take the model away, or freeze one of its servers, in a planned order."""

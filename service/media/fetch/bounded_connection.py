@@ -17,11 +17,12 @@ from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 
 from service.media.fetch.answer_head import tolerated
-from service.media.fetch.parsing_budget import ParsingBudget
+from service.media.fetch.parsing_budget import BYTE_S, FRAMING_BYTE_S, HEAD_BYTE_S, ParsingBudget
 from service.media.fetch.read_ahead import ReadAhead
 
 # Status line and headers with those of all interim answers. Browsers take 256 KiB, most servers send 8 at most.
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 1000
 # Early hints come once or twice; "processing" comes every few seconds while a server works.
 MAX_INTERIM_ANSWERS = 16
 # Sizes of chunks, their extensions, and trailers: so much, and a share of the body. Usual chunks have kilobytes.
@@ -77,6 +78,7 @@ class BoundedConnection(ResponseHandler):
         self._head_bytes = 0
         self._body: StreamReader | None = None
         self._body_bytes = 0
+        self._framing_bytes = 0
         self._length: int | None = None
         self._is_chunked = False
         self._window_began_s: float | None = None
@@ -172,12 +174,9 @@ class BoundedConnection(ResponseHandler):
             size = self._next_piece()
             if not size:
                 break
-            began_at_s = self._budget.begin()
-            if began_at_s is None:
+            if not self._budget.is_open():
                 break
-            piece = self._ahead.take(size)
-            self._parse(piece)
-            self._budget.end(began_at_s, size_bytes=len(piece))
+            self._parse(self._ahead.take(size))
             pieces -= 1
         self._wait_or_read_on()
 
@@ -234,10 +233,12 @@ class BoundedConnection(ResponseHandler):
         if self._body is None:
             self._heads += 1
             self._head_bytes += len(piece)
+            self._budget.charge(len(piece) * HEAD_BYTE_S)
             super().data_received(tolerated(piece))
         else:
             self._body_bytes += len(piece)
             super().data_received(piece)
+            self._budget.charge(len(piece) * BYTE_S)
             self._check_body(self._body)
         self._is_parsing = False
         if self._ahead and self._is_answered:
@@ -245,14 +246,17 @@ class BoundedConnection(ResponseHandler):
             self._ahead.clear()
 
     def _check_body(self, body: StreamReader) -> None:
-        """Refuse chunks that are mostly sizes, extensions and trailers; while it is full, not all is parsed yet."""
+        """Charge and refuse what is around chunks: sizes, extensions, trailers."""
         if self.exception() is not None and not body.is_eof():
             # aiohttp raises it where a head is awaited, and would leave the reader of the body waiting.
             body.set_exception(aiohttp.ClientPayloadError("broken framing"))
             return
+        if not self._is_chunked or self._is_full:  # while it is full, the parser holds some of the body back
+            return
         framing_bytes = self._body_bytes - body.total_bytes
-        is_too_much = framing_bytes > MAX_FRAMING_BYTES + FRAMING_SHARE * body.total_bytes
-        if self._is_chunked and not self._is_full and is_too_much:
+        self._budget.charge((framing_bytes - self._framing_bytes) * FRAMING_BYTE_S)
+        self._framing_bytes = framing_bytes
+        if framing_bytes > MAX_FRAMING_BYTES + FRAMING_SHARE * body.total_bytes:
             self._refuse(AnswerRefusedError("in chunks that are too small for what is sent around them"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:

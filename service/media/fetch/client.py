@@ -13,7 +13,7 @@ from yarl import URL
 
 from service.media.errors import ImageTooLargeError, UnsupportedFormatError
 from service.media.fetch.answer import REDIRECTS, Answer, compression, is_success, retry_after_s
-from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, BoundedConnection, BoundedConnector
+from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedConnection, BoundedConnector
 from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.failures import failure_of
 from service.media.fetch.guard import DIALLED, AddressGuard, Dialled
@@ -64,7 +64,7 @@ class GuardedClient:
             # The connection counts all of a head together.
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
-            max_headers=MAX_HEAD_BYTES,
+            max_headers=MAX_HEADERS,
         )
         return self
 

@@ -14,6 +14,20 @@ from service.media.fetch.parsing_budget import ParsingBudget
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
+class CountingBudget(ParsingBudget):
+    """Never waits, and keeps what was charged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.charged_s = 0.0
+
+    def is_open(self) -> bool:
+        return True
+
+    def charge(self, seconds: float) -> None:
+        self.charged_s += seconds
+
+
 class Wire(asyncio.Transport):
     """A transport that takes note."""
 
@@ -52,8 +66,29 @@ def connected(budget: ParsingBudget, *, read_timeout_s: float = 10.0) -> tuple[B
 def spent() -> ParsingBudget:
     """Return a budget that is never filled again."""
     budget = ParsingBudget(clock=lambda: 0.0)
-    budget.end(0.0, size_bytes=10**12)
+    budget.charge(1e9)
     return budget
+
+
+@pytest.mark.parametrize(
+    ("answer", "at_least_s", "at_most_s"),
+    [
+        (OK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000, 0.9e-3, 1.1e-3),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1000, 3e-3, 5e-3),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n" + (b"2000\r\n" + b"x" * 8192 + b"\r\n") * 100, 0.8e-3, 2e-3),
+        (b"HTTP/1.1 103 E\r\n\r\n" * 16, 20e-6, 60e-6),
+        (OK + b"X: y\r\n" * 500 + b"\r\n", 200e-6, 400e-6),
+    ],
+    ids=["plain", "tiny chunks", "usual chunks", "interim", "headers"],
+)
+async def test_an_answer_is_charged_what_its_kind_costs(answer: bytes, at_least_s: float, at_most_s: float) -> None:
+    budget = CountingBudget()
+    connection, _ = connected(budget)
+    connection.data_received(answer)
+    if connection._body is not None:
+        while connection._ahead:
+            await connection._body.readany()
+    assert at_least_s < budget.charged_s < at_most_s
 
 
 async def test_the_read_timeout_does_not_run_while_the_connection_waits_for_its_turn() -> None:

@@ -63,6 +63,8 @@ def _facts(letter: Letter, mark: Mark | None, trace_url: str | None) -> Iterator
             "sent back",
             f"{letter.redrives} times before it failed like this, the last time from {letter.redriven_from}",
         )
+    if letter.raw:
+        yield "raw", f"the event is a {letter.raw} in Kafka's format that could not be read, and cannot be sent back"
     if letter.truncated:
         yield "cut", f"{letter.truncated}: it did not fit, and cannot be sent back"
     yield "state", _state(mark)

@@ -20,7 +20,19 @@ _MAX_HEADER_BYTES = 4_000
 _MAX_STACK_BYTES = 32_000
 _MAX_KEY_BYTES = 1000
 _TOLD_IN = frozenset(
-    {REASON, MESSAGE, ERROR_CLASS, STACK, ATTEMPT, FAILED_AT, TRUNCATED, REDRIVES, REDRIVEN_FROM, names.TRACEPARENT}
+    {
+        REASON,
+        MESSAGE,
+        ERROR_CLASS,
+        STACK,
+        ATTEMPT,
+        FAILED_AT,
+        RAW,
+        TRUNCATED,
+        REDRIVES,
+        REDRIVEN_FROM,
+        names.TRACEPARENT,
+    }
     | {"traceparent"}
 )
 

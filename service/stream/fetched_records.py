@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch
 
-from service.stream.errors import RecordUnreadableError
+from service.stream.errors import BatchTooLargeError, RecordUnreadableError
 from service.stream.loose_record import Cursor, LooseRecord, RecordBrokenError, read_loosely
 from service.stream.record_batches import HEADER_BYTES, Batch, BatchBrokenError, ParsedBatch, parse, split, unpacked
 from service.stream.records import MAX_HEADERS_KEPT, SourceRecord, Unreadable
@@ -76,8 +76,8 @@ class _Place:
 class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
     """Iterates over an answer; yields what the service works with at once, which is half the cost of a record.
 
-    Ends behind an unreadable batch, and what follows is fetched anew: its length may be as wrong as the rest of it, and
-    a poll must not unpack one bomb after another.
+    Ends behind a batch whose header is damaged, because its length may be wrong too, and behind one that is too large,
+    because a poll must not unpack one bomb after another; what follows is fetched anew.
     """
 
     def __init__(
@@ -116,7 +116,8 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
                     yield from self._records_of(batch, parsed, last)
             except BatchBrokenError as error:
                 yield from self._unreadable(batch, last, parsed.max_timestamp if batch.is_current else _NO_TIME, error)
-                return
+                if error.error is BatchTooLargeError:
+                    return
             self._pass(last)
 
     def _pass(self, last: int) -> None:

@@ -18,6 +18,14 @@ NOW = datetime(2026, 5, 5, 6, 7, 8, tzinfo=UTC)
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: NOW, by="kim@host")
 
 
+def test_what_could_not_be_read_is_not_sent_back() -> None:
+    letter = a_letter()
+    raw = letter._replace(headers=(*letter.headers, ("modstream-raw", b"batch")))
+
+    assert REDRIVE.refusal(read_letter(letter)) == ""
+    assert "a batch in Kafka's format" in REDRIVE.refusal(read_letter(raw))
+
+
 def test_key_value_and_the_uploaders_headers_come_back_and_ours_are_gone() -> None:
     letter = read_letter(a_letter(17, partition=3, headers=(("ce_id", b"7"), ("traceparent", b"00-1"))))
     sent, _ = REDRIVE.records(letter)

@@ -84,17 +84,30 @@ def test_a_batch_that_cannot_be_read_gives_one_outcome_for_each_of_its_offsets(b
 def test_what_lies_behind_all_records_of_a_batch_costs_no_record_its_outcome() -> None:
     batch = replace(batch_of(b"a"), records=batch_of(b"a").records + b"rest")
 
-    records = fetched(batch, batch_of(b"next", base=1))
+    records = read(batch, batch_of(b"next", base=1))
 
-    assert [each.value for each in read_all(records)] == [b"a"]
-    assert records.next_fetch_offset == 1  # the next batch is fetched anew
+    assert [(each.value, each.unreadable) for each in records] == [(b"a", None), (b"next", None)]
 
 
-def test_the_batch_behind_an_unreadable_one_is_fetched_anew() -> None:
-    records = fetched(RawBatch(records=b"zzz", count=2, codec=ZSTD), batch_of(b"next", base=2))
+def test_the_batch_behind_a_bomb_is_fetched_anew() -> None:
+    bomb = RawBatch(records=compress(ZSTD, record(0, bytes(LIMIT))), count=1, codec=ZSTD)
+    records = fetched(bomb, bomb)
+
+    assert [each.offset for each in read_all(records)] == [0]
+    assert records.next_fetch_offset == 1
+
+
+def test_the_batch_behind_a_damaged_one_is_fetched_anew() -> None:
+    records = fetched(replace(batch_of(b"a", b"b"), crc=1), batch_of(b"next", base=2))
 
     assert [each.offset for each in read_all(records)] == [0, 1]
     assert records.next_fetch_offset == 2
+
+
+def test_the_batch_behind_one_that_cannot_be_unpacked_is_read_from_the_same_answer() -> None:
+    records = read(RawBatch(records=b"zzz", count=2, codec=ZSTD), batch_of(b"next", base=2))
+
+    assert [(each.offset, bool(each.unreadable)) for each in records] == [(0, True), (1, True), (2, False)]
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])

@@ -109,6 +109,30 @@ async def test_a_kernel_without_means_is_warned_about() -> None:
     assert (warning["log_level"], warning["missing"]) == ("warning", ("landlock", "seccomp"))
 
 
+SERVICE = """
+import asyncio, ctypes
+from contextlib import AsyncExitStack
+from service.app import _opened
+from service.media.decode_pool import ImageDecoder
+from service.settings import DecodeSettings
+
+async def main():
+    async with AsyncExitStack() as stack:
+        decoder = await _opened(ImageDecoder(DecodeSettings(workers=1)), stack)
+        (pid,) = decoder.process_ids
+        preference = open(f"/proc/{pid}/oom_score_adj").read().strip()
+        print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), preference)
+
+asyncio.run(main())
+"""
+
+
+def test_the_service_hides_itself_and_lets_its_decoders_be_ended_first() -> None:
+    ran = subprocess.run([sys.executable, "-c", SERVICE], stdout=subprocess.PIPE, check=True, text=True)
+    is_dumpable, preference = ran.stdout.split()
+    assert (is_dumpable, preference) == ("0", "1000")
+
+
 if __name__ == "__main__":
     hide_process()
     found = asyncio.run(outcomes(sys.argv[1], json.loads(sys.argv[2])))

@@ -73,6 +73,27 @@ Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
 OptionalEndpoint = Annotated[str | None, AfterValidator(_endpoint)]
 
 
+_TOPIC_SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_MAX_TOPIC_SUFFIXES = 200
+"""Each is a topic, and every process knows all of them."""
+
+
+def _topic_suffixes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if not _TOPIC_SUFFIX.fullmatch(text):
+            message = '"{text}" cannot end a topic\'s name: up to 100 letters, digits, dots, hyphens and underscores'
+            raise PydanticCustomError("value_error", message, {"text": text})
+    # To brokers a dot and an underscore are the same in the names of metrics, and names that collide are refused.
+    if len({text.replace(".", "_") for text in texts}) < len(texts):
+        raise PydanticCustomError("value_error", "two of these names collide as names of topics")
+    if len(texts) > _MAX_TOPIC_SUFFIXES:
+        message = "these are more than {limit} names, and each is a topic"
+        raise PydanticCustomError("value_error", message, {"limit": _MAX_TOPIC_SUFFIXES})
+    return texts
+
+
+TopicSuffixes = Annotated[tuple[str, ...], AfterValidator(_topic_suffixes)]
+
 _DELAY = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 

@@ -20,6 +20,7 @@ from service.setting_types import (
     OptionalTraceUrl,
     Positive,
     PositiveSeconds,
+    TopicSuffixes,
     settings_conflict,
 )
 
@@ -125,6 +126,10 @@ class DeadLetterSettings(Group):
     """Of each limit no tenant contributes more than this part, a fifth, and no host that events name: an uploader can
     make its own events fail at will. Failures of the engine and of your own stores count in full while fewer tenants
     are known. 1 counts all records alike."""
+    notice_tenants: TopicSuffixes = ()
+    """Tenants that may read why their events failed: for each a topic `<topics.dead_letters>.notices.<tenant>`, which
+    its uploaders can be allowed to read. It holds the key, the reason and the origin of their dead letters, and no
+    event. `topics.dead_letters` holds all of every tenant, and is for operators."""
 
 
 class S3Settings(Group):

@@ -1,21 +1,14 @@
 """Pure: the event inside a dead letter, as far as it can be read, for people and for filters."""
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import orjson
-
-from service.errors import RejectedError
-from service.stream.envelope import open_record
+from service.stream.raw_event import event_of
 from service.stream.records import SourceRecord
 from service.telemetry.plain_text import cut, without_cut_url
 
 _Entry = TypeVar("_Entry")
-
-DEFAULT_TENANT = "default"
-"""What the contract takes an event for that names none."""
 
 _MAX_TEXT_CHARS = 4000
 """Of a value that is no JSON: its start tells people what it was."""
@@ -25,7 +18,6 @@ _MAX_TEXT_CHARS = 4000
 _MAX_SHOWN_CHARACTERS = 65_536
 _MAX_SHOWN_ENTRIES = 500
 _MAX_SHOWN_DEPTH = 16
-_MAX_TENANT_CHARACTERS = 256
 
 # Longer than any word, id or digest: the image of an event that was cut.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
@@ -38,28 +30,6 @@ _URL = re.compile(
     """,
     re.VERBOSE,
 )
-
-
-def event_of(record: SourceRecord) -> dict[str, Any] | None:
-    """Return the event's fields, without a check; None for what is no JSON object."""
-    data: object = record.value or b""
-    with contextlib.suppress(RejectedError):  # what is no CloudEvent may be readable all the same
-        data = open_record(record.value or b"", record.headers).data
-    if isinstance(data, bytes):
-        try:
-            data = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return None
-    return data if isinstance(data, dict) else None
-
-
-def tenant_of(record: SourceRecord) -> str | None:
-    """Return the event's tenant; None where the event cannot be read."""
-    event = event_of(record)
-    if event is None:
-        return None
-    tenant = event.get("tenant")
-    return tenant[:_MAX_TENANT_CHARACTERS] if isinstance(tenant, str) else DEFAULT_TENANT
 
 
 def shown_event(record: SourceRecord, *, reveal: bool) -> object:

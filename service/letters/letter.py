@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from service.letters.event import tenant_of
 from service.letters.fingerprint import fingerprint
 from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, RAW, REASON, STACK, TRUNCATED
 from service.stream.origin import ATTEMPT, LAST_MS, REDRIVEN_FROM, REDRIVES, Origin, told_origin
+from service.stream.raw_event import tenant_of
 from service.stream.records import SourceRecord
 from service.telemetry import names
 

@@ -13,14 +13,13 @@ import structlog
 
 from service.errors import FatalError, ModstreamError, TransientError, UnexpectedError
 from service.inference.losses import EngineLosses
+from service.pipeline.dead_letters import DeadLetters
 from service.pipeline.handler import UNREAD, Handler, Job, Reading, Resources
 from service.pipeline.retry import AttemptAgain, GiveUp, PutOff, decide
 from service.settings import Settings
-from service.stream.dead_letter import cut, dead_letter
 from service.stream.dead_letter_limit import Fault
-from service.stream.errors import DeadLetterUnfitError, OutcomesRefusedError, OutcomeTooLargeError
+from service.stream.errors import OutcomesRefusedError, OutcomeTooLargeError
 from service.stream.origin import Origin, fresh, put_off
-from service.stream.publishing import record_bytes
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 from service.stream.retry_topics import RetryTier, next_tier, put_off_record, retry_tiers
 from service.stream.topic_limits import TOPIC_CONFIG, TopicLimits
@@ -28,7 +27,6 @@ from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
 from service.telemetry.live_span import LiveSpan
 from service.telemetry.record_trace import Arrival, RecordTracer
-from service.telemetry.spans import QUIET
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +71,7 @@ class Attempts:
         self._handler = handler
         kafka = settings.kafka
         self._limits = limits or TopicLimits(kafka.max_request_bytes, compression=kafka.compression)
+        self._dead_letters = DeadLetters(settings, self._limits, now=now)
         self._tracer = tracer or RecordTracer(None, group_id=settings.kafka.group_id)
         self._sleep = sleep
         self._chance = chance
@@ -161,54 +160,27 @@ class Attempts:
         _log("record.dead_lettered", job, failure)
         job.trace.tell({names.OUTCOME: "dead_lettered"})
         trace_headers = job.trace.failure_headers()
-        letter = self._letter(job.record, origin, failure, attempt=job.attempt, trace_headers=trace_headers)
+        letter, *notices = self._dead_letters.of(
+            job.record, origin, failure, tenant=job.reading.tenant, attempt=job.attempt, trace_headers=trace_headers
+        )
         sent = replace(letter, span=job.trace.sending(letter.topic).span)
         fault = _fault(failure, job.reading)
-        return Resolution((sent,), job.record.timestamp_ms, "dead_lettered", failure.reason, job.attempt, fault)
-
-    def _letter(
-        self,
-        record: SourceRecord,
-        origin: Origin,
-        failure: ModstreamError,
-        *,
-        attempt: int,
-        trace_headers: Headers = (),
-    ) -> OutgoingRecord:
-        """Return a dead letter that its topic accepts."""
-        topic = self._settings.topics.dead_letters
-        letter = dead_letter(
-            record,
-            origin,
-            failure,
-            attempt=attempt,
-            topic=topic,
-            group_id=self._settings.kafka.group_id,
-            failed_at=self._now(),
-            trace_headers=trace_headers,
-        )
-        if self._limits.accepts(letter):
-            return letter
-        return cut(letter, max_bytes=self._limits.cut_bytes(topic))
+        outcomes = (sent, *notices)
+        return Resolution(outcomes, job.record.timestamp_ms, "dead_lettered", failure.reason, job.attempt, fault)
 
     def replace(
         self, record: SourceRecord, reading: Reading, resolution: Resolution, refusal: OutcomesRefusedError
     ) -> Resolution:
         """Return a resolution with outcomes that fit, for one whose outcomes a topic refused at its commit.
 
-        A dead letter is cut further; anything else becomes a dead letter. Raises `DeadLetterUnfitError` when a dead
-        letter cannot be cut to what its topic accepts.
+        A dead letter is made smaller; anything else becomes one. Raises `DeadLetterUnfitError`.
         """
         for outcome in resolution.outcomes:
             if isinstance(outcome.span, LiveSpan):
                 outcome.span.fail(refusal)
                 outcome.span.end()
         if resolution.outcome == "dead_lettered":
-            (letter,) = resolution.outcomes
-            smaller = cut(letter, max_bytes=self._limits.cut_bytes(letter.topic))
-            if record_bytes(smaller) >= record_bytes(letter):
-                raise DeadLetterUnfitError(topic=letter.topic, size_bytes=record_bytes(letter))
-            return resolution._replace(outcomes=(replace(smaller, span=QUIET),))
+            return resolution._replace(outcomes=self._dead_letters.smaller(resolution.outcomes, refusal))
         waited = None if record.topic == self._uploads else put_off(record, uploads=self._uploads)
         uploaded = _as_uploaded(record, waited) if waited else record
         failure = OutcomeTooLargeError(
@@ -226,9 +198,11 @@ class Attempts:
             attempt=resolution.attempt,
             error=failure,
         )
-        letter = self._letter(uploaded, waited or fresh(record), failure, attempt=resolution.attempt)
+        outcomes = self._dead_letters.of(
+            uploaded, waited or fresh(record), failure, tenant=reading.tenant, attempt=resolution.attempt
+        )
         fault = _fault(failure, reading)
-        return Resolution((letter,), resolution.uploaded_ms, "dead_lettered", failure.reason, resolution.attempt, fault)
+        return Resolution(outcomes, resolution.uploaded_ms, "dead_lettered", failure.reason, resolution.attempt, fault)
 
 
 def _fault(failure: ModstreamError, reading: Reading) -> Fault:

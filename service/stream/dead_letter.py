@@ -90,9 +90,9 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
         return letter
     ours = tuple(header for header in added_by_us(letter.headers) if header[0] != TRUNCATED)
     whole = replace(letter, headers=(*ours, (TRUNCATED, b"headers")))
-    if record_bytes(whole) <= max_bytes and not is_cut(letter):
+    if record_bytes(whole) <= max_bytes and not is_value_cut(letter):
         return whole
-    for headers, missing in ((ours, b"headers,value,key"), (_essential(ours), b"headers,stack,value,key")):
+    for headers, missing in ((ours, b"headers,value,key"), (essential(ours), b"headers,stack,value,key")):
         bare = OutgoingRecord(letter.topic, None, None, (*headers, (TRUNCATED, missing)))
         room = max_bytes - record_bytes(bare) - _LENGTHS_BYTES
         if room >= _LEAST_VALUE_BYTES:
@@ -103,12 +103,12 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
     return replace(bare, key=key, value=(letter.value or b"")[: max(room, 0)])
 
 
-def is_cut(letter: OutgoingRecord) -> bool:
-    """Tell whether something is missing from a dead letter."""
-    return any(name == TRUNCATED for name, _ in letter.headers)
+def is_value_cut(letter: OutgoingRecord) -> bool:
+    """Tell whether more than headers is missing from a dead letter."""
+    return any(name == TRUNCATED and value != b"headers" for name, value in letter.headers)
 
 
-def _essential(headers: Headers) -> Headers:
+def essential(headers: Headers) -> Headers:
     """Return the reason, the origin and the marks of a re-drive, each once and short: uploaders may write the marks."""
     found = {name: value[:_SHORT_BYTES] for name, value in headers if name in _ESSENTIAL and value is not None}
     return tuple(found.items())

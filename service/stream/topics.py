@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_co
 from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection, describe
 from service.stream.errors import AccessDeniedError, KafkaUnreachableError, TopicCreationError, TopicMissingError
+from service.stream.notices import notice_topics
 from service.stream.retry_topics import retry_tiers
 
 JOURNAL_SETTING = "topics.dead_letters"
@@ -50,7 +51,9 @@ def named_topics(settings: TopicSettings) -> dict[str, str]:
 def required_topics(settings: Settings) -> dict[str, str]:
     """Return every topic that the service reads or writes, by the setting that it comes from."""
     tiers = zip(settings.retry.tiers, retry_tiers(settings), strict=True)
-    return named_topics(settings.topics) | {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
+    notices = {f"dead_letter.notice_tenants: {tenant}": topic for tenant, topic in notice_topics(settings).items()}
+    waiting = {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
+    return named_topics(settings.topics) | waiting | notices
 
 
 def output_topics(settings: Settings) -> dict[str, str]:

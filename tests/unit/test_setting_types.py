@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from service.settings import FetchSettings, S3Settings
+from service.settings import DeadLetterSettings, FetchSettings, S3Settings, Settings
+from service.stream.topics import output_topics
 
 
 @pytest.mark.parametrize("network", ["10.20.0.0/16", "10.20.0.1", "fd00:1::/32", "0.0.0.0/0"])
@@ -43,3 +44,15 @@ def test_an_endpoint_is_a_url(endpoint: str | None) -> None:
 def test_another_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(ValidationError, match="an endpoint is a URL such as"):
         S3Settings(endpoint=endpoint)
+
+
+@pytest.mark.parametrize("tenants", [("a/b",), ("",), ("a b",), ("x" * 101,), ("a.b", "a_b"), ("a", "a")])
+def test_a_tenant_whose_name_cannot_end_a_topics_name_has_no_topic(tenants: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError):
+        DeadLetterSettings(notice_tenants=tenants)
+
+
+def test_topics_of_notices_are_created_checked_and_written_like_all_outputs() -> None:
+    settings = Settings(dead_letter=DeadLetterSettings(notice_tenants=("shop",)))
+    expected = {"dead_letter.notice_tenants: shop": "images.uploaded.dead.notices.shop"}
+    assert expected.items() <= output_topics(settings).items()

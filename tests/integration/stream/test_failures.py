@@ -6,11 +6,14 @@ import pytest
 
 from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
-from service.settings import TopicSettings
+from service.settings import DeadLetterSettings, TopicSettings
+from service.stream.connection import KafkaConnection
 from service.stream.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
+from service.stream.topics import ensure_topics, required_topics
 from tests.integration.stream.world import World
 from tests.support.kafka import KafkaBroker, free_port
 from tests.support.stream_worker import ObedientHandler, ToldToStopError
+from tests.support.topics import committed_reader
 
 
 @pytest.mark.docker
@@ -42,6 +45,23 @@ async def test_a_fault_that_lasts_goes_through_the_tiers(kafka: KafkaBroker, tmp
     assert {job.record.topic for job in attempts} == {world.settings.topics.uploads}
     assert attempts[2].received_at_s - attempts[1].received_at_s > 1.0
     assert attempts[4].received_at_s - attempts[3].received_at_s > 2.0
+
+
+@pytest.mark.docker
+async def test_a_tenant_reads_why_its_events_failed_in_a_topic_without_events(world: World) -> None:
+    dead_letter = DeadLetterSettings(notice_tenants=("shop", "forum"))
+    settings = world.settings.model_copy(update={"dead_letter": dead_letter})
+    await ensure_topics(KafkaConnection(settings.kafka), required_topics(settings), partitions=1)
+    topics = [f"{settings.topics.dead_letters}.notices.{tenant}" for tenant in dead_letter.notice_tenants]
+    await world.publish([{"tenant": "shop", "fail": "rejected"}, {"tenant": "other", "fail": "rejected"}, {}])
+    async with committed_reader(settings.kafka.bootstrap_servers, topics) as notices:
+        async with world.processor(settings):
+            await world.every_record_has_one_outcome()
+            await notices.until(1)
+        await notices.linger(quiet_s=0.5)
+        (notice,) = notices.records
+    assert (notice.topic, notice.key, notice.value) == (topics[0], b"0", None)
+    assert dict(notice.headers)["modstream-reason"] == b"test.rejected"
 
 
 @pytest.mark.docker

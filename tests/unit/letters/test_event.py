@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from service.letters.event import event_of, shown_event, shown_text, tenant_of
+from service.letters.event import shown_event, shown_text
+from service.stream.raw_event import event_of, tenant_of
 from tests.support.letters import a_letter
 from tests.support.uploads import BINARY, BY_URL, INLINE, STRUCTURED, STRUCTURED_HEADERS, a_record
 

@@ -11,9 +11,9 @@ from service.kafka_settings import KafkaSettings
 from service.media.errors import FetchFailedError, ImageNotFoundError
 from service.pipeline.attempts import Attempts, Resolution
 from service.pipeline.handler import UNREAD, Job, Reading
-from service.settings import RetrySettings, Settings
+from service.settings import DeadLetterSettings, RetrySettings, Settings
 from service.stream.dead_letter_limit import Fault
-from service.stream.errors import BatchTooLargeError, RecordUnreadableError
+from service.stream.errors import BatchTooLargeError, OutcomesRefusedError, RecordUnreadableError
 from service.stream.records import OutgoingRecord, SourceRecord, Unreadable
 from service.stream.retry_topics import NOT_BEFORE, retry_tiers
 from tests.support.handlers import BusyError, WrongError, verdict
@@ -211,3 +211,46 @@ async def test_a_record_that_failed_is_freed_with_its_outcome_and_not_by_the_col
         assert freed == [b"event"]
     finally:
         gc.enable()
+
+
+NOTICED = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(notice_tenants=("shop", "forum"))})
+NOTICES_OF_SHOP = "images.uploaded.dead.notices.shop"
+
+
+async def test_a_tenant_with_a_topic_is_told_why_and_which_record_and_nothing_of_the_event() -> None:
+    source = record(7, key=b"42", value=b'{"url": "https://cdn.example.com/?signature=1"}')
+    source = source._replace(headers=(("authorization", b"secret"), ("modstream-stack", b"forged")))
+    letter, notice = (await Trial(WrongError(), NOTICED).resolve(source, Reading("shop"))).outcomes
+    assert letter.topic == "images.uploaded.dead"
+    assert (notice.topic, notice.key, notice.value) == (NOTICES_OF_SHOP, b"42", None)
+    headers = dict(notice.headers)
+    assert headers["modstream-reason"] == b"test.wrong"
+    assert headers["modstream-origin-offset"] == b"7"
+    assert {name.partition("-")[0] for name in headers} == {"modstream"}
+    assert "modstream-stack" not in headers
+
+
+@pytest.mark.parametrize("tenant", ["", "other", "shop/../forum", "*"])
+async def test_a_tenant_without_a_topic_is_told_nothing(tenant: str) -> None:
+    (letter,) = (await Trial(WrongError(), NOTICED).resolve(record(7), Reading(tenant))).outcomes
+    assert letter.topic == "images.uploaded.dead"
+
+
+async def test_an_event_that_broke_the_rules_is_told_to_the_tenant_that_it_names() -> None:
+    broken = record(7, value=b'{"tenant": "shop", "image": 5}')
+    _, notice = (await Trial(WrongError(), NOTICED).resolve(broken)).outcomes
+    assert notice.topic == NOTICES_OF_SHOP
+
+
+async def test_a_record_that_is_tried_again_gives_no_notice_yet() -> None:
+    (later,) = (await Trial(BusyError(), NOTICED).resolve(record(7), Reading("shop"))).outcomes
+    assert later.topic == "images.uploaded.retry.30s"
+
+
+async def test_a_notice_that_its_topic_refuses_is_left_out_and_the_dead_letter_stays() -> None:
+    attempts = Attempts(NOTICED, Trial(WrongError())._handle)
+    trial = Trial(WrongError(), NOTICED)
+    resolution = await trial.resolve(record(7), Reading("shop"))
+    refusal = OutcomesRefusedError(NOTICES_OF_SHOP, resolution.outcomes[1:], size_bytes=900, detail="too large")
+    replaced = attempts.replace(record(7), Reading("shop"), resolution, refusal)
+    assert replaced.outcomes == resolution.outcomes[:1]

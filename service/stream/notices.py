@@ -1,0 +1,32 @@
+"""Pure: what a tenant may read of its dead letters, in a topic of its own: the reason and the origin, no event."""
+
+from service.settings import Settings
+from service.stream.dead_letter import essential
+from service.stream.raw_event import tenant_of
+from service.stream.records import OutgoingRecord, SourceRecord
+
+_MAX_KEY_BYTES = 1024
+"""A longer key is left out: a notice fits wherever a cut dead letter does."""
+
+_MAX_READ_BYTES = 64 * 1024
+"""Of an event that broke the rules; a larger one is not read again for its tenant."""
+
+
+def notice_topics(settings: Settings) -> dict[str, str]:
+    """Return the topic of each tenant that has one."""
+    return {
+        tenant: f"{settings.topics.dead_letters}.notices.{tenant}" for tenant in settings.dead_letter.notice_tenants
+    }
+
+
+def told_tenant(record: SourceRecord, tenant: str) -> str:
+    """Return whose record it is; `tenant` is empty for one that broke the rules, which may name its tenant anyway."""
+    if tenant or len(record.value or b"") > _MAX_READ_BYTES:
+        return tenant
+    return tenant_of(record) or ""
+
+
+def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
+    """Return what a dead letter's tenant is told: its key, and in headers why, when, and which record."""
+    key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
+    return OutgoingRecord(topic, key, None, essential(letter.headers))

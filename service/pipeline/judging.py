@@ -57,10 +57,13 @@ class Judging:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._engine.explain(request, found)
-        except (RejectedError, TransientError, TimeoutError) as error:
-            # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
-            log.warning("explanation.failed", error=error)
-            return {}
+        except TimeoutError:
+            failure: RejectedError | TransientError = EngineTimeoutError(limit_s=self._timeout_s)
+        except (RejectedError, TransientError) as error:
+            failure = error
+        # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
+        log.warning("explanation.failed", error=failure)
+        return {}
 
     async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
         async with siblings() as group:

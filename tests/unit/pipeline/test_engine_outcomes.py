@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from schemas.image_uploaded import ImageReferenceV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.brief import Brief
 from service.errors import ModstreamError
-from service.inference.errors import EngineDeadError, EngineFailedError, EngineRejectedError
+from service.inference.errors import EngineDeadError, EngineFailedError, EngineRejectedError, EngineTimeoutError
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import Ask
 from service.judging_settings import JudgingSettings
@@ -221,10 +222,12 @@ async def test_a_verdict_that_cannot_be_explained_goes_out_without_words(error: 
     assert [reason.explanation for reason in verdict.reasons] == [None]
 
 
-async def test_a_verdict_whose_explanation_takes_too_long_goes_out_without_words() -> None:
+async def test_a_verdict_whose_explanation_takes_too_long_goes_out_without_words_and_the_log_says_why() -> None:
     model = ScriptedModel(reads=explicit, hold=asyncio.Event(), holds=lambda ask: ask.request_id.endswith("why"))
-    verdict = verdict_of(await resolve(model, timeout_s=1.0))
+    with capture_logs() as lines:
+        verdict = verdict_of(await resolve(model, timeout_s=1.0))
     assert (verdict.decision, verdict.attempt, model.in_flight) == ("block", 1, 0)
+    assert [type(line["error"]) for line in lines if line["event"] == "explanation.failed"] == [EngineTimeoutError]
 
 
 async def test_a_follow_up_off_form_leaves_the_answer_to_the_list() -> None:

@@ -136,7 +136,7 @@ class Stages:
 
     async def decode_here(self) -> None:
         """What that other process does."""
-        decode_image(self._file.data, self._limits)
+        decode_image(bytes(self._file.data), self._limits)
 
     async def decide(self) -> None:
         """The policy's say."""

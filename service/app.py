@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import structlog
 
-from service import garbage
+from service import allocator, garbage
 from service.engine_alarm import EngineAlarm
 from service.errors import FatalError
 from service.gpu_readings import Gpus
@@ -20,8 +20,10 @@ from service.inference.factory import build_engine
 from service.kafka_settings import LARGEST_MAX_EVENT_BYTES
 from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
+from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.web_address import canonical_hosts
+from service.media.image_memory import ImageMemory
 from service.media.sandbox import hide_process
 from service.memory_guard import memory_limits
 from service.monitoring.monitor import monitoring
@@ -32,6 +34,7 @@ from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator, read_upload
 from service.pipeline.processor import Processor
 from service.pipeline.verdict_counts import VerdictCounts
+from service.pipeline.window import images_bytes
 from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
 from service.settings import Settings
@@ -54,6 +57,7 @@ async def run_service(settings: Settings) -> None:
 
     Raises `FatalError` when the service cannot start or go on.
     """
+    allocator.give_large_blocks_back()
     async with AsyncExitStack() as stack:
         gpus = Gpus()
         guard = _guard(settings, gpus)
@@ -114,8 +118,9 @@ async def _moderator(
     )
     engine = await _started(engine, policies, stack)
     fetcher = await stack.enter_async_context(ImageFetcher(settings.media.fetch))
-    decoder = await _opened(ImageDecoder(settings.media.decode), stack)
-    sources.engine, sources.decoder = engine, decoder
+    decoder = DecodeQueue(await _opened(ImageDecoder(settings.media.decode), stack))
+    memory = ImageMemory(images_bytes(settings.window))
+    sources.engine, sources.decoder, sources.memory = engine, decoder, memory
     sources.description = engine.describe(policies.default.brief)
     return Moderator(
         fetcher=fetcher,
@@ -123,6 +128,7 @@ async def _moderator(
         judging=Judging(engine, timeout_s=settings.engine.timeout_s, availability=availability),
         policies=policies,
         topics=settings.topics,
+        memory=memory,
         max_event_bytes=settings.kafka.max_event_bytes,
         suspects=suspects,
         counts=VerdictCounts(settings.monitoring.tenants),

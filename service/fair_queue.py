@@ -27,6 +27,10 @@ class FairQueue(Generic[T]):
         """Return how many items of an owner wait."""
         return len(self._by_owner.get(owner, ()))
 
+    def peek(self, owner: str) -> T:
+        """Return the next item of an owner that has one, and leave it there."""
+        return self._by_owner[owner][0]
+
     def push(self, owner: str, item: T, *, first: bool = False) -> None:
         """Let an item wait behind the others of its owner, or in front of them."""
         items = self._by_owner.get(owner)

@@ -58,7 +58,8 @@ class WindowSettings(Group):
     """Records in flight besides: they wait for their image, their next attempt or their turn. Enough to read past a
     burst of one tenant, or past the images of a slow host, to the records behind."""
     max_bytes: Positive = 256 * MIB
-    """Of event values and fetched images together."""
+    """Half of it for events, with what they hold once they are read, and half for images: what has arrived of them,
+    then their pixels until the engine is done. An image waits until there is room; one at least always goes on."""
     max_span: Annotated[int, Field(gt=0, le=24_000)] = 20_000
     """Per partition, newest received minus oldest unfinished offset. Above 24,000 the progress bitmap could outgrow
     the 4,096 characters that brokers accept as offset metadata."""
@@ -172,7 +173,7 @@ class FetchSettings(Group):
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 3
     """Each one is checked like the first address."""
     max_connections: Positive = 128
-    """Open at a time, all hosts together."""
+    """Open at a time, all hosts together. One tenant gets 7/8 of them at most, and one host 3/4."""
     allow_hosts: HostNames = ()
     """Names of hosts that may be contacted although their addresses are private, such as "minio.internal"."""
     allow_networks: Networks = ()

@@ -113,9 +113,3 @@ class _Unlimited:
 
     def release_slot(self) -> None:
         """Do nothing."""
-
-    def hold(self, size_bytes: int) -> None:
-        """Count nothing."""
-
-    def let_go(self, size_bytes: int) -> None:
-        """Count nothing."""

@@ -18,7 +18,9 @@ from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
+from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
+from service.media.image_memory import ImageMemory
 from service.monitoring.monitor import monitoring
 from service.monitoring_settings import MonitoringSettings
 from service.pipeline.handler import Job
@@ -26,6 +28,7 @@ from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator, read_upload
 from service.pipeline.processor import Processor
 from service.pipeline.verdict_counts import VerdictCounts
+from service.pipeline.window import images_bytes
 from service.policy.loader import load_policies
 from service.settings import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
 from service.stream.records import OutgoingRecord
@@ -79,10 +82,11 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
         await decoder.start()
         moderator = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
-            decoder=decoder,
+            decoder=DecodeQueue(decoder),
             judging=Judging(engine, timeout_s=settings.engine.timeout_s),
             policies=policies,
             topics=settings.topics,
+            memory=ImageMemory(images_bytes(settings.window)),
             counts=VerdictCounts(settings.monitoring.tenants),
         )
         tracer = RecordTracer(sink, group_id=task.group_id)

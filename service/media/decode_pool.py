@@ -155,7 +155,7 @@ class ImageDecoder:
             for slot in taken:
                 self._idle.put_nowait(slot)
 
-    async def _ask(self, slot: _Slot, data: bytes, spec: ImageSpec, *, is_retry: bool) -> DecodedImage:
+    async def _ask(self, slot: _Slot, data: bytes | bytearray, spec: ImageSpec, *, is_retry: bool) -> DecodedImage:
         if is_retry and slot.process:
             used, slot.process = slot.process, None
             await self._in_thread(used.end, abandon=lambda _: None)

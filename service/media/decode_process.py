@@ -84,7 +84,7 @@ class DecodeProcess:
         """Whether the process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, data: bytes, spec: ImageSpec, *, timeout_s: float) -> DecodedImage:
+    def ask(self, data: bytes | bytearray, spec: ImageSpec, *, timeout_s: float) -> DecodedImage:
         """Have one file decoded; raises RejectedError or, when the process is to be replaced, ProcessDiedError."""
         deadline = time.monotonic() + timeout_s
         cpu_before_s = self._cpu_s()
@@ -120,7 +120,7 @@ class DecodeProcess:
             detail = f"{type(error).__name__}, exit code {self._process.returncode}"
             raise DecoderUnavailableError(detail=detail) from error
 
-    def _receive_image(self, data: bytes, spec: ImageSpec, deadline: float) -> DecodedImage:
+    def _receive_image(self, data: bytes | bytearray, spec: ImageSpec, deadline: float) -> DecodedImage:
         facts_bytes, pixel_bytes = ANSWER.unpack(receive(self._connection, ANSWER.size, deadline=deadline))
         most_pixel_bytes = self._limits.max_frames * 3 * max(spec.max_pixels, spec.multiple_of**2)
         if facts_bytes > MAX_FACTS_BYTES or pixel_bytes > most_pixel_bytes:

@@ -69,7 +69,7 @@ def receive(connection: socket.socket, size: int, *, deadline: float | None = No
     return buffer
 
 
-def send(connection: socket.socket, *parts: bytes, deadline: float | None = None) -> None:
+def send(connection: socket.socket, *parts: bytes | bytearray, deadline: float | None = None) -> None:
     """Send the parts one after the other; raises PeerGoneError, and TimeoutError after the deadline."""
     for part in parts:
         with _until(deadline, connection):

@@ -88,6 +88,15 @@ class HostCircuitOpenError(TransientError):
         return not self.facts["is_crowded"]
 
 
+class FetchCrowdedError(TransientError):
+    """Too many images of a tenant wait while none of its images arrives."""
+
+    reason = "fetch.crowded"
+    blame = "uploader"
+    message = "{waiting} images of this tenant wait already, and the last {failures} that were fetched failed"
+    may_wait_here = False
+
+
 class UnsupportedFormatError(RejectedError):
     """The content is no image of an allowed format."""
 

@@ -9,7 +9,7 @@ from service.pixels import RgbPixels
 class FetchedImage:
     """An encoded image file, unchecked."""
 
-    data: bytes
+    data: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,11 @@ class Gauges:
     def _window_occupancy(self) -> Iterable[Reading]:
         if standing := self._sources.standing():
             yield standing.records_share, {labels.BOUND: "records"}
+            yield standing.slots_share, {labels.BOUND: "slots"}
             yield standing.bytes_share, {labels.BOUND: "bytes"}
             yield standing.stream.span_share if standing.stream else 0.0, {labels.BOUND: "span"}
+        if memory := self._sources.memory:
+            yield memory.share, {labels.BOUND: "images"}
 
     def _by_partition(self, figure: Callable[[PartitionStanding], int]) -> Iterable[Reading]:
         for standing in self._stream.partitions if self._stream else ():

@@ -50,7 +50,7 @@ _FIXED: Mapping[str, str] = {
     labels.SCHEME: "http, https, s3, file, inline",
     labels.STAGE: "wait, fetch, decode, engine, decide, explain",
     labels.RESULT: "committed, failed",
-    labels.BOUND: "records, bytes, span",
+    labels.BOUND: "records, slots, bytes, images, span",
     labels.MECHANISM: ", ".join(labels.MECHANISMS),
     labels.STATE: "running, waiting",
 }

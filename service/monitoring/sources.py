@@ -36,6 +36,15 @@ class Decoder(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What is read of the memory for images."""
+
+    @property
+    def share(self) -> float:
+        """Share of it that is reserved, 0 to 1."""
+        ...
+
+
 @dataclass(slots=True)
 class Sources:
     """Each is None until it is there; all may be read in any thread."""
@@ -44,6 +53,7 @@ class Sources:
     description: EngineDescription | None = None
     """Of the engine that has started and answered every policy."""
     decoder: Decoder | None = None
+    memory: Memory | None = None
     processor: Callable[[], Standing] | None = None
 
     def standing(self) -> Standing | None:

@@ -59,20 +59,10 @@ class Flight:
         window.admit(self._held_bytes)
 
     def take_reading(self, reading: Reading) -> None:
-        """Take note of what the record says."""
+        """Take note of what the record says, and of the memory that this takes."""
         self.reading = reading
-        if reading.held_bytes:
-            self.hold(reading.held_bytes)
-
-    def hold(self, size_bytes: int) -> None:
-        """Count bytes that are held for the record."""
-        self._held_bytes += size_bytes
-        self._window.hold(size_bytes)
-
-    def let_go(self, size_bytes: int) -> None:
-        """Count bytes as freed."""
-        self._held_bytes -= size_bytes
-        self._window.let_go(size_bytes)
+        self._held_bytes += reading.held_bytes
+        self._window.hold(reading.held_bytes)
 
     def request_slot(self) -> None:
         """Ask for the slot in which the work starts."""
@@ -106,6 +96,9 @@ class Flight:
             self.is_in_window = False
             self._window.release(self._held_bytes)
             self.release_slot()
+            if self.task is None:
+                # Aborted before it started; it is still in line for a slot, for as long as no slot becomes free.
+                self.record, self.reading = self.record._replace(value=None, headers=()), UNREAD
             if self.on_left is not None:
                 self.on_left(self)
 

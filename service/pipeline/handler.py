@@ -35,7 +35,7 @@ Read = Callable[[SourceRecord], Reading]
 
 
 class Resources(Protocol):
-    """What a record takes of the process: a work slot, and memory."""
+    """What a record takes of the process."""
 
     async def acquire_slot(self) -> None:
         """Wait for a work slot; returns at once when the record has one."""
@@ -43,14 +43,6 @@ class Resources(Protocol):
 
     def release_slot(self) -> None:
         """Leave the work slot to another record while this one waits for something slow."""
-        ...
-
-    def hold(self, size_bytes: int) -> None:
-        """Count bytes that are held for the record, until the record is finished or they are let go."""
-        ...
-
-    def let_go(self, size_bytes: int) -> None:
-        """Count bytes as freed."""
         ...
 
 

@@ -1,6 +1,7 @@
 """One event to its outcomes: decode → fetch → pixels → engine → decision → words for it → records to publish."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +11,12 @@ from typing import Protocol
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1, ImageUploadedV1
 from service.errors import RejectedError
+from service.fair_turns import FairTurns
 from service.inference.engine import EngineOutput
 from service.inference.losses import EngineLosses
 from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.media.fetch.hosts import host_of_url, is_own_store
+from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline import outcomes
 from service.pipeline.engine_suspects import EngineSuspects
@@ -30,26 +33,36 @@ from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry import names
 from service.telemetry.logs import bind_event
 from service.telemetry.record_trace import RecordTrace
+from service.telemetry.spans import waiting
+
+_IN_ENGINE = 2
+"""Images handed to the engine, in what it works on at a time: as many again wait there, so that it never idles. It
+takes what came first, so the others wait here, by tenant in turn."""
 
 
 class Fetcher(Protocol):
     """Turns a reference into an encoded image file."""
 
-    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
-        """Fetch one image; connections are shared between tenants."""
+    async def fetch(self, reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
+        """Fetch one image, its memory reserved before."""
         ...
 
 
 class Decoder(Protocol):
     """Turns an encoded image file into checked pixels."""
 
-    async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
-        """Decode one image."""
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
+        """Decode one image, the memory of its pixels reserved before."""
         ...
 
 
 class Policies(Protocol):
     """Knows the policies by name."""
+
+    @property
+    def default(self) -> Policy:
+        """The policy of events and tenants that have none of their own."""
+        ...
 
     def select(self, name: str | None, *, tenant: str) -> Policy:
         """Return a policy by its name, or the tenant's if None; raise `RejectedError` for an unknown name."""
@@ -65,7 +78,9 @@ def read_upload(
     except RejectedError:
         return UNREAD
     if isinstance(event.image, ImageInlineV1):
-        return Reading(event.tenant, held_bytes=len(event.image.inline), event=event)
+        # The text, and the file that is decoded from it.
+        held_bytes = len(event.image.inline) + len(event.image.inline) * 3 // 4
+        return Reading(event.tenant, held_bytes=held_bytes, event=event)
     host = host_of_url(event.image.url)
     in_store = is_own_store(host)
     chosen_host = "" if in_store or host.partition(":")[0] in own_hosts else host
@@ -83,6 +98,7 @@ class Moderator:
         judging: Judging,
         policies: Policies,
         topics: TopicSettings,
+        memory: ImageMemory | None = None,
         max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
         suspects: EngineSuspects | None = None,
         counts: VerdictCounts | None = None,
@@ -94,6 +110,8 @@ class Moderator:
         self._judging = judging
         self._policies = policies
         self._topics = topics
+        self._memory = memory or ImageMemory(sys.maxsize)
+        self._engine_turns = FairTurns(_IN_ENGINE * judging.describe(policies.default.brief).concurrency)
         self._max_event_bytes = max_event_bytes
         self._turn = asyncio.Lock()
         self._reading_s = 0.0
@@ -110,16 +128,17 @@ class Moderator:
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
         trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
-        image = await self._image(job, event, policy, trace)
-        subject = Subject(job.record, job.attempt, event, image, job.losses or EngineLosses())
-        if self._suspects is None:
-            return await self._judged(subject, policy, trace)
-        async with self._suspects.inside(job.delivered or job.record):
-            return await self._judged(subject, policy, trace)
+        with self._memory.reservation(event.tenant) as memory:
+            image = await self._image(job, event, policy, memory)
+            subject = Subject(job.record, job.attempt, event, image, job.losses or EngineLosses())
+            if self._suspects is None:
+                return await self._judged(subject, policy, trace)
+            async with self._suspects.inside(job.delivered or job.record):
+                return await self._judged(subject, policy, trace)
 
     async def _judged(self, subject: Subject, policy: Policy, trace: RecordTrace) -> tuple[OutgoingRecord, ...]:
         with trace.stage("engine"):
-            outputs = await self._judging.judge(subject, policy.brief)
+            outputs = await self._judge(subject, policy)
         return await self._publish(subject, policy, outputs, trace)
 
     async def _read_in_turn(self, record: SourceRecord) -> ImageUploadedV1:
@@ -137,18 +156,26 @@ class Moderator:
                     self._reading_s = 0.0
                     await asyncio.sleep(0)
 
-    async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, trace: RecordTrace) -> DecodedImage:
+    async def _image(self, job: Job, event: ImageUploadedV1, policy: Policy, memory: Reservation) -> DecodedImage:
         if isinstance(event.image, ImageByUrlV1):
             job.resources.release_slot()
-        with trace.stage("fetch") as span:
-            fetched = await self._fetcher.fetch(event.image, tenant=event.tenant)
+        with job.trace.stage("fetch") as span:
+            fetched = await self._fetcher.fetch(event.image, memory)
             span.set(names.IMAGE_BYTES, len(fetched.data))
-        job.resources.hold(len(fetched.data))
         await job.resources.acquire_slot()
-        with trace.stage("decode") as span:
-            image = await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec)
+        with job.trace.stage("decode") as span:
+            image = await self._decoder.decode(fetched, self._judging.describe(policy.brief).image_spec, memory)
             span.set(names.IMAGE_MEDIA_TYPE, image.media_type)
         return image
+
+    async def _judge(self, subject: Subject, policy: Policy) -> Sequence[EngineOutput]:
+        if not self._engine_turns.try_acquire():
+            with waiting(names.WAIT_ENGINE):
+                await self._engine_turns.acquire(subject.event.tenant)
+        try:
+            return await self._judging.judge(subject, policy.brief)
+        finally:
+            self._engine_turns.release()
 
     async def _publish(
         self, subject: Subject, policy: Policy, outputs: Sequence[EngineOutput], trace: RecordTrace

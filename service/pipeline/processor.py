@@ -15,7 +15,7 @@ from service.inference.errors import EngineDeadError
 from service.pipeline.attempts import Attempts
 from service.pipeline.engine_suspects import EngineSuspects
 from service.pipeline.flights import Flight, Flights, Lane
-from service.pipeline.handler import READING_TURN_S, Handler, Read
+from service.pipeline.handler import READING_TURN_S, UNREAD, Handler, Read, Reading
 from service.pipeline.mark_store import NO_MEMORY
 from service.pipeline.ordering import KeyOrder
 from service.pipeline.slots import WorkSlots
@@ -144,6 +144,7 @@ class Processor:
         return Standing(
             in_flight=self._window.records,
             records_share=self._window.records_share,
+            slots_share=self._slots.share,
             bytes_share=self._window.bytes_share,
             oldest_ms=self._flights.oldest_ms(),
             is_draining=self._stopping,
@@ -217,7 +218,7 @@ class Processor:
             if flight is None or not flight.is_in_window:
                 continue
             if self._read is not None and flight.record.unreadable is None:
-                flight.take_reading(self._read(flight.record))
+                flight.take_reading(_reading(self._read, flight.record))
                 if self._clock() > until_s:
                     await asyncio.sleep(0)
                     until_s = self._clock() + READING_TURN_S
@@ -288,3 +289,11 @@ class Processor:
             log.error("processor.failed", error=error)
             self._failure = error
         self.drain()
+
+
+def _reading(read: Read, record: SourceRecord) -> Reading:
+    """Read a record; a defect that it meets is met again by the handler, where it costs this record alone."""
+    try:
+        return read(record)
+    except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts tell
+        return UNREAD

@@ -52,7 +52,8 @@ def decide(
 
 def _delay_s(error: TransientError, attempts: int, settings: RetrySettings, chance: float) -> float:
     """Return the delay before the next attempt: the backoff, or what the error knows if that is longer."""
-    known_s = min(error.retry_after_s, settings.max_backoff_s) * (1 - settings.jitter * chance)
+    # Jitter comes on top: what comes back too early is in vain.
+    known_s = min(error.retry_after_s * (1 + settings.jitter * chance), settings.max_backoff_s)
     return max(known_s, backoff_s(attempts, settings, chance))
 
 

@@ -1,4 +1,4 @@
-"""Bounds on what is in flight, by records and bytes; the span is bounded where records are received."""
+"""Bounds on what is in flight, by records and bytes of events; the span is bounded where records are received."""
 
 import asyncio
 
@@ -11,6 +11,10 @@ _REFILL = 8
 """Room for an eighth of the work slots is worth a poll once the window was full: a poll for each record costs more."""
 
 
+_EVENTS_SHARE = 0.5
+"""Half of the bytes are for events, half for images that are fetched and decoded: neither keeps the other out."""
+
+
 class Window:
     """Counts the records in flight and the bytes held for them, and says when there is room for more."""
 
@@ -19,7 +23,7 @@ class Window:
         self._max_records = settings.max_records + ahead
         self._poll = settings.max_records + settings.max_records // _POLL
         self._refill = max(min(settings.max_waiting, settings.max_records // _REFILL), 1)
-        self._max_bytes = settings.max_bytes
+        self._max_bytes = settings.max_bytes * _EVENTS_SHARE
         self._records = 0
         self._bytes = 0
         self._has_room = asyncio.Event()
@@ -73,16 +77,12 @@ class Window:
         if not self.room:
             self._has_room.clear()
 
-    def let_go(self, size_bytes: int) -> None:
-        """Count fewer bytes for a record that stays in flight."""
-        self._bytes -= size_bytes
-        if self.room >= self._refill:
-            self._has_room.set()
-
     def release(self, size_bytes: int) -> None:
         """Let go of a record and of all bytes that were held for it."""
         self._records -= 1
-        self.let_go(size_bytes)
+        self._bytes -= size_bytes
+        if self.room >= self._refill:
+            self._has_room.set()
 
     async def wait_for_room(self) -> None:
         """Wait until it is time to receive, or until interrupted."""
@@ -91,3 +91,8 @@ class Window:
     def interrupt(self) -> None:
         """End the current wait, and the next."""
         self._has_room.set()
+
+
+def images_bytes(settings: WindowSettings) -> int:
+    """Return how many of the window's bytes are for images."""
+    return int(settings.max_bytes * (1 - _EVENTS_SHARE))

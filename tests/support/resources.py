@@ -4,8 +4,7 @@
 class NotedResources:
     """Grants everything at once and remembers what was asked."""
 
-    def __init__(self, held: list[int] | None = None) -> None:
-        self.held = held if held is not None else []
+    def __init__(self) -> None:
         self.has_slot = True
         self.steps: list[str] = []
 
@@ -18,11 +17,3 @@ class NotedResources:
         """Take back."""
         self.has_slot = False
         self.steps.append("release")
-
-    def hold(self, size_bytes: int) -> None:
-        """Note."""
-        self.held.append(size_bytes)
-
-    def let_go(self, size_bytes: int) -> None:
-        """Note as a negative number."""
-        self.held.append(-size_bytes)

@@ -38,4 +38,4 @@ async def test_without_kafka_a_file_may_be_larger_than_an_event_may() -> None:
     record = SourceRecord(sent.topic, 0, 0, 0, sent.key, sent.value, sent.headers)
     async with moderation_alone(Settings(engine=EngineSettings(kind="rehearsal"))) as moderator:
         with pytest.raises(UnsupportedFormatError):
-            await moderator(Job(record, 1, 0.0, NotedResources(None), RecordTrace.untraced()))
+            await moderator(Job(record, 1, 0.0, NotedResources(), RecordTrace.untraced()))

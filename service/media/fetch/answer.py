@@ -40,7 +40,7 @@ class Answer:
     status: int
     location: str | None
     """Where a redirect leads, as sent; None for any other answer."""
-    body: bytes
+    body: bytes | bytearray
     """All of a success; the start of an error; nothing of a redirect."""
     succeeded: bool = False
     """Whether the body is the image."""

@@ -137,6 +137,10 @@ class BoundedConnection(ResponseHandler):
         self._window_bytes += size_bytes
         return True
 
+    def _forget_pace(self) -> None:
+        """Measure anew: pauses of ours are not the server's."""
+        self._window_began_s, self._window_bytes = None, 0
+
     def pause_reading(self) -> None:
         """Hold back; called when as much of the body waits for its reader as may."""
         self._is_full = True
@@ -147,6 +151,7 @@ class BoundedConnection(ResponseHandler):
         if not self._is_full:
             return
         self._is_full = False
+        self._forget_pace()
         super().resume_reading(resume_parser)
         if self._waits_for_turn:
             self._pause_socket()
@@ -184,8 +189,7 @@ class BoundedConnection(ResponseHandler):
         if self.transport is None or self._is_full:
             return
         if self._ahead and self._next_piece():
-            # Pauses of ours are not the server's.
-            self._window_began_s, self._window_bytes = None, 0
+            self._forget_pace()
             self._stop_read_timer()
             self._waits_for_turn = True
             self._budget.wait(self)

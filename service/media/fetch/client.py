@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,14 @@ from service.telemetry.spans import Span, current_span
 _BUCKET_REGION = "x-amz-bucket-region"
 # Enough for the error document of an object store, which names its error near the start.
 _EXCERPT_BYTES = 2048
+
+
+Reserve = Callable[[int], Awaitable[None]]
+"""Waits until an image may take so many bytes."""
+
+
+async def reserve_nothing(size_bytes: int) -> None:
+    """Let every image take what it wants."""
 
 
 class GuardedClient:
@@ -82,23 +91,24 @@ class GuardedClient:
         """Close the session and its connections."""
         await self._session.close()
 
-    async def get(self, url: URL, *, named: str) -> Answer:
+    async def get(self, url: URL, *, named: str, reserve: Reserve = reserve_nothing) -> Answer:
         """Ask once, following nothing; raise `RejectedError` or `TransientError`.
 
-        Messages call the host `named`, and hold nothing else of the URL.
+        Messages call the host `named`, and hold nothing else of the URL. `reserve` is awaited before an image takes
+        more memory.
         """
         with _asking(url) as span:
-            answer = await self._get(url, named)
+            answer = await self._get(url, named, reserve)
             span.set(names.HTTP_RESPONSE_STATUS_CODE, answer.status)
             span.set(names.HTTP_RESPONSE_BODY_SIZE, len(answer.body))
             return answer
 
-    async def _get(self, url: URL, named: str) -> Answer:
+    async def _get(self, url: URL, named: str, reserve: Reserve) -> Answer:
         dialled = Dialled()
         token = DIALLED.set(dialled)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
-                return await self._read(response, named)
+                return await self._read(response, named, reserve)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise failure_of(
                 error, self._settings, host=host_of(url), named=named, is_internal=dialled.is_internal
@@ -106,7 +116,7 @@ class GuardedClient:
         finally:
             DIALLED.reset(token)
 
-    async def _read(self, response: aiohttp.ClientResponse, named: str) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse, named: str, reserve: Reserve) -> Answer:
         headers = response.headers
         if response.status in REDIRECTS and "Location" in headers:
             return Answer(response.status, headers["Location"], b"", bucket_region=headers.get(_BUCKET_REGION))
@@ -114,20 +124,20 @@ class GuardedClient:
             return Answer(
                 response.status,
                 None,
-                await _start_of(response, _EXCERPT_BYTES),
+                await _start_of(response, _EXCERPT_BYTES, reserve_nothing),
                 retry_after_s=retry_after_s(headers.get("Retry-After"), datetime.now(UTC)),
                 bucket_region=headers.get(_BUCKET_REGION),
             )
         coding = compression(headers.getall("Content-Encoding", []))
         if coding is not None:
             raise UnsupportedFormatError(detail=f"{named} compressed it ({coding}) although asked not to")
-        return Answer(response.status, None, await self._image(response), succeeded=True)
+        return Answer(response.status, None, await self._image(response, reserve), succeeded=True)
 
-    async def _image(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _image(self, response: aiohttp.ClientResponse, reserve: Reserve) -> bytearray:
         limit_bytes = self._settings.max_bytes
         if (response.content_length or 0) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
-        body = await _start_of(response, limit_bytes)
+        body = await _start_of(response, limit_bytes, reserve)
         if len(body) > limit_bytes:
             raise ImageTooLargeError(limit_bytes=limit_bytes)
         return body
@@ -158,11 +168,12 @@ def _asking(url: URL) -> Span:
     )
 
 
-async def _start_of(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+async def _start_of(response: aiohttp.ClientResponse, limit_bytes: int, reserve: Reserve) -> bytearray:
     """Return the body if it has no more bytes than the limit, else a little more than the limit."""
     body = bytearray()
     async for piece in response.content.iter_any():
+        await reserve(len(body) + len(piece))
         body += piece
         if len(body) > limit_bytes:
             break
-    return bytes(body)
+    return body  # as it is: a copy would take as much memory again

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from service.fair_queue import FairQueue
 from service.media.errors import HostCircuitOpenError
+from service.media.fetch.hosts import is_own_store
 
 T = TypeVar("T")
 
@@ -15,18 +16,21 @@ FIRST_LIMIT = 8
 FAILURES_TO_OPEN = 5
 """Failures in a row that open a circuit: more than one bad image, fewer than the fetches that are under way."""
 
-FIRST_OPEN_S = 5.0
-"""A circuit that opens for the first time lets the next fetch through after so long: a restart takes seconds."""
+FIRST_OPEN_S = 1.0
+"""A circuit that opens for the first time lets the next fetch through after so long: a host that hiccups is back."""
 
 MAX_OPEN_S = 60.0
 """Each probe that fails doubles the time up to this: a host that is back is found within a minute."""
 
 MAX_PATIENT = 256
-"""Records that may wait for the next probe of an open circuit; further ones are refused for good, so that the records
-of a dead host do not fill the window."""
+"""Records that may wait for the next probe of a host that never answered; further ones are refused for good, so that
+the records of a dead host do not fill the window."""
+
+MAX_PATIENT_KNOWN = 3072
+"""The same for a host that has answered before and is likely to be back: three quarters of what may wait by default."""
 
 MAX_HOSTS = 10_000
-"""Hosts remembered, about 1 kB each; beyond, the one that was asked longest ago is forgotten."""
+"""Hosts remembered, 0.5 kB each; beyond, the one that was asked longest ago is forgotten."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +44,8 @@ class HostCircuit(Generic[T]):
     """Fetches under way."""
     waiting: FairQueue[T] = field(default_factory=FairQueue)
     """Fetches above the limit, by tenant."""
+    has_answered: bool = False
+    """Whether a fetch has succeeded."""
     failures: int = 0
     """Failures since the last success."""
     last_failure: str = ""
@@ -63,19 +69,21 @@ class HostCircuit(Generic[T]):
     def refusal(self, now_s: float) -> HostCircuitOpenError:
         """Return the error of a record whose host is not asked at the moment."""
         self.refused += 1
+        most = MAX_PATIENT_KNOWN if self.has_answered else MAX_PATIENT
         return HostCircuitOpenError(
             host=self.host,
             failures=self.failures,
             last_failure=self.last_failure,
             retry_in_s=round(max(self.open_until_s - now_s, 0.0), 1),
-            is_crowded=self.refused > MAX_PATIENT,
+            # When a store of the operator fails, the window may fill: whatever is read then would fail too.
+            is_crowded=self.refused > most and not is_own_store(self.host),
         )
 
     def succeeded(self, max_limit: int) -> None:
         """Take note of an answer: the circuit closes."""
         if self.open_s:
             self.open_s, self.limit = 0.0, FIRST_LIMIT
-        self.failures = 0
+        self.has_answered, self.failures = True, 0
         self.limit = min(self.limit * 2, max_limit)
 
     def failed(self, now_s: float, reason: str) -> None:

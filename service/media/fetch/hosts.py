@@ -4,6 +4,9 @@ from urllib.parse import urlsplit
 
 _WEB_PORTS = {"http": 80, "https": 443}
 
+# Of a name in DNS, and then some for the port: what is longer is no host, and takes no more memory in a table of hosts.
+_MAX_CHARACTERS = 260
+
 
 def host_of_url(url: str) -> str:
     """Return host and port of a web address, the port only where it is not the usual one; else the scheme.
@@ -13,8 +16,8 @@ def host_of_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         if parts.scheme not in _WEB_PORTS:
-            return parts.scheme
-        host, port = (parts.hostname or "").rstrip("."), parts.port or _WEB_PORTS[parts.scheme]
+            return parts.scheme[:_MAX_CHARACTERS]
+        host, port = (parts.hostname or "").rstrip(".")[:_MAX_CHARACTERS], parts.port or _WEB_PORTS[parts.scheme]
     except ValueError:
         return ""
     return host if port in _WEB_PORTS.values() else f"{host}:{port}"

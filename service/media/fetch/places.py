@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from service.errors import RejectedError, TransientError
 from service.fair_queue import FairQueue
+from service.media.errors import FetchCrowdedError
 from service.media.fetch.host_circuits import HostCircuit, HostCircuits
 from service.telemetry import names
 from service.telemetry.spans import waiting
@@ -18,6 +19,12 @@ the dynamic threshold by which switches share their buffers: whoever is new find
 
 _HOST_SHARE = 0.75
 """No host takes more of the places, however well it answers: other hosts of the same tenant find some."""
+
+_MAX_WAITING = 1024
+"""Images of a tenant that may wait while nothing of it arrives: a quarter of what the window holds by default."""
+
+_NOTHING_ARRIVES = 32
+"""Failures in a row after which nothing seems to arrive for a tenant, whichever hosts it names."""
 
 _FEW = 8
 """Of fewer places than this none is kept back: a share of so few would leave too many of them idle."""
@@ -32,13 +39,20 @@ _STEP_PAUSE_S = 0.01
 class _Fetch:
     """A fetch that wants a place."""
 
-    __slots__ = ("circuit", "granted", "has_place", "tenant")
+    __slots__ = ("_leave", "circuit", "granted", "has_place", "is_kept", "tenant")
 
-    def __init__(self, tenant: str, circuit: "HostCircuit[_Fetch]") -> None:
+    def __init__(self, tenant: str, circuit: "HostCircuit[_Fetch]", leave: Callable[["_Fetch"], None]) -> None:
+        self._leave = leave
+        self.is_kept = False
         self.tenant = tenant
         self.circuit = circuit
         self.granted: asyncio.Future[None] | None = None
         self.has_place = False
+
+    def keep(self) -> Callable[[], None]:
+        """Keep the place beyond the fetch; call what is returned to leave it."""
+        self.is_kept = True
+        return lambda: self._leave(self)
 
     @property
     def is_given_up(self) -> bool:
@@ -55,31 +69,40 @@ class FetchPlaces:
         self._now_s = now_s
         self._free = count
         self._held: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        """Failures in a row, by tenant that has fetches."""
         self._circuits: HostCircuits[_Fetch] = HostCircuits()
         self._waiting: FairQueue[_Fetch] = FairQueue()
 
     @asynccontextmanager
-    async def place(self, tenant: str, host: str) -> AsyncIterator[None]:
+    async def place(self, tenant: str, host: str) -> AsyncIterator[_Fetch]:
         """Hold a place while the block fetches from a host; how it ends is what is known about the host from then on.
 
-        Raises `HostCircuitOpenError` while the host is not asked, because it kept failing.
+        Raises `HostCircuitOpenError` while the host is not asked, because it kept failing, and `FetchCrowdedError` when
+        too many of the tenant's images wait and nothing of it arrives.
         """
-        fetch = _Fetch(tenant, self._circuits.of(host))
+        fetch = _Fetch(tenant, self._circuits.of(host), self._leave)
         try:
             with waiting(names.WAIT_CONNECTION):
                 await self._enter(fetch)
-            yield
+            yield fetch
         except TransientError as error:
             if fetch.has_place:
+                self._failed[tenant] += 1
                 fetch.circuit.failed(self._now_s(), error.reason)
             raise
         except RejectedError:  # the host answered, if only that there is no such image
-            fetch.circuit.succeeded(self._max_of_host)
+            self._succeeded(fetch)
             raise
         else:
-            fetch.circuit.succeeded(self._max_of_host)
+            self._succeeded(fetch)
         finally:
-            self._leave(fetch)
+            if not fetch.is_kept:
+                self._leave(fetch)
+
+    def _succeeded(self, fetch: _Fetch) -> None:
+        self._failed.pop(fetch.tenant, None)
+        fetch.circuit.succeeded(self._max_of_host)
 
     async def _enter(self, fetch: _Fetch) -> None:
         circuit = fetch.circuit
@@ -88,9 +111,18 @@ class FetchPlaces:
         if circuit.has_room and self._may_have(fetch.tenant) and not self._waiting.count(fetch.tenant):
             self._give(fetch)
             return
+        if self._is_crowded(fetch.tenant, self._waiting.count(fetch.tenant) + 1):
+            raise self._crowded(fetch.tenant)
         fetch.granted = asyncio.get_running_loop().create_future()
         (self._waiting if circuit.has_room else circuit.waiting).push(fetch.tenant, fetch)
         await fetch.granted
+
+    def _is_crowded(self, tenant: str, number: int) -> bool:
+        """Tell whether so many images of a tenant are too many to wait, as nothing of it arrives."""
+        return number > _MAX_WAITING and self._failed[tenant] >= _NOTHING_ARRIVES
+
+    def _crowded(self, tenant: str) -> FetchCrowdedError:
+        return FetchCrowdedError(waiting=self._waiting.count(tenant), failures=self._failed[tenant])
 
     def _may_have(self, tenant: str) -> bool:
         """Tell whether a tenant may have another place; the last one is for a tenant that has none."""
@@ -114,8 +146,11 @@ class FetchPlaces:
         self._held[fetch.tenant] -= 1
         if not self._held[fetch.tenant]:
             del self._held[fetch.tenant]
+            if not self._waiting.count(fetch.tenant):
+                self._failed.pop(fetch.tenant, None)
         fetch.circuit.active -= 1
         self._go_on(fetch.circuit)
+        self._refuse_crowd(fetch.tenant)
         self._give_free()
 
     def _go_on(self, circuit: HostCircuit[_Fetch]) -> None:
@@ -139,7 +174,7 @@ class FetchPlaces:
             if fetch.is_given_up:
                 self._go_on(circuit)  # what it made way for at its host
             elif circuit.refuses(self._now_s()):
-                self._refuse_one(fetch)
+                self._refuse_one(fetch, circuit.refusal(self._now_s()))
                 refused += 1
                 if refused == _STEP:
                     asyncio.get_running_loop().call_later(_STEP_PAUSE_S, self._give_free)
@@ -149,12 +184,21 @@ class FetchPlaces:
             else:
                 circuit.waiting.push(fetch.tenant, fetch)
 
+    def _refuse_crowd(self, tenant: str) -> None:
+        for _ in range(_STEP):
+            if not self._is_crowded(tenant, self._waiting.count(tenant)):
+                return
+            error = self._crowded(tenant)
+            self._refuse_one(self._waiting.pop_of(tenant), error)
+        asyncio.get_running_loop().call_later(_STEP_PAUSE_S, self._refuse_crowd, tenant)
+
     def _refuse(self, circuit: HostCircuit[_Fetch]) -> None:
         for _ in range(min(_STEP, len(circuit.waiting))):
-            self._refuse_one(circuit.waiting.pop())
+            self._refuse_one(circuit.waiting.pop(), circuit.refusal(self._now_s()))
         if circuit.waiting:
             asyncio.get_running_loop().call_later(_STEP_PAUSE_S, self._go_on, circuit)
 
-    def _refuse_one(self, fetch: _Fetch) -> None:
+    @staticmethod
+    def _refuse_one(fetch: _Fetch, error: TransientError) -> None:
         if fetch.granted is not None and not fetch.granted.done():
-            fetch.granted.set_exception(fetch.circuit.refusal(self._now_s()))
+            fetch.granted.set_exception(error)

@@ -15,6 +15,7 @@ from yarl import URL
 from service.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.answer import Answer
+from service.media.fetch.client import Reserve, reserve_nothing
 from service.settings import S3Settings
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class S3Reference:
 class Client(Protocol):
     """Sends a signed request: `GuardedClient`, and a store's stand-in in tests."""
 
-    async def get(self, url: URL, *, named: str) -> Answer:
+    async def get(self, url: URL, *, named: str, reserve: Reserve) -> Answer:
         """Ask once."""
         ...
 
@@ -65,7 +66,7 @@ class S3Fetcher:
         self._settings = settings
         self._client = client
 
-    async def fetch(self, text: str) -> bytes:
+    async def fetch(self, text: str, reserve: Reserve = reserve_nothing) -> bytes | bytearray:
         """Return the object's bytes; raise `RejectedError` or `TransientError`."""
         buckets = self._settings.buckets
         if not buckets:
@@ -74,7 +75,7 @@ class S3Fetcher:
         if reference.bucket not in buckets and "*" not in buckets:
             raise SchemeNotAllowedError(scheme="s3", hint=" to this bucket (media.fetch.s3.buckets)")
         url = await self._sign(reference)
-        answer = await self._client.get(url, named=_NAMED)
+        answer = await self._client.get(url, named=_NAMED, reserve=reserve)
         if not answer.succeeded:
             raise _failure(answer, self._settings.region)
         return answer.body

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from yarl import URL
 
 from service.media.errors import TooManyRedirectsError
-from service.media.fetch.client import GuardedClient
+from service.media.fetch.client import GuardedClient, Reserve, reserve_nothing
 from service.media.fetch.web_address import canonical_hosts, host_of, parse_redirect, parse_web_address
 
 
@@ -20,12 +20,12 @@ class WebFetcher:
         self._allow_hosts = canonical_hosts(allow_hosts)
         self._max_redirects = max_redirects
 
-    async def fetch(self, text: str) -> bytes:
+    async def fetch(self, text: str, reserve: Reserve = reserve_nothing) -> bytes | bytearray:
         """Return the image file at a URL; raise `RejectedError` or `TransientError`."""
         url = parse_web_address(text)
         first = named = host_of(url)
         for _ in range(self._max_redirects + 1):
-            answer = await self._client_for(url).get(url, named=named)
+            answer = await self._client_for(url).get(url, named=named, reserve=reserve)
             if answer.location is not None:
                 url = parse_redirect(url, answer.location)
                 # Where a server sends us may be known to it and us alone.

@@ -52,7 +52,7 @@ async def following(script: Script, settings: FetchSettings = LOCAL) -> AsyncIte
 async def outcome(fetcher: ImageFetcher, url: str) -> bytes | ModstreamError:
     try:
         with as_if_public():
-            return (await fetcher.fetch(ImageByUrlV1(url=url))).data
+            return bytes((await fetcher.fetch(ImageByUrlV1(url=url))).data)
     except ModstreamError as error:
         return error
 

@@ -239,6 +239,6 @@ class TestAskingOnce:
 
 async def outcome(fetcher: ImageFetcher, url: str) -> bytes | ModstreamError:
     try:
-        return (await fetcher.fetch(ImageByUrlV1(url=url))).data
+        return bytes((await fetcher.fetch(ImageByUrlV1(url=url))).data)
     except (FetchFailedError, FetchTimeoutError) as error:
         return error

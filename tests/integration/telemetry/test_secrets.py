@@ -20,6 +20,7 @@ from service.inference.engine import EngineOutput, EngineRequest
 from service.inference.openai.model import OpenAIModel
 from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
+from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
 from service.openai_settings import OpenAISettings
 from service.pipeline.attempts import Attempts
@@ -137,7 +138,7 @@ async def attempts(outputs: Outputs, chosen: Settings, engine: PaintedEngine) ->
     async with ImageFetcher(chosen.media.fetch) as fetcher:
         handler = Moderator(
             fetcher=fetcher,
-            decoder=decoder,
+            decoder=DecodeQueue(decoder),
             judging=Judging(engine, timeout_s=5.0),
             policies=load_policies(chosen.policy),
             topics=chosen.topics,

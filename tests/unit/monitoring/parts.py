@@ -23,7 +23,15 @@ STREAM = StreamStanding(
     span_share=0.25,
     brokers_told_at_s=NOW_S - 1,
 )
-WORKING = Standing(in_flight=3, records_share=0.5, bytes_share=0.1, oldest_ms=990_000, is_draining=False, stream=STREAM)
+WORKING = Standing(
+    in_flight=3,
+    records_share=0.5,
+    slots_share=0.9,
+    bytes_share=0.1,
+    oldest_ms=990_000,
+    is_draining=False,
+    stream=STREAM,
+)
 
 
 @dataclass(frozen=True)

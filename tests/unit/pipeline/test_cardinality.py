@@ -8,6 +8,7 @@ import structlog
 
 from schemas.image_uploaded import ImageReferenceV1
 from service.media.errors import AddressNotAllowedError, FetchFailedError
+from service.media.image_memory import Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline.judging import Judging
 from service.pipeline.moderate import Moderator
@@ -30,7 +31,7 @@ PATIENT = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_cons
 class World:
     """Hosts that fail, hosts that may not be contacted, and images in every colour."""
 
-    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
+    async def fetch(self, reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
         """Do what the host's name says, and name the host."""
         url = str(getattr(reference, "url", ""))
         host = url.removeprefix("https://").partition("/")[0]
@@ -40,7 +41,7 @@ class World:
             raise AddressNotAllowedError(host=host)
         return FetchedImage(url.encode())
 
-    async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
         """Paint an image by the last character of its name."""
         shade = fetched.data[-1] % 3 * 127
         frame = np.full((8, 8, 3), (shade, 255 - shade, 0), dtype=np.uint8)

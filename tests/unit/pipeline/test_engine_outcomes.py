@@ -21,6 +21,7 @@ from service.inference.errors import EngineDeadError, EngineFailedError, EngineR
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import Ask
 from service.judging_settings import JudgingSettings
+from service.media.image_memory import Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline.attempts import Attempts, Resolution
 from service.pipeline.judging import Judging
@@ -40,10 +41,10 @@ SETTINGS = Settings(retry=RetrySettings(max_attempts=3))
 class Gallery:
     """Fetcher and decoder in one: every image is the same."""
 
-    async def fetch(self, _reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
+    async def fetch(self, _reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
         return FetchedImage(b"file")
 
-    async def decode(self, _fetched: FetchedImage, _spec: ImageSpec) -> DecodedImage:
+    async def decode(self, _fetched: FetchedImage, _spec: ImageSpec, memory: Reservation) -> DecodedImage:
         return DecodedImage("0" * 64, 32, 32, 4, "image/png", 1, (np.zeros((32, 32, 3), np.uint8),))
 
 

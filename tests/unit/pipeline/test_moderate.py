@@ -13,9 +13,10 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError
 from service.inference.availability import EngineAvailability
-from service.inference.engine import EngineRequest
+from service.inference.engine import EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
+from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.pipeline.handler import Job
 from service.pipeline.judging import Judging
@@ -42,14 +43,14 @@ class Album:
     def __init__(self, **images: Sequence[Colour]) -> None:
         self._images = images
 
-    async def fetch(self, reference: ImageReferenceV1, *, tenant: str) -> FetchedImage:
+    async def fetch(self, reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
         """Return the name of the image as its file."""
         name = getattr(reference, "url", "")
         if name not in self._images:
             raise ImageNotFoundError(detail="not in the album")
         return FetchedImage(name.encode())
 
-    async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
         """Paint the frames."""
         frames = tuple(_painted(colour) for colour in self._images[fetched.data.decode()])
         return DecodedImage("0" * 64, 8, 8, len(fetched.data), "image/png", len(frames) + 1, frames)
@@ -64,6 +65,7 @@ def moderator(
     *,
     engine: PaintedEngine | None = None,
     engine_timeout_s: float = 5.0,
+    memory: ImageMemory | None = None,
     clock: Callable[[], float] = time.perf_counter,
     availability: EngineAvailability | None = None,
 ) -> Moderator:
@@ -73,14 +75,15 @@ def moderator(
         judging=Judging(engine or PaintedEngine(), timeout_s=engine_timeout_s, availability=availability),
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
+        memory=memory,
         clock=clock,
     )
 
 
-def job(event: Mapping[str, object] | bytes, *, held: list[int] | None = None, attempt: int = 1) -> Job:
+def job(event: Mapping[str, object] | bytes, *, attempt: int = 1) -> Job:
     value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42", **event})
     record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
-    return Job(record, attempt, time.perf_counter(), NotedResources(held), RecordTrace.untraced())
+    return Job(record, attempt, time.perf_counter(), NotedResources(), RecordTrace.untraced())
 
 
 def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:
@@ -139,10 +142,20 @@ async def test_tags_alone_make_no_verdict() -> None:
     assert [record.topic for record in records] == ["images.tags"]
 
 
-async def test_fetched_bytes_are_counted_into_the_window() -> None:
-    held: list[int] = []
-    await moderator(Album(safe=[SAFE]))(job({"image": {"url": "safe"}}, held=held))
-    assert held == [len(b"safe")]
+async def test_a_record_needs_no_slot_while_its_image_is_fetched_and_one_from_then_on() -> None:
+    fetched = job({"image": {"url": "safe"}})
+    await moderator(Album(safe=[SAFE]))(fetched)
+    assert isinstance(fetched.resources, NotedResources)
+    assert fetched.resources.steps == ["release", "acquire"]
+
+
+async def test_the_memory_of_an_image_is_free_again_however_its_record_ends() -> None:
+    memory = ImageMemory(1000)
+    moderating = moderator(Album(safe=[SAFE]), memory=memory)
+    await moderating(job({"image": {"url": "safe"}}))
+    with pytest.raises(ImageNotFoundError):
+        await moderating(job({"image": {"url": "missing"}}))
+    assert memory.held_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -208,3 +221,41 @@ async def test_the_time_of_a_judgement_stands_still_while_no_engine_answers() ->
     assert not judging.done()
     hold.set()
     assert verdict_of(await judging).decision == "allow"
+
+
+async def test_a_burst_of_one_tenant_delays_another_before_the_engine_by_one_image() -> None:
+    class Busy(PaintedEngine):
+        """Answers when the test lets it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates: list[asyncio.Event] = []
+
+        async def judge(self, request: EngineRequest) -> EngineOutput:
+            self.gates.append(asyncio.Event())
+            await self.gates[-1].wait()
+            return await super().judge(request)
+
+    engine = Busy()
+    moderating = moderator(Album(safe=[SAFE]), engine=engine)
+    at_once = 2 * engine.describe(load_policies(PolicySettings()).default.brief).concurrency
+    done: list[str] = []
+
+    async def handle(tenant: str) -> None:
+        await moderating(job({"image": {"url": "safe"}, "tenant": tenant}))
+        done.append(tenant)
+
+    async with asyncio.TaskGroup() as group:
+        for tenant in (*["shop"] * (at_once + 50), "club"):
+            group.create_task(handle(tenant), name=tenant)
+        await wait_until(lambda: len(engine.gates) == at_once, description="the engine has enough")
+        for gate in engine.gates[:2]:
+            gate.set()
+        await wait_until(lambda: len(engine.gates) == at_once + 2, description="two more are handed over")
+        engine.gates[-1].set()
+        await wait_until(lambda: len(done) == 3, description="the last one handed over is done")
+        assert done[-1] == "club"
+        while len(done) < at_once + 51:
+            for gate in engine.gates:
+                gate.set()
+            await asyncio.sleep(0)

@@ -48,26 +48,6 @@ async def test_no_more_is_taken_in_than_the_window_holds() -> None:
     assert stream.largest_request == 3
 
 
-async def test_bytes_that_a_handler_fetches_count_until_its_record_is_finished() -> None:
-    stream = MemoryStream([record(0), record(1)])
-    settings = SETTINGS.model_copy(update={"window": WindowSettings(max_bytes=100)})
-    gate = Gate()
-
-    async def fetching(job: Job) -> tuple[OutgoingRecord, ...]:
-        job.resources.hold(1000)
-        return await gate(job)
-
-    async with running(stream, fetching, settings) as processor:
-        await wait_until(lambda: processor.counters().in_flight == 2, description="both are in flight")
-        await asyncio.sleep(0.05)  # a poll that began before the bytes were known ends
-        stream.arrive(record(2))
-        gate.let_go(0)
-        await committed(stream, 1)
-        assert gate.started == [0, 1]  # the other still holds its bytes
-        gate.let_go(1, 2)
-        await committed(stream, 3)
-
-
 async def test_a_rejected_record_becomes_a_dead_letter_at_once() -> None:
     stream = MemoryStream([record(0, key=b"42")])
     attempts = []

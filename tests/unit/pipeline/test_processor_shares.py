@@ -216,3 +216,36 @@ async def test_the_event_loop_gets_its_turn_while_records_that_take_long_are_rea
     await run
     assert seen == ["read 0", "read 1", "turn", "read 2", "read 3", "read 4"]
     assert tenants == ["shop"] * 5
+
+
+async def test_a_defect_in_reading_a_record_costs_nothing_but_its_share() -> None:
+    def defective(source: SourceRecord) -> Reading:
+        if source.offset == 1:
+            raise ValueError("a defect")
+        return read(source)
+
+    tenants: list[str] = []
+
+    async def note(job: Job, /) -> tuple[OutgoingRecord, ...]:
+        tenants.append(job.reading.tenant)
+        return verdict(job)
+
+    stream = MemoryStream([of("shop", offset) for offset in range(3)])
+    processor = Processor(SETTINGS, note, read=defective, connect=stream.connect)
+    run = asyncio.create_task(processor.run())
+    await committed(stream, 3)
+    processor.drain()
+    await run
+    assert tenants == ["shop", "", "shop"]
+
+
+async def test_what_is_aborted_before_it_starts_keeps_no_memory_while_no_slot_becomes_free() -> None:
+    stream, gate = MemoryStream([of("shop", offset) for offset in range(3)]), Gate()
+    async with sharing(stream, gate) as processor:
+        await wait_until(lambda: processor.counters().in_flight == 3, description="all are read")
+        waiting = processor._flights.find(UPLOADS_0, 2)
+        assert waiting is not None
+        stream.take_away(UPLOADS_0)
+        stream.give_back(Partition(TOPIC, 1), Progress(0))
+        assert (waiting.record.value, waiting.reading.tenant) == (None, "")
+        gate.let_go(0, 1)

@@ -52,6 +52,10 @@ def test_a_server_that_says_when_to_come_back_is_left_alone_until_then() -> None
     assert decisions(busy, TIER) == [PutOff(TIER)] * 3
 
 
+def test_what_waits_for_a_known_time_comes_back_after_it_and_spread_over_its_jitter() -> None:
+    assert decide(host_down(retry_in_s=1.0), 1, None, SETTINGS, chance=lambda: 1.0) == AttemptAgain(1.5)
+
+
 def test_a_fault_that_is_known_to_last_is_put_off_at_once_where_there_is_a_tier() -> None:
     assert decisions(host_down(retry_in_s=2.5), TIER) == [PutOff(TIER)] * 3
 

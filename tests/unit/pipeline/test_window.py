@@ -24,17 +24,15 @@ def test_a_poll_takes_little_more_than_there_are_slots_however_much_room_there_i
     assert (window.room, window.poll) == (3, 3)
 
 
-def test_bytes_bound_the_window_as_they_become_known() -> None:
-    window = Window(WindowSettings(max_records=8, max_waiting=4, max_bytes=100))
+def test_half_of_the_bytes_are_for_events() -> None:
+    window = Window(WindowSettings(max_records=8, max_waiting=4, max_bytes=200))
     window.admit(10)
     assert window.room == 11
     assert (window.records_share, window.bytes_share) == (1 / 12, 0.1)
     window.hold(190)
     assert window.room == 0
     assert window.bytes_share == 1.0, "no more than full"
-    window.let_go(190)
-    assert window.room == 11
-    window.release(10)
+    window.release(200)
     assert (window.room, window.held_bytes) == (12, 0)
 
 
@@ -69,7 +67,7 @@ async def test_a_full_window_takes_more_only_when_there_is_room_worth_a_poll() -
 
 
 async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:
-    window = Window(WindowSettings(max_records=10, max_bytes=100))
+    window = Window(WindowSettings(max_records=10, max_bytes=200))
     window.admit(150)
     window.admit(5)
     waiting = asyncio.create_task(window.wait_for_room())

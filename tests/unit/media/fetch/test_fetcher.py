@@ -118,6 +118,8 @@ async def test_every_reference_ends_as_an_image_or_with_a_reason(start: str, res
         ("https://user:secret@cdn.example.com/42.jpg", "cdn.example.com"),
         ("s3://uploads/42.jpg", "s3"),
         ("file:///images/42.jpg", "file"),
+        ("https://" + "a" * 8000 + "/42.jpg", "a" * 260),
+        ("a" * 8000 + ":42.jpg", "a" * 260),
         ("http://[::1/42.jpg", ""),
         ("http://a:99999/42.jpg", ""),
         ("no url", ""),

@@ -13,6 +13,7 @@ from yarl import URL
 from service.errors import ModstreamError, RejectedError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.answer import Answer
+from service.media.fetch.client import Reserve
 from service.media.fetch.s3 import S3Fetcher, S3Reference, parse_s3
 from service.settings import S3Settings
 
@@ -32,7 +33,7 @@ class Store:
         self._answer = answer or Answer(200, None, b"an image", succeeded=True)
         self.asked: list[URL] = []
 
-    async def get(self, url: URL, *, named: str) -> Answer:
+    async def get(self, url: URL, *, named: str, reserve: Reserve) -> Answer:
         self.asked.append(url)
         return self._answer
 

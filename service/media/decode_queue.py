@@ -1,0 +1,75 @@
+"""The way to the decoders, by tenant in turn: they themselves take what came first."""
+
+from typing import Protocol
+
+from service.fair_turns import FairTurns
+from service.media.image_memory import Reservation
+from service.media.sandbox import Confinement
+from service.media.types import DecodedImage, FetchedImage
+from service.pixels import ImageSpec
+from service.telemetry import names
+from service.telemetry.spans import waiting
+
+_BYTES_A_PIXEL = 3
+
+_AHEAD = 1
+"""Images beyond those in the decoders that wait there, so that no decoder waits for the event loop."""
+
+
+class Decoder(Protocol):
+    """The pool of decoders."""
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a process."""
+        ...
+
+    @property
+    def process_ids(self) -> frozenset[int]:
+        """Ids of the processes that are there now."""
+        ...
+
+    @property
+    def confinement(self) -> Confinement:
+        """What holds all processes."""
+        ...
+
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
+        """Decode an image to the spec."""
+        ...
+
+
+class DecodeQueue:
+    """Hands images to the decoders; a burst of one tenant delays an image of another by one image."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._turns = FairTurns(len(decoder.process_ids) + _AHEAD)
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a process."""
+        return self._turns.waiting + self._decoder.waiting
+
+    @property
+    def process_ids(self) -> frozenset[int]:
+        """Ids of the processes that are there now."""
+        return self._decoder.process_ids
+
+    @property
+    def confinement(self) -> Confinement:
+        """What holds all processes."""
+        return self._decoder.confinement
+
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
+        """Decode an image once there is memory for its pixels; raises what the decoders raise."""
+        if not self._turns.try_acquire():
+            with waiting(names.WAIT_DECODER):
+                await self._turns.acquire(memory.tenant)
+        try:
+            await memory.add_pixels(spec.max_pixels * _BYTES_A_PIXEL)
+            image = await self._decoder.decode(fetched, spec)
+        finally:
+            self._turns.release()
+        memory.decoded(sum(frame.nbytes for frame in image.frames))
+        return image

@@ -1,0 +1,81 @@
+"""A tenant whose images never arrive, beside one whose images do: with real servers, on a stream in memory."""
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import orjson
+import pytest
+
+from service.media.fetch.fetcher import ImageFetcher
+from service.media.image_memory import ImageMemory, Reservation
+from service.media.types import DecodedImage, FetchedImage
+from service.pipeline.judging import Judging
+from service.pipeline.moderate import Moderator, read_upload
+from service.pipeline.processor import Processor
+from service.pixels import ImageSpec
+from service.policy.loader import load_policies
+from service.settings import FetchSettings, MediaSettings, PolicySettings, Settings, TopicSettings
+from tests.support.engine import PaintedEngine
+from tests.support.http_server import Handler, body, endless, raw, serving
+from tests.support.memory_stream import MemoryStream, record
+from tests.support.waiting import wait_until
+
+SETTINGS = Settings(media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))))
+IMAGE = b"an image"
+BAD = 640
+# Far less than any of the bad images takes to fail, and far more than a good one takes on a busy machine.
+SOON_S = 4.0
+
+
+class Painter:
+    """A decoder that needs no picture."""
+
+    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
+        """Paint one black frame."""
+        del spec, memory
+        frames = (np.zeros((8, 8, 3), dtype=np.uint8),)
+        return DecodedImage("0" * 64, 8, 8, len(fetched.data), "image/png", 1, frames)
+
+
+def event(tenant: str, image: dict[str, str]) -> bytes:
+    return orjson.dumps({"image_id": "42", "tenant": tenant, "image": image})
+
+
+@asynccontextmanager
+async def judging(stream: MemoryStream) -> AsyncIterator[None]:
+    async with ImageFetcher(SETTINGS.media.fetch) as fetcher:
+        moderator = Moderator(
+            fetcher=fetcher,
+            decoder=Painter(),
+            judging=Judging(PaintedEngine(), timeout_s=5),
+            policies=load_policies(PolicySettings()),
+            topics=TopicSettings(),
+            memory=ImageMemory(SETTINGS.window.max_bytes // 2),
+        )
+        processor = Processor(SETTINGS, moderator, read=read_upload, connect=stream.connect)
+        run = asyncio.create_task(processor.run())
+        yield
+        run.cancel()
+        await asyncio.wait([run])
+
+
+@pytest.mark.parametrize(
+    "handler", [raw(b"", then_close=False), endless(b"x" * 2048, pause_s=1.0)], ids=["silent", "dripping"]
+)
+async def test_images_that_never_arrive_delay_no_other_tenant(handler: Handler) -> None:
+    async with serving(handler) as bad, serving(body(IMAGE)) as good:
+        stream = MemoryStream([record(n, value=event("bad", {"url": f"{bad.url}/{n}.jpg"})) for n in range(BAD)])
+        async with judging(stream):
+            inline = {"inline": base64.b64encode(IMAGE).decode(), "media_type": "image/png"}
+            stream.arrive(record(BAD, value=event("good", inline)))
+            stream.arrive(record(BAD + 1, value=event("good", {"url": f"{good.url}/1.jpg"})))
+            began_s = time.monotonic()
+            await wait_until(
+                lambda: {(0, BAD), (0, BAD + 1)} <= stream.committed.keys(), description="both are judged", timeout_s=10
+            )
+            assert time.monotonic() - began_s < SOON_S
+            assert not any(offset < BAD for _, offset in stream.committed)

@@ -69,6 +69,12 @@ class KafkaSettings(Group):
     metadata_max_age_s: PositiveSeconds = 30.0
     """How soon partitions that are added to an input topic are read, and a topic that was deleted and made again: one
     small request each time."""
+    on_lost_offsets: Literal["stop", "earliest", "latest"] = "stop"
+    """What to do when a partition's log and the group's offset contradict each other: records were deleted before they
+    were judged, the log ends before the offset, the topic was made again, or the offset is gone although outcomes were
+    published. stop: exit with `kafka.offsets_lost`, uncommitted. earliest: go on at the oldest record that is left;
+    outcomes may come twice. latest: go on behind the newest record; what lies before gets no outcome. After records
+    were deleted both go on at the oldest one that is left."""
     max_partition_fetch_bytes: Positive = _MIB // 4
     """Per partition and fetch, though never less than one record; what is fetched ahead is memory beside
     `window.max_bytes`, so many partitions with more would add up."""

@@ -1,7 +1,7 @@
 """Rows of *Service* about Kafka: commits, ownership, producers."""
 
 from deploy.grafana.board import Kind, Panel, Query, Row
-from deploy.grafana.promql import grown, mean_since_start, or_zero, quantile, rate, total
+from deploy.grafana.promql import grown, highest, mean_since_start, met, or_zero, quantile, rate, total
 
 COMMITTED = 'result="committed"'
 
@@ -30,6 +30,25 @@ KAFKA = Row(
             "After a commit without an answer its producer is built anew. Normal: 0; some while a broker restarts. "
             "For ever: look at the brokers' transaction coordinator. Runbook: ModstreamCommitsFail.",
             (Query(or_zero(grown("modstream_producer_rebuilds_total")), "rebuilds"),),
+        ),
+        Panel(
+            "Offsets held back by open transactions",
+            "Nobody can read what lies behind the first record of a transaction until it ends. Normal: 0, or a few for "
+            "moments where uploaders use transactions. Runbook: ModstreamTransactionHangs.",
+            (Query(highest("modstream_unstable", by="topic, partition"), "{{topic}} {{partition}}"),),
+        ),
+        Panel(
+            "Age of open transactions",
+            "How long the oldest open transaction has held records back. Normal: seconds. Runbook: "
+            "ModstreamTransactionHangs.",
+            (Query(highest("modstream_transaction_age_seconds", by="topic, partition"), "{{topic}} {{partition}}"),),
+            unit="s",
+        ),
+        Panel(
+            "Partitions whose log did not fit the offset, in 10 minutes",
+            "Read on as kafka.on_lost_offsets says. Normal: 0; anything else is images that were not judged, or judged "
+            "again. Runbook: ModstreamOffsetsLost.",
+            (Query(met(grown("modstream_offsets_lost_total", by="cause")), "{{cause}}"),),
         ),
         Panel(
             "Partitions by process",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from service.gpu_readings import GpuReading, Gpus
-from service.monitoring.health import check
+from service.monitoring.health import check, transaction_age_s
 from service.monitoring.sources import Sources
 from service.monitoring_settings import MonitoringSettings
 from service.stream.standing import PartitionStanding, StreamStanding
@@ -50,6 +50,10 @@ class Gauges:
             instruments.BACKLOG: lambda: self._by_partition(lambda partition: partition.backlog),
             instruments.LAG: lambda: self._by_partition(lambda partition: partition.lag),
             instruments.LAG_COMMITTED: lambda: self._by_partition(lambda partition: partition.committed_lag),
+            instruments.UNSTABLE: lambda: self._by_partition(lambda partition: partition.unstable),
+            instruments.TRANSACTION_AGE: lambda: self._by_partition(
+                lambda partition: transaction_age_s(partition, now_s=self._clock())
+            ),
             instruments.PARTITIONS: self._partitions,
             instruments.OLDEST_AGE: self._oldest_age,
             instruments.ENGINE_REQUESTS: self._engine_requests,
@@ -84,7 +88,7 @@ class Gauges:
         if memory := self._sources.memory:
             yield memory.share, {labels.BOUND: "images"}
 
-    def _by_partition(self, figure: Callable[[PartitionStanding], int]) -> Iterable[Reading]:
+    def _by_partition(self, figure: Callable[[PartitionStanding], float]) -> Iterable[Reading]:
         for standing in self._stream.partitions if self._stream else ():
             topic, partition = standing.partition
             yield figure(standing), {labels.TOPIC: topic, labels.PARTITION: str(partition)}

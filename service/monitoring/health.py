@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from service.gpu_readings import GpuReadings
 from service.monitoring.sources import Sources
 from service.pipeline.standing import Standing
+from service.stream.standing import PartitionStanding, StreamStanding
 
 BROKER_SILENT_S = 10.0
 """The brokers are asked every 3 s: three answers in a row are missing then."""
+
+
+TRANSACTION_HANGS_S = 60.0
+"""Producers' transactions end by themselves after `transaction.timeout.ms`, 60 s by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,10 @@ def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: floa
     standing, checks = sources.standing(), check(sources, now_s=now_s)
     stream = standing.stream if standing else None
     engine = sources.description
+    warnings = _warnings(stream, now_s=now_s)
     return {
-        "status": _status(checks, standing),
+        "status": _status(checks, standing, warnings),
+        "warnings": warnings,
         "version": version,
         "uptime_s": round(uptime_s, 1),
         "partitions": stream.open_partitions if stream else 0,
@@ -73,9 +80,32 @@ def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: floa
     }
 
 
-def _status(checks: Checks, standing: Standing | None) -> str:
+def transaction_age_s(partition: PartitionStanding, *, now_s: float) -> float:
+    """Return how long a partition's oldest open transaction has held records back, 0 when none does."""
+    return max(now_s - partition.unstable_since_s, 0.0) if partition.unstable_since_s is not None else 0.0
+
+
+def _warnings(stream: StreamStanding | None, *, now_s: float) -> list[str]:
+    """Say what is wrong with the logs: the service works, and somebody has to look."""
+    if stream is None:
+        return []
+    found = [
+        f"{each.partition.topic} {each.partition.partition}: an open transaction of a producer has held back "
+        f"{each.unstable} offsets for {age_s:.0f} s"
+        for each in stream.partitions
+        if (age_s := transaction_age_s(each, now_s=now_s)) > TRANSACTION_HANGS_S
+    ]
+    if stream.offsets_lost:
+        found.append(
+            f"{stream.offsets_lost} times since the start a log did not fit the group's offset and was read on as "
+            "kafka.on_lost_offsets says: see partition.offsets_lost in the log"
+        )
+    return found
+
+
+def _status(checks: Checks, standing: Standing | None, warnings: list[str]) -> str:
     if checks.draining:
         return "draining"
     if checks.ready:
-        return "ok"
+        return "degraded" if warnings else "ok"
     return "starting" if standing is None or standing.stream is None else "not ready"

@@ -12,6 +12,7 @@ from service.telemetry.instruments import (
     ATTEMPTS_FAILED,
     DECODE_CRASHES,
     FETCH_IO,
+    OFFSETS_LOST,
     PRODUCER_REBUILDS,
     REBALANCES,
     RECORDS,
@@ -28,6 +29,8 @@ def begin_at_zero(settings: Settings) -> None:
     for reason in sorted(_reasons()):
         RECORDS.add(0, {labels.OUTCOME: "dead_lettered", labels.REASON: reason})
         ATTEMPTS_FAILED.add(0, {labels.REASON: reason})
+    for cause in labels.LOST_OFFSETS:
+        OFFSETS_LOST.add(0, {labels.CAUSE: cause})
     for scheme in labels.SCHEMES:
         FETCH_IO.add(0, {labels.SCHEME: scheme})
     for reason in (*REASONS.values(), DecodeTimeoutError.reason, DecoderStalledError.reason):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError, OutcomesRefusedError
 from service.stream.lane import Lane, LaneKeeper
 from service.stream.membership import Membership
+from service.stream.offset_guard import OffsetGuard, StartingPoint
 from service.stream.offsets import Progress
 from service.stream.pace import CommitPace
 from service.stream.records import OutgoingRecord, Partition
@@ -62,6 +63,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         settings: CommitSettings,
         listener: StreamListener,
         *,
+        guard: OffsetGuard,
         make_writer: Callable[[TopicPartition], OutcomeWriter],
         limits: TopicLimits,
         find_outage: FindOutage,
@@ -73,6 +75,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         )
         self._listener = listener
         self._make_writer = make_writer
+        self.guard = guard
+        """Decides where partitions are read from."""
         self._release_timeout_s = release_timeout_s
         self._membership = Membership(consumer)
         self._keepers: dict[asyncio.Task[None], LaneKeeper] = {}
@@ -81,6 +85,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._paused_at_s: float | None = None
         self.lanes: dict[Partition, Lane] = {}
         """Those whose records may be taken."""
+        self.unreadable: dict[Partition, int] = {}
+        """Offsets that the broker refused to read on at."""
         self.changed = asyncio.Event()
         """Set when a lane opens or moves on."""
 
@@ -99,7 +105,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 self._paused_at_s = time.perf_counter()
             await self._close_lanes()
         except Exception as error:  # noqa: BLE001 - reported, so that the process stops
-            self._fail(error)
+            self.fail(error)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Begin to open the partitions; a slow broker must not keep the group's heartbeat waiting for that."""
@@ -113,7 +119,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 for partition in assigned:
                     self._keep(partition)
         except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+            self.fail(error)
+
+    def out_of_range(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take note that the broker refused to read on at these offsets; the log watch finds out why."""
+        for place, offset in offsets.items():
+            self.unreadable[Partition(*place)] = offset
 
     async def release(self) -> None:
         """Let go of everything for good."""
@@ -126,6 +137,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             self._make_writer(partition),
             resources=self._resources,
             is_member=self._membership.confirm,
+            find_start=self.guard.starting_point,
             on_open=self._opened,
             on_gone=self._gone,
             on_committed=self._committed,
@@ -138,7 +150,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._keepers.pop(task, None)
         if not task.cancelled() and (error := task.exception()):
-            self._fail(error)
+            self.fail(error)
 
     async def _close_lanes(self) -> None:
         self.lanes.clear()
@@ -152,25 +164,29 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _opened(self, lane: Lane, stored: Progress) -> None:
+    def _opened(self, lane: Lane, start: StartingPoint) -> None:
         # Without it aiokafka may read from an offset that it learnt before the previous owner was fenced.
-        self._consumer.seek(TopicPartition(*lane.partition), stored.base)
+        self._consumer.seek(TopicPartition(*lane.partition), start.progress.base)
+        if start.is_other_log and self._assigned is not None:
+            self._listener.on_held(self._assigned - {lane.partition})
         self.lanes[lane.partition] = lane
         if self._paused_at_s is not None:
             REBALANCE_PAUSE.record(time.perf_counter() - self._paused_at_s)
             self._paused_at_s = None
-        self._listener.on_opened(lane.partition, stored)
+        self._listener.on_opened(lane.partition, start.progress)
         self.changed.set()
 
     def _gone(self, lane: Lane) -> None:
         if self.lanes.get(lane.partition) is lane:
             del self.lanes[lane.partition]
+        self.unreadable.pop(lane.partition, None)
 
     def _committed(self, partition: Partition, offsets: Sequence[int]) -> None:
         self._listener.on_committed(partition, offsets)
         self.changed.set()
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Report that the stream cannot go on."""
         log.error("stream.failed", error=error, exc_info=error)
         if not isinstance(error, FatalError):
             failure = ConsumerFailedError(detail=describe(error))

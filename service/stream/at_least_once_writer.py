@@ -39,7 +39,7 @@ class AtLeastOnceWriter:
         self._is_member = is_member
         self._published: Progress | None = None
 
-    async def open(self) -> Progress:
+    async def open(self) -> Progress | None:
         """Read what is stored; there is nobody to fence."""
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._settings.timeout_s):

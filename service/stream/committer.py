@@ -49,8 +49,11 @@ _FAILED = {labels.RESULT: "failed"}
 class OutcomeWriter(Protocol):
     """Writes outcomes and progress of one partition as one."""
 
-    async def open(self) -> Progress:
-        """Become the partition's only writer, then return its stored progress; raises `CommitUnknownError`."""
+    async def open(self) -> Progress | None:
+        """Become the partition's only writer, then return its stored progress; raises `CommitUnknownError`.
+
+        None when none is stored.
+        """
         ...
 
     async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
@@ -100,6 +103,7 @@ class PartitionCommitter:
         self._held_bytes = 0  # of all that is not committed yet
         self._closing = False
         self._is_position_due = False
+        self._is_abandoned = False
         self._is_hasty = False
         self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
@@ -136,6 +140,11 @@ class PartitionCommitter:
         self._waiting.set()
         self._urgent.set()
 
+    def abandon(self) -> None:
+        """Let `run` raise `PartitionLostError`: what is not committed yet will not be."""
+        self._is_abandoned = True
+        self.close()
+
     async def run(self) -> None:
         """Commit until closed; raises `PartitionLostError` when another owner took over, and fatal errors."""
         loop = asyncio.get_running_loop()
@@ -143,7 +152,9 @@ class PartitionCommitter:
         try:
             while await self._batch_due(began_s, interval_s):
                 began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
-                await self._commit(self._take())
+                batch = self._take()
+                if batch or self._progress.is_ahead:  # the commit before may have taken the position along
+                    await self._commit(batch)
         finally:
             self.close()
             self._hold(-self._held_bytes)  # what is left comes again, here or elsewhere
@@ -156,6 +167,8 @@ class PartitionCommitter:
         if not self._is_alone:
             await self._until_urgent(began_s + interval_s)
         self._is_hasty = False
+        if self._is_abandoned:
+            raise PartitionLostError
         return bool(self._finished) or self._is_position_due
 
     async def _until_urgent(self, latest_s: float) -> None:

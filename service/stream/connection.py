@@ -53,7 +53,8 @@ class KafkaConnection:
             **self._reading(),
             group_id=settings.group_id,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # aiokafka's default skips what was there before a new group
+            # Without it an offset that the log does not have would be left for another one, and nobody would know.
+            auto_offset_reset="none",
             isolation_level="read_committed",
             partition_assignment_strategy=(StickyPartitionAssignor,),
             session_timeout_ms=_milliseconds(settings.session_timeout_s),

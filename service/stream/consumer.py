@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from service.stream.assignment import Assignment
 from service.stream.connection import describe
@@ -75,6 +75,7 @@ class KafkaStream:
             ),
             span_share=max((lane.progress.span / self._max_span for lane in lanes.values()), default=0.0),
             brokers_told_at_s=self._ends.told_at_s,
+            offsets_lost=self._assignment.guard.lost,
         )
 
     async def keep_alive(self) -> None:
@@ -135,6 +136,11 @@ class KafkaStream:
             fetched: Fetched = await self._consumer.getmany(
                 *partitions, timeout_ms=round(timeout_s * 1000), max_records=max_records
             )
+        except OffsetOutOfRangeError as error:
+            self._assignment.out_of_range(*error.args)
+            return {}
+        except NoOffsetForPartitionError:  # of a partition that was not open yet; its lane has sought its place since
+            return {}
         except KafkaError as error:
             if error.retriable:
                 log.warning("consumer.retrying", error=error)

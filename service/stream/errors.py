@@ -100,6 +100,18 @@ class ProgressUnreadableError(FatalError):
     )
 
 
+class OffsetsLostError(FatalError):
+    """The group's offset and the partition's log contradict each other: records were lost, or would be judged again."""
+
+    reason = "kafka.offsets_lost"
+    message = (
+        "{topic} partition {partition} does not fit the offset of group {group} ({cause}): {detail}. Nothing was "
+        "committed, because setting kafka.on_lost_offsets is stop. earliest would go on at offset {start}, the oldest "
+        "that is left (outcomes may come twice), latest at offset {end} (what lies before it gets no outcome); or set "
+        "the offset with kafka-consumer-groups --reset-offsets. Then start again"
+    )
+
+
 class ConsumerFailedError(FatalError):
     """Records can no longer be read."""
 

@@ -9,6 +9,7 @@ from service.stream.backoff import until_answered
 from service.stream.commit_resources import CommitResources
 from service.stream.committer import OutcomeWriter, PartitionCommitter
 from service.stream.errors import OutcomesRefusedError, PartitionLostError
+from service.stream.offset_guard import StartingPoint
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.records import OutgoingRecord, Partition
 
@@ -57,7 +58,8 @@ class LaneKeeper:
         *,
         resources: CommitResources,
         is_member: Callable[[], Awaitable[bool]],
-        on_open: Callable[[Lane, Progress], None],
+        find_start: Callable[[Partition, Progress | None], Awaitable[StartingPoint]],
+        on_open: Callable[[Lane, StartingPoint], None],
         on_gone: Callable[[Lane], None],
         on_committed: Callable[[Partition, Sequence[int]], None],
         on_refused: OnRefused,
@@ -66,6 +68,7 @@ class LaneKeeper:
         self._writer = writer
         self._resources = resources
         self._is_member = is_member
+        self._find_start = find_start
         self._on_open = on_open
         self._on_gone = on_gone
         self._on_committed = on_committed
@@ -89,9 +92,8 @@ class LaneKeeper:
         """
         try:
             while True:
-                stored = await until_answered(self._open, event="partition.unopened")
                 try:
-                    await self._work(stored)
+                    await self._work(await until_answered(self._open, event="partition.unopened"))
                 except PartitionLostError:
                     self._log.warning("partition.lost")
                 else:
@@ -102,15 +104,27 @@ class LaneKeeper:
         finally:
             await self._writer.close()
 
-    async def _open(self) -> Progress:
+    async def _open(self) -> StartingPoint:
         await self._writer.close()
-        return await self._writer.open()
+        stored = await self._writer.open()
+        start = await self._find_start(self._partition, stored)
+        if not start.is_stored:
+            # Before anything is published: where there are outcomes and no offset, it was lost.
+            await self._store(start.progress)
+        return start
 
-    async def _work(self, stored: Progress) -> None:
+    async def _store(self, progress: Progress) -> None:
+        # Who was fenced meanwhile must not try again and fence the rightful owner.
+        if not await self._is_member():
+            raise PartitionLostError
+        await self._writer.commit([], progress)
+
+    async def _work(self, start: StartingPoint) -> None:
+        stored = start.progress
         lane = self._new_lane(stored)
         self._log.info("partition.opened", base=stored.base, finished_above=stored.bitmap.bit_count())
         self._lane = lane
-        self._on_open(lane, stored)
+        self._on_open(lane, start)
         try:
             await lane.committer.run()
         finally:

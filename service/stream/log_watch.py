@@ -1,4 +1,5 @@
-"""Follows the logs of the open partitions while records are read: how far they go, and how far they were read."""
+"""Follows the logs of the open partitions while records are read: how far they go, how far they were read, and that
+they are still the same."""
 
 import asyncio
 
@@ -8,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.stream.assignment import Assignment
 from service.stream.lane import Lane
-from service.stream.log_bounds import LogEnds
+from service.stream.log_bounds import LogBounds, LogEnds
 
 log = structlog.get_logger(__name__)
 
@@ -37,20 +38,39 @@ class LogWatch:
     async def run(self) -> None:
         """Ask again and again, before its time for a partition that is new."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - reported, so that the process stops rather than not look any more
+                self._assignment.fail(error)
+                return
             for _ in range(round(_EVERY_S / _LOOK_EVERY_S)):
                 await asyncio.sleep(_LOOK_EVERY_S)
-                if not self._ends.by_partition.keys() >= self._assignment.lanes.keys():
+                if self._assignment.unreadable or not self._ends.by_partition.keys() >= self._assignment.lanes.keys():
                     break
 
     async def look(self) -> None:
-        """Ask once, and take note of how far every partition was read."""
-        lanes = dict(self._assignment.lanes)
-        await self._ends.ask(lanes)
-        for partition, lane in lanes.items():
-            position = await self._position(TopicPartition(*partition))
+        """Ask once, compare with what was read, and take note of how far that was."""
+        # Read before the brokers are asked: what is received meanwhile may lie above the ends that they tell.
+        read_to = {lane: lane.progress.received for lane in self._assignment.lanes.values()}
+        has_answer = await self._ends.ask([lane.partition for lane in read_to])
+        for lane, offset in read_to.items():
+            if has_answer and self._is_open(lane):
+                self._compare(lane, self._ends.by_partition[lane.partition], read_to=offset)
+            position = await self._position(TopicPartition(*lane.partition))
             if position is not None and self._is_open(lane):
                 lane.pass_to(position)
+
+    def _compare(self, lane: Lane, bounds: LogBounds, *, read_to: int) -> None:
+        guard, unreadable = self._assignment.guard, self._assignment.unreadable.pop(lane.partition, None)
+        if guard.is_other_log(lane.partition, lane.progress.committed, bounds, read_to=read_to):
+            lane.committer.abandon()  # it is opened anew, which decides where to go on
+        elif unreadable is not None and unreadable < bounds.start:
+            guard.pass_deleted(lane.partition, unreadable, bounds)
+            # In place: what is in flight was read, and its outcomes count.
+            self._consumer.seek(TopicPartition(*lane.partition), bounds.start)
+        elif unreadable is not None and unreadable > bounds.end:
+            guard.note_out_of_range(lane.partition, unreadable)
+            lane.committer.abandon()
 
     def _is_open(self, lane: Lane) -> bool:
         return self._assignment.lanes.get(lane.partition) is lane

@@ -1,5 +1,8 @@
 """Pure: which offsets of a partition are finished, as `(base, bitmap)` that fits into offset metadata.
 
+The metadata also names the topic by its id: after a topic was deleted and made again, offsets of the old log would
+seem to be offsets of the new one.
+
 Only offsets that were delivered are tracked: transaction markers and compaction leave gaps in a partition, so an
 offset that never comes must not be waited for.
 """
@@ -8,7 +11,7 @@ import base64
 import binascii
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from service.stream.errors import ProgressUnreadableError
@@ -19,8 +22,11 @@ MAX_SPAN = 24_000
 MAX_METADATA_CHARS = 4096
 """`offset.metadata.max.bytes` of brokers, a static setting, counted in characters."""
 
-_VERSION = "ms1:"
+_BITMAP_ALONE = "ms1:"
 """Marks whose metadata it is and in which form, so that a later form can be told apart."""
+
+_WITH_TOPIC = "ms2:"
+"""The form that begins with the topic's id: 22 characters and a colon, so that the longest takes 4,031."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,13 @@ class Progress:
 
     base: int
     bitmap: int = 0
+    topic_id: str | None = field(default=None, compare=False)
+    """The topic whose offsets these are; None where that was not stored. Not compared: old forms lack it."""
+
+    @property
+    def end(self) -> int:
+        """The offset behind the highest one that is finished."""
+        return self.base + self.bitmap.bit_length()
 
     def is_finished(self, offset: int) -> bool:
         """Tell whether an offset is done."""
@@ -36,33 +49,51 @@ class Progress:
 
     def raised(self, oldest: int) -> "Progress":
         """Return the progress of a partition that holds nothing before an offset any more."""
-        return self if oldest <= self.base else _shortest(oldest, self.bitmap >> (oldest - self.base))
+        return self if oldest <= self.base else _shortest(oldest, self.bitmap >> (oldest - self.base), self.topic_id)
 
     def finishing(self, offset: int, last_offset: int) -> "Progress":
         """Return the progress with these offsets finished as well, none of them below the base."""
         if offset == self.base:
-            return _shortest(last_offset + 1, self.bitmap >> (last_offset + 1 - self.base))
-        return Progress(self.base, self.bitmap | _bits(self.base, frozenset(range(offset, last_offset + 1))))
+            return _shortest(last_offset + 1, self.bitmap >> (last_offset + 1 - self.base), self.topic_id)
+        bits = _bits(self.base, frozenset(range(offset, last_offset + 1)))
+        return Progress(self.base, self.bitmap | bits, self.topic_id)
+
+    def unfinished_below(self, offset: int) -> int:
+        """Return how many offsets below one are not finished."""
+        if offset <= self.base:
+            return 0
+        length = offset - self.base
+        return length - (self.bitmap & ((1 << min(length, self.bitmap.bit_length())) - 1)).bit_count()
 
     def encode(self) -> str:
-        """Return the bitmap as offset metadata, empty when nothing above the base is finished."""
-        if not self.bitmap:
-            return ""
+        """Return topic and bitmap as offset metadata, empty when there is neither."""
         raw = self.bitmap.to_bytes((self.bitmap.bit_length() + 7) // 8, "little")
-        return _VERSION + base64.b64encode(raw).decode()
+        bits = base64.b64encode(raw).decode()
+        if self.topic_id is not None:
+            return f"{_WITH_TOPIC}{self.topic_id}:{bits}"
+        return _BITMAP_ALONE + bits if bits else ""
 
     @classmethod
     def decode(cls, base: int, metadata: str) -> "Progress":
         """Read what `encode` wrote beside the offset; raises `ProgressUnreadableError` for anything else."""
         if not metadata:
             return cls(base)
-        if not metadata.startswith(_VERSION):
-            raise ProgressUnreadableError(offset=base, metadata=metadata[:40])
         try:
-            raw = base64.b64decode(metadata.removeprefix(_VERSION), validate=True)
-        except binascii.Error:
+            topic_id, bits = _parts(metadata)
+            raw = base64.b64decode(bits, validate=True)
+        except (binascii.Error, ValueError):
             raise ProgressUnreadableError(offset=base, metadata=metadata[:40]) from None
-        return cls(base, int.from_bytes(raw, "little"))
+        return cls(base, int.from_bytes(raw, "little"), topic_id)
+
+
+def _parts(metadata: str) -> tuple[str | None, str]:
+    """Return topic and bitmap; raises `ValueError` when the form is unknown."""
+    if metadata.startswith(_BITMAP_ALONE):
+        return None, metadata.removeprefix(_BITMAP_ALONE)
+    topic_id, colon, bits = metadata.removeprefix(_WITH_TOPIC).partition(":")
+    if not metadata.startswith(_WITH_TOPIC) or not topic_id or not colon:
+        raise ValueError(metadata)
+    return topic_id, bits
 
 
 class PartitionProgress:
@@ -131,7 +162,8 @@ class PartitionProgress:
         if self._last:
             batch |= self._spanned(base, batch)
         bitmap = self._committed.bitmap >> (base - self._committed.base) | _bits(base, batch)
-        return _shortest(base, bitmap)  # what an earlier owner finished may lie right at the base
+        # What an earlier owner finished may lie right at the base.
+        return _shortest(base, bitmap, self._committed.topic_id)
 
     def apply(self, plan: Progress, batch: Collection[int]) -> None:
         """Take over a plan that was committed, with the batch that it was made for."""
@@ -148,10 +180,10 @@ class PartitionProgress:
         return frozenset(chain.from_iterable(spans))
 
 
-def _shortest(base: int, bitmap: int) -> Progress:
+def _shortest(base: int, bitmap: int, topic_id: str | None) -> Progress:
     """Return the progress that begins behind what is finished right at its base."""
     passed = (~bitmap & (bitmap + 1)).bit_length() - 1
-    return Progress(base + passed, bitmap >> passed)
+    return Progress(base + passed, bitmap >> passed, topic_id)
 
 
 def _bits(base: int, offsets: frozenset[int]) -> int:

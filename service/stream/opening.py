@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from service.settings import Settings
 from service.stream.assignment import Assignment, StreamListener
@@ -13,9 +14,11 @@ from service.stream.at_least_once_writer import AtLeastOnceWriter
 from service.stream.committer import OutcomeWriter
 from service.stream.connection import KafkaConnection
 from service.stream.consumer import KafkaStream
+from service.stream.group_history import GroupHistory
 from service.stream.log_bounds import BoundsReader, LogEnds
 from service.stream.log_watch import LogWatch
 from service.stream.membership import Membership
+from service.stream.offset_guard import OffsetGuard
 from service.stream.outage import find_outage
 from service.stream.records import Partition
 from service.stream.retry_topics import retry_tiers
@@ -42,12 +45,15 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
     async with (
         connection.running(connection.group_consumer()) as consumer,
         connection.running(connection.onlooker()) as onlooker,
-        _writers(connection, consumer, settings, limits) as make_writer,
+        connection.running(connection.admin()) as admin,
+        _writers(connection, consumer, StoredOffsets(admin, settings.kafka.group_id), settings, limits) as make_writer,
     ):
+        bounds = BoundsReader(consumer, onlooker)
         assignment = Assignment(
             consumer,
             settings.commit,
             listener,
+            guard=_guard(settings, bounds, admin, onlooker),
             make_writer=make_writer,
             limits=limits,
             find_outage=partial(find_outage, connection, output_topics(settings)),
@@ -55,7 +61,6 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
             release_timeout_s=min(settings.commit.timeout_s, settings.kafka.rebalance_timeout_s / 2),
         )
         consumer.subscribe([settings.topics.uploads, *retry_delays_s], listener=assignment)
-        bounds = BoundsReader(consumer, onlooker)
         ends = LogEnds(bounds.read, without_any=Partition(settings.topics.uploads, 0))
         max_span = settings.window.max_span
         try:
@@ -81,19 +86,37 @@ async def _running(work: Coroutine[None, None, None], *, name: str) -> AsyncIter
 
 @asynccontextmanager
 async def _writers(
-    connection: KafkaConnection, consumer: AIOKafkaConsumer, settings: Settings, limits: TopicLimits
+    connection: KafkaConnection,
+    consumer: AIOKafkaConsumer,
+    stored: StoredOffsets,
+    settings: Settings,
+    limits: TopicLimits,
 ) -> AsyncIterator[WriterFactory]:
     """Give what makes the writer of a partition, by the setting `delivery`."""
     is_member = Membership(consumer).confirm
-    async with connection.running(connection.admin()) as admin:
-        stored = StoredOffsets(admin, settings.kafka.group_id)
-        if settings.delivery == "exactly_once":
-            await check_transactions(connection, settings.commit)
-            yield lambda partition: TransactionalWriter(
-                connection, partition, stored, settings.commit, limits=limits, is_member=is_member
-            )
-            return
-        async with connection.running(connection.producer()) as producer:
-            yield lambda partition: AtLeastOnceWriter(
-                producer, consumer, partition, stored, settings.commit, limits=limits, is_member=is_member
-            )
+    if settings.delivery == "exactly_once":
+        await check_transactions(connection, settings.commit)
+        yield lambda partition: TransactionalWriter(
+            connection, partition, stored, settings.commit, limits=limits, is_member=is_member
+        )
+        return
+    async with connection.running(connection.producer()) as producer:
+        yield lambda partition: AtLeastOnceWriter(
+            producer, consumer, partition, stored, settings.commit, limits=limits, is_member=is_member
+        )
+
+
+def _guard(
+    settings: Settings, bounds: BoundsReader, admin: AIOKafkaAdminClient, onlooker: AIOKafkaConsumer
+) -> OffsetGuard:
+    group_id, topics = settings.kafka.group_id, settings.topics
+    stored = StoredOffsets(admin, group_id)
+    history = GroupHistory(admin, onlooker, stored, outcome_topics=(topics.verdicts, topics.dead_letters))
+    return OffsetGuard(
+        bounds.read,
+        history,
+        choice=settings.kafka.on_lost_offsets,
+        group_id=group_id,
+        # Of brokers without transactions the embedded one tells the end too low.
+        trusts_ends=settings.delivery == "exactly_once",
+    )

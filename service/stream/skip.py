@@ -85,7 +85,7 @@ class Skipper:
         async with self._stored() as stored:
             try:
                 with unknown_unless_denied("offsets"):
-                    progress = await stored.fetch(TopicPartition(*partition))
+                    progress = await stored.fetch(TopicPartition(*partition)) or Progress(0)
             except CommitUnknownError as error:
                 raise ConsumerFailedError(detail=str(error)) from error
         _finished(progress, found)
@@ -171,7 +171,7 @@ async def _commit(writer: TransactionalWriter, letter: OutgoingRecord, found: Sk
     attempted: Progress | None = None
     for _ in range(_MAX_ATTEMPTS):
         try:
-            stored = await writer.open()
+            stored = await writer.open() or Progress(0)
             if stored == attempted:
                 return  # the commit whose answer did not come
             attempted = _finished(stored, found)

@@ -37,6 +37,8 @@ class StreamStanding:
     """How near the partition with the longest span is to the bound on spans, 0 to 1."""
     brokers_told_at_s: float | None
     """When they last answered, by `time.monotonic`; None if they never did."""
+    offsets_lost: int = 0
+    """How often a partition was gone on from although its log contradicted the stored offset."""
 
 
 def standing_of(partition: Partition, progress: PartitionProgress, bounds: LogBounds) -> PartitionStanding:

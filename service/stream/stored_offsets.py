@@ -1,5 +1,7 @@
 """Reads what a group has stored about its partitions; `consumer.committed()` would drop the metadata."""
 
+from collections.abc import Collection
+
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -14,8 +16,16 @@ class StoredOffsets:
         self._admin = admin
         self._group_id = group_id
 
-    async def fetch(self, partition: TopicPartition) -> Progress:
-        """Return a partition's progress, base 0 when none is stored; raises `KafkaError` when it cannot be told.
+    async def has_any(self, partitions: Collection[TopicPartition]) -> bool:
+        """Tell whether an offset is stored for any of the partitions; raises `KafkaError` when it cannot be told."""
+        # Named one by one: brokers other than Apache's may not know the request for all that a group has.
+        stored = await self._admin.list_consumer_group_offsets(self._group_id, partitions=list(partitions))
+        if not stored:
+            raise KafkaError(f"no answer for the offsets of {self._group_id}")
+        return any(offset >= 0 for offset, _ in stored.values())
+
+    async def fetch(self, partition: TopicPartition) -> Progress | None:
+        """Return a partition's progress, None when none is stored; raises `KafkaError` when it cannot be told.
 
         The answer is current only after the start of the partition's transactional producer: that ends the
         transaction of a previous owner, which this request does not wait for.
@@ -25,4 +35,4 @@ class StoredOffsets:
         if partition not in stored:
             raise KafkaError(f"no answer for the offset of {partition}")
         offset, metadata = stored[partition]
-        return Progress(0) if offset < 0 else Progress.decode(offset, metadata)
+        return None if offset < 0 else Progress.decode(offset, metadata)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from io import BytesIO
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NodeNotReadyError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -100,12 +100,18 @@ async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> Mapping[
 
     Raises `KafkaError` or `OSError` when no broker answers.
     """
-    try:
-        answer = await client.send(client.get_random_node(), _TopicIds(topics))
-    except (IncompatibleBrokerVersion, NotImplementedError):  # as aiokafka says that the broker is older
-        return {}
-    return {
-        topic: base64.urlsafe_b64encode(topic_id).decode().rstrip("=")
-        for error_code, topic, topic_id, *_ in answer.topics
-        if not error_code and topic_id != _NO_ID
-    }
+    failure: Exception = NodeNotReadyError("no broker is known")
+    for node in client.cluster.brokers():  # one that is away is no reason not to know
+        try:
+            answer = await client.send(node.nodeId, _TopicIds(topics))
+        except (IncompatibleBrokerVersion, NotImplementedError):  # as aiokafka says that the broker is older
+            return {}
+        except (KafkaError, OSError) as error:
+            failure = error
+        else:
+            return {
+                topic: base64.urlsafe_b64encode(topic_id).decode().rstrip("=")
+                for error_code, topic, topic_id, *_ in answer.topics
+                if not error_code and topic_id != _NO_ID
+            }
+    raise failure

@@ -43,7 +43,7 @@ class TransactionalWriter:
         self._group_id = connection.settings.group_id
         self._producer: AIOKafkaProducer | None = None
 
-    async def open(self) -> Progress:
+    async def open(self) -> Progress | None:
         """Fence the previous owner, which ends its transaction, and only then read what it stored."""
         transactional_id = f"{self._group_id}.{self._partition.topic}.{self._partition.partition}"
         with unknown_unless_denied("transactions"):
@@ -83,7 +83,7 @@ class TransactionalWriter:
             await discard(producer)
 
 
-def was_committed(stored: Progress, *, attempted: Progress, committed: Progress) -> bool:
+def was_committed(stored: Progress | None, *, attempted: Progress, committed: Progress) -> bool:
     """Pure: tell the fate of a commit from what is stored; raises `PartitionLostError` when it is somebody else's."""
     if stored == attempted:
         return True

@@ -89,6 +89,12 @@ VERDICTS = _counter(
     labels.STATUS,
 )
 REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that the group gave to this process")
+OFFSETS_LOST = _counter(
+    "modstream.offsets.lost",
+    "{partition}",
+    "Partitions whose log contradicted the group's offset, and which were read on as kafka.on_lost_offsets says",
+    labels.CAUSE,
+)
 PRODUCER_REBUILDS = _counter(
     "modstream.producer.rebuilds",
     "{rebuild}",
@@ -169,6 +175,20 @@ LAG_COMMITTED = _gauge(
     "modstream.lag.committed",
     "{record}",
     "Offsets above the committed one, as Kafka's own tools count them; overstates the lag",
+    labels.TOPIC,
+    labels.PARTITION,
+)
+UNSTABLE = _gauge(
+    "modstream.unstable",
+    "{record}",
+    "Offsets that an open transaction of a producer holds back: no consumer of committed records can read them yet",
+    labels.TOPIC,
+    labels.PARTITION,
+)
+TRANSACTION_AGE = _gauge(
+    "modstream.transaction.age",
+    "s",
+    "How long the oldest open transaction has held records back, 0 when none does",
     labels.TOPIC,
     labels.PARTITION,
 )

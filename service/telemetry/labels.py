@@ -28,6 +28,8 @@ VERSION = "version"
 ENGINE = "engine"
 MODEL = "model"
 CURRENCY = "currency"
+CAUSE = "cause"
+LOST_OFFSETS = ("topic_recreated", "log_truncated", "records_deleted", "offset_missing")
 
 OTHER = "other"
 """The label of a tenant that has none of its own."""

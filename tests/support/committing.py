@@ -28,18 +28,23 @@ async def no_outage() -> None:
     """Find nothing."""
 
 
+def some_resources() -> CommitResources:
+    """Return resources with nothing special about them."""
+    return CommitResources(
+        CommitSettings(),
+        CommitPace(SOON_S),
+        CommitBacklog(1_000_000),
+        TopicLimits(1_000_000, compression="none"),
+        no_outage,
+    )
+
+
 def a_committer(writer: OutcomeWriter, progress: PartitionProgress) -> PartitionCommitter:
     """Return a committer with nothing special about it."""
     return PartitionCommitter(
         writer,
         progress,
-        resources=CommitResources(
-            CommitSettings(),
-            CommitPace(SOON_S),
-            CommitBacklog(1_000_000),
-            TopicLimits(1_000_000, compression="none"),
-            no_outage,
-        ),
+        resources=some_resources(),
         name="",
         on_committed=lambda _: None,
         on_refused=lambda _, __: (),

@@ -49,6 +49,17 @@ async def publish_in_transaction(
         await (producer.commit_transaction() if outcome == "commit" else producer.abort_transaction())
 
 
+async def publish_to(bootstrap_servers: str, place: TopicPartition, messages: Sequence[Message]) -> None:
+    """Publish records to one partition, a batch each."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
+    await producer.start()
+    try:
+        for key, value in messages:
+            await producer.send_and_wait(place.topic, value, key, partition=place.partition)
+    finally:
+        await producer.stop()
+
+
 async def brokers_lag(bootstrap_servers: str, group: str, places: Collection[TopicPartition]) -> int:
     """Return the lag as Kafka's tools and KEDA count it: the high watermarks less the committed offsets."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
@@ -72,13 +83,15 @@ async def stored_offsets(
     return stored
 
 
-async def set_offsets(bootstrap_servers: str, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-    """Store offsets without metadata, as `kafka-consumer-groups --reset-offsets` does for a group without members."""
+async def set_offsets(
+    bootstrap_servers: str, group: str, offsets: Mapping[TopicPartition, int], *, metadata: str = ""
+) -> None:
+    """Store offsets for a group without members; without metadata as `kafka-consumer-groups --reset-offsets` does."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(list(offsets))
-        await consumer.commit({place: OffsetAndMetadata(offset, "") for place, offset in offsets.items()})
+        await consumer.commit({place: OffsetAndMetadata(offset, metadata) for place, offset in offsets.items()})
     finally:
         await consumer.stop()
 

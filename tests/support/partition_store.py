@@ -19,7 +19,7 @@ class PartitionStore:
     """What is committed for a partition, whoever writes it."""
 
     def __init__(self) -> None:
-        self.progress = Progress(0)
+        self.progress: Progress | None = Progress(0)
         self.records: list[OutgoingRecord] = []
         self.commits: list[list[OutgoingRecord]] = []
         self.max_record_bytes: dict[str, int] = {}
@@ -73,7 +73,7 @@ class StoreWriter:
         self.may_commit = asyncio.Event()
         self.may_commit.set()
 
-    async def open(self) -> Progress:
+    async def open(self) -> Progress | None:
         """Open, unless unreachable."""
         if self._fault("unreachable"):
             raise CommitUnknownError("unreachable")

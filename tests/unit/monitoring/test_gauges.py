@@ -6,9 +6,11 @@ from service.gpu_readings import Gpus
 from service.monitoring.gauges import Gauges
 from service.monitoring.sources import Sources
 from service.monitoring_settings import MonitoringSettings
+from service.stream.records import Partition
+from service.stream.standing import PartitionStanding
 from tests.support.metrics import Scrape, counting, scraped
 from tests.unit.fake_nvml import FakeNvml
-from tests.unit.monitoring.parts import NOW_S, WORKING, sources
+from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
 
 
 def seen(given: Sources, *, settings: MonitoringSettings | None = None, nvml: FakeNvml | None = None) -> Scrape:
@@ -45,6 +47,14 @@ def test_gauges_tell_what_the_parts_say() -> None:
     assert scrape.value("modstream_decode_confinement", mechanism="seccomp") == 1
     assert scrape.value("modstream_ready") == 1
     assert scrape.value("modstream_info", version="1.2.3", engine="painted", model="painted") == 1
+
+
+def test_what_open_transactions_hold_back_is_told() -> None:
+    held = PartitionStanding(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
+    scrape = seen(sources(with_stream(partitions=(held,))))
+    assert scrape.value("modstream_unstable", topic="t", partition="3") == 51
+    assert scrape.value("modstream_transaction_age_seconds", topic="t", partition="3") == 61
+    assert seen(sources()).of("modstream_transaction_age_seconds", partition="1")[0].value == 0
 
 
 def test_what_is_not_there_yet_has_no_value() -> None:

@@ -9,6 +9,8 @@ from service.inference.engine import EngineLoad
 from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
 from service.pipeline.standing import Standing
+from service.stream.records import Partition
+from service.stream.standing import PartitionStanding
 from tests.support.engine import PaintedEngine
 from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
 
@@ -64,6 +66,7 @@ def test_people_see_what_the_service_is_doing() -> None:
     told = summary(sources(), NO_GPU, version="1.2.3", uptime_s=61.04, now_s=NOW_S)
     assert told | {"checks": None} == {
         "status": "ok",
+        "warnings": [],
         "version": "1.2.3",
         "uptime_s": 61.0,
         "partitions": 2,
@@ -75,6 +78,22 @@ def test_people_see_what_the_service_is_doing() -> None:
         "gpu_absence": "no driver",
         "checks": None,
     }
+
+
+def test_a_transaction_that_hangs_is_told_although_the_service_is_ready() -> None:
+    held = PartitionStanding(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
+    told = summary(sources(with_stream(partitions=(held,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert told["status"] == "degraded"
+    assert told["warnings"] == ["t 3: an open transaction of a producer has held back 51 offsets for 61 s"]
+    just_begun = replace(held, unstable_since_s=NOW_S - 59)
+    told = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (told["status"], told["warnings"]) == ("ok", [])
+
+
+def test_offsets_that_were_lost_are_told_until_the_process_ends() -> None:
+    told = summary(sources(with_stream(offsets_lost=2)), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert told["status"] == "degraded"
+    assert "2 times since the start a log did not fit" in str(told["warnings"])
 
 
 def test_the_memory_of_all_gpus_is_added_up() -> None:

@@ -15,6 +15,7 @@ from service.stream.topic_limits import TopicLimits
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
 from tests.support.committing import no_outage
 from tests.support.metrics import counting
+from tests.support.offset_guards import any_offset_fits
 from tests.support.partition_store import PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
@@ -56,6 +57,7 @@ async def assignment() -> AsyncIterator[Assignment]:
             Seeker(),
             CommitSettings(),
             Unmoved(),
+            guard=any_offset_fits(),
             make_writer=lambda _: StoreWriter(PartitionStore()),
             limits=TopicLimits(1_000_000, compression="none"),
             find_outage=no_outage,

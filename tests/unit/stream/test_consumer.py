@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, NotLeaderForPartitionError
+from aiokafka.errors import (
+    CorruptRecordException,
+    NoOffsetForPartitionError,
+    NotLeaderForPartitionError,
+    OffsetOutOfRangeError,
+)
 
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError, RecordUnreadableError
@@ -77,7 +82,14 @@ class Setup:
     def __init__(self, *, max_span: int = 100, now_s: Callable[[], float] = lambda: 0.0) -> None:
         self.consumer = LogConsumer()
         self.lanes: dict[Partition, Lane] = {}
-        assignment = SimpleNamespace(lanes=self.lanes, changed=asyncio.Event(), is_complete=True)
+        self.refused: dict[TopicPartition, int] = {}
+        assignment = SimpleNamespace(
+            lanes=self.lanes,
+            changed=asyncio.Event(),
+            is_complete=True,
+            out_of_range=self.refused.update,
+            guard=SimpleNamespace(lost=0),
+        )
         self.ends = LogEnds(self.consumer.bounds, without_any=Partition(UPLOADS, 0), clock=lambda: 5.0)
         self.stream = KafkaStream(
             self.consumer,
@@ -127,6 +139,18 @@ async def test_a_partition_whose_lane_is_not_open_is_not_read() -> None:
     setup.consumer.add(setup.open(UPLOADS, 1), 1)
     assert await setup.received(10) == [(UPLOADS, 1, 0)]
     assert not setup.consumer.positions[TopicPartition(UPLOADS, 0)]
+
+
+async def test_an_offset_that_the_broker_refuses_is_passed_on_and_ends_nothing() -> None:
+    setup = Setup()
+    setup.consumer.add(setup.open(UPLOADS, 0), 1)
+    setup.consumer.failure = OffsetOutOfRangeError({TopicPartition(UPLOADS, 0): 20})
+    assert await setup.received(1) == []
+    assert setup.refused == {TopicPartition(UPLOADS, 0): 20}
+    setup.consumer.failure = NoOffsetForPartitionError(TopicPartition(UPLOADS, 0))
+    assert await setup.received(1) == []
+    setup.consumer.failure = None
+    assert await setup.received(1) == [(UPLOADS, 0, 0)]
 
 
 async def test_a_partition_rests_at_its_span_while_others_go_on() -> None:

@@ -1,19 +1,22 @@
 """Logs are followed while partitions are open."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, NodeNotReadyError
 
+from service.errors import FatalError
+from service.stream.errors import OffsetsLostError, PartitionLostError
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.log_watch import LogWatch
 from service.stream.offsets import PartitionProgress, Progress
 from service.stream.records import Partition
 from tests.support.committing import a_committer
+from tests.support.offset_guards import Logs, any_offset_fits
 from tests.support.partition_store import PartitionStore, StoreWriter
 from tests.support.waiting import wait_until
 
@@ -30,19 +33,28 @@ class Setup:
         self.bounds = LogBounds(0, 7, 7)
         self.positions: dict[Partition, int] = {}
         self.store = PartitionStore()
+        self.on_read: Callable[[], object] = lambda: None
+        self.sought: dict[Partition, int] = {}
+        self.failures: list[FatalError] = []
         self.ends = LogEnds(self._read, without_any=PLACE)
+        self.assignment = SimpleNamespace(
+            lanes=self.lanes, unreadable={}, guard=any_offset_fits(), fail=self.failures.append
+        )
         self.watch = LogWatch(
             self,
-            SimpleNamespace(lanes=self.lanes),  # type: ignore[arg-type]  # what a watch reads of an assignment
+            self.assignment,  # type: ignore[arg-type]  # what a watch reads of an assignment
             self.ends,
         )
 
-    def open(self, partition: Partition = PLACE, *, base: int = 0) -> Lane:
-        progress, writer = PartitionProgress(Progress(base)), StoreWriter(self.store)
+    def open(self, partition: Partition = PLACE, *, base: int = 0, topic_id: str | None = None) -> Lane:
+        progress, writer = PartitionProgress(Progress(base, topic_id=topic_id)), StoreWriter(self.store)
         writer.is_open = True
         committer = a_committer(writer, progress)
         self.lanes[partition] = Lane(partition, progress, committer)
         return self.lanes[partition]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.sought[Partition(*partition)] = self.positions[Partition(*partition)] = offset
 
     async def position(self, partition: TopicPartition) -> int:
         if Partition(*partition) not in self.positions:
@@ -51,6 +63,7 @@ class Setup:
 
     async def _read(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
         self.asked.append(list(partitions))
+        self.on_read()
         if self.failure:
             raise self.failure
         return dict.fromkeys(partitions, self.bounds)
@@ -121,3 +134,63 @@ async def test_a_partition_that_is_taken_away_meanwhile_has_no_position() -> Non
     lane = setup.open()
     await setup.watch.look()
     assert lane.progress.received == 0
+
+
+@pytest.mark.parametrize(
+    ("bounds", "topic_id"),
+    [(LogBounds(0, 4, 4), None), (LogBounds(0, 9, 9, "newer"), "older")],
+    ids=["the log ends below what was read", "the topic has another id"],
+)
+async def test_a_log_that_became_another_one_is_opened_anew(bounds: LogBounds, topic_id: str | None) -> None:
+    setup = Setup()
+    lane = setup.open(base=5, topic_id=topic_id)
+    setup.bounds = bounds
+    await setup.watch.look()
+    with pytest.raises(PartitionLostError):
+        await lane.committer.run()
+
+
+async def test_a_log_that_grows_or_is_told_late_stays_the_same() -> None:
+    setup = Setup()
+    lane = setup.open(base=5)
+    setup.bounds = LogBounds(5, 5, 5)
+    setup.on_read = lambda: lane.progress.deliver(8)
+    await setup.watch.look()
+    lane.committer.close()
+    await lane.committer.run()
+
+
+async def test_deleted_records_are_passed_while_what_is_in_flight_goes_on() -> None:
+    setup = Setup()
+    setup.assignment.guard = Logs(setup.bounds).guard("earliest")
+    lane = setup.open()
+    running = asyncio.create_task(lane.committer.run())
+    lane.progress.deliver(0)
+    setup.bounds, setup.assignment.unreadable[PLACE] = LogBounds(4, 9, 9), 1
+    await setup.watch.look()
+    assert setup.sought == {PLACE: 4}
+    assert setup.assignment.guard.lost == 1
+    lane.submit(0, [])
+    await wait_until(lambda: setup.store.progress == Progress(4), description="all below the start is finished")
+    lane.committer.close()
+    await running
+
+
+async def test_deleted_records_stop_the_service_unless_it_was_told_to_go_on() -> None:
+    setup = Setup()
+    setup.open()
+    setup.bounds, setup.assignment.unreadable[PLACE] = LogBounds(4, 9, 9), 1
+    await setup.watch.run()
+    (error,) = setup.failures
+    assert isinstance(error, OffsetsLostError)
+    assert "at most 3 records" in str(error)
+
+
+async def test_an_offset_that_was_refused_and_exists_by_now_is_read() -> None:
+    setup = Setup()
+    lane = setup.open(base=5)
+    setup.assignment.unreadable[PLACE] = 5
+    await setup.watch.look()
+    assert setup.assignment.unreadable == {}
+    lane.committer.close()
+    await lane.committer.run()

@@ -10,10 +10,30 @@ from service.stream.offsets import MAX_METADATA_CHARS, MAX_SPAN, PartitionProgre
 offsets_above = st.sets(st.integers(min_value=1, max_value=MAX_SPAN), max_size=200)
 
 
-@given(base=st.integers(min_value=0, max_value=2**62), above=offsets_above)
-def test_a_progress_survives_its_way_through_the_metadata(base: int, above: set[int]) -> None:
-    progress = Progress(base, sum(1 << distance for distance in above))
-    assert Progress.decode(base, progress.encode()) == progress
+TOPIC_ID = "AaIkH7b7eGCVA6kmP1bnGw"
+
+
+@given(base=st.integers(min_value=0, max_value=2**62), above=offsets_above, topic_id=st.sampled_from([None, TOPIC_ID]))
+def test_a_progress_survives_its_way_through_the_metadata(base: int, above: set[int], topic_id: str | None) -> None:
+    progress = Progress(base, sum(1 << distance for distance in above), topic_id)
+    stored = Progress.decode(base, progress.encode())
+    assert (stored, stored.topic_id) == (progress, topic_id)
+
+
+def test_the_older_form_without_a_topic_is_read() -> None:
+    assert Progress.decode(7, "ms1:Fg==") == Progress(7, 0b10110)
+    assert Progress.decode(7, "ms1:Fg==").topic_id is None
+
+
+@given(above=offsets_above, start=st.integers(min_value=900, max_value=1000 + MAX_SPAN + 10))
+def test_what_is_unfinished_below_a_start_is_counted_and_can_be_passed(above: set[int], start: int) -> None:
+    progress = Progress(1000, sum(1 << distance for distance in above))
+    finished = {1000 + distance for distance in above}
+    assert progress.unfinished_below(start) == len(set(range(1000, start)) - finished)
+    passed = progress.raised(start)
+    expected = finished | set(range(start))
+    assert all(passed.is_finished(offset) == (offset in expected) for offset in range(1000, 1000 + MAX_SPAN + 10))
+    assert not passed.is_finished(passed.base)
 
 
 @given(above=offsets_above)
@@ -24,7 +44,7 @@ def test_a_progress_knows_exactly_what_is_finished(above: set[int]) -> None:
 
 
 def test_the_longest_bitmap_fits_into_the_metadata() -> None:
-    everything = Progress(0, (1 << (MAX_SPAN + 1)) - 2)
+    everything = Progress(0, (1 << (MAX_SPAN + 1)) - 2, TOPIC_ID)
     assert len(everything.encode()) <= MAX_METADATA_CHARS
 
 
@@ -33,7 +53,9 @@ def test_nothing_above_the_base_needs_no_metadata() -> None:
     assert Progress.decode(7, "") == Progress(7)
 
 
-@pytest.mark.parametrize("metadata", ["somebody else's", "ms2:AAAA", "ms1:not base64!", "ms1:AAA"])
+@pytest.mark.parametrize(
+    "metadata", ["somebody else's", "ms2:AAAA", "ms1:not base64!", "ms1:AAA", "ms2::AAAA", "ms2:id:AAA", "ms3:id:AAAA"]
+)
 def test_metadata_of_somebody_else_stops_the_service(metadata: str) -> None:
     with pytest.raises(ProgressUnreadableError):
         Progress.decode(7, metadata)

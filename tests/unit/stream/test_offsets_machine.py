@@ -48,6 +48,18 @@ class OffsetsMachine(RuleBasedStateMachine):
                 assert offset not in self.outcomes, "a finished record is judged again"
                 self.open.add(offset)
 
+    @rule()
+    def pass_what_holds_no_record(self) -> None:
+        """The position moves over markers and gaps, and is committed when no outcome would take it along."""
+        self.progress.pass_to(self.unread[0] if self.unread else self.log_offsets[-1] + 30)
+        if self.progress.is_ahead:
+            assert not self.open
+            assert not self.batch
+            plan = self.progress.plan([])
+            self.store(plan, [])
+            self.progress.apply(plan, [])
+            assert not self.progress.is_ahead
+
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def complete(self, data: st.DataObject) -> None:

@@ -258,7 +258,8 @@ class PartitionCommitter:
         """Return in which parts to commit a refused one: what cannot fit is replaced, the others go on in order."""
         topic = refusal.topic
         is_known = await self._limits.learn(topic, refused_bytes=refusal.size_bytes, records=len(refusal.records))
-        misfits = [n for n, each in enumerate(part) if not all(map(self._limits.accepts, each.outcomes))]
+        # Of this topic alone: a replacement for another topic's sake would change nothing here, again and again.
+        misfits = [n for n, each in enumerate(part) if not self._limits.fits(topic, each.outcomes)]
         if is_known and misfits:
             for n in misfits:
                 part[n] = self._replaced(part[n], refusal)

@@ -1,7 +1,7 @@
 """How large a record each output topic accepts: read from the brokers, and learned from what they refuse."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from service.stream.errors import OutcomeTooLargeError
@@ -105,6 +105,10 @@ class TopicLimits:
         except OutcomeTooLargeError:
             return False
         return True
+
+    def fits(self, topic: str, records: Iterable[OutgoingRecord]) -> bool:
+        """Tell whether a topic accepts those of the records that are for it, as far as is known."""
+        return all(self.accepts(record) for record in records if record.topic == topic)
 
     def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int) -> None:
         if limit.keeps_compression:

@@ -136,3 +136,13 @@ def test_a_slow_commit_of_next_to_nothing_makes_none_smaller() -> None:
     size = BatchSize(8_000_000, timeout_s=16.0)
     assert not size.timed_out(LEAST_BYTES)
     assert size.max_bytes == 8_000_000
+
+
+async def test_what_a_topic_refuses_is_replaced_for_that_topic_and_not_for_another() -> None:
+    partition = Partition()
+    partition.store.max_record_bytes = {"verdicts": 10_000, "tags": 10_000}
+    partition.limits.reads_with(partition.store.tell_limits)
+    partition.finish_large(0, size_bytes=20_000, topic="tags")
+    partition.finish_large(1, size_bytes=20_000, topic="verdicts")
+    await partition.commit_until(2)
+    assert {record.key: record.value for record in partition.store.records} == {b"0": b"tags", b"1": b"verdicts"}

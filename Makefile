@@ -121,10 +121,11 @@ $(UV): requirements/uv.txt
 	  --no-cache-dir --require-hashes -r requirements/uv.txt
 	@touch $@
 
-# $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form.
+# $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form. They are compiled
+# once here: where Python may write no bytecode, every start would do it again, and vLLM's takes 20 s.
 define install
 	@test -x $(1)/bin/python || $(UV) venv -q --python $(PYTHON) $(1)
-	@$(UV) pip sync -q --python $(1)/bin/python --require-hashes $(2)
+	@$(UV) pip sync -q --compile-bytecode --python $(1)/bin/python --require-hashes $(2)
 	@$(UV) pip install -q --python $(1)/bin/python --no-deps --no-build-isolation -e .
 	@touch $(1)/.installed
 endef

@@ -50,6 +50,7 @@ def missing_engine() -> str | None:
     return None
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out by file between the processes of a parallel run, what takes longest first.
 
@@ -61,11 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group_of(item: pytest.Item) -> str:
-    if "served" in getattr(item, "fixturenames", ()):
-        return "vllm serve"
-    if "integration/engine/" in item.nodeid:
-        return "vllm in process"
-    return item.nodeid.partition("::")[0]
+    """Return the file, or for tests of vLLM one group for all: an engine takes 5 GB, and several share a server."""
+    return "vllm" if _kind(item) == 0 else item.nodeid.partition("::")[0]
 
 
 def _kind(item: pytest.Item) -> int:

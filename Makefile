@@ -23,7 +23,7 @@ install: .venv/.installed ## Install everything for development into .venv
 install-gpu: .gpu/venv/.installed ## Install the service with vLLM for NVIDIA GPUs into .gpu/venv
 
 # Most tests wait for a broker, a server or an engine's start, so more run at once than there are cores.
-PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder --durations 20
+PARALLEL := -n 3 --no-loadscope-reorder --durations 20
 
 test: .venv/.installed ## Run every test that this machine can run (REQUIRE_ALL=1 turns skips into errors; ARGS="tests/unit -k x")
 	$(BIN)/pytest $(or $(ARGS),$(PARALLEL))

@@ -5,10 +5,11 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Machines are shared: a busy moment is no fault of what is tested, and what hangs meets pytest's own time limit.
 hypothesis.settings.register_profile("modstream", deadline=None)
@@ -26,6 +27,17 @@ TOOL_COMMANDS = {
     "seaweedfs": "weed",
     "zipkin": "zipkin",
 }
+
+# What starts vLLM, of which no parallel run should have several at once.
+ENGINE_TESTS = (
+    "tests/contract/engine/",
+    "tests/contract/token_model/",
+    "tests/integration/engine/",
+    "tests/integration/engine_remote/test_vllm_serve.py",
+    "tests/integration/service/test_guards_on_kafka.py",
+    "tests/integration/service/test_vision_on_kafka.py",
+    "tests/models/",
+)
 
 
 @functools.cache
@@ -50,26 +62,33 @@ def missing_engine() -> str | None:
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out by file between the processes of a parallel run, what takes longest first.
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
+    """Shares the tests of a parallel run out by file, so that fixtures of a module are made once.
 
-    Tests of one group run in one process: fixtures of a module or of a session are made once for them.
+    Tests of vLLM are one share: an engine takes 5 GB, and some files share a server.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "vllm" if nodeid.startswith(ENGINE_TESTS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    """Choose how a parallel run shares its tests out."""
+    return Sharing(config, log)
+
+
+@pytest.hookimpl(trylast=True)  # once every test has its marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: tests of vLLM, then those that start containers."""
     items.sort(key=_kind)  # stable: within a kind the order stays
 
 
-def _group_of(item: pytest.Item) -> str:
-    """Return the file, or for tests of vLLM one group for all: an engine takes 5 GB, and several share a server."""
-    return "vllm" if _kind(item) == 0 else item.nodeid.partition("::")[0]
-
-
 def _kind(item: pytest.Item) -> int:
-    """Return 0 for tests that start vLLM, which takes longest, 1 for those that start containers, 2 for all others."""
-    kinds: Sequence[str] = ("engine", "docker")
-    return next((number for number, name in enumerate(kinds) if item.get_closest_marker(name)), len(kinds))
+    if item.nodeid.startswith(ENGINE_TESTS):
+        return 0
+    if item.get_closest_marker("engine"):
+        raise pytest.UsageError(f"{item.nodeid} starts vLLM: name its file in ENGINE_TESTS of tests/conftest.py")
+    return 1 if item.get_closest_marker("docker") else 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

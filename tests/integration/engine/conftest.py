@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel
 
 
-@pytest.hookimpl(tryfirst=True)  # before the tests are shared out by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test here needs vLLM, whose imports warn of torch's, numba's and its own plans: nothing of ours."""
     for item in items:

@@ -10,7 +10,10 @@ from service.media.errors import FetchFailedError
 
 @contextmanager
 def as_if_public() -> Iterator[None]:
-    """Raise what the log says of a failure beneath HTTP; the message about an internal host keeps it to itself."""
+    """Raise what the log says of a failure beneath HTTP; the message about an internal host keeps it to itself.
+
+    One at a time: blocks of several tasks that overlap would leave the log captured for good.
+    """
     with capture_logs() as logs:
         try:
             yield

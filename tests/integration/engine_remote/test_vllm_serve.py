@@ -15,7 +15,8 @@ import jsonschema
 import orjson
 import pytest
 
-from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
+from service.inference.availability import EngineAvailability
+from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt, prompter, quote
 from service.inference.vision.token_model import Ask, Written
@@ -61,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
 
 
 def settings(server: VllmServer, **changed: Any) -> OpenAISettings:
-    quick = {"health_interval_s": 0.2, "patience_s": 0.5, "eject_after": 1}
+    quick = {"health_interval_s": 0.2, "eject_after": 1}
     return OpenAISettings.model_validate({"base_urls": (server.url,), **quick, **changed})
 
 
@@ -245,16 +246,18 @@ async def test_cancelled_requests_leave_the_server(server: VllmServer, model: Op
 
 
 # The last one: it kills the server.
-async def test_a_dead_engine_is_a_server_that_is_out_and_not_our_end(server: VllmServer, model: OpenAIModel) -> None:
+async def test_a_dead_engine_is_a_server_that_is_out_and_its_requests_wait(server: VllmServer) -> None:
+    availability = EngineAvailability()
+    model = OpenAIModel(settings(server), availability)
+    await model.start()
     words = await model.prepare(None, LABELS)
     (engine,) = server.engine_process_ids()
     os.kill(engine, signal.SIGKILL)
-
-    async def is_out() -> bool:
-        try:
-            await model.read(ask(), words)
-        except EngineFailedError as failure:
-            return "every server of engine.openai.base_urls is out" in str(failure)
-        return False
-
-    await wait_until(is_out, description="the server is out")
+    request = asyncio.create_task(model.read(ask(), words), name="read")
+    try:
+        await wait_until(lambda: not availability.is_available, description="the server is out")
+        assert not request.done()
+    finally:
+        request.cancel()
+        await asyncio.wait([request])
+        await model.stop()

@@ -53,7 +53,8 @@ class Metered:
 async def work(task: Task, batch_s: float, endpoint: str | None, port: int) -> None:
     """Run until all events are committed, then drain; built as `service.app` builds it."""
     settings = Settings(
-        kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
+        # Each run is a new group, while the dead letters of the runs before it lie in a topic of all.
+        kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id, on_lost_offsets="earliest"),
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
         media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))),

@@ -36,7 +36,8 @@ async def work(task: Task, delivery: str) -> None:
     settings = Settings.model_validate(
         {
             "delivery": delivery,
-            "kafka": KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id),
+            # Each run is a new group, while the dead letters of the runs before it lie in a topic of all.
+            "kafka": KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id, on_lost_offsets="earliest"),
             "topics": TopicSettings(uploads=task.source, verdicts=task.target),
             "window": WindowSettings(max_records=CONCURRENCY),
             "telemetry": TelemetrySettings(log_level="warning"),

@@ -44,7 +44,7 @@ def _serve(settings: Settings) -> ExitCode:
     except FatalError as error:
         log.critical("service.fatal", error=error)
         return ExitCode.FATAL
-    except Exception as error:
+    except Exception as error:  # a defect, too, ends with a documented exit code and a reason
         log.critical("service.fatal", error=UnexpectedEndError(kind=type(error).__name__), exc_info=wordless(error))
         return ExitCode.FATAL
     return ExitCode.OK

@@ -2,8 +2,8 @@
 
 The good tenant publishes 100 events a second, half of them with the image inside, half by the URL of a host that
 answers at once. The other tenant is absent, names a host that never answers or one that drips, publishes thousands of
-good images at once, or names hosts that do not exist. All of them share one partition. Measured from the publication
-of a good event to its verdict, as a reader of committed records sees it.
+good images at once, or names hosts whose name servers never answer. All of them share one partition. Measured from the
+publication of a good event to its verdict, as a reader of committed records sees it.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from benchmarks.peers.measured import Task
 from benchmarks.peers.running import running
 from benchmarks.runner import Comparison, Contender, Stretch
 from tests.support.kafka import free_port
+from tests.support.zone import SILENT, serving_names
 
 GOOD_PER_S = 100
 # The service joins its group, and its caches and connections fill.
@@ -73,7 +74,7 @@ def _burst(address: str, second: int) -> Sequence[bytes]:
 
 
 def _dead_names(_address: str, second: int) -> Sequence[bytes]:
-    return [_bad(f"http://dead-{second}-{number}.invalid/1.jpg") for number in range(100 if second == 0 else 10)]
+    return [_bad(f"http://{SILENT}{second}-{number}.example/1.jpg") for number in range(100 if second == 0 else 10)]
 
 
 NEIGHBOURS: dict[str, Neighbour] = {
@@ -137,18 +138,19 @@ def _run(
 async def _measure(contest: Contest, addresses: Sequence[str], neighbour: Neighbour) -> Latencies:
     good, bad = addresses
     task = await contest.open_task(records=10**9)
-    with running("modstream_service", task.as_argument(), str(BATCH_S)):
-        feed = Feed(task, good)
-        reading = asyncio.create_task(feed.read_verdicts(), name="verdicts")
-        try:
-            async with AIOKafkaProducer(bootstrap_servers=task.address) as producer:
-                await feed.publish(producer, WARM_UP_S, lambda _: ())
-                await feed.begin()
-                await feed.publish(producer, MEASURED_S, lambda second: neighbour(bad, second))
-            await feed.all_answered()
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
+    feed = Feed(task, good)
+    async with serving_names({}) as (_, name_server):
+        with running("modstream_service", task.as_argument(), str(BATCH_S), "", name_server):
+            reading = asyncio.create_task(feed.read_verdicts(), name="verdicts")
+            try:
+                async with AIOKafkaProducer(bootstrap_servers=task.address) as producer:
+                    await feed.publish(producer, WARM_UP_S, lambda _: ())
+                    await feed.begin()
+                    await feed.publish(producer, MEASURED_S, lambda second: neighbour(bad, second))
+                await feed.all_answered()
+            finally:
+                reading.cancel()
+                await asyncio.wait([reading])
     return feed.latencies()
 
 

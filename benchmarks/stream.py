@@ -5,12 +5,15 @@ one outcome each. Each contestant runs in a process of its own and is timed from
 one committed (FastStream: published).
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.contest import ROOT, Contest, running_contest
-from benchmarks.peers.measured import MAX_HANDLER_S
+from benchmarks.peers.measured import CONCURRENCY, MAX_HANDLER_S, Meter, Task
 from benchmarks.runner import Comparison, Contender, Stretch
 
 RECORDS = 10_000
@@ -19,7 +22,9 @@ ROUNDS = 7
 WARM_UPS = 4
 # FastStream takes twelve seconds a round, and its distance is far above what the rounds differ by.
 SLOW_ROUNDS = 3
-TARGET_AGAINST_PLAIN = 1.5
+# The handlers set the pace, so that no contestant can be much faster than another.
+TARGET_AGAINST_PLAIN = 1.2
+TARGET_AGAINST_HANDLERS = 0.75
 TARGET_AGAINST_FASTSTREAM = 10.0
 MODSTREAM = "benchmarks.peers.modstream_stream"
 FASTSTREAM_PYTHON = ROOT / ".tools/bench/bin/python"
@@ -44,10 +49,18 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
             rounds=ROUNDS,
             warm_ups=WARM_UPS,
         )
+        ceiling = Comparison(
+            "share of what the handlers allow",
+            (Contender("the handlers alone, without Kafka", _handlers_alone), exactly_once),
+            unit="records/s",
+            target_ratio=TARGET_AGAINST_HANDLERS,
+            rounds=ROUNDS,
+            warm_ups=0,
+        )
         cost = Comparison(
             "cost of exactly once", (at_least_once, exactly_once), unit="records/s", rounds=ROUNDS, warm_ups=0
         )
-        yield (versus_plain, cost, *_versus_faststream(contest))
+        yield (versus_plain, ceiling, cost, *_versus_faststream(contest))
 
 
 def _versus_faststream(contest: Contest) -> Sequence[Comparison]:
@@ -71,6 +84,23 @@ def _versus_faststream(contest: Contest) -> Sequence[Comparison]:
         against("against FastStream", MAX_HANDLER_S, None),
         against("against FastStream, handlers that take no time", 0.0, TARGET_AGAINST_FASTSTREAM),
     )
+
+
+def _handlers_alone() -> Stretch:
+    """Run as many handlers at a time as every contestant does, and nothing else: what no contestant can exceed."""
+    meter = Meter(Task("", "", "", "", RECORDS), prints=False)
+    records = iter(range(RECORDS))
+
+    async def worker() -> None:
+        for _ in records:
+            await meter.handle()
+            meter.done(1)
+
+    async def workers() -> None:
+        await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
+
+    uvloop.run(workers())
+    return Stretch(RECORDS, meter.seconds)
 
 
 def _modstream(contest: Contest, delivery: str) -> Callable[[], Stretch]:

@@ -1,7 +1,7 @@
 """What groups of settings are made of: kinds of values that they share, or that need a check of their own."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, LiteralString
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -44,6 +44,29 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+_NAME_SERVER = re.compile(r"(?P<v4>[\d.]+)(?::(?P<v4_port>\d{1,5}))?|\[(?P<v6>[^\]]+)\](?::(?P<v6_port>\d{1,5}))?")
+_MAX_PORT = 65_535
+
+
+def _is_name_server(text: str) -> bool:
+    match = _NAME_SERVER.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        ip_address(match["v4"] or match["v6"])
+    except ValueError:
+        return False
+    return int(match["v4_port"] or match["v6_port"] or 53) in range(1, _MAX_PORT + 1)
+
+
+def _name_servers(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if not _is_name_server(text):
+            message = '"{text}" is no address of a name server such as 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53'
+            raise PydanticCustomError("value_error", message, {"text": text})
+    return texts
+
+
 def is_endpoint(text: str) -> bool:
     """Tell whether a text is the URL of a service, without user and query."""
     return _ENDPOINT.fullmatch(text) is not None
@@ -70,6 +93,7 @@ def _trace_url(text: str | None) -> str | None:
 OptionalTraceUrl = Annotated[str | None, AfterValidator(_trace_url)]
 HostNames = Annotated[tuple[str, ...], AfterValidator(_host_names)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
+NameServers = Annotated[tuple[str, ...], AfterValidator(_name_servers)]
 OptionalEndpoint = Annotated[str | None, AfterValidator(_endpoint)]
 
 

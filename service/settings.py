@@ -15,6 +15,7 @@ from service.setting_types import (
     Delays,
     Group,
     HostNames,
+    NameServers,
     Networks,
     OptionalEndpoint,
     OptionalTraceUrl,
@@ -170,6 +171,8 @@ class FetchSettings(Group):
     dns_timeout_s: PositiveSeconds = 5.0
     """For looking up one name. Names come from the hosts file and DNS as `/etc/resolv.conf` has it; other name services
     of the operating system are not asked."""
+    dns_servers: NameServers = ()
+    """Name servers to ask instead of those in `/etc/resolv.conf`: addresses, each with a port if it is not 53."""
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 3
     """Each one is checked like the first address."""
     max_connections: Positive = 128

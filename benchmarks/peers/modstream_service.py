@@ -1,6 +1,7 @@
-"""`python -m benchmarks.peers.modstream_service TASK BATCH_S [TELEMETRY]`: the whole service, its engine of that pace.
+"""`python -m benchmarks.peers.modstream_service TASK BATCH_S [TELEMETRY [DNS]]`: the service, its engine of that pace.
 
-TELEMETRY is `OTLP_ENDPOINT,PORT`: traces and metrics by OTLP to the one, metrics to be scraped at the other.
+TELEMETRY is `OTLP_ENDPOINT,PORT`: traces and metrics by OTLP to the one, metrics to be scraped at the other. DNS is the
+name server that it asks.
 """
 
 import asyncio
@@ -50,14 +51,14 @@ class Metered:
         return await self._moderator(job)
 
 
-async def work(task: Task, batch_s: float, endpoint: str | None, port: int) -> None:
+async def work(task: Task, batch_s: float, endpoint: str | None, port: int, dns_servers: tuple[str, ...]) -> None:
     """Run until all events are committed, then drain; built as `service.app` builds it."""
     settings = Settings(
         # Each run is a new group, while the dead letters of the runs before it lie in a topic of all.
         kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id, on_lost_offsets="earliest"),
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
-        media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))),
+        media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",), dns_servers=dns_servers)),
         telemetry=TelemetrySettings(log_level="warning", otlp_endpoint=endpoint),
         monitoring=MonitoringSettings(port=port),
     )
@@ -101,8 +102,8 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
 
 def main() -> None:
     """Take what is to be done from the command line."""
-    endpoint, _, port = sys.argv[3].partition(",") if sys.argv[3:] else ("", "", "0")
-    uvloop.run(work(parse_task(), float(sys.argv[2]), endpoint or None, int(port)))
+    endpoint, _, port = sys.argv[3].partition(",") if sys.argv[3:] else ("", "", "")
+    uvloop.run(work(parse_task(), float(sys.argv[2]), endpoint or None, int(port or 0), tuple(sys.argv[4:])))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,18 @@ def test_what_is_more_than_a_name_is_refused(host: str) -> None:
     assert f'"{host}" is no host name' in str(raised.value)
 
 
+@pytest.mark.parametrize("server", ["10.0.0.2", "10.0.0.2:5353", "[fd00::2]", "[fd00::2]:65535"])
+def test_a_name_server_is_an_address(server: str) -> None:
+    assert FetchSettings(dns_servers=(server,)).dns_servers == (server,)
+
+
+@pytest.mark.parametrize("server", ["dns.internal", "10.0.0.2:0", "10.0.0.2:65536", "10.0.0", "fd00::2", "[::x]", ""])
+def test_what_is_no_address_of_a_name_server_is_refused(server: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        FetchSettings(dns_servers=("10.0.0.2", server))
+    assert f'"{server}" is no address of a name server' in str(raised.value)
+
+
 @pytest.mark.parametrize("endpoint", [None, "http://minio:9000", "https://s3.example.com/", "http://[fd00::1]:9000"])
 def test_an_endpoint_is_a_url(endpoint: str | None) -> None:
     assert S3Settings(endpoint=endpoint).endpoint == endpoint

@@ -38,7 +38,9 @@ class ImageFetcher:
 
     def __init__(self, settings: FetchSettings, *, resolver: AbstractResolver | None = None) -> None:
         self._settings = settings
-        self._resolver = resolver or NameResolver(timeout_s=settings.dns_timeout_s)
+        self._resolver = resolver or NameResolver(
+            timeout_s=settings.dns_timeout_s, servers=settings.dns_servers or None
+        )
         self._parsing = ParsingBudget()
         self._places = FetchPlaces(settings.max_connections)
         self._public = self._client(trusts_private=False)

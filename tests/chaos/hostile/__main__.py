@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from service.settings import MIB
 from tests.chaos.hostile.balance import GOOD
-from tests.chaos.hostile.run import Options, Report, run
+from tests.chaos.hostile.run import ALL_LIMIT_BYTES, MAIN_LIMIT_BYTES, Options, Report, run
 
 INTERRUPTED = 130
-_MIB = 1024 * 1024
 PLACES_SHOWN = 5
 
 
@@ -62,8 +62,8 @@ def summary_table(report: Report) -> Table:
     rows: list[tuple[str, object]] = [
         ("minutes", f"{report.options.minutes:g}"),
         *sorted(report.acts.items()),
-        ("most memory of a main process", f"{report.main_bytes / _MIB:,.0f} MiB"),
-        ("most memory with its children", f"{report.all_bytes / _MIB:,.0f} MiB"),
+        ("most memory of a main process", _memory(report.main_bytes, MAIN_LIMIT_BYTES)),
+        ("most memory with its children", _memory(report.all_bytes, ALL_LIMIT_BYTES)),
         ("services that ended by themselves", report.own_exits or 0),
         ("dead letters by reason", ", ".join(f"{reason} {count}" for reason, count in report.reasons.most_common())),
         ("good ones refused", _first(balance.refused.items())),
@@ -75,6 +75,10 @@ def summary_table(report: Report) -> Table:
     for name, value in rows:
         shown.add_row(name, str(value))
     return shown
+
+
+def _memory(most: int, limit: int) -> str:
+    return f"{most / MIB:,.0f} of {limit / MIB:,.0f} MiB"
 
 
 def _first(found: object) -> str:

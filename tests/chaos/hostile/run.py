@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 from aiokafka import AIOKafkaProducer
 
+from service.settings import MIB
 from tests.chaos.broker import ENVIRONMENT
 from tests.chaos.feeder import create_topics, running_producer
 from tests.chaos.fleet import Fleet
@@ -29,10 +30,15 @@ from tests.support.kafka import free_port
 from tests.support.kafka_cluster import KafkaCluster, running_kafka_cluster
 from tests.support.raw_batches import send_raw
 from tests.support.waiting import wait_until
+from tests.support.zone import serving_names
 
 SERVICES = 2
 MODEL_SERVERS = 2
 PARTITIONS = 6
+DECODERS = 1
+# As docs/deploy.md has it: what an idle process holds, the window and one image beyond it; then decoders.
+MAIN_LIMIT_BYTES = (254 + 256 + 25) * MIB
+ALL_LIMIT_BYTES = MAIN_LIMIT_BYTES + DECODERS * (45 + 1024) * MIB
 BEAT_S = 0.1
 WATCH_S = 0.5
 # Retries of the last hostile records, and what waits behind an outage, are over by then.
@@ -72,8 +78,12 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether every record has its one outcome, every good one a verdict, and no service ended by itself."""
-        return self.balance.holds and not self.own_exits
+        """Whether every record has its one outcome, every good one a verdict, in memory as documented.
+
+        No service may have ended by itself either.
+        """
+        fits = self.main_bytes <= MAIN_LIMIT_BYTES and self.all_bytes <= ALL_LIMIT_BYTES
+        return self.balance.holds and not self.own_exits and fits
 
 
 async def run(options: Options, on_progress: Callable[[str], None] = lambda _: None) -> Report:
@@ -98,19 +108,20 @@ async def _hour(
     stack.enter_context(served("web", web, logs / "web.log"))
     servers = [stack.enter_context(served("model", port, logs / f"model-{port}.log")) for port in models]
     config = logs / "modstream.yaml"
-    config.write_text(yaml.safe_dump(house.settings | settings(models)), encoding="utf-8")
+    _, name_server = await stack.enter_async_context(serving_names({}))
+    config.write_text(yaml.safe_dump(house.settings | settings(models, name_server)), encoding="utf-8")
     producer = await stack.enter_async_context(running_producer(house.bootstrap_servers))
     traffic = Traffic(port=web, image=good_image())
     return _Hour(options, house, traffic, servers, producer, config, logs, on_progress)
 
 
-def settings(model_ports: list[int]) -> dict[str, object]:
+def settings(model_ports: list[int], name_server: str) -> dict[str, object]:
     """Return what the services run with: the defaults, but for addresses and a clock that fits a short run."""
     return {
         "engine": {"kind": "openai", "openai": {"base_urls": [f"http://127.0.0.1:{port}" for port in model_ports]}},
         "media": {
-            "fetch": {"allow_networks": ["127.0.0.0/8"]},
-            "decode": {"workers": 1},
+            "fetch": {"allow_networks": ["127.0.0.0/8"], "dns_servers": [name_server]},
+            "decode": {"workers": DECODERS},
         },
         "retry": {"tiers": ["5s"]},
         "monitoring": {"port": 0, "tenants": list(GOOD_TENANTS)},

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.chaos.hostile.servers import GOOD_HOST, hostile_host
 from tests.support.raw_batches import GZIP, ZSTD, RawBatch, batch_of, bomb, record
+from tests.support.zone import SILENT
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -70,7 +71,7 @@ class Traffic:
         return {
             "a host that drips, is silent or floods": lambda kind, n: self._by_url(kind, n, hostile_host(n)),
             "another such host": lambda kind, n: self._by_url(kind, n, hostile_host(n + 1)),
-            "a name whose servers never answer": lambda kind, n: self._by_url(kind, n, f"h{n}.silent.example"),
+            "a name whose servers never answer": lambda kind, n: self._by_url(kind, n, f"{SILENT}h{n}.example"),
             "a closed port": lambda kind, n: _event(kind, n, {"url": f"http://{GOOD_HOST}:1/{n}.png"}),
             "a metadata address": lambda kind, n: _event(kind, n, {"url": "http://169.254.169.254/latest/"}),
             "a forbidden scheme": lambda kind, n: _event(kind, n, {"url": f"ftp://{GOOD_HOST}/{n}.png"}),

@@ -57,7 +57,7 @@ async def work(task: Task, sends: str) -> None:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    producer = AIOKafkaProducer(bootstrap_servers=task.address, acks="all", compression_type="lz4")
+    producer = AIOKafkaProducer(bootstrap_servers=task.address, acks="all", compression_type="gzip")
     async with producer, consumer:
         await PlainLoop(consumer, producer, task, sends).run()
 

@@ -113,7 +113,7 @@ async def work(task: Task) -> None:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    producer = AIOKafkaProducer(bootstrap_servers=task.address, acks="all", compression_type="lz4")
+    producer = AIOKafkaProducer(bootstrap_servers=task.address, acks="all", compression_type="gzip")
     with ProcessPoolExecutor() as pool:
         async with producer, consumer:
             await PlainLoop(consumer, producer, pool, task).run()

@@ -20,7 +20,7 @@ MaxBatchBytes = Callable[[str], int | None]
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
-_CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
+CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
 """The protocol's numbers."""
 
 
@@ -41,7 +41,7 @@ def record_bytes(record: OutgoingRecord) -> int:
 
 def compressed_bytes(record: OutgoingRecord, compression: str) -> int:
     """Return what a record takes in a batch of its own as brokers measure it; costs as much as compressing it."""
-    batch = BatchBuilder(0, _CODECS[compression], is_transactional=1)
+    batch = BatchBuilder(0, CODECS[compression], is_transactional=1)
     _append(batch, record)
     return len(batch._build())
 

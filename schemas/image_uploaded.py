@@ -99,9 +99,21 @@ def _at_most(limit: int, *, unset: Any) -> Callable[[Any], Any]:
     return count
 
 
+def _without_null_entries(value: Any) -> Any:
+    """Take an entry that is null as not set; one with an unusable key stays, to be refused for its key."""
+    if not isinstance(value, dict):
+        return value
+    return {key: entry for key, entry in value.items() if entry is not None or not _usable_key(key)}
+
+
+def _usable_key(key: Any) -> bool:
+    return isinstance(key, str) and 1 <= len(key) <= MAX_CONTEXT_KEY_CHARACTERS
+
+
 ContextKey = Annotated[str, Field(min_length=1, max_length=MAX_CONTEXT_KEY_CHARACTERS)]
 ContextValue = Annotated[str, Field(max_length=MAX_CONTEXT_VALUE_CHARACTERS)]
 Context = Annotated[dict[ContextKey, ContextValue], Field(max_length=MAX_CONTEXT_ENTRIES)]
+ContextInput = Annotated[dict[ContextKey, ContextValue | None], Field(max_length=MAX_CONTEXT_ENTRIES)]
 Tasks = Annotated[tuple[Task, ...], Field(min_length=1, max_length=MAX_TASKS)]
 
 DEFAULT_TENANT = "default"
@@ -127,5 +139,11 @@ class ImageUploadedV1(Message):
     ] = Field(default=DEFAULT_TASKS, description="What is wanted: a verdict, tags, or both; a repeat counts once.")
     policy: Identifier | None = Field(default=None, description="A policy by name; else the tenant's.")
     context: Annotated[
-        Context, BeforeValidator(_at_most(MAX_CONTEXT_ENTRIES, unset={}), json_schema_input_type=Context | None)
-    ] = Field(default_factory=dict, description="Strings that come back unchanged in every outcome.")
+        Context,
+        BeforeValidator(_without_null_entries, json_schema_input_type=ContextInput | None),
+        # Validators before a field run from the last to the first: entries are counted before they are looked at.
+        BeforeValidator(_at_most(MAX_CONTEXT_ENTRIES, unset={}), json_schema_input_type=ContextInput | None),
+    ] = Field(
+        default_factory=dict,
+        description="Strings that come back unchanged in every outcome; an entry that is null is not set.",
+    )

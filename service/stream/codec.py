@@ -7,38 +7,30 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageUploadedV1
+from schemas.image_uploaded import ImageUploadedV1
 from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVersion
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
-from service.errors import RejectedError
 from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
 from service.stream.codec_errors import (
     EventEmptyError,
-    EventInvalidError,
-    EventNotJsonError,
     EventTooLargeError,
     EventTypeUnsupportedError,
     EventVersionUnsupportedError,
     TooManyHeadersError,
 )
 from service.stream.envelope import Envelope, open_record, write_binary
+from service.stream.event_faults import event_rejection, structured_hint
 from service.stream.origin import without_ours
 from service.stream.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
 from service.stream.structure import check_structure
 
-# A dead letter has room for a hint, not for every fault of a hopeless event.
-MAX_FAULTS_NAMED = 5
 # The CloudEvents source of outcomes; with it, an id names one outcome for good.
 OUTCOME_SOURCE = "/modstream"
 # Any constant would do; it must never change, because consumers spot repeats by the ids made from it.
 _ID_NAMESPACE = UUID("5b0f1c0e-6a2b-5f57-9f43-0d1f5d1f9a3e")
 _VERSIONED_UPLOAD = re.compile(rf"{re.escape(IMAGE_UPLOADED_V1.event_family)}\.v([0-9]{{1,6}})")
-_FIELD_NAMES = frozenset(
-    name for model in (ImageUploadedV1, ImageByUrlV1, ImageInlineV1) for name in model.model_fields
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def decode_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BY
         _check_type(opened.envelope.type)
     if opened.data is None:
         raise EventEmptyError
-    return UploadEvent(_validate(opened.data), opened.envelope)
+    return UploadEvent(_validate(opened.data, bare=opened.envelope is None), opened.envelope)
 
 
 def encode_verdict(
@@ -125,33 +117,16 @@ def _check_type(event_type: str) -> None:
     raise EventTypeUnsupportedError(expected=IMAGE_UPLOADED_V1.event_type)
 
 
-def _validate(data: object) -> ImageUploadedV1:
+def _validate(data: object, *, bare: bool) -> ImageUploadedV1:
     validate: Callable[..., ImageUploadedV1] = (
         ImageUploadedV1.model_validate_json if isinstance(data, bytes) else ImageUploadedV1.model_validate
     )
     try:
         return validate(data)
     except ValidationError as error:
-        rejection = _rejection(error)
+        rejection = event_rejection(error, hint=structured_hint(data) if bare else "")
     # Raised here and not above, where it would carry pydantic's error along, and with it the payload.
     raise rejection
-
-
-def _rejection(error: ValidationError) -> RejectedError:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        return EventNotJsonError(detail=faults[0]["msg"].removeprefix("Invalid JSON: "))
-    named = [f"{_path(fault)}: {fault['msg']}" for fault in faults[:MAX_FAULTS_NAMED]]
-    more = len(faults) - len(named)
-    return EventInvalidError(
-        schema=IMAGE_UPLOADED_V1.slug, detail="; ".join([*named, f"and {more} more"] if more else named)
-    )
-
-
-def _path(fault: ErrorDetails) -> str:
-    """Name the field; keys of `context` are the sender's text and shown as a star."""
-    parts = [str(part) if isinstance(part, int) or part in _FIELD_NAMES else "*" for part in fault["loc"]]
-    return ".".join(parts) or "event"
 
 
 def _outcome_attributes(message: MessageVersion, source: SourceRecord) -> dict[str, object]:

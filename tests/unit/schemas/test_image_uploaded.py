@@ -125,6 +125,12 @@ def test_null_in_a_field_that_is_not_required_means_that_it_is_not_set(field: st
     assert ImageUploadedV1.model_validate_json(json.dumps(BY_URL | {field: None})) == upload()
 
 
+def test_an_entry_of_the_context_that_is_null_is_not_set() -> None:
+    assert upload(context={"album": None, "shop": "x"}).context == {"shop": "x"}
+    assert "at least 1 character" in fault_of(context={"": None})
+    assert "at most" in fault_of(context=dict.fromkeys(map(str, range(MAX_CONTEXT_ENTRIES + 1))))
+
+
 @pytest.mark.parametrize("field", ["image_id", "image"])
 def test_null_in_a_required_field_is_refused(field: str) -> None:
     fault_of(**{field: None})
@@ -167,7 +173,7 @@ uploads = st.fixed_dictionaries(
         "uploaded_at": st.datetimes(timezones=st.timezones()).map(datetime.isoformat) | loose,
         "tasks": st.lists(st.sampled_from(["moderation", "tags"]), max_size=20) | loose,
         "policy": loose,
-        "context": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=35) | loose,
+        "context": st.dictionaries(st.text(max_size=3), st.text(max_size=3) | st.none(), max_size=35) | loose,
         "unknown": loose,
     },
 )

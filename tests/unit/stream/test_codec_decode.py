@@ -10,7 +10,8 @@ import pytest
 
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
 from service.errors import RejectedError
-from service.stream.codec import MAX_FAULTS_NAMED, decode_upload
+from service.stream.codec import decode_upload
+from service.stream.event_faults import MAX_FAULTS_NAMED
 from service.stream.records import Headers, SourceRecord
 from tests.support.uploads import BINARY, BY_URL, INLINE, STRUCTURED, STRUCTURED_HEADERS, a_record
 
@@ -158,13 +159,39 @@ class TestRejecting:
         message = message_of(a_record({"image_id": "", "image": {"inline": "AAAA"}}))
         assert message == (
             "The event does not fit image_uploaded.v1: image_id: String should have at least 1 character; "
-            "image.inline.media_type: Field required"
+            "image.media_type: Field required"
         )
+
+    def test_a_wrong_task_is_not_also_called_a_missing_one(self) -> None:
+        message = message_of(a_record(BY_URL | {"tasks": ["delete"]}))
+        assert message == "The event does not fit image_uploaded.v1: tasks.0: Input should be 'moderation' or 'tags'"
+
+    @pytest.mark.parametrize(
+        ("context", "named"),
+        [
+            ({"album": 7, "shop": "x"}, "context.album: Input should be a valid string"),
+            ({"画像": 7}, "context.画像: "),
+            ({"": "x"}, 'context."" (its key): String should have at least 1 character'),
+            ({"k" * 200: "x"}, f"context.{'k' * 64}… (its key): String should have at most 128 characters"),
+            ({"https://cdn.example.com/?sig=secret": 7}, "context.*: "),
+        ],
+    )
+    def test_a_wrong_entry_of_the_context_is_named_by_its_key(self, context: object, named: str) -> None:
+        assert f"image_uploaded.v1: {named}" in message_of(a_record(BY_URL | {"context": context}))
+
+    @pytest.mark.parametrize("headers", [(), {"content-type": b"application/json"}])
+    def test_a_structured_event_without_its_content_type_gets_a_hint(self, headers: Headers | dict[str, bytes]) -> None:
+        message = message_of(a_record(STRUCTURED | {"data": BY_URL}, headers))
+        assert message.endswith("send it with the record header content-type: application/cloudevents+json")
+
+    @pytest.mark.parametrize("value", [{"image_id": "42"}, ["specversion"], {"specversion": "1.0"}])
+    def test_what_is_no_structured_event_gets_no_such_hint(self, value: object) -> None:
+        assert "CloudEvent" not in message_of(a_record(value))
 
     def test_few_of_many_faults_are_named(self) -> None:
         context = {str(number): number for number in range(30)}
         message = message_of(a_record(BY_URL | {"context": context}))
-        assert message.count("context.*") == MAX_FAULTS_NAMED
+        assert message.count("context.") == MAX_FAULTS_NAMED
         assert message.endswith(f"; and {30 - MAX_FAULTS_NAMED} more")
 
     @pytest.mark.parametrize(
@@ -240,7 +267,7 @@ class TestRejecting:
         ("value", "headers"),
         [
             ({"image_id": "42", "image": "SECRET", "caption": ["SECRET"], "SECRET": 1}, ()),
-            (BY_URL | {"context": {"SECRET": 1}, "tasks": ["SECRET"], "uploaded_at": "SECRET"}, ()),
+            (BY_URL | {"context": {"a SECRET": 1}, "tasks": ["SECRET"], "uploaded_at": "SECRET"}, ()),
             (b'{"caption": "SECRET', ()),
             (b'{"caption": SECRET}', STRUCTURED_HEADERS),
             (BY_URL, BINARY | {"ce_type": b"SECRET", "ce_time": b"SECRET"}),

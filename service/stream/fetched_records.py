@@ -26,6 +26,9 @@ _MAX_RAW_BYTES = 1024 * 1024
 _NO_TIME = -1
 """Kafka's timestamp of what has none."""
 
+_INT64_HALF = 2**63
+"""Timestamps are 64-bit integers; a sum that does not fit wraps around, in brokers and in aiokafka's own reader."""
+
 
 class Answer:
     """The bytes that a broker answered for one partition; stands in for aiokafka's `MemoryRecords`."""
@@ -233,4 +236,4 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
 
 def _time_of(record: LooseRecord, batch: ParsedBatch) -> int:
     stamp: int = batch.max_timestamp if batch.timestamp_type else batch.first_timestamp + record.timestamp_delta
-    return stamp
+    return (stamp + _INT64_HALF) % (2 * _INT64_HALF) - _INT64_HALF

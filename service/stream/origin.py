@@ -27,8 +27,6 @@ _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
 LAST_MS = 253_402_300_799_000
 """The end of the year 9999, after which there is no calendar, in epoch milliseconds."""
-_NO_TIMESTAMP = b"-1"
-"""What Kafka says of a record without a timestamp."""
 _NO_TYPE = "NoTimestampType"
 _TYPES = ("CreateTime", "LogAppendTime")
 """As Kafka's Java client writes them, by their numbers."""
@@ -93,7 +91,7 @@ def told_origin(headers: Headers) -> Origin | None:
     topic = found.get(TOPIC)
     partition = decimal(found.get(PARTITION), at_most=_INT32_MAX)
     offset = decimal(found.get(OFFSET), at_most=_INT64_MAX)
-    timestamp_ms = -1 if found.get(TIMESTAMP) == _NO_TIMESTAMP else decimal(found.get(TIMESTAMP), at_most=_INT64_MAX)
+    timestamp_ms = _timestamp(found.get(TIMESTAMP))
     attempts = decimal(found.get(ATTEMPT), at_most=_INT32_MAX - 1)
     if topic is None or not _TOPIC_NAME.fullmatch(topic):
         return None
@@ -102,6 +100,14 @@ def told_origin(headers: Headers) -> Origin | None:
     written_type = (found.get(TIMESTAMP_TYPE) or b"").decode(errors="replace")
     timestamp_type = written_type if written_type in {*_TYPES, _NO_TYPE} else _TYPES[0]  # none before it was written
     return Origin(topic.decode(), partition, offset, timestamp_ms, attempts, timestamp_type)
+
+
+def _timestamp(text: bytes | None) -> int | None:
+    """Return a timestamp, which may be negative: brokers accept such, and -1 stands for none."""
+    if text is None or not text.startswith(b"-"):
+        return decimal(text, at_most=_INT64_MAX)
+    before_1970 = decimal(text[1:], at_most=_INT64_MAX + 1)
+    return None if before_1970 is None else -before_1970
 
 
 def decimal(digits: bytes | None, *, at_most: int) -> int | None:

@@ -43,11 +43,21 @@ def record(
     *,
     key: bytes | None = None,
     headers: Sequence[tuple[bytes, bytes | None]] = (),
+    timestamp_delta: int = 0,
     tail: bytes = b"",
 ) -> bytes:
     """Return a record with its length; `tail` comes behind what belongs there."""
     named = b"".join(field(name) + field(content) for name, content in headers)
-    body = b"\0" + varint(0) + varint(delta) + field(key) + field(value) + varint(len(headers)) + named + tail
+    body = (
+        b"\0"
+        + varint(timestamp_delta)
+        + varint(delta)
+        + field(key)
+        + field(value)
+        + varint(len(headers))
+        + named
+        + tail
+    )
     return field(body)
 
 

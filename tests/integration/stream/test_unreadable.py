@@ -114,6 +114,17 @@ async def test_records_without_a_time_are_judged(world: World) -> None:
     assert len(world.reader.of(world.settings.topics.verdicts)) == 1
 
 
+async def test_a_timestamp_beyond_64_bits_in_an_unreadable_record_stops_nothing(world: World) -> None:
+    bad = record(0, b"{}", headers=BAD_NAME, timestamp_delta=2**63 - 1)
+    await send(world, RawBatch(records=bad, count=1, timestamp_ms=2**62))
+    await send(world, batch_of(b"{}"))
+    async with world.processor():
+        await world.outcomes(2)
+
+    assert letters(world).keys() == {(0, 0)}
+    assert len(world.reader.of(world.settings.topics.verdicts)) == 1
+
+
 def peak_mib(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024

@@ -74,6 +74,20 @@ def test_of_endless_headers_so_many_are_kept_that_the_codec_finds_too_many(name:
         decode_upload(received)
 
 
+@pytest.mark.parametrize("first_ms", [0, 2**62, 2**63 - 1, -(2**63), -5])
+@pytest.mark.parametrize("delta_ms", [0, 2**62, 2**63 - 1, -(2**63)])
+def test_a_timestamp_beyond_64_bits_wraps_around_in_an_unreadable_record_as_in_others(
+    first_ms: int, delta_ms: int
+) -> None:
+    plain = record(0, b"v0", timestamp_delta=delta_ms)
+    plain += record(1, b"v1", headers=[(b"\xff", b"")], timestamp_delta=delta_ms)
+
+    good, bad = read(RawBatch(records=plain, count=2, timestamp_ms=first_ms))
+
+    assert (bool(good.unreadable), bool(bad.unreadable)) == (False, True)
+    assert good.timestamp_ms == bad.timestamp_ms
+
+
 def test_reading_from_within_a_batch_begins_there() -> None:
     batch = RawBatch(records=record(0, b"v0") + BAD_NAME + record(2, b"v2"), count=3)
 

@@ -31,18 +31,41 @@ def waiting(told: Any) -> SourceRecord:
 
 def test_an_origin_is_read_as_it_was_written() -> None:
     assert told_origin(tuple(TOLD.items())) == ORIGIN
-    untimed = Origin("images.uploaded", 0, 0, -1)
-    assert told_origin((*untimed.headers(), (ATTEMPT, b"0"))) == untimed
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, -5, -(2**63), 2**63 - 1])
+def test_an_origin_is_read_with_every_timestamp_that_brokers_accept(timestamp_ms: int) -> None:
+    origin = Origin("images.uploaded", 0, 0, timestamp_ms)
+    assert told_origin((*origin.headers(), (ATTEMPT, b"0"))) == origin
 
 
 @pytest.mark.parametrize("name", [PARTITION, OFFSET, TIMESTAMP, ATTEMPT])
 @pytest.mark.parametrize(
-    "value", [None, b"", b"9" * 400, b"9" * 5000, b"-7", b"+1", b"1_0", b" 1", b"\xff", "٣".encode()]
+    "value",
+    [
+        None,
+        b"",
+        b"9" * 400,
+        b"9" * 5000,
+        b"-9223372036854775809",
+        b"--1",
+        b"-",
+        b"+1",
+        b"1_0",
+        b" 1",
+        b"\xff",
+        "٣".encode(),
+    ],
 )
 def test_a_header_out_of_its_range_tells_no_origin(name: str, value: Any) -> None:
     record = waiting((TOLD | {name: value}).items())
     assert told_origin(record.headers) is None
     assert put_off(record, uploads=ORIGIN.topic) == fresh(record)
+
+
+@pytest.mark.parametrize("name", [PARTITION, OFFSET, ATTEMPT])
+def test_a_number_below_zero_tells_no_origin(name: str) -> None:
+    assert told_origin(tuple((TOLD | {name: b"-7"}).items())) is None
 
 
 @pytest.mark.parametrize("topic", [b"a" * 250, b"images\nuploaded", b"\x1b[31m", "\u202e".encode()])
@@ -74,7 +97,7 @@ def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(t
     assert told_origin(letter.headers) == replace(origin, attempts=1)
 
 
-@given(headers, st.integers(-1, 2**63 - 1), st.floats(0, 4e9))
+@given(headers, st.integers(-(2**63), 2**63 - 1), st.floats(0, 4e9))
 def test_no_record_waits_longer_than_its_tier(told: Any, timestamp_ms: int, now_s: float) -> None:
     assert due_s(tuple(told), timestamp_ms=timestamp_ms, delay_s=30, now_s=now_s) <= now_s + 30
 

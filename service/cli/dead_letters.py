@@ -15,8 +15,9 @@ from service.cli.letter_filters import filtered
 from service.cli.letter_moves import discard, redrive
 from service.cli.letter_page import page_json, print_page
 from service.cli.letter_skip import skip
-from service.cli.letter_tables import groups_table, letter_json, letters_table
+from service.cli.letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
 from service.cli.options import ConfigOption, errors_shown, fail
+from service.demo.fitted_table import print_table
 from service.letters.desk import Desk
 from service.letters.filters import LetterFilter
 from service.letters.groups import Groups
@@ -85,7 +86,7 @@ def list_letters(
             typer.echo(as_json_line(letter_json(letter, mark)))
         return
     console = Console()
-    console.print(letters_table(rows, with_state=everything))
+    print_table(console, letter_columns(rows, with_state=everything))
     console.print(
         f"\n{len(rows)} of {newest.seen:,} dead letters{'' if everything else ' that are open'}", highlight=False
     )
@@ -122,7 +123,9 @@ def stats(
             typer.echo(as_json_line(group))
         return
     console = Console()
-    console.print(groups_table(ordered))
+    print_table(console, group_columns(ordered))
+    if len(ordered) > MAX_GROUPS:
+        console.print(f"and {len(ordered) - MAX_GROUPS:,} more kinds")
     total = sum(group.count for group in ordered)
     console.print(f"\n{total:,} dead letters of {len(ordered)} kinds", highlight=False)
 

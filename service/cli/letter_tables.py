@@ -3,65 +3,79 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.table import Table
 from rich.text import Text
 
+from service.demo.fitted_table import Column
 from service.letters.groups import Group
 from service.letters.letter import Letter
 from service.letters.marks import Mark, State, state_of
 from service.telemetry.plain_text import one_line
 from service.telemetry.redaction import clean_text
 
-_MAX_MESSAGE_CHARS = 60
-"""Of a message in a table; `show` has all of it."""
+MAX_GROUPS = 200
+"""Of the most frequent failures in a table; `--json` has all of them."""
 
-_MAX_GROUPS = 200
-"""Of the most frequent failures; `--json` has all of them."""
+_KEY_WIDTH = 40
+"""Longer keys go on in further lines where the terminal is narrow."""
+_MESSAGE_WIDTH = 20
+"""Of a message where the terminal is narrow; `show` has all of it."""
 
 _COLOURS = {State.OPEN: "red", State.REDRIVEN: "green", State.DISCARDED: "dim"}
 
 
-def letters_table(rows: Sequence[tuple[Letter, Mark | None]], *, with_state: bool) -> Table:
-    """Return a table with a line for each letter."""
-    table = _table("letter", "failed at (UTC)", "reason", "tenant", "key", "upload", "tries")
-    if with_state:
-        table.add_column("state")
-    table.add_column("message", overflow="ellipsis", no_wrap=True)
+def letter_columns(rows: Sequence[tuple[Letter, Mark | None]], *, with_state: bool) -> list[Column]:
+    """Return the columns of a table with a line for each letter; letter, reason and key are never left out."""
+    columns = [
+        Column("letter"),
+        Column("failed at (UTC)", rank=1),
+        Column("reason"),
+        Column("tenant", rank=3),
+        Column("key", folds_at=_KEY_WIDTH),
+        Column("upload", rank=2),
+        Column("tries", rank=4),
+        *([Column("state")] if with_state else []),
+        Column("message", rank=5, cut_at=_MESSAGE_WIDTH),
+    ]
     for letter, mark in rows:
         state = state_of(mark)
         cells = [
-            Text(letter.place, no_wrap=True),
+            Text(letter.place),
             Text(f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"),
             _text(letter.reason, style="magenta"),
             _text(letter.tenant or "?"),
             _text(letter.key),
             Text(_origin(letter)),
             Text(_tries(letter)),
+            *([Text(state, style=_COLOURS[state])] if with_state else []),
+            _text(letter.message),
         ]
-        if with_state:
-            cells.append(Text(state, style=_COLOURS[state]))
-        table.add_row(*cells, _text(letter.message))
-    return table
+        _add(columns, cells)
+    return columns
 
 
-def groups_table(groups: Sequence[Group]) -> Table:
-    """Return a table with a line for each kind of failure."""
-    table = _table("fingerprint", "count", "first (UTC)", "last (UTC)", "reason", "example")
-    table.columns[1].justify = "right"
-    table.add_column("message", overflow="fold")
-    for group in groups[:_MAX_GROUPS]:
-        table.add_row(
+def group_columns(groups: Sequence[Group]) -> list[Column]:
+    """Return the columns of a table with a line for each kind of failure, the most frequent ones."""
+    columns = [
+        Column("fingerprint"),
+        Column("count", justify="right"),
+        Column("first (UTC)", rank=3),
+        Column("last (UTC)", rank=2),
+        Column("reason"),
+        Column("example"),
+        Column("message", rank=1, folds_at=_MESSAGE_WIDTH),
+    ]
+    for group in groups[:MAX_GROUPS]:
+        cells = [
             Text(group.fingerprint),
             Text(f"{group.count:,}"),
             Text(f"{group.first:%Y-%m-%d %H:%M:%S}"),
             Text(f"{group.last:%Y-%m-%d %H:%M:%S}"),
             _text(group.reason, style="magenta"),
             Text(group.example),
-            Text(one_line(clean_text(group.message))),
-        )
-    if len(groups) > _MAX_GROUPS:
-        table.caption = f"and {len(groups) - _MAX_GROUPS:,} more kinds"
-    return table
+            _text(group.message),
+        ]
+        _add(columns, cells)
+    return columns
 
 
 def letter_json(letter: Letter, mark: Mark | None) -> dict[str, object]:
@@ -89,13 +103,14 @@ def letter_json(letter: Letter, mark: Mark | None) -> dict[str, object]:
     }
 
 
-def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _add(columns: Sequence[Column], cells: Sequence[Text]) -> None:
+    for column, cell in zip(columns, cells, strict=True):
+        column.cells.append(cell)
 
 
 def _text(text: str, *, style: str = "") -> Text:
     """Return a stranger's text on one line, unable to steer the terminal."""
-    return Text(one_line(clean_text(text), at_most=_MAX_MESSAGE_CHARS), style=style)
+    return Text(one_line(clean_text(text)), style=style)
 
 
 def _origin(letter: Letter) -> str:

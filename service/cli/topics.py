@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.demo.fitted_table import Column, print_table
 from service.planning.partitions import EVEN
 from service.settings import Settings
 from service.stream.connection import KafkaConnection
@@ -41,7 +42,7 @@ def create(
     settings = load_or_exit(config).settings
     with errors_shown():
         states = asyncio.run(_created(settings, partitions=partitions, replication=replication))
-    Console().print(_table(states))
+    print_table(Console(), _columns(states))
 
 
 @app.command()
@@ -54,7 +55,7 @@ def check(config: ConfigOption = None) -> None:
     topics = required_topics(settings)
     with errors_shown():
         asyncio.run(check_topics(KafkaConnection(settings.kafka), topics))
-    Console().print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)
+    Console(soft_wrap=True).print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)
 
 
 async def _created(settings: Settings, *, partitions: int, replication: int | None) -> list[TopicState]:
@@ -66,8 +67,10 @@ async def _created(settings: Settings, *, partitions: int, replication: int | No
     return states
 
 
-def _table(states: Sequence[TopicState]) -> Table:
-    table = Table("setting", "topic", "partitions", "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for state in states:
-        table.add_row(state.setting, state.topic, str(state.partitions), "created" if state.created else "was there")
-    return table
+def _columns(states: Sequence[TopicState]) -> list[Column]:
+    return [
+        Column("setting", cells=[Text(state.setting) for state in states]),
+        Column("topic", folds_at=20, cells=[Text(state.topic) for state in states]),
+        Column("partitions", rank=1, cells=[Text(str(state.partitions)) for state in states]),
+        Column("", cells=[Text("created" if state.created else "was there") for state in states]),
+    ]

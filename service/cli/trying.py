@@ -5,22 +5,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.cli.targets import uploads_or_exit
-from service.demo.tables import verdict_row, verdict_table
+from service.demo.fitted_table import print_table
+from service.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
-from service.telemetry.plain_text import one_line
 from service.trial import Trial, Tried, judge_all
 from service.uploads import Upload, UploadOptions
-
-# Of verdicts shown; a folder that is tried to measure a machine has more.
-MAX_ROWS = 40
 
 
 def try_images(
@@ -67,24 +62,15 @@ async def _judged(settings: Settings, uploads: list[Upload], options: UploadOpti
 
 def _print_tables(trial: Trial) -> None:
     console = Console()
-    verdicts, letters = verdict_table("Verdicts"), _letters_table()
-    for each in trial.images[:MAX_ROWS]:
-        if each.verdict is not None:
-            verdicts.add_row(*verdict_row(each.image_id, each.verdict, each.tags))
-        elif (letter := each.dead_letter) is not None:
-            letters.add_row(
-                Text(one_line(letter.key)), Text(letter.reason, style="red"), Text(one_line(letter.message))
-            )
-    for table in (verdicts, letters):
-        if table.row_count:
-            console.print(table)
+    shown = trial.images[:MAX_ROWS]
+    rows = [verdict_row(each.image_id, each.verdict, each.tags) for each in shown if each.verdict is not None]
+    letters = [each.dead_letter for each in shown if each.dead_letter is not None]
+    if rows:
+        print_table(console, verdict_columns(rows), title="Verdicts")
+    if letters:
+        print_table(console, dead_letter_columns(letters), title="Not judged")
+    print_more(console, len(trial.images))
     console.print(_rate_in_words(trial), highlight=False)
-
-
-def _letters_table() -> Table:
-    table = Table("event", "reason", "in words", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.title, table.title_justify, table.title_style = "Not judged", "left", "bold"
-    return table
 
 
 def _print_json(trial: Trial) -> None:

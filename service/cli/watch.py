@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 from typing import Annotated, Protocol
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,8 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.cli.as_json import as_json_line
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.demo.tables import verdict_row, verdict_table
+from service.demo.fitted_table import fitted_table
+from service.demo.tables import verdict_columns, verdict_row
 from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
 from service.settings import Settings
 from service.stream.reader import open_reader
@@ -112,15 +114,22 @@ class _LiveTable:
             self._tags.pop(next(iter(self._tags)))
         self._live.update(self._table())
 
-    def _table(self) -> Table:
-        table = verdict_table(f"{self._total} verdicts and dead letters")
-        for key, outcome in self._shown:
-            if isinstance(outcome, DeadLetter):
-                table.add_row(
-                    Text(one_line(key)),
-                    Text("dead", style="bold magenta"),
-                    Text(one_line(outcome.reason), style="magenta"),
-                )
-            else:
-                table.add_row(*verdict_row(key, outcome, self._tags.get(key)))
+    def _table(self) -> RenderableType:
+        """Return the newest outcomes that fit the screen; a long name takes several lines."""
+        shown = list(self._shown)
+        table = self._table_of(shown)
+        while len(shown) > 1 and len(self._live.console.render_lines(table)) > self._live.console.height:
+            shown = shown[1:]
+            table = self._table_of(shown)
         return table
+
+    def _table_of(self, shown: Sequence[tuple[str, VerdictV1 | DeadLetter]]) -> Table:
+        columns = verdict_columns(self._row(key, outcome) for key, outcome in shown)
+        title = f"{self._total} verdicts and dead letters"
+        return fitted_table(columns, width=self._live.console.width, title=title)
+
+    def _row(self, key: str, outcome: VerdictV1 | DeadLetter) -> tuple[Text, ...]:
+        if isinstance(outcome, VerdictV1):
+            return verdict_row(key, outcome, self._tags.get(key))
+        reason = Text(one_line(outcome.reason), style="magenta")
+        return Text(one_line(key)), Text("dead", style="bold magenta"), reason, Text(), Text()

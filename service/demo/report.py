@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from service.demo.contact_sheet import cards_shown, contact_sheet
 from service.demo.run import DemoResult
-from service.demo.tables import result_tables
+from service.demo.tables import print_result
 from service.demo.thumbnails import thumbnail
 
 # What explains the end of a service is in its last lines.
@@ -51,7 +51,7 @@ def shown_progress(console: Console) -> Iterator[BarProgress]:
 def report(result: DemoResult, sheet: Path, console: Console, *, started_s: float) -> None:
     """Show what came of a demo; `started_s` is on the monotonic clock. The last line is for scripts."""
     _write_sheet(result, sheet, started_s=started_s)
-    console.print(result_tables(result.outcomes))
+    print_result(console, result.outcomes)
     console.print()
     if result.outcomes.lost:
         console.print(f"[bold red]lost:[/] {', '.join(result.outcomes.lost[:LOG_LINES])}", highlight=False)

@@ -1,16 +1,21 @@
 """The demo's result in a terminal."""
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
 from rich.text import Text
 
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
+from service.demo.fitted_table import Column, print_table
 from service.demo.outcomes import Outcomes, gravest_first
+from service.published import DeadLetter
 from service.telemetry.plain_text import one_line
 
 # A screenful or so; the contact sheet has more.
 MAX_ROWS = 40
+LEAST_NAME_WIDTH = 24
+"""Longer names go on in further lines where the terminal is narrow."""
 MAX_CATEGORIES = 3
 MAX_TAGS = 1
 # Scores under this say nothing: only the highest is shown, and dimmed.
@@ -19,14 +24,24 @@ LEAST_SCORE = 0.05
 COLOURS = {"allow": "green", "review": "yellow", "block": "red"}
 
 
-def result_tables(outcomes: Outcomes) -> RenderableType:
-    """Return the verdicts, gravest first, and the dead letters."""
-    parts: list[RenderableType] = []
-    if outcomes.verdicts:
-        parts.append(_verdicts(outcomes))
-    if outcomes.dead_letters:
-        parts += ["", _dead_letters(outcomes)]
-    return Group(*parts)
+def print_result(console: Console, outcomes: Outcomes) -> None:
+    """Print the verdicts, gravest first, and the dead letters."""
+    verdicts = gravest_first(outcomes.verdicts.items())
+    if verdicts:
+        rows = [verdict_row(key, verdict, outcomes.tags.get(key)) for key, verdict in verdicts[:MAX_ROWS]]
+        print_table(console, verdict_columns(rows), title="Verdicts")
+        print_more(console, len(verdicts))
+    letters = sorted(outcomes.dead_letters.values(), key=lambda letter: letter.key)
+    if letters:
+        console.print()
+        print_table(console, dead_letter_columns(letters[:MAX_ROWS]), title="Dead letters")
+        print_more(console, len(letters))
+
+
+def print_more(console: Console, count: int) -> None:
+    """Say how many rows a table of at most `MAX_ROWS` leaves out, if it does."""
+    if count > MAX_ROWS:
+        console.print(f"and {count - MAX_ROWS} more", highlight=False)
 
 
 def verdict_row(name: str, verdict: VerdictV1, tags: TagsV1 | None) -> tuple[Text, ...]:
@@ -41,26 +56,30 @@ def verdict_row(name: str, verdict: VerdictV1, tags: TagsV1 | None) -> tuple[Tex
     )
 
 
-def verdict_table(title: str) -> Table:
-    """Return the table without rows."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("image", overflow="ellipsis", no_wrap=True)
-    table.add_column("decision", min_width=len("decision"))
-    table.add_column("categories", overflow="ellipsis", no_wrap=True)
-    table.add_column("tags", overflow="ellipsis", no_wrap=True)
-    table.add_column("ms", justify="right", min_width=len("1000"))
-    return table
+def verdict_columns(rows: Iterable[Sequence[Text]]) -> list[Column]:
+    """Return the columns of a table of verdicts; image and decision are never left out."""
+    columns = [
+        Column("image", folds_at=LEAST_NAME_WIDTH),
+        Column("decision"),
+        Column("categories", rank=1, folds_at=20),
+        Column("tags", rank=3, cut_at=12),
+        Column("ms", rank=2, justify="right"),
+    ]
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            column.cells.append(cell)
+    return columns
 
 
-def _verdicts(outcomes: Outcomes) -> Table:
-    table = verdict_table("Verdicts")
-    for key, verdict in gravest_first(outcomes.verdicts.items())[:MAX_ROWS]:
-        table.add_row(*verdict_row(key, verdict, outcomes.tags.get(key)))
-    more = len(outcomes.verdicts) - MAX_ROWS
-    if more > 0:
-        table.caption = f"and {more} more"
-        table.caption_justify = "left"
-    return table
+def dead_letter_columns(letters: Iterable[DeadLetter]) -> list[Column]:
+    """Return the columns of a table of dead letters; event and reason are never left out."""
+    event, reason = Column("event", folds_at=LEAST_NAME_WIDTH), Column("reason")
+    message = Column("in words", rank=1, folds_at=20)
+    for letter in letters:
+        event.cells.append(Text(one_line(letter.key)))
+        reason.cells.append(Text(one_line(letter.reason), style="red"))
+        message.cells.append(Text(one_line(letter.message)))
+    return [event, reason, message]
 
 
 def _scores(verdict: VerdictV1, colour: str) -> Text:
@@ -78,20 +97,3 @@ def _scores(verdict: VerdictV1, colour: str) -> Text:
 def _tags(tags: TagsV1 | None) -> str:
     values = [value for each in (tags.attributes.values() if tags else ()) for value in each]
     return ", ".join(f"{value.value} {value.confidence:.2f}" for value in values[:MAX_TAGS])
-
-
-def _dead_letters(outcomes: Outcomes) -> Table:
-    table = Table(
-        title="Dead letters", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    table.add_column("event")
-    table.add_column("reason", style="red")
-    table.add_column("in words", overflow="fold")
-    letters = sorted(outcomes.dead_letters.values(), key=lambda letter: letter.key)
-    for letter in letters[:MAX_ROWS]:
-        table.add_row(Text(letter.key), Text(letter.reason), Text(letter.message))
-    more = len(letters) - MAX_ROWS
-    if more > 0:
-        table.caption = f"and {more} more"
-        table.caption_justify = "left"
-    return table

@@ -43,7 +43,7 @@ def desk() -> MemoryDesk:
 
 
 def dead_letters(desk: MemoryDesk, *arguments: str, **environment: str) -> Result:
-    environment |= {"COLUMNS": "220", "NO_COLOR": "1"}
+    environment = {"COLUMNS": "220", "NO_COLOR": "1"} | environment
     return CliRunner().invoke(app, ["dead-letters", *arguments], obj=desk, env=environment)
 
 
@@ -55,6 +55,33 @@ def test_letters_are_listed_with_their_places(desk: MemoryDesk) -> None:
     for text in ("image.not_found", "shop", "1:1200", "answered 404"):
         assert text in row
     assert "4 of 4 dead letters that are open" in result.stdout
+
+
+def test_a_list_at_80_columns_has_letter_reason_and_key_whole() -> None:
+    key = "catalogue/2026/summer/shoes/42-front-left.jpg"
+    desk = MemoryDesk([a_letter(2, value=SIGNED, key=key.encode())])
+    lines = dead_letters(desk, "list", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    row = next(number for number, line in enumerate(lines) if "image.not_found" in line)
+    assert lines[row].startswith("3:2 ")
+    column = lines[0].index("key")
+    folded = "".join(line[column:].split()[0] for line in lines[row:] if line[column:].strip() and line[:1] in "3 ")
+    assert folded.startswith(key)
+    assert "…" not in "".join(line[:column] for line in lines)
+
+
+def test_what_is_piped_is_neither_wrapped_nor_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    key = "k" * 300
+    desk = MemoryDesk([a_letter(2, value=SIGNED, key=key.encode())])
+    for command in ("list", "stats"):
+        result = CliRunner().invoke(app, ["dead-letters", command], obj=desk)
+        assert "…" not in result.stdout
+    row = next(
+        line for line in CliRunner().invoke(app, ["dead-letters", "list"], obj=desk).stdout.splitlines() if key in line
+    )
+    assert "image.not_found" in row
+    assert "answered 404" in row
 
 
 def test_a_stranger_cannot_steer_the_terminal(desk: MemoryDesk) -> None:

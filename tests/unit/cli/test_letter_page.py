@@ -12,8 +12,9 @@ from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
 from service.cli.letter_page import page_json, print_page
-from service.cli.letter_tables import groups_table, letter_json, letters_table
+from service.cli.letter_tables import group_columns, letter_columns, letter_json
 from service.cli.letter_tally import print_tally
+from service.demo.fitted_table import print_table
 from service.letters.groups import Groups
 from service.letters.letter import read_letter
 from service.letters.work import Tally
@@ -43,8 +44,8 @@ def written(record: SourceRecord, *, reveal: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, width=200)
     print_page(console, letter, None, reveal=reveal, trace_url=None)
-    console.print(letters_table([(letter, None)], with_state=True))
-    console.print(groups_table(groups.largest_first()))
+    print_table(console, letter_columns([(letter, None)], with_state=True))
+    print_table(console, group_columns(groups.largest_first()))
     print_tally(console, tally, "refused")
     outcome = outcome_of(record, TopicSettings())
     assert outcome is not None

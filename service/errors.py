@@ -65,6 +65,7 @@ class UnexpectedError(TransientError):
 
     reason = "internal.unexpected"
     message = "Unexpected {kind}: {detail}"
+    blame = "uploader"  # whoever knows the defect meets it at will
 
 
 class UnexpectedEndError(FatalError):

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +12,7 @@ import orjson
 from service.errors import ModstreamError
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
 from service.inference.openai.errors import ServerBusyError
+from service.retry_after import retry_after_s
 
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY}
@@ -20,9 +20,13 @@ _REFUSES_US = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SERVER_ERRORS = 500
 _CLIENT_ERRORS = 400
 
+_MAX_STRUCTURE = 131_072
+"""Commas and opening brackets of an answer: parsing as many values takes 45 ms. The likely tokens of the longest list
+of tags have 80,000."""
+
 _MESSAGE_CHARACTERS = 200
-_MAX_DIGITS = 9
-"""Of a pause in seconds; the caller bounds it further."""
+_MAX_ERROR_BYTES = 64 * 1024
+"""Of an answer whose message is read: looking for quotations in more would hold up the event loop."""
 # What a message repeats of a request, which holds a caption and an image: quoted texts, and words as only data has.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\S{48,}")
 
@@ -50,9 +54,11 @@ class Answer:
 
     def json(self) -> Mapping[str, Any]:
         """Return the object in the body; raise `EngineFailedError` if there is none."""
+        if sum(self.body.count(sign) for sign in (b",", b"[", b"{")) > _MAX_STRUCTURE:
+            raise EngineFailedError(detail=f"{self.server} answered with more values than any answer has")
         try:
             document = orjson.loads(self.body)
-        except (ValueError, RecursionError):
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             raise EngineFailedError(detail=f"{self.server} answered something else than a JSON object")
@@ -62,7 +68,7 @@ class Answer:
         """Return the error that an answer other than a success stands for."""
         told = f"{self.server} answered {self.status}{_message(self.body)}"
         if self.status in _BUSY:
-            return ServerBusyError(detail=told, asked_pause_s=_seconds(self.retry_after))
+            return ServerBusyError(detail=told, asked_pause_s=retry_after_s(self.retry_after, datetime.now(UTC)))
         if self.status in _REFUSES_US:
             return EngineConfigurationError(setting="engine.openai.api_key", detail=f"the key is refused: {told}")
         if self.status == HTTPStatus.NOT_FOUND:
@@ -74,26 +80,14 @@ class Answer:
         return EngineRejectedError(detail=told)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Return what a Retry-After header asks for, a number of seconds or a date; None for anything else."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:_MAX_DIGITS])
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return (when - datetime.now(UTC)).total_seconds()
-
-
 def _message(body: bytes) -> str:
     """Return the message of an error object after a colon, without what it quotes; nothing if there is none."""
+    if len(body) > _MAX_ERROR_BYTES:
+        return ""
     try:
         message = orjson.loads(body)["error"]["message"]
     except (ValueError, KeyError, TypeError):
         return ""
-    return f": {_QUOTED.sub('…', str(message))[:_MESSAGE_CHARACTERS]}"
+    if not isinstance(message, str):
+        return ""
+    return f": {_QUOTED.sub('…', message)[:_MESSAGE_CHARACTERS]}"

@@ -27,7 +27,7 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
         (choice,) = answer["choices"]
         step = choice["logprobs"]["content"][0]
         told = [step, *step["top_logprobs"]]
-        found = {str(each["token"]): _log_probability(each["logprob"]) for each in told}
+        found = {_text(each["token"]): _log_probability(each["logprob"]) for each in told}
     except (KeyError, IndexError, TypeError, ValueError):
         raise EngineFailedError(detail="a server's answer has no log-probabilities") from None
     if choice.get("finish_reason") == "error":
@@ -65,7 +65,7 @@ def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]
     """Return nothing where they do not make up the text: a token may be a part of a character, or the end's."""
     try:
         steps = choice["logprobs"]["content"]
-        pieces = [(str(step["token"]), _log_probability(step["logprob"])) for step in steps]
+        pieces = [(_text(step["token"]), _log_probability(step["logprob"])) for step in steps]
     except (KeyError, TypeError, ValueError):
         return ()
     if "".join(piece for piece, _ in pieces[:-1]) == text:
@@ -98,6 +98,14 @@ def _of_word(step: Mapping[str, float], word: str, token: int) -> float:
     return step[max(begins, key=len)] if begins else -math.inf
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _log_probability(value: object) -> float:
-    number = float(value)  # type: ignore[arg-type]  # what is no number is refused by the caller
-    return number if number > _NONE_AT_ALL else -math.inf
+    """Return -inf for no chance at all; raise `TypeError` for what is no number, which must not pass for that."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError
+    return value if value > _NONE_AT_ALL else -math.inf

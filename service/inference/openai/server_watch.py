@@ -61,12 +61,20 @@ class ServerWatch:
 
     async def _watch(self, server: Server) -> None:
         while True:
-            if server.out:
-                await self._look_for_its_return(server)
-            elif await self._dispatcher.until_doubted(server, self._interval_s):
-                await self._check(server)
-            elif not server.out:
-                await self._look_for_its_death(server)
+            try:
+                await self._watch_once(server)
+            except Exception as error:
+                log.exception("engine.server_watch_failed", server=server.name)
+                failure = EngineFailedError(detail=f"{server.name} cannot be checked ({type(error).__name__})")
+                self._dispatcher.eject(server, failure)
+
+    async def _watch_once(self, server: Server) -> None:
+        if server.out:
+            await self._look_for_its_return(server)
+        elif await self._dispatcher.until_doubted(server, self._interval_s):
+            await self._check(server)
+        elif not server.out:
+            await self._look_for_its_death(server)
 
     async def _look_for_its_return(self, server: Server) -> None:
         await asyncio.sleep(self._fleet.pause_s(server))

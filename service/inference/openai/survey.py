@@ -103,10 +103,15 @@ async def cards(client: OpenAIClient, server: Server) -> Sequence[Card]:
         raise EngineFailedError(detail=f"{server.name} lists no models")
     return [
         # vLLM lists an adapter with its model as parent.
-        Card(name=str(card.get("id")), owner=str(card.get("owned_by")), is_adapter=bool(card.get("parent")))
+        Card(name=card["id"], owner=_owner(card), is_adapter=bool(card.get("parent")))
         for card in listed
-        if isinstance(card, dict)
+        if isinstance(card, dict) and isinstance(card.get("id"), str)
     ]
+
+
+def _owner(card: Mapping[str, Any]) -> str:
+    owner = card.get("owned_by")
+    return owner if isinstance(owner, str) else ""
 
 
 async def check_adapter(client: OpenAIClient, server: Server, adapter: str) -> None:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 
 from service.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError
+from service.retry_after import retry_after_s
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 203: the same image, changed on its way by a proxy.
@@ -71,17 +71,7 @@ def compression(content_encodings: list[str]) -> str | None:
     return next((coding for coding in codings if coding in _COMPRESSIONS), None)
 
 
-def retry_after_s(value: str | None, now: datetime) -> float | None:
+def pause_s(retry_after: str | None, now: datetime) -> float | None:
     """Return the seconds that Retry-After asks for, at most a day; None if it cannot be read."""
-    if not value:
-        return None
-    try:
-        seconds = float(value) if value.isdecimal() else (_as_utc(value) - now).total_seconds()
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
-
-
-def _as_utc(value: str) -> datetime:
-    moment = parsedate_to_datetime(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    asked_s = retry_after_s(retry_after, now)
+    return None if asked_s is None else min(max(asked_s, 0.0), _MAX_RETRY_AFTER_S)

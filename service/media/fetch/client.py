@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from service.media.errors import ImageTooLargeError, UnsupportedFormatError
-from service.media.fetch.answer import REDIRECTS, Answer, compression, is_success, retry_after_s
+from service.media.fetch.answer import REDIRECTS, Answer, compression, is_success, pause_s
 from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedConnection, BoundedConnector
 from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.failures import failure_of
@@ -125,7 +125,7 @@ class GuardedClient:
                 response.status,
                 None,
                 await _start_of(response, _EXCERPT_BYTES, reserve_nothing),
-                retry_after_s=retry_after_s(headers.get("Retry-After"), datetime.now(UTC)),
+                retry_after_s=pause_s(headers.get("Retry-After"), datetime.now(UTC)),
                 bucket_region=headers.get(_BUCKET_REGION),
             )
         coding = compression(headers.getall("Content-Encoding", []))

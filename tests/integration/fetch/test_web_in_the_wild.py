@@ -89,7 +89,10 @@ class TestServersInTheWild:
         assert isinstance(error, FetchFailedError)
         assert error.retry_after_s == seconds
 
-    @pytest.mark.parametrize("value", ["soon", "-5", "", "1.5", "²"])
+    @pytest.mark.parametrize(
+        "value",
+        ["soon", "-5", "", "1.5", "²", "Mon, 01 Jan 2020 00:00:00 +99999999999999", "Mon, 01 Jan 99999999999999 0:0:0"],
+    )
     async def test_what_is_no_time_to_come_back_is_ignored(self, value: str) -> None:
         error = await failure(answer(429, b"", Retry_After=value))
         assert isinstance(error, FetchFailedError)

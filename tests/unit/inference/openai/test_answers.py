@@ -28,6 +28,8 @@ def answer(status: int, message: str | None = None) -> Answer:
         ("7.5", None),
         ("\u0667", None),
         ("soon", None),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999", None),
+        ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
         ("", None),
     ],
 )
@@ -62,6 +64,20 @@ def test_a_date_far_away_is_no_error(date: str) -> None:
 )
 def test_a_message_is_told_without_what_it_repeats_of_the_request(message: str, told: str) -> None:
     assert str(answer(400, message).failure()).endswith(f"gpu-1:8000 answered 400: {told}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"[" * 1010 + b"]" * 1010, b"7", b'{"a":"b"}', b"[" + b"{}," * 10_000 + b"{}]", b'"%s"' % (b"word " * 20_000)],
+)
+def test_a_message_that_is_no_text_or_very_long_is_left_out(message: bytes) -> None:
+    body = b'{"error":{"message":' + message + b"}}"
+    assert str(Answer("gpu-1:8000", 400, body).failure()).endswith("gpu-1:8000 answered 400")
+
+
+def test_an_answer_of_very_many_values_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(EngineFailedError, match="more values than any answer has"):
+        Answer("gpu-1:8000", 200, b'{"a":[' + b"[]," * 100_000 + b"[]]}").json()
 
 
 def test_a_message_is_told_in_short() -> None:

@@ -90,3 +90,24 @@ def test_pieces_that_do_not_make_up_the_text_are_left_out() -> None:
 def test_an_answer_without_a_text_is_a_failure(answer: Mapping[str, Any]) -> None:
     with pytest.raises(EngineFailedError):
         written(answer)
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "-inf", True, None, [], 10 * "9"])
+def test_a_probability_that_is_no_number_is_not_taken_for_none(value: Any) -> None:
+    with pytest.raises(EngineFailedError, match="no log-probabilities"):
+        first_step(completion(("A", -0.1), ("B", value)))
+
+
+def _nested(depth: int) -> list[Any]:
+    nested: list[Any] = []
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize("token", [None, 7, ["A"], _nested(1010)], ids=["null", "number", "list", "deep list"])
+def test_a_token_that_is_no_text_is_a_failure(token: Any) -> None:
+    with pytest.raises(EngineFailedError, match="no log-probabilities"):
+        first_step(completion(("A", -0.1), (token, -1.0)))
+    steps = {"content": [{"token": token, "logprob": -1.0}]}
+    assert written({"choices": [{"message": {"content": "x"}, "logprobs": steps}]}) == Written("x", ())

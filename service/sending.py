@@ -13,6 +13,7 @@ from service.stream.connection import KafkaConnection
 from service.stream.publisher import open_publisher
 from service.stream.records import OutgoingRecord
 from service.stream.topics import check_topics
+from service.telemetry.plain_text import one_line
 from service.uploads import Upload, UploadOptions, UploadTargetError, by_reference, event_of, inline
 
 # The CloudEvents source of what is sent by hand.
@@ -70,7 +71,7 @@ class UploadSender:
         try:
             event = event_of(upload.image_id, self._image(upload.location), self._options)
         except (OSError, UploadTargetError) as error:
-            self._complain(f"{upload.image_id} is not sent: {error}")
+            self._complain(f"{one_line(upload.image_id)} is not sent: {getattr(error, 'strerror', None) or error}")
             return None
         topic = self._settings.topics.uploads
         return encode_upload(event, topic=topic, event_id=str(uuid4()), source=SOURCE, time=now_utc())

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.base import now_utc
-from schemas.image_uploaded import ImageByUrlV1
+from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError, TransientError
+from service.media.errors import FetchFailedError
 from service.pipeline.handler import Handler, Job
 from service.published import DeadLetter, Outcome, outcome_of
 from service.settings import TopicSettings
 from service.stream.codec import encode_upload
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry.record_trace import RecordTrace
-from service.uploads import Upload, UploadOptions, event_of, inline
+from service.uploads import Upload, UploadOptions, UploadTargetError, event_of, inline
 
 SOURCE = "/modstream/try"
 
@@ -59,11 +60,16 @@ class Trial:
         """What the machine did, filling and emptying of the pipeline included."""
         return len(self.images) / self.seconds
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every image was judged."""
+        return all(each.dead_letter is None for each in self.images)
+
 
 async def judge_all(
     handler: Handler, uploads: Iterable[Upload], options: UploadOptions, topics: TopicSettings, *, in_flight: int
 ) -> Trial:
-    """Judge images, so many at a time; raises `FatalError` and `OSError`."""
+    """Judge images, so many at a time; raises `FatalError`."""
     places = asyncio.Semaphore(in_flight)
 
     async def judge(number: int, upload: Upload) -> Tried:
@@ -84,8 +90,8 @@ async def judge_all(
 
 
 async def _judge(handler: Handler, number: int, upload: Upload, options: UploadOptions, topics: TopicSettings) -> Tried:
-    record = await asyncio.to_thread(_record, number, upload, options, topics)
     try:
+        record = await asyncio.to_thread(_record, number, upload, options, topics)
         answers = await handler(Job(record, 1, time.perf_counter(), _Unlimited(), RecordTrace.untraced()))
     except (RejectedError, TransientError) as error:
         return Tried(upload.image_id, [DeadLetter(upload.image_id, error.reason, str(error), attempt=1)])
@@ -95,10 +101,18 @@ async def _judge(handler: Handler, number: int, upload: Upload, options: UploadO
 
 def _record(number: int, upload: Upload, options: UploadOptions, topics: TopicSettings) -> SourceRecord:
     """Return what would come from Kafka; a file travels inside its event."""
-    image = inline(upload.location) if isinstance(upload.location, Path) else ImageByUrlV1(url=upload.location)
+    image = _inline(upload.location) if isinstance(upload.location, Path) else ImageByUrlV1(url=upload.location)
     event = event_of(upload.image_id, image, options)
     sent = encode_upload(event, topic=topics.uploads, event_id=str(number), source=SOURCE, time=now_utc())
     return _received(sent, offset=number)
+
+
+def _inline(path: Path) -> ImageInlineV1:
+    try:
+        return inline(path)
+    except (OSError, UploadTargetError) as error:
+        detail = f"{getattr(error, 'strerror', None) or error}"
+    raise FetchFailedError(detail=f"the file cannot be read: {detail}")
 
 
 def _received(sent: OutgoingRecord, offset: int = 0) -> SourceRecord:

@@ -3,13 +3,18 @@
 import base64
 import hashlib
 import mimetypes
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from schemas.base import Task, now_utc
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageReferenceV1, ImageUploadedV1
+from service.telemetry.plain_text import one_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp"})
 SCHEMES = ("http", "https", "s3", "file")
@@ -37,22 +42,67 @@ class Upload:
     location: Path | str
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file or URL that makes no upload, and why."""
+
+    name: str
+    """As the user gave it, or below the folder that was given; may hold any character."""
+    reason: str
+    is_expected: bool = False
+    """Folders of images commonly hold such files, so that a command does not fail because of it."""
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"{one_line(self.name)}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUploads:
+    """All that files, folders and URLs come to; nothing is left out in silence."""
+
+    uploads: Sequence[Upload]
+    unusable: Sequence[Unusable]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is usable but what folders of images commonly hold beside them."""
+        return all(each.is_expected for each in self.unusable)
+
+
 class UploadTargetError(ValueError):
-    """A target is neither a file, nor a folder with images, nor a URL of a known scheme."""
+    """An image cannot be sent or judged; the message says why."""
 
 
-def uploads_of(targets: Iterable[str]) -> Iterator[Upload]:
-    """Yield what paths and URLs name, folders with their sub-folders; raises `UploadTargetError`."""
-    for target in targets:
-        path = Path(target)
-        if "://" in target:
-            yield Upload(image_id_of(_name_of(target)), target)
-        elif path.is_dir():
-            yield from _uploads_below(path)
-        elif path.is_file():
-            yield Upload(image_id_of(path.name), path)
-        else:
-            raise UploadTargetError(f"{target} is neither a file nor a folder")
+def find_uploads(targets: Iterable[str]) -> FoundUploads:
+    """Return what paths and URLs name, folders with their sub-folders; no file is opened."""
+    found = [*chain.from_iterable(map(_of_target, targets))]
+    return FoundUploads(
+        [each for each in found if isinstance(each, Upload)], [each for each in found if isinstance(each, Unusable)]
+    )
+
+
+def _of_target(target: str) -> Iterator[Upload | Unusable]:
+    path = Path(target)
+    if "://" in target:
+        yield _of_url(target)
+    elif path.is_dir():
+        found = [*_below(path)]
+        yield from found
+        if not any(isinstance(each, Upload) for each in found):
+            yield Unusable(target, "the folder holds no image that can be used")
+    else:
+        # A file that is named by itself may have any suffix: its content decides.
+        reason = _unusable(path, path.name, root=None)
+        yield Unusable(target, reason) if reason else Upload(image_id_of(path.name), path)
+
+
+def _of_url(url: str) -> Upload | Unusable:
+    try:
+        return Upload(image_id_of(_name_of(url)), url)
+    except ValueError as error:
+        # What stands behind a query or before a host may be a secret.
+        return Unusable(url.partition("?")[0].rpartition("@")[2], str(error))
 
 
 def _name_of(url: str) -> str:
@@ -66,13 +116,72 @@ def _name_of(url: str) -> str:
     return name
 
 
-def _uploads_below(folder: Path) -> Iterator[Upload]:
-    found = False
-    for path in images_below(folder):
-        found = True
-        yield Upload(image_id_of(path.relative_to(folder).as_posix()), path)
-    if not found:
-        raise UploadTargetError(f"there is no image in {folder}")
+def _below(folder: Path) -> Iterator[Upload | Unusable]:
+    """Yield what a folder and its sub-folders hold, by name; links are followed to files inside the folder only."""
+    root = folder.resolve()
+    pending = _children(folder)
+    while pending:
+        path = pending.pop()
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith("."):
+            yield Unusable(name, "it is hidden: its name begins with a dot", is_expected=True)
+        elif path.is_dir() and not path.is_symlink():
+            try:
+                pending += _children(path)
+            except OSError as error:
+                yield Unusable(name, f"the folder cannot be read: {error.strerror}")
+        elif reason := _unusable(path, name, root=root):
+            yield Unusable(name, reason)
+        elif path.suffix.lower() not in SUFFIXES:
+            yield Unusable(name, f"no supported image by its name ({', '.join(sorted(SUFFIXES))})", is_expected=True)
+        else:
+            yield Upload(image_id_of(name), path)
+
+
+def _children(folder: Path) -> list[Path]:
+    """Return what a folder holds, the first by name last."""
+    return sorted(folder.iterdir(), reverse=True)
+
+
+def _unusable(path: Path, name: str, *, root: Path | None) -> str | None:
+    """Return why a path cannot be used without opening it; None for a regular file that can probably be read."""
+    try:
+        status = path.stat()
+        inside = root is None or path.resolve(strict=True).is_relative_to(root)
+    except FileNotFoundError:
+        return "the link leads nowhere" if path.is_symlink() else "there is no such file or folder"
+    except (OSError, RuntimeError) as error:  # the latter for a loop of links
+        return f"it cannot be read: {getattr(error, 'strerror', None) or 'its links lead nowhere'}"
+    except ValueError:
+        return "no file can have that name"
+    return _name_fault(name) or _file_fault(path, status, inside=inside)
+
+
+def _file_fault(path: Path, status: os.stat_result, *, inside: bool) -> str | None:
+    if kind := next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), None):
+        return kind
+    if not inside:
+        return "it is a link to a file outside the folder"
+    if status.st_size == 0:
+        return "the file is empty"
+    return None if os.access(path, os.R_OK) else "there is no right to read it"
+
+
+_KINDS: Sequence[tuple[Callable[[int], bool], str]] = (
+    (stat.S_ISDIR, "it is a link to a folder, which is not followed"),
+    (stat.S_ISFIFO, "it is a named pipe, no file"),
+    (stat.S_ISSOCK, "it is a socket, no file"),
+    (stat.S_ISCHR, "it is a device, no file"),
+    (stat.S_ISBLK, "it is a device, no file"),
+)
+
+
+def _name_fault(name: str) -> str | None:
+    """Return why a name can be no image's id."""
+    categories = set(map(unicodedata.category, name))
+    if "Cs" in categories:
+        return "its name is not UTF-8"
+    return "its name holds a line break or another control character" if "Cc" in categories else None
 
 
 def event_of(image_id: str, image: ImageReferenceV1, options: UploadOptions) -> ImageUploadedV1:
@@ -95,17 +204,20 @@ def by_reference(path: Path) -> ImageByUrlV1:
 
 
 def inline(path: Path) -> ImageInlineV1:
-    """Put a file into the event."""
+    """Put a file into the event; raise `OSError` if it cannot be read, `UploadTargetError` if it is no regular file."""
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return ImageInlineV1(inline=base64.b64encode(path.read_bytes()).decode(), media_type=media_type)
+    return ImageInlineV1(inline=base64.b64encode(_read_regular(path)).decode(), media_type=media_type)
 
 
-def images_below(folder: Path) -> Iterator[Path]:
-    """Yield the image files of a folder and its sub-folders by name, hidden ones left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield path
+def _read_regular(path: Path) -> bytes:
+    """Read a file that may have been replaced since it was found: opening a pipe must not wait for its writer."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UploadTargetError("it is no regular file")
+        data = file.read()
+    if not data:
+        raise UploadTargetError("the file is empty")
+    return data
 
 
 def image_id_of(name: str) -> str:

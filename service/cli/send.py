@@ -11,7 +11,7 @@ from rich.progress import track
 from schemas.base import Task
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, load_or_exit
-from service.cli.targets import uploads_or_exit
+from service.cli.targets import left_out_in_words, uploads_or_exit
 from service.sending import UploadSender
 from service.uploads import UploadOptions
 
@@ -38,6 +38,7 @@ def send(
 
     Files travel inside their events if they are small enough, or by reference if the service can read them where they
     are (its setting media.fetch.file_root). URLs are always references. Folders are searched with their sub-folders.
+    A file that cannot be used is left out with a line that says why, and the others are sent.
 
     [bold]Examples[/]
 
@@ -47,18 +48,20 @@ def send(
 
       modstream send ~/Pictures --by-reference --tenant shop --context album=7
 
-    [bold]Exit codes[/]  0 all were sent · 1 some or all were not · 2 wrong arguments or settings
+    [bold]Exit codes[/]  0 all images were sent · 1 some or all were not · 2 no image, wrong arguments or settings
     """
     settings = load_or_exit(config).settings
     options = _options(task or ["moderation"], tenant, policy, caption, context or [])
-    uploads = uploads_or_exit(targets, options)
+    found = uploads_or_exit(targets, options)
     sender = UploadSender(settings, options, references=references, complain=complain)
     console = error_console()
     with errors_shown():
-        shown = track(uploads, "sending", console=console, transient=True, disable=not console.is_terminal)
+        shown = track(found.uploads, "sending", console=console, transient=True, disable=not console.is_terminal)
         sent = asyncio.run(sender.send(shown))
-    Console().print(f"sent {sent} of {len(uploads)} events to {settings.topics.uploads}", highlight=False)
-    raise typer.Exit(ExitCode.OK if sent == len(uploads) else ExitCode.FAILED)
+    left_out = left_out_in_words(len(found.unusable))
+    words = f"sent {sent} of {len(found.uploads)} events to {settings.topics.uploads}{left_out}"
+    Console(soft_wrap=True).print(words, highlight=False)
+    raise typer.Exit(ExitCode.OK if sent == len(found.uploads) and found.is_complete else ExitCode.FAILED)
 
 
 def _options(

@@ -3,23 +3,40 @@
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from rich.markup import escape
 
 from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
-from service.cli.options import fail
-from service.uploads import Upload, UploadOptions, UploadTargetError, event_of, uploads_of
+from service.cli.options import error_console, fail
+from service.telemetry.plain_text import one_line
+from service.uploads import FoundUploads, Unusable, UploadOptions, event_of, find_uploads
 
 
-def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> list[Upload]:
-    """Return the images, or end the command if one cannot be had or the contract refuses what is to go with them."""
+def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> FoundUploads:
+    """Return the images, after a line for each that cannot be used.
+
+    Ends the command if none can be used, or if the contract refuses what is to go with them.
+    """
     try:
-        uploads = list(uploads_of(targets))
         event_of("check", ImageByUrlV1(url="check"), options)
-    except UploadTargetError as error:
-        raise fail(str(error), code=ExitCode.USAGE) from None
     except ValidationError as error:
         raise fail(_contract_says(error), code=ExitCode.USAGE) from None
-    return uploads
+    found = find_uploads(targets)
+    for each in found.unusable:
+        leave_out(each)
+    if not found.uploads:
+        raise fail(f"none of {', '.join(map(one_line, targets))} is an image that can be used", code=ExitCode.USAGE)
+    return found
+
+
+def leave_out(unusable: Unusable) -> None:
+    """Show that a file is left out, and why."""
+    error_console().print(f"[yellow]left out:[/] {escape(str(unusable))}", highlight=False)
+
+
+def left_out_in_words(count: int) -> str:
+    """Return the end of a command's last line; empty if nothing was left out."""
+    return f"; {count} left out" if count else ""
 
 
 def _contract_says(error: ValidationError) -> str:

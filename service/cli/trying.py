@@ -1,6 +1,7 @@
 """`modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.console import Console
 from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.cli.targets import uploads_or_exit
+from service.cli.targets import left_out_in_words, uploads_or_exit
 from service.demo.fitted_table import print_table
 from service.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
 from service.settings import Settings
@@ -43,24 +44,24 @@ def try_images(
     settings = load_or_exit(config).settings
     configure_logging(settings.telemetry)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
-    uploads = uploads_or_exit(targets, options)
+    found = uploads_or_exit(targets, options)
     with errors_shown():
-        trial = asyncio.run(_judged(settings, uploads, options))
+        trial = asyncio.run(_judged(settings, found.uploads, options))
     if json:
-        _print_json(trial)
+        _print_json(trial, left_out=len(found.unusable))
     else:
-        _print_tables(trial)
-    raise typer.Exit(ExitCode.OK if all(each.dead_letter is None for each in trial.images) else ExitCode.FAILED)
+        _print_tables(trial, left_out=len(found.unusable))
+    raise typer.Exit(ExitCode.OK if trial.is_complete and found.is_complete else ExitCode.FAILED)
 
 
-async def _judged(settings: Settings, uploads: list[Upload], options: UploadOptions) -> Trial:
+async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> Trial:
     from service.app import moderation_alone  # noqa: PLC0415 - other subcommands need not load engine and decoders
 
     async with moderation_alone(settings) as moderator:
         return await judge_all(moderator, uploads, options, settings.topics, in_flight=settings.window.max_records)
 
 
-def _print_tables(trial: Trial) -> None:
+def _print_tables(trial: Trial, *, left_out: int) -> None:
     console = Console()
     shown = trial.images[:MAX_ROWS]
     rows = [verdict_row(each.image_id, each.verdict, each.tags) for each in shown if each.verdict is not None]
@@ -70,13 +71,18 @@ def _print_tables(trial: Trial) -> None:
     if letters:
         print_table(console, dead_letter_columns(letters), title="Not judged")
     print_more(console, len(trial.images))
-    console.print(_rate_in_words(trial), highlight=False)
+    console.print(f"{_rate_in_words(trial)}{left_out_in_words(left_out)}", highlight=False)
 
 
-def _print_json(trial: Trial) -> None:
+def _print_json(trial: Trial, *, left_out: int) -> None:
     for each in trial.images:
         typer.echo(as_json_line(_json(each)))
-    rate = {"images": len(trial.images), "seconds": trial.seconds, "images_per_s": trial.images_per_s}
+    rate = {
+        "images": len(trial.images),
+        "left_out": left_out,
+        "seconds": trial.seconds,
+        "images_per_s": trial.images_per_s,
+    }
     typer.echo(as_json_line(rate))
 
 

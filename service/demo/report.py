@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from service.demo.contact_sheet import cards_shown, contact_sheet
 from service.demo.run import DemoResult
@@ -53,6 +54,10 @@ def report(result: DemoResult, sheet: Path, console: Console, *, started_s: floa
     _write_sheet(result, sheet, started_s=started_s)
     print_result(console, result.outcomes)
     console.print()
+    for each in result.unusable:
+        console.print(Text.assemble(("left out: ", "yellow"), str(each)), soft_wrap=True)
+    if result.unusable:
+        console.print(f"{len(result.samples)} images sent, {len(result.unusable)} left out", highlight=False)
     if result.outcomes.lost:
         console.print(f"[bold red]lost:[/] {', '.join(result.outcomes.lost[:LOG_LINES])}", highlight=False)
     if not result.succeeded:

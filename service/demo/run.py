@@ -23,6 +23,7 @@ from service.stream.publisher import open_publisher
 from service.stream.reader import Reader, open_reader
 from service.stream.records import OutgoingRecord
 from service.stream.topics import ensure_topics, named_topics
+from service.uploads import Unusable
 
 # Nothing came for so long: the rest counts as lost. Longer than a model takes to load on a busy machine.
 STALL_TIMEOUT_S = 60.0
@@ -51,6 +52,8 @@ class DemoResult:
     """What came of a demo."""
 
     samples: Sequence[Sample]
+    unusable: Sequence[Unusable]
+    """Files of the folder that were not sent."""
     outcomes: Outcomes
     service_exit_code: int | None
     service_log: Path
@@ -67,7 +70,7 @@ async def run_demo(images: Path | None, folder: Path, progress: DemoProgress) ->
     Raises `DemoFailedError` when it cannot begin.
     """
     progress.step("starting the embedded broker")
-    samples, file_root = _samples(images, folder)
+    samples, unusable, file_root = _samples(images, folder)
     outcomes = Outcomes(sent=frozenset(sample.key for sample in samples))
     async with embedded_broker(folder / "broker.log") as broker:
         config, log = folder / "modstream.yaml", folder / "service.log"
@@ -82,19 +85,20 @@ async def run_demo(images: Path | None, folder: Path, progress: DemoProgress) ->
             # Only now can nothing more come, so only now is it known that nothing came twice.
             while await _read(reader, outcomes, settings, timeout_s=SILENCE_S):
                 pass
-    return DemoResult(samples, outcomes, service.returncode, log)
+    return DemoResult(samples, unusable, outcomes, service.returncode, log)
 
 
-def _samples(images: Path | None, folder: Path) -> tuple[list[Sample], Path]:
-    """Return the samples and the folder that the service may read from."""
+def _samples(images: Path | None, folder: Path) -> tuple[list[Sample], Sequence[Unusable], Path]:
+    """Return the samples, the files that make none, and the folder that the service may read from."""
     if images is None:
         own = folder / "samples"
         own.mkdir()
-        return bundled_samples(own), own
-    samples = folder_samples(images)
+        return bundled_samples(own), (), own
+    samples, unusable = folder_samples(images)
     if not samples:
-        raise DemoFailedError(f"there is no JPEG, PNG, WebP, GIF or AVIF image in {images}")
-    return samples, images
+        reasons = "".join(f"\n  {each}" for each in unusable)
+        raise DemoFailedError(f"there is no image in {images} that can be used:{reasons}")
+    return samples, unusable, images
 
 
 async def _publish(settings: Settings, samples: Sequence[Sample]) -> None:

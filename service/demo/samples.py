@@ -3,13 +3,13 @@
 import random
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from schemas.image_uploaded import ImageByUrlV1, ImageUploadedV1
-from service.uploads import UploadOptions, by_reference, event_of, image_id_of, images_below, inline
+from service.uploads import Unusable, UploadOptions, by_reference, event_of, find_uploads, image_id_of, inline
 
 OPTIONS = UploadOptions(tasks=("moderation", "tags"))
 # This machine's own address, as an attacker would write it to reach what only the service can reach; nothing listens
@@ -34,15 +34,17 @@ class Sample:
 def bundled_samples(folder: Path) -> list[Sample]:
     """Lay the photographs and the broken samples into a folder that the service may read from."""
     with resources.as_file(resources.files("service.demo") / "photographs") as photographs:
-        paths = [_copy(source, folder) for source in images_below(photographs)]
+        paths = [_copy(source, folder) for source in sorted(photographs.glob("*.jpg"))]
     # Every second one travels inside its event, the others are fetched.
     judged = [_inline(path) if number % 2 else _by_url(path, folder) for number, path in enumerate(paths)]
     return [*judged, *_broken(folder, paths[0].read_bytes())]
 
 
-def folder_samples(folder: Path) -> list[Sample]:
-    """Return the images of a folder and its sub-folders."""
-    return [_by_url(path, folder) for path in images_below(folder)]
+def folder_samples(folder: Path) -> tuple[list[Sample], Sequence[Unusable]]:
+    """Return the images of a folder and its sub-folders, and what in them cannot be used."""
+    found = find_uploads([str(folder)])
+    paths = [each.location for each in found.uploads if isinstance(each.location, Path)]
+    return [_by_url(path, folder) for path in paths], found.unusable
 
 
 def noise(key: str) -> bytes:

@@ -65,18 +65,23 @@ async def test_an_operator_sees_verdict_tags_and_dead_letter_of_what_was_sent(co
 
 async def test_a_file_that_no_event_can_hold_is_told_and_the_others_are_sent(config: Path, tmp_path: Path) -> None:
     modstream(config, "topics", "create")
-    (tmp_path / "large.jpg").write_bytes(bytes(1024 * 1024))
-    (tmp_path / "small.jpg").write_bytes(bytes(1024))
-    sent = modstream(config, "send", str(tmp_path))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "large.jpg").write_bytes(bytes(1024 * 1024))
+    (folder / "small.jpg").write_bytes(bytes(1024))
+    (folder / "empty.jpg").touch()
+    sent = modstream(config, "send", str(folder))
     assert sent.returncode == 1
-    assert sent.stdout == "sent 1 of 2 events to images.uploaded\n"
+    assert sent.stdout == "sent 1 of 2 events to images.uploaded; 1 left out\n"
+    assert "left out: empty.jpg: the file is empty" in sent.stderr
     assert "large.jpg is not sent" in sent.stderr
     assert "--by-reference" in sent.stderr
-    assert modstream(config, "send", str(tmp_path), "--by-reference").returncode == 0
+    (folder / "empty.jpg").unlink()
+    assert modstream(config, "send", str(folder), "--by-reference").returncode == 0
 
 
 async def test_sending_to_a_topic_that_is_missing_fails_at_once(config: Path, tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "photo.jpg").write_bytes(b"pixels")
     sent = modstream(config, "send", str(tmp_path / "photo.jpg"))
     assert sent.returncode == 1
     assert "modstream topics create" in sent.stderr
@@ -95,7 +100,7 @@ async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_na
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("send", "absent.jpg"), "neither a file nor a folder"),
+        (("send", "absent.jpg"), "no such file or folder"),
         (("send", "https://example.com/x.jpg", "--task", "judge"), "allowed are moderation, tags"),
         (("send", "https://example.com/x.jpg", "--context", "novalue"), "KEY=VALUE"),
         (("send", "https://example.com/x.jpg", "--tenant", ""), "tenant"),

@@ -74,6 +74,14 @@ async def test_what_cannot_be_judged_is_told_and_does_not_end_the_others(photo: 
     assert [letter and letter.reason for letter in letters] == ["engine.rejected", None, "internal.unexpected"]
 
 
+async def test_a_file_that_cannot_be_read_any_more_does_not_end_the_others(photo: Path) -> None:
+    gone = photo.with_name("gone.jpg")
+    trial = await tried(Recorder(), Upload("gone", gone), Upload("good", photo))
+    letters = [each.dead_letter for each in trial.images]
+    assert [letter and letter.reason for letter in letters] == ["fetch.failed", None]
+    assert not trial.is_complete
+
+
 async def test_a_fatal_fault_ends_the_trial_as_itself(photo: Path) -> None:
     with pytest.raises(EngineDeadError):
         await tried(Recorder({"1": EngineDeadError(detail="gone")}), Upload("1", photo), Upload("2", photo))

@@ -44,15 +44,16 @@ def test_a_folder_gives_its_images_and_those_of_its_sub_folders(tmp_path: Path) 
     for name in ("b.JPG", "a.webp", "deep/er/c.avif", "notes.txt", ".hidden/d.jpg", ".e.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    samples = folder_samples(tmp_path)
+        path.write_bytes(b"pixels")
+    samples, unusable = folder_samples(tmp_path)
     assert [sample.key for sample in samples] == ["a.webp", "b.JPG", "deep/er/c.avif"]
     assert [sample.event.image_id for sample in samples if sample.event] == [sample.key for sample in samples]
+    assert {each.name for each in unusable} == {".hidden", ".e.jpg", "notes.txt"}
 
 
 def test_names_that_urls_cannot_hold_are_encoded(tmp_path: Path) -> None:
-    (tmp_path / "100 % ünï#code?.png").touch()
-    (sample,) = folder_samples(tmp_path)
+    (tmp_path / "100 % ünï#code?.png").write_bytes(b"pixels")
+    ((sample,), _) = folder_samples(tmp_path)
     assert sample.event is not None
     assert isinstance(sample.event.image, ImageByUrlV1)
     assert sample.event.image.url.endswith("/100%20%25%20%C3%BCn%C3%AF%23code%3F.png")

@@ -6,12 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-from service.errors import FatalError
+from service.errors import EXIT_FATAL, FatalError
 
 log = structlog.get_logger(__name__)
-
-EXIT_FATAL = 3
-"""As after any other fatal fault: start it again, nothing is lost."""
 
 Listener = Callable[[FatalError], None]
 

@@ -11,6 +11,9 @@ Blame = Literal["record", "uploader", "service"]
 """Who can bring a failure about: the record alone, so that it says nothing about the service; an uploader at will, as
 well as a fault of ours; or nothing that an event chooses."""
 
+EXIT_FATAL = 3
+"""The exit code after a `FatalError`: nothing is lost, so the process can be started again."""
+
 
 class ModstreamError(Exception):
     """Base of every error with a reason code; `message` formats the facts given by keyword.

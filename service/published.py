@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.settings import TopicSettings
-from service.stream.dead_letter import MESSAGE, REASON
+from service.stream.dead_letter_headers import MESSAGE, REASON
 from service.stream.origin import ATTEMPT, decimal
 from service.stream.records import SourceRecord
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,12 +18,14 @@ from service.cli.letter_skip import skip
 from service.cli.letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.demo.fitted_table import print_table
-from service.letters.desk import Desk
 from service.letters.filters import LetterFilter
 from service.letters.groups import Groups
 from service.letters.letter import Letter, read_letter
 from service.letters.marks import Marks
 from service.letters.newest import Newest
+
+if TYPE_CHECKING:
+    from service.letters.desk import Desk
 
 _PLACE = re.compile(r"(\d{1,9}):(\d{1,18})")
 
@@ -176,21 +178,21 @@ def show(
         print_page(Console(highlight=False), letter, mark, reveal=reveal, trace_url=template)
 
 
-async def _newest(desk: Desk, wanted: LetterFilter, limit: int, *, everything: bool) -> tuple[Newest, Marks]:
+async def _newest(desk: "Desk", wanted: LetterFilter, limit: int, *, everything: bool) -> tuple[Newest, Marks]:
     marks, newest = await desk.marks(), Newest(limit)
     async for letter in _letters(desk, wanted, marks, everything=everything):
         newest.add(letter)
     return newest, marks
 
 
-async def _groups(desk: Desk, wanted: LetterFilter, *, everything: bool) -> Groups:
+async def _groups(desk: "Desk", wanted: LetterFilter, *, everything: bool) -> Groups:
     groups = Groups()
     async for letter in _letters(desk, wanted, await desk.marks(), everything=everything):
         groups.add(letter)
     return groups
 
 
-async def _letters(desk: Desk, wanted: LetterFilter, marks: Marks, *, everything: bool) -> AsyncIterator[Letter]:
+async def _letters(desk: "Desk", wanted: LetterFilter, marks: Marks, *, everything: bool) -> AsyncIterator[Letter]:
     async with desk.read(wanted) as snapshot:
         async for records in snapshot.batches():
             for letter in map(read_letter, records):

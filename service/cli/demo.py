@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,13 +15,12 @@ from service.cli.exits import ExitCode
 from service.cli.options import errors_shown, fail
 from service.demo.clock import process_age_s
 from service.demo.errors import DemoFailedError
-from service.demo.report import report, shown_progress
-from service.demo.run import DemoResult, run_demo
+
+if TYPE_CHECKING:
+    from service.demo.run import DemoResult
 
 # Beside what `make demo` installs; ignored by git and removed by `make clean`.
 HOME = Path(".demo")
-# What a shell reports for a program that Ctrl-C ended.
-EXIT_INTERRUPTED = 130
 
 
 def demo(
@@ -51,6 +50,8 @@ def demo(
 
     [bold]Exit codes[/]  0 every event had exactly one outcome · 1 some had not, or the demo could not run · 2 usage
     """
+    from service.demo.report import report  # noqa: PLC0415 - the help need not load it
+
     started_s = time.monotonic() - process_age_s()
     console = Console()
     folder = _run_folder()
@@ -61,7 +62,7 @@ def demo(
             raise fail(str(error)) from None
         except (KeyboardInterrupt, asyncio.CancelledError):
             console.print("stopped")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
     report(result, HOME / "contact-sheet.html", console, started_s=started_s)
     if result.succeeded and not keep:
         shutil.rmtree(folder)
@@ -75,7 +76,10 @@ def _run_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=parent))
 
 
-async def _run(images: Path | None, folder: Path, console: Console) -> DemoResult:
+async def _run(images: Path | None, folder: Path, console: Console) -> "DemoResult":
+    from service.demo.report import shown_progress  # noqa: PLC0415 - the help need not load it
+    from service.demo.run import run_demo  # noqa: PLC0415 - as above
+
     task = asyncio.current_task()
     # Ctrl-C cancels already; a supervisor's SIGTERM must stop broker and service as well.
     if task is not None:

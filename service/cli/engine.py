@@ -7,9 +7,9 @@ from rich.console import Console
 
 from service.cli.as_json import as_json
 from service.cli.exits import ExitCode
+from service.cli.lazy import LazyGroup, Subcommand, add
 from service.cli.options import fail
 from service.cli.plan_tables import gpu_table, overview_table, print_plan
-from service.cli.trying import try_images
 from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
 from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
 from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
@@ -17,7 +17,7 @@ from service.planning.overview import needs_markdown, overview, overview_markdow
 from service.planning.plan import GpuPlan, plan_gpu
 from service.planning.work import TYPICAL, Work
 
-app = typer.Typer(no_args_is_help=True, help="Plan and try what judges the images.")
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan and try what judges the images.")
 
 
 @app.command()
@@ -122,4 +122,11 @@ def model_named(name: str) -> ModelShape:
         raise fail(f"--model: {error}", code=ExitCode.USAGE) from None
 
 
-app.command("try")(try_images)
+add(
+    app,
+    Subcommand(
+        "try",
+        "service.cli.trying:try_images",
+        "Judge images as 'modstream serve' would, without Kafka: nothing is published.",
+    ),
+)

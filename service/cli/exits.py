@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from service.engine_alarm import EXIT_FATAL
+from service.errors import EXIT_FATAL
 
 
 class ExitCode(IntEnum):
@@ -15,3 +15,5 @@ class ExitCode(IntEnum):
     """Wrong arguments or settings: the same command fails again until they are mended."""
     FATAL = EXIT_FATAL
     """`serve` met a fault that it cannot go on with. Nothing is lost: start it again."""
+    INTERRUPTED = 130
+    """Ctrl-C ended it, as shells report of a program that SIGINT ended."""

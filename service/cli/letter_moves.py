@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -23,11 +23,12 @@ from service.cli.options import ConfigOption, complain, error_console, errors_sh
 from service.letters.filters import LetterFilter
 from service.letters.moves import Discard, Redrive
 from service.letters.pace import Pace
-from service.letters.work import Progress as ProgressTold
-from service.letters.work import Tally, carry_out
 from service.settings import Settings
-from service.stream.topics import journal_topic
 from service.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from service.letters.work import Progress as ProgressTold
+    from service.letters.work import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,8 @@ def redrive(
 
     [bold]Exit codes[/]  0 all were sent, or would be · 1 some or all were not · 2 wrong arguments or settings
     """
+    from service.stream.topics import journal_topic  # noqa: PLC0415 - the help need not load it
+
     settings = settings_of(config)
     move = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, who())
     tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(rate), limit=limit)
@@ -100,6 +103,8 @@ def discard(
     """
     if execute and not (why or "").strip():
         raise fail("--execute needs --why: whoever looks later wants to know", code=ExitCode.USAGE)
+    from service.stream.topics import journal_topic  # noqa: PLC0415 - the help need not load it
+
     settings = settings_of(config)
     move = Discard(why or "", journal_topic(settings.topics), _now, who())
     tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(), limit=limit)
@@ -115,8 +120,10 @@ def _carried_out(
     execute: bool,
     pace: Pace,
     limit: int | None,
-) -> Tally:
+) -> "Tally":
     """Carry a move out behind a progress bar; end the command with what was done when it is interrupted."""
+    from service.letters.work import Tally, carry_out  # noqa: PLC0415 - the help need not load it
+
     configure_logging(settings.telemetry)
     # Of the connections it tells at length; what counts is one line about what was done.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
@@ -126,16 +133,17 @@ def _carried_out(
             asyncio.run(
                 carry_out(desk, move, wanted, tally, execute=execute, pace=pace, limit=limit, on_progress=on_progress)
             )
-    except (KeyboardInterrupt, typer.Exit):
+    except (KeyboardInterrupt, typer.Exit) as error:
         complain(f"interrupted after {tally.done:,} letters; the same command goes on behind them")
-        raise typer.Exit(ExitCode.FAILED) from None
+        by_hand = isinstance(error, KeyboardInterrupt)
+        raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
     finally:
         if execute and tally.done:
             _log(move, tally)
     return tally
 
 
-def _log(move: Redrive | Discard, tally: Tally) -> None:
+def _log(move: Redrive | Discard, tally: "Tally") -> None:
     """Leave a line for whoever keeps the logs; the journal knows it of every letter."""
     if isinstance(move, Redrive):
         log.info("dead_letters.redriven", letters=tally.done, by=move.by)
@@ -144,7 +152,7 @@ def _log(move: Redrive | Discard, tally: Tally) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[ProgressTold]:
+def _bar() -> "Iterator[ProgressTold]":
     """Show how far it came, on a terminal."""
     console = error_console()
     percentage, letters = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}")
@@ -156,7 +164,7 @@ def _bar() -> Iterator[ProgressTold]:
         )
 
 
-def _tell(tally: Tally, words: str, *, json: bool) -> None:
+def _tell(tally: "Tally", words: str, *, json: bool) -> None:
     """Say what came of it, and end the command with its exit code."""
     if json:
         typer.echo(as_json(tally_json(tally)))

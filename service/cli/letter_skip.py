@@ -3,7 +3,7 @@
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,9 @@ from service.cli.letter_moves import who
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.settings import Settings
 from service.stream.records import Partition
-from service.stream.skip import Skippable, Skipper
+
+if TYPE_CHECKING:
+    from service.stream.skip import Skippable
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})")
 
@@ -55,7 +57,9 @@ def skip(
     Console(highlight=False, soft_wrap=True).print(f"{skipped.place} {words}: {_described(skipped)}", markup=False)
 
 
-async def _skip(settings: Settings, partition: Partition, offset: int, why: str | None) -> Skippable:
+async def _skip(settings: Settings, partition: Partition, offset: int, why: str | None) -> "Skippable":
+    from service.stream.skip import Skipper  # noqa: PLC0415 - the help need not load it
+
     skipper = Skipper(settings)
     found = await skipper.find(partition, offset)
     if why is not None:
@@ -63,7 +67,7 @@ async def _skip(settings: Settings, partition: Partition, offset: int, why: str 
     return found
 
 
-def _described(found: Skippable) -> str:
+def _described(found: "Skippable") -> str:
     record = found.record
     if record.unreadable is not None:
         return f"it cannot be read: {record.unreadable.detail}"

@@ -1,16 +1,20 @@
 """What a re-drive or a discard did, in words and as JSON."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.text import Text
 
-from service.letters.work import Tally
 from service.telemetry.plain_text import one_line
+
+if TYPE_CHECKING:
+    from service.letters.work import Tally
 
 _MAX_REASONS = 60
 """The service has fewer; others may write into the topic, too."""
 
 
-def print_tally(console: Console, tally: Tally, words: str) -> None:
+def print_tally(console: Console, tally: "Tally", words: str) -> None:
     """Print what came of it, what was refused with its reason."""
     console.print(f"{tally.done:,} dead {'letter' if tally.done == 1 else 'letters'} {words}")
     for reason, count in tally.reasons.most_common(_MAX_REASONS):
@@ -29,7 +33,7 @@ def print_tally(console: Console, tally: Tally, words: str) -> None:
         console.print(Text(f"  {letter.place:>12}  {one_line(why)}"), soft_wrap=True)
 
 
-def tally_json(tally: Tally) -> dict[str, object]:
+def tally_json(tally: "Tally") -> dict[str, object]:
     """Return the same for programs."""
     return {
         "done": tally.done,
@@ -42,6 +46,6 @@ def tally_json(tally: Tally) -> dict[str, object]:
     }
 
 
-def _first(tally: Tally) -> str:
+def _first(tally: "Tally") -> str:
     shown = len(tally.refused_shown)
     return f"; the first {shown}:" if shown < tally.refused else ":"

@@ -1,9 +1,8 @@
 """`modstream top`: a live view of the service, from its metrics endpoints."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,11 +10,10 @@ from rich.live import Live
 
 from service.cli.as_json import as_json, as_json_line
 from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
-from service.cli.top_screen import screen
 from service.monitoring_settings import MonitoringSettings
-from service.observing.figures import Figures
-from service.observing.scrape import metrics_url
-from service.observing.watch import watching
+
+if TYPE_CHECKING:
+    from service.observing.figures import Figures
 
 # Addresses to listen on that are no address to ask.
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not listened on
@@ -47,13 +45,17 @@ def top(
 
       modstream top --once --json | jq .lag
 
-    [bold]Exit codes[/]  0 ended by Ctrl-C or --once · 1 nothing answers · 2 wrong settings
+    [bold]Exit codes[/]  0 ended by --once · 1 nothing answers · 2 wrong settings · 130 ended by Ctrl-C
     """
+    from service.cli.top_screen import screen  # noqa: PLC0415 - the help need not load it
+    from service.observing.scrape import metrics_url  # noqa: PLC0415 - as above
+    from service.observing.watch import watching  # noqa: PLC0415 - as above
+
     addresses = url or [_own(load_or_exit(config).settings.monitoring)]
     urls = [metrics_url(address) for address in addresses]
     console = Console()
     looks = watching(urls, every_s=interval)
-    with errors_shown(), contextlib.suppress(KeyboardInterrupt):
+    with errors_shown():
         if once or not (console.is_terminal or lines):
             asyncio.run(_once(looks, _as_document if lines else console_printer(console)))
         elif lines:
@@ -63,16 +65,18 @@ def top(
                 asyncio.run(_follow(looks, lambda seen: live.update(screen(seen), refresh=True)))
 
 
-def console_printer(console: Console) -> Callable[[Figures], None]:
+def console_printer(console: Console) -> "Callable[[Figures], None]":
     """Return what prints a frame."""
+    from service.cli.top_screen import screen  # noqa: PLC0415 - the help need not load it
+
     return lambda seen: console.print(screen(seen))
 
 
-def _as_document(seen: Figures) -> None:
+def _as_document(seen: "Figures") -> None:
     typer.echo(as_json(seen))
 
 
-async def _once(looks: AsyncIterator[Figures], show: Callable[[Figures], None]) -> None:
+async def _once(looks: "AsyncIterator[Figures]", show: "Callable[[Figures], None]") -> None:
     """Show the second look: only then is anything counted by the second."""
     await anext(looks)
     seen = await anext(looks)
@@ -81,7 +85,7 @@ async def _once(looks: AsyncIterator[Figures], show: Callable[[Figures], None]) 
     show(seen)
 
 
-async def _follow(looks: AsyncIterator[Figures], show: Callable[[Figures], None]) -> None:
+async def _follow(looks: "AsyncIterator[Figures]", show: "Callable[[Figures], None]") -> None:
     async for seen in looks:
         show(seen)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,8 +12,9 @@ from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.demo.fitted_table import Column, print_table
 from service.planning.partitions import EVEN
 from service.settings import Settings
-from service.stream.connection import KafkaConnection
-from service.stream.topics import TopicState, check_topics, ensure_journal, ensure_topics, required_topics
+
+if TYPE_CHECKING:
+    from service.stream.topics import TopicState
 
 app = typer.Typer(no_args_is_help=True, help="Create or check the topics that the service reads and writes.")
 
@@ -51,6 +52,9 @@ def check(config: ConfigOption = None) -> None:
 
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """
+    from service.stream.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
+    from service.stream.topics import check_topics, required_topics  # noqa: PLC0415 - as above
+
     settings = load_or_exit(config).settings
     topics = required_topics(settings)
     with errors_shown():
@@ -58,7 +62,10 @@ def check(config: ConfigOption = None) -> None:
     Console(soft_wrap=True).print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)
 
 
-async def _created(settings: Settings, *, partitions: int, replication: int | None) -> list[TopicState]:
+async def _created(settings: Settings, *, partitions: int, replication: int | None) -> "list[TopicState]":
+    from service.stream.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
+    from service.stream.topics import ensure_journal, ensure_topics, required_topics  # noqa: PLC0415 - as above
+
     connection = KafkaConnection(settings.kafka)
     topics = required_topics(settings)
     states = await ensure_topics(connection, topics, partitions=partitions, replication_factor=replication)
@@ -67,7 +74,7 @@ async def _created(settings: Settings, *, partitions: int, replication: int | No
     return states
 
 
-def _columns(states: Sequence[TopicState]) -> list[Column]:
+def _columns(states: "Sequence[TopicState]") -> list[Column]:
     return [
         Column("setting", cells=[Text(state.setting) for state in states]),
         Column("topic", folds_at=20, cells=[Text(state.topic) for state in states]),

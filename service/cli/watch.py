@@ -1,7 +1,6 @@
 """`modstream watch`: follows what the service publishes."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Annotated, Protocol
@@ -20,7 +19,6 @@ from service.demo.fitted_table import fitted_table
 from service.demo.tables import verdict_columns, verdict_row
 from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
 from service.settings import Settings
-from service.stream.reader import open_reader
 from service.stream.records import SourceRecord
 from service.telemetry.plain_text import one_line
 
@@ -55,11 +53,11 @@ def watch(
 
       modstream watch --json --from-beginning | jq 'select(.kind == "dead_letter")'
 
-    [bold]Exit codes[/]  0 ended by Ctrl-C or --count · 1 the brokers do not answer · 2 wrong settings
+    [bold]Exit codes[/]  0 ended by --count · 1 the brokers do not answer · 2 wrong settings · 130 ended by Ctrl-C
     """
     settings = load_or_exit(config).settings
     console = Console()
-    with errors_shown(), contextlib.suppress(KeyboardInterrupt):
+    with errors_shown():
         if lines or not console.is_terminal:
             asyncio.run(_follow(settings, _JsonLines(), from_beginning=from_beginning, count=count))
             return
@@ -70,6 +68,8 @@ def watch(
 
 async def _follow(settings: Settings, display: Display, *, from_beginning: bool, count: int | None) -> None:
     """Show outcomes until so many were shown."""
+    from service.stream.reader import open_reader  # noqa: PLC0415 - the help need not load it
+
     topics = outcome_topics(settings.topics)
     seen = 0
     async with open_reader(settings.kafka, topics, start="beginning" if from_beginning else "end") as reader:

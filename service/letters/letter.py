@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from service.letters.fingerprint import fingerprint
-from service.stream.dead_letter import ERROR_CLASS, FAILED_AT, MESSAGE, RAW, REASON, STACK, TRUNCATED
+from service.stream.dead_letter_headers import ERROR_CLASS, FAILED_AT, MESSAGE, RAW, REASON, STACK, TRUNCATED
 from service.stream.origin import ATTEMPT, LAST_MS, REDRIVEN_FROM, REDRIVES, Origin, told_origin
 from service.stream.raw_event import tenant_of
 from service.stream.records import SourceRecord

@@ -5,29 +5,22 @@ from dataclasses import replace
 from datetime import datetime
 
 from service.errors import ModstreamError
+from service.stream.dead_letter_headers import (
+    CAUSE_CLASS,
+    ERROR_CLASS,
+    FAILED_AT,
+    LAST_OFFSET,
+    MESSAGE,
+    RAW,
+    RAW_OFFSETS,
+    REASON,
+    STACK,
+    TRUNCATED,
+)
 from service.stream.origin import ATTEMPT, COORDINATES, REDRIVE_MARKS, Origin, added_by_us, to_carry_on
 from service.stream.publishing import record_bytes
 from service.stream.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
 from service.telemetry.plain_text import one_line
-
-REASON = "modstream-reason"
-MESSAGE = "modstream-message"
-FAILED_AT = "modstream-failed-at"
-TRUNCATED = "modstream-truncated"
-"""Which parts had to be left out or cut so that the record fits, such as `value`; absent when nothing was."""
-
-RAW = "modstream-raw"
-"""What the value is where the Kafka client could not read the record: a `record` or a `batch` of records in Kafka's
-format, as far as it was kept; absent when the value is the record's own."""
-RAW_OFFSETS = "modstream-raw-offsets"
-"""The offsets that a raw batch spans, as first-last; its bytes are in the dead letter of the first."""
-LAST_OFFSET = "modstream-origin-last-offset"
-"""The last of the offsets that a dead letter stands for; absent when it stands for one."""
-
-ERROR_CLASS = "kafka_dlt-exception-fqcn"
-CAUSE_CLASS = "kafka_dlt-exception-cause-fqcn"
-"""Absent where there is no cause, as with Spring."""
-STACK = "kafka_dlt-exception-stacktrace"
 
 # Connect's stages: a sink's converter could not read the value, or its task could not deal with it.
 _VALUE_STAGE, _TASK_STAGE = b"VALUE_CONVERTER", b"TASK_PUT"

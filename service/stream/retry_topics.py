@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.errors import ModstreamError
 from service.setting_types import delay_s
 from service.settings import Settings
-from service.stream.dead_letter import REASON
+from service.stream.dead_letter_headers import REASON
 from service.stream.origin import ATTEMPT, LAST_MS, Origin, decimal, to_carry_on
 from service.stream.records import Headers, OutgoingRecord, SourceRecord
 

@@ -17,8 +17,7 @@ import service.app
 from service.app import run_service
 from service.brief import Brief
 from service.configuration.load import load_settings
-from service.engine_alarm import EXIT_FATAL
-from service.errors import FatalError
+from service.errors import EXIT_FATAL, FatalError
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
 from service.inference.errors import EngineDeadError
 from service.pixels import ImageSpec

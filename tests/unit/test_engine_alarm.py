@@ -1,8 +1,8 @@
 import pytest
 
 from service.cli.exits import ExitCode
-from service.engine_alarm import EXIT_FATAL, EngineAlarm
-from service.errors import FatalError
+from service.engine_alarm import EngineAlarm
+from service.errors import EXIT_FATAL, FatalError
 from service.inference.errors import EngineDeadError
 from tests.support.waiting import wait_until
 

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,38 @@ FOREIGN = re.compile(
 
 # vLLM takes half a minute to import, and is not everywhere; these two define no errors.
 ENGINE_MODULES = {"service.inference.vllm.model", "service.inference.vllm.processes"}
+
+# What takes long to import, or much memory: a command loads it when it does its work, not to show its help.
+HEAVY = (
+    "PIL",
+    "aiohttp",
+    "aiokafka",
+    "matplotlib",
+    "numpy",
+    "onnxruntime",
+    "opentelemetry.sdk",
+    "prometheus_client",
+    "torch",
+    "transformers",
+    "vllm",
+)
+
+IMPORT_EVERY_COMMAND = """
+import sys
+
+import typer.main
+
+from service.cli.commands import app
+from service.cli.lazy import imported
+
+command = typer.main.get_command(app)
+print("modstream", *sys.modules)
+for name, listed in command.commands.items():
+    whole = imported(listed)
+    for inner in getattr(whole, "commands", {}).values():
+        imported(inner)
+    print(name, *sys.modules)
+"""
 
 SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?P<rest>.*)")
 JUSTIFIED = re.compile(r"(?:: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*|\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:- |# )\w.*")
@@ -87,6 +120,15 @@ def test_no_module_is_too_long() -> None:
 
 def test_packages_are_entered_through_their_modules() -> None:
     assert [relative(path) for path in tracked("*__init__.py") if path.read_text().strip()] == []
+
+
+def test_no_command_imports_anything_heavy_to_show_its_help() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORT_EVERY_COMMAND], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name: modules for name, *modules in map(str.split, run.stdout.splitlines())}
+    assert len(loaded) > 1
+    assert {name: found for name, modules in loaded.items() if (found := sorted(set(modules) & set(HEAVY)))} == {}
 
 
 def test_every_silenced_check_says_why() -> None:

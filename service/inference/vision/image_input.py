@@ -4,10 +4,8 @@ from importlib.metadata import version
 
 import numpy as np
 
+from service.inference.vision.patch import PATCH
 from service.pixels import ImageSpec, RgbPixels
-
-PATCH = 32
-"""A vision token sees so many pixels each way."""
 
 _DECODER = f"pillow-{version('pillow')}"
 # Of this project's part: how files are reduced and fitted.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from service.inference.errors import EngineConfigurationError
-from service.inference.vision.image_input import PATCH
+from service.inference.vision.patch import PATCH
 from service.vllm_settings import VllmSettings
 
 _SETTINGS = "engine.vllm"

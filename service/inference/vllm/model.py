@@ -26,7 +26,7 @@ from service.inference.errors import (
     UnknownAdapterError,
 )
 from service.inference.vision.asking_trace import tell_tokens
-from service.inference.vision.image_input import PATCH
+from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import Ask, ModelFacts, Written
 from service.inference.vllm.arguments import concurrency

@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
 from service.stream.codec_errors import EventEmptyError
-from service.stream.dead_letter import CAUSE_CLASS, LAST_OFFSET, RAW, RAW_OFFSETS, TRUNCATED, cut, dead_letter
+from service.stream.dead_letter import cut, dead_letter
+from service.stream.dead_letter_headers import CAUSE_CLASS, LAST_OFFSET, RAW, RAW_OFFSETS, TRUNCATED
 from service.stream.errors import RecordUnreadableError
 from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
 from service.stream.records import OutgoingRecord, Unreadable

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from deploy.grafana.__main__ import DASHBOARDS
 from deploy.grafana.reading import concrete, read_board
-from service.cli.main import app
+from service.cli.commands import app
 from tests.support.feed import Upload
 from tests.support.image_host import ImageHost
 from tests.support.observed import RULES, Observed, by_url, observing

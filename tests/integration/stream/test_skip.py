@@ -7,7 +7,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 from tests.integration.stream.world import World
 from tests.support.raw_batches import ZSTD, batch_of, bomb, send_raw
 from tests.support.waiting import wait_until

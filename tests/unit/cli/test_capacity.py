@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 
 
 def capacity(*arguments: str, images: str = "1000000") -> Result:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 
 
 def cost(*arguments: str, images: str = "5000", gpu_hour: str = "3") -> Result:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.stream.codec_errors import EventEmptyError
 from service.stream.errors import KafkaUnreachableError
 from tests.support.letters import MemoryDesk, a_letter, vanish

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.configuration.load import load_settings
 from service.planning.cost import CostQuestion, compare
 from service.planning.feeding import feed, process_wall

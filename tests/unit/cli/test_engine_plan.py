@@ -5,7 +5,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.configuration.load import load_settings
 from service.planning.gpus import GPUS
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.cli.policy_text import estimated_tokens
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies, policy_paths

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.settings import Settings
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.commands import app
 from service.cli.top_screen import duration, screen
 from service.observing.arithmetic import Stretch
 from service.observing.figures import Figures, figures

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.letters.letter import read_letter
-from service.stream.dead_letter import FAILED_AT as FAILED_AT_HEADER
+from service.stream.dead_letter_headers import FAILED_AT as FAILED_AT_HEADER
 from service.stream.origin import Origin
 from service.stream.records import SourceRecord
 from tests.support.letters import FAILED_AT, UPLOADS, a_letter

@@ -1,0 +1,58 @@
+"""Subcommands whose modules are imported when they are called, not when they are listed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A subcommand's name, where its code is, and what the list of subcommands says about it."""
+
+    name: str
+    place: str
+    """Module and attribute of a function or a `typer.Typer`, as in `service.cli.serve:serve`."""
+    summary: str
+    """The first sentence of its help."""
+    panel: str | None = None
+    """The list in the group's help that it stands in."""
+
+
+class LazyGroup(TyperGroup):
+    """A group of commands that imports those added by `add` when they are called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the name of the command that is called, the command, and the arguments that are left for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, imported(command), rest
+
+
+def add(app: typer.Typer, subcommand: Subcommand) -> None:
+    """Add a subcommand without importing it; the app's `cls` is `LazyGroup`."""
+    app.command(subcommand.name, help=subcommand.summary, rich_help_panel=subcommand.panel)(_placeholder(subcommand))
+
+
+def imported(command: Any) -> Any:
+    """Return the command that a placeholder stands for, or the command itself if it is none."""
+    callback = getattr(command, "callback", None)
+    subcommand = getattr(callback, "subcommand", None)
+    if subcommand is None:
+        return command
+    module, _, attribute = subcommand.place.partition(":")
+    target = getattr(import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return typer.main.get_group(target)
+    alone = typer.Typer(add_completion=False)
+    alone.command(subcommand.name)(target)
+    return typer.main.get_command(alone)
+
+
+def _placeholder(subcommand: Subcommand) -> Callable[[], None]:
+    def placeholder() -> None: ...
+
+    placeholder.subcommand = subcommand  # type: ignore[attr-defined]  # a command keeps its callback's attributes
+    return placeholder

@@ -1,0 +1,4 @@
+"""How a vision-language model divides an image."""
+
+PATCH = 32
+"""A vision token sees so many pixels each way."""

@@ -45,6 +45,17 @@ KAFKA = Row(
             unit="s",
         ),
         Panel(
+            "Age of refusals of partitions",
+            "How long the brokers have refused to let a partition be read. Normal: 0, or seconds at an election. "
+            "Runbook: ModstreamPartitionRefused.",
+            (
+                Query(
+                    highest("modstream_partition_refused_age_seconds", by="topic, partition"), "{{topic}} {{partition}}"
+                ),
+            ),
+            unit="s",
+        ),
+        Panel(
             "Partitions whose log did not fit the offset, in 10 minutes",
             "Read on as kafka.on_lost_offsets says. Normal: 0; anything else is images that were not judged, or judged "
             "again. Runbook: ModstreamOffsetsLost.",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from service.gpu_readings import GpuReading, Gpus
-from service.monitoring.health import check, transaction_age_s
+from service.monitoring.health import check, refused_for_s, transaction_age_s
 from service.monitoring.sources import Sources
 from service.monitoring_settings import MonitoringSettings
 from service.stream.standing import PartitionStanding, StreamStanding
@@ -53,6 +53,9 @@ class Gauges:
             instruments.UNSTABLE: lambda: self._by_partition(lambda partition: partition.unstable),
             instruments.TRANSACTION_AGE: lambda: self._by_partition(
                 lambda partition: transaction_age_s(partition, now_s=self._clock())
+            ),
+            instruments.REFUSED_AGE: lambda: self._by_partition(
+                lambda partition: refused_for_s(partition, now_s=self._clock())
             ),
             instruments.PARTITIONS: self._partitions,
             instruments.OLDEST_AGE: self._oldest_age,

@@ -16,6 +16,10 @@ TRANSACTION_HANGS_S = 60.0
 """Producers' transactions end by themselves after `transaction.timeout.ms`, 60 s by default."""
 
 
+PARTITION_REFUSED_S = 15.0
+"""A leader's election and a broker's start are over by then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checks:
     """What readiness consists of."""
@@ -85,6 +89,11 @@ def transaction_age_s(partition: PartitionStanding, *, now_s: float) -> float:
     return max(now_s - partition.unstable_since_s, 0.0) if partition.unstable_since_s is not None else 0.0
 
 
+def refused_for_s(partition: PartitionStanding, *, now_s: float) -> float:
+    """Return how long brokers have refused to let a partition be read, 0 while it can be read."""
+    return max(now_s - partition.refusal.since_s, 0.0) if partition.refusal is not None else 0.0
+
+
 def _warnings(stream: StreamStanding | None, *, now_s: float) -> list[str]:
     """Say what is wrong with the logs: the service works, and somebody has to look."""
     if stream is None:
@@ -94,6 +103,12 @@ def _warnings(stream: StreamStanding | None, *, now_s: float) -> list[str]:
         f"{each.unstable} offsets for {age_s:.0f} s"
         for each in stream.partitions
         if (age_s := transaction_age_s(each, now_s=now_s)) > TRANSACTION_HANGS_S
+    ]
+    found += [
+        f"{each.partition.topic} {each.partition.partition}: the brokers have refused to let it be read for "
+        f"{age_s:.0f} s ({each.refusal.error}): see partition.refused in the log"
+        for each in stream.partitions
+        if each.refusal is not None and (age_s := refused_for_s(each, now_s=now_s)) > PARTITION_REFUSED_S
     ]
     if stream.offsets_lost:
         found.append(

@@ -45,7 +45,7 @@ class KafkaConnection:
         """The settings of every client made here."""
         return self._settings
 
-    def group_consumer(self) -> AIOKafkaConsumer:
+    def group_consumer(self) -> TolerantConsumer:
         """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
         settings = self._settings
         return TolerantConsumer(

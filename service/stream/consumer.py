@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from service.stream.assignment import Assignment
 from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
+from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogEnds
 from service.stream.records import Partition, SourceRecord
@@ -40,6 +41,7 @@ class KafkaStream:
         assignment: Assignment,
         *,
         ends: LogEnds,
+        refusals: FetchRefusals,
         retry_delays_s: Mapping[str, float],
         max_span: int,
         now_s: Callable[[], float] = time.time,
@@ -47,6 +49,7 @@ class KafkaStream:
         self._consumer = consumer
         self._assignment = assignment
         self._ends = ends
+        self._refusals = refusals
         self._retry_delays_s = retry_delays_s
         self._max_span = max_span
         self._now_s = now_s
@@ -69,7 +72,7 @@ class KafkaStream:
             is_complete=self._assignment.is_complete,
             open_partitions=len(lanes),
             partitions=tuple(
-                standing_of(partition, lane.progress, ends[partition])
+                standing_of(partition, lane.progress, ends[partition], self._refusals.of(TopicPartition(*partition)))
                 for partition, lane in lanes.items()
                 if partition in ends
             ),

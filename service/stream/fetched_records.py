@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -15,6 +16,8 @@ from service.stream.errors import BatchTooLargeError, RecordUnreadableError
 from service.stream.loose_record import Cursor, LooseRecord, RecordBrokenError, read_loosely
 from service.stream.record_batches import HEADER_BYTES, Batch, BatchBrokenError, ParsedBatch, parse, split, unpacked
 from service.stream.records import MAX_HEADERS_KEPT, SourceRecord, Unreadable
+
+log = structlog.get_logger(__name__)
 
 _MAX_LETTERS = 1000
 """An unreadable batch becomes a dead letter for each offset up to so many, and a single one beyond: a few bytes may
@@ -43,6 +46,23 @@ class Answer:
     def size_in_bytes(self) -> int:
         """Return the size."""
         return len(self.data)
+
+
+class DamagedBatches:
+    """Where batches came damaged: such a one is fetched a second time before it is given up.
+
+    The damage may have come about on the way, in a broker's memory, or on the disk of one that leads no longer.
+    """
+
+    def __init__(self) -> None:
+        self._offsets: dict[TopicPartition, int] = {}
+
+    def is_repeated(self, partition: TopicPartition, offset: int) -> bool:
+        """Take note of damage met by a fetch from an offset; True if the fetch before met it there, too."""
+        if self._offsets.pop(partition, None) == offset:
+            return True
+        self._offsets[partition] = offset
+        return False
 
 
 @dataclass(slots=True)
@@ -79,8 +99,9 @@ class _Place:
 class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
     """Iterates over an answer; yields what the service works with at once, which is half the cost of a record.
 
-    Ends behind a batch whose header is damaged, because its length may be wrong too, and behind one that is too large,
-    because a poll must not unpack one bomb after another; what follows is fetched anew.
+    Ends before a batch that is damaged, which is fetched anew; if it comes damaged again, behind it, because its length
+    may be wrong too. Ends behind one that is too large, because a poll must not unpack one bomb after another. What
+    follows is fetched anew.
     """
 
     def __init__(
@@ -90,8 +111,10 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
         *arguments: Any,
         max_batch_bytes: int,
         log_end: Callable[[TopicPartition], int | None],
+        damaged: DamagedBatches,
     ) -> None:
         self._max_batch_bytes = max_batch_bytes
+        self._damaged = damaged
         self._log_end = log_end
         self.next_fetch_offset: int
         super().__init__(tp, answer, *arguments)
@@ -106,6 +129,9 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
             try:
                 parsed = parse(batch)
             except BatchBrokenError as error:
+                if not self._damaged.is_repeated(self._tp, self.next_fetch_offset):
+                    log.warning("batch.damaged", topic=self._tp.topic, partition=self._tp.partition, error=error)
+                    return
                 damaged = batch._replace(offset=self._plausible(batch.offset))
                 last = max(damaged.guessed_last, self.next_fetch_offset)
                 yield from self._unreadable(damaged, last, _NO_TIME, error)

@@ -8,8 +8,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.stream.assignment import Assignment
+from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
+from service.stream.records import Partition
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +29,24 @@ _POSITION_TIMEOUT_S = 1.0
 """An open partition has a position at once; one that a rebalance takes away at this moment may never have one."""
 
 
+_REFUSED_FOR_S = 15.0
+"""A shorter refusal is an election, or a broker that starts."""
+
+_REPEATED_EVERY_S = 60.0
+"""How often the log names a partition that is still refused."""
+
+
 class LogWatch:
     """Asks until cancelled."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, assignment: Assignment, ends: LogEnds) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, assignment: Assignment, ends: LogEnds, refusals: FetchRefusals
+    ) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._ends = ends
+        self._refusals = refusals
+        self._reported_at_s: dict[Partition, float] = {}
 
     async def run(self) -> None:
         """Ask again and again, before its time for a partition that is new."""
@@ -59,6 +72,7 @@ class LogWatch:
             position = await self._position(TopicPartition(*lane.partition))
             if position is not None and self._is_open(lane):
                 lane.pass_to(position)
+                self._report_refusal(lane.partition, position)
 
     def _compare(self, lane: Lane, bounds: LogBounds, *, read_to: int) -> None:
         guard, unreadable = self._assignment.guard, self._assignment.unreadable.pop(lane.partition, None)
@@ -71,6 +85,25 @@ class LogWatch:
         elif unreadable is not None and unreadable > bounds.end:
             guard.note_out_of_range(lane.partition, unreadable)
             lane.committer.abandon()
+
+    def _report_refusal(self, partition: Partition, offset: int) -> None:
+        """Say that brokers refuse to be read at an offset, again and again while they do."""
+        refusal = self._refusals.of(TopicPartition(*partition))
+        if refusal is None or refusal.last_s - refusal.since_s < _REFUSED_FOR_S:
+            return
+        if refusal.last_s - self._reported_at_s.get(partition, -_REPEATED_EVERY_S) < _REPEATED_EVERY_S:
+            return
+        self._reported_at_s[partition] = refusal.last_s
+        place = f"{partition.topic}/{partition.partition}/{offset}"
+        log.error(
+            "partition.refused",
+            topic=partition.topic,
+            partition=partition.partition,
+            offset=offset,
+            error=refusal.error,
+            refused_s=round(refusal.last_s - refusal.since_s),
+            action=f"mend the brokers' log, or give the record up: modstream dead-letters skip {place}",
+        )
 
     def _is_open(self, lane: Lane) -> bool:
         return self._assignment.lanes.get(lane.partition) is lane

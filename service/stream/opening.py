@@ -66,9 +66,16 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
         try:
             async with (
                 _running(limits.follow(), name="topic-limits"),
-                _running(LogWatch(consumer, assignment, ends).run(), name="log-watch"),
+                _running(LogWatch(consumer, assignment, ends, consumer.refusals).run(), name="log-watch"),
             ):
-                yield KafkaStream(consumer, assignment, ends=ends, retry_delays_s=retry_delays_s, max_span=max_span)
+                yield KafkaStream(
+                    consumer,
+                    assignment,
+                    ends=ends,
+                    refusals=consumer.refusals,
+                    retry_delays_s=retry_delays_s,
+                    max_span=max_span,
+                )
         finally:
             await assignment.release()
 

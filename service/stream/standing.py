@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.stream.fetch_refusals import Refusal
 from service.stream.log_bounds import LogBounds
 from service.stream.offsets import PartitionProgress
 from service.stream.records import Partition
@@ -22,6 +23,8 @@ class PartitionStanding:
     """Offsets that an open transaction holds back: nobody who reads committed records can read them yet."""
     unstable_since_s: float | None = None
     """Since when that transaction is the oldest open one, by `time.monotonic`; None when nothing is held back."""
+    refusal: Refusal | None = None
+    """Why brokers do not let the partition be read, by `time.monotonic`; None while it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class StreamStanding:
     """How often a partition was gone on from although its log contradicted the stored offset."""
 
 
-def standing_of(partition: Partition, progress: PartitionProgress, bounds: LogBounds) -> PartitionStanding:
+def standing_of(
+    partition: Partition, progress: PartitionProgress, bounds: LogBounds, refusal: Refusal | None = None
+) -> PartitionStanding:
     """Return where a partition stands; what was received or committed since the bounds were told never counts below 0.
 
     Lag counts what can be read: up to the last stable offset.
@@ -55,4 +60,5 @@ def standing_of(partition: Partition, progress: PartitionProgress, bounds: LogBo
         backlog=max(end - progress.received, 0),
         unstable=bounds.end - end,
         unstable_since_s=bounds.unstable_since_s,
+        refusal=refusal,
     )

@@ -14,7 +14,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 
-from service.stream.fetched_records import Answer, FetchedRecords
+from service.stream.fetch_refusals import FetchRefusals, ObservedClient
+from service.stream.fetched_records import Answer, DamagedBatches, FetchedRecords
 from service.stream.records import SourceRecord
 
 _READ_WITHIN_S = 2.0
@@ -29,6 +30,9 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
         self._max_held_bytes = max_held_bytes
         self._tolerant_fetcher: Fetcher | None = None
         self._polled_at_s: dict[TopicPartition, float] = {}
+        self._damaged = DamagedBatches()
+        self.refusals = FetchRefusals()
+        """Of the partitions that brokers refuse to read from."""
         super().__init__(*topics, **options)
 
     async def getmany(
@@ -50,7 +54,13 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
         """Take over the fetcher that `start` has just made, before its task runs for the first time."""
         self._tolerant_fetcher = fetcher
         if fetcher is not None:
-            records = partial(FetchedRecords, max_batch_bytes=self._max_batch_bytes, log_end=partial(_log_end, fetcher))
+            records = partial(
+                FetchedRecords,
+                max_batch_bytes=self._max_batch_bytes,
+                log_end=partial(_log_end, fetcher),
+                damaged=self._damaged,
+            )
+            fetcher._client = ObservedClient(fetcher._client, self.refusals)
             names = {"MemoryRecords": Answer, "PartitionRecords": records}
             fetcher._proc_fetch_request = MethodType(with_globals(Fetcher._proc_fetch_request, names), fetcher)
             fetcher._get_actions_per_node = partial(self._actions, fetcher)
@@ -58,7 +68,8 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
     def _actions(self, fetcher: Fetcher, assignment: Any) -> tuple[Any, ...]:
         """Return what aiokafka's fetcher would do next, without fetches while it holds enough."""
         fetches, *others = Fetcher._get_actions_per_node(fetcher, assignment)
-        return ([] if self._held_bytes(fetcher) >= self._max_held_bytes else fetches, *others)
+        holds_enough = self._held_bytes(fetcher) >= self._max_held_bytes
+        return ([] if holds_enough else self.refusals.without_paused(fetches), *others)
 
     def _held_bytes(self, fetcher: Fetcher) -> int:
         """Return how many bytes of answers wait in partitions that are being read.

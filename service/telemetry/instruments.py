@@ -192,6 +192,13 @@ TRANSACTION_AGE = _gauge(
     labels.TOPIC,
     labels.PARTITION,
 )
+REFUSED_AGE = _gauge(
+    "modstream.partition.refused.age",
+    "s",
+    "How long the brokers have refused to let a partition be read, 0 while it can be read",
+    labels.TOPIC,
+    labels.PARTITION,
+)
 PARTITIONS = _gauge("modstream.partitions", "{partition}", "Partitions that are assigned and open")
 OLDEST_AGE = _gauge(
     "modstream.oldest.age", "s", "Age of the oldest record in flight, by its Kafka timestamp; 0 without any"

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from aiokafka import TopicPartition
 from aiokafka.codec import lz4_encode, snappy_encode, zstd_encode
 
-from service.stream.fetched_records import Answer, FetchedRecords
+from service.stream.fetched_records import Answer, DamagedBatches, FetchedRecords
 from service.stream.records import SourceRecord
 from tests.support.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, RawBatch
 
 PARTITION = TopicPartition("images.uploaded", 3)
 LIMIT = 100_000
 """Of a batch, unpacked."""
+
+
+class CertainDamage(DamagedBatches):
+    """Takes every damaged batch for one that came damaged before."""
+
+    def is_repeated(self, partition: TopicPartition, offset: int) -> bool:
+        return True
 
 
 def compress(codec: int, data: bytes) -> bytes:
@@ -26,12 +33,13 @@ def fetched(
     position: int = 0,
     aborted: Sequence[tuple[int, int]] = (),
     log_end: int | None = None,
+    damaged: DamagedBatches | None = None,
 ) -> FetchedRecords:
-    """Return what iterates over an answer to a fetch from a position."""
+    """Return what iterates over an answer to a fetch from a position; damage is believed the first time."""
     answer = Answer(b"".join(map(bytes, batches)))
     return FetchedRecords(
         PARTITION, answer, list(aborted), position, None, None, True, 1, max_batch_bytes=LIMIT,
-        log_end=lambda _: log_end,
+        log_end=lambda _: log_end, damaged=damaged or CertainDamage(),
     )  # fmt: skip
 
 

@@ -55,6 +55,13 @@ class KafkaBroker:
         tool = "/opt/kafka/bin/kafka-consumer-groups.sh"
         self._docker("exec", tool, "--bootstrap-server", self.bootstrap_servers, "--delete", "--group", group)
 
+    def overwrite(self, topic: str, partition: int, position: int, data: bytes) -> None:
+        """Write over bytes of a partition's first segment on the broker's disk."""
+        escaped = "".join(f"\\{byte:03o}" for byte in data)
+        segment = f"$(find / -path '*/{topic}-{partition}/00000000000000000000.log' 2>/dev/null)"
+        command = f"printf '{escaped}' | dd of={segment} bs=1 seek={position} conv=notrunc"
+        self._docker("exec", "sh", "-c", command)
+
     def _docker(self, command: str, *arguments: str) -> str:
         name = self._container.get_wrapped_container().name
         whole = ["docker", command, name, *arguments]

@@ -6,6 +6,7 @@ from service.gpu_readings import Gpus
 from service.monitoring.gauges import Gauges
 from service.monitoring.sources import Sources
 from service.monitoring_settings import MonitoringSettings
+from service.stream.fetch_refusals import Refusal
 from service.stream.records import Partition
 from service.stream.standing import PartitionStanding
 from tests.support.metrics import Scrape, counting, scraped
@@ -55,6 +56,14 @@ def test_what_open_transactions_hold_back_is_told() -> None:
     assert scrape.value("modstream_unstable", topic="t", partition="3") == 51
     assert scrape.value("modstream_transaction_age_seconds", topic="t", partition="3") == 61
     assert seen(sources()).of("modstream_transaction_age_seconds", partition="1")[0].value == 0
+
+
+def test_how_long_brokers_have_refused_a_partition_is_told() -> None:
+    refusal = Refusal("CorruptRecordException", since_s=NOW_S - 61, last_s=NOW_S, times=9, retry_at_s=NOW_S)
+    refused = PartitionStanding(Partition("t", 3), 0, 0, 0, refusal=refusal)
+    scrape = seen(sources(with_stream(partitions=(refused,))))
+    assert scrape.value("modstream_partition_refused_age_seconds", topic="t", partition="3") == 61
+    assert seen(sources()).of("modstream_partition_refused_age_seconds", partition="1")[0].value == 0
 
 
 def test_what_is_not_there_yet_has_no_value() -> None:

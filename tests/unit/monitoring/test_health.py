@@ -9,6 +9,7 @@ from service.inference.engine import EngineLoad
 from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
 from service.pipeline.standing import Standing
+from service.stream.fetch_refusals import Refusal
 from service.stream.records import Partition
 from service.stream.standing import PartitionStanding
 from tests.support.engine import PaintedEngine
@@ -86,6 +87,17 @@ def test_a_transaction_that_hangs_is_told_although_the_service_is_ready() -> Non
     assert told["status"] == "degraded"
     assert told["warnings"] == ["t 3: an open transaction of a producer has held back 51 offsets for 61 s"]
     just_begun = replace(held, unstable_since_s=NOW_S - 59)
+    told = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (told["status"], told["warnings"]) == ("ok", [])
+
+
+def test_a_partition_that_brokers_refuse_is_told_although_the_service_is_ready() -> None:
+    refusal = Refusal("CorruptRecordException", since_s=NOW_S - 16, last_s=NOW_S, times=9, retry_at_s=NOW_S)
+    refused = PartitionStanding(Partition("t", 3), 7, 7, 7, refusal=refusal)
+    told = summary(sources(with_stream(partitions=(refused,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert told["status"] == "degraded"
+    assert "t 3: the brokers have refused to let it be read for 16 s (CorruptRecordException)" in str(told["warnings"])
+    just_begun = replace(refused, refusal=refusal._replace(since_s=NOW_S - 14))
     told = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
     assert (told["status"], told["warnings"]) == ("ok", [])
 

@@ -17,6 +17,7 @@ from aiokafka.errors import (
 
 from service.stream.consumer import KafkaStream
 from service.stream.errors import ConsumerFailedError, RecordUnreadableError
+from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.offsets import PartitionProgress, Progress
@@ -95,6 +96,7 @@ class Setup:
             self.consumer,
             assignment,  # type: ignore[arg-type]  # the part of an assignment that a stream reads
             ends=self.ends,
+            refusals=FetchRefusals(),
             retry_delays_s={RETRY: RETRY_DELAY_S},
             max_span=max_span,
             now_s=now_s,

@@ -8,6 +8,7 @@ import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from service.stream.errors import BatchTooLargeError, RecordUnreadableError
+from service.stream.fetched_records import DamagedBatches
 from tests.support.fetched import LIMIT, compress, fetched, read, read_all
 from tests.support.raw_batches import (
     CONTROL,
@@ -102,6 +103,26 @@ def test_the_batch_behind_a_damaged_one_is_fetched_anew() -> None:
 
     assert [each.offset for each in read_all(records)] == [0, 1]
     assert records.next_fetch_offset == 2
+
+
+def test_a_damaged_batch_is_fetched_a_second_time_before_it_is_given_up() -> None:
+    damaged, whole = DamagedBatches(), batch_of(b"b", b"c", base=1)
+    broken = replace(whole, crc=1)
+
+    first = fetched(batch_of(b"a"), broken, damaged=damaged)
+    assert [each.value for each in first] == [b"a"]
+    assert first.next_fetch_offset == 1
+    again = fetched(broken, position=1, damaged=damaged)
+    assert [(each.offset, bool(each.unreadable)) for each in again] == [(1, True), (2, True)]
+    assert again.next_fetch_offset == 3
+
+
+def test_a_batch_that_was_damaged_on_the_way_is_read_from_the_second_answer() -> None:
+    damaged, whole = DamagedBatches(), batch_of(b"a", b"b")
+
+    assert list(fetched(replace(whole, crc=1), damaged=damaged)) == []
+    again = fetched(whole, damaged=damaged)
+    assert [(each.value, each.unreadable) for each in again] == [(b"a", None), (b"b", None)]
 
 
 def test_the_batch_behind_one_that_cannot_be_unpacked_is_read_from_the_same_answer() -> None:

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, NodeNotReadyError
+from aiokafka.errors import CorruptRecordException, IllegalStateError, NodeNotReadyError
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from service.errors import FatalError
 from service.stream.errors import OffsetsLostError, PartitionLostError
+from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
 from service.stream.log_watch import LogWatch
@@ -40,10 +43,13 @@ class Setup:
         self.assignment = SimpleNamespace(
             lanes=self.lanes, unreadable={}, guard=any_offset_fits(), fail=self.failures.append
         )
+        self.now_s = 0.0
+        self.refusals = FetchRefusals(clock=lambda: self.now_s)
         self.watch = LogWatch(
             self,
             self.assignment,  # type: ignore[arg-type]  # what a watch reads of an assignment
             self.ends,
+            self.refusals,
         )
 
     def open(self, partition: Partition = PLACE, *, base: int = 0, topic_id: str | None = None) -> Lane:
@@ -194,3 +200,31 @@ async def test_an_offset_that_was_refused_and_exists_by_now_is_read() -> None:
     assert setup.assignment.unreadable == {}
     lane.committer.close()
     await lane.committer.run()
+
+
+async def test_a_partition_that_brokers_refuse_is_named_in_the_log_with_the_way_out_once_a_minute() -> None:
+    setup = Setup()
+    setup.open()
+    setup.positions[PLACE] = 5
+    corrupt = SimpleNamespace(topics=[(PLACE.topic, [(PLACE.partition, CorruptRecordException.errno, 7, b"")])])
+    lines: list[EventDict] = []
+    with capture_logs() as captured:
+        for _ in range(9):
+            setup.refusals.note(corrupt)
+            await setup.watch.look()
+            setup.now_s += 10
+        lines += [line for line in captured if line["event"] == "partition.refused"]
+    assert [line["refused_s"] for line in lines] == [20, 80]
+    assert lines[0]["log_level"] == "error"
+    assert (lines[0]["offset"], lines[0]["error"]) == (5, "CorruptRecordException")
+    assert "modstream dead-letters skip images.uploaded/0/5" in lines[0]["action"]
+
+
+async def test_a_short_refusal_is_not_logged() -> None:
+    setup = Setup()
+    setup.open()
+    setup.positions[PLACE] = 5
+    setup.refusals.note(SimpleNamespace(topics=[(PLACE.topic, [(PLACE.partition, 2, 7, b"")])]))
+    with capture_logs() as captured:
+        await setup.watch.look()
+    assert not [line for line in captured if line["event"] == "partition.refused"]

@@ -9,11 +9,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher as fetcher_module
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from service.kafka_settings import KafkaSettings
 from service.stream.connection import KafkaConnection
-from service.stream.fetched_records import Answer, FetchedRecords
+from service.stream.fetch_refusals import ObservedClient
+from service.stream.fetched_records import Answer, DamagedBatches, FetchedRecords
 from service.stream.tolerant_consumer import TolerantConsumer, with_globals
 
 
@@ -30,12 +32,14 @@ class IdleFetcher(Fetcher):  # type: ignore[misc]  # aiokafka ships no types
     def __init__(self) -> None:
         self._records = OrderedDict[TopicPartition, object]()
         self._subscriptions = SimpleNamespace(subscription=None)
+        self._client = object()
 
 
 def hold(fetcher: Fetcher, partition: TopicPartition, size_bytes: int) -> None:
     records = FetchedRecords(
-        partition, Answer(bytes(size_bytes)), [], 0, None, None, True, 1, max_batch_bytes=1, log_end=lambda _: None
-    )
+        partition, Answer(bytes(size_bytes)), [], 0, None, None, True, 1, max_batch_bytes=1, log_end=lambda _: None,
+        damaged=DamagedBatches(),
+    )  # fmt: skip
     fetcher._records[partition] = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
 
 
@@ -66,6 +70,8 @@ def test_aiokafkas_consumer_keeps_its_fetcher_where_it_is_taken_over() -> None:
 
     assert "self._fetcher = Fetcher(" in source
     assert "self._get_actions_per_node(assignment)" in inspect.getsource(Fetcher._fetch_requests_routine)
+    assert "await self._client.send(node_id, request)" in inspect.getsource(Fetcher._proc_fetch_request)
+    assert FetchRequest(1, 1, 1, 1, [("t", [])])._topics == [("t", [])]
 
 
 def test_an_aiokafka_without_these_names_is_refused() -> None:
@@ -82,6 +88,7 @@ async def test_the_fetcher_is_taken_over_before_its_first_step(consumer: Toleran
     assert names["PartitionRecords"].func is FetchedRecords
     assert names["PartitionRecords"].keywords["max_batch_bytes"] == 1000
     assert fetcher_module.PartitionRecords is PartitionRecords  # every other consumer keeps aiokafka's own
+    assert isinstance(fetcher._client, ObservedClient)
     consumer._fetcher = None
 
 

@@ -50,6 +50,11 @@ def complain(message: str) -> None:
     error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
 
 
+def warn(message: str) -> None:
+    """Show what is no error and may be meant otherwise."""
+    error_console().print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
+
+
 @contextmanager
 def errors_shown() -> Iterator[None]:
     """Turn the service's own errors into a message and an exit code: no traceback for what a user can mend."""

@@ -1,6 +1,7 @@
 """`modstream policy`: what policies tell a language model, and what is wrong with their files."""
 
 import json
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +9,11 @@ from typing import Annotated
 import typer
 
 from service.cli.exits import ExitCode
-from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit
-from service.cli.policy_review import review, together
+from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
+from service.cli.policy_review import not_looked_for, review, together
 from service.cli.policy_text import told
 from service.policy.attribute_file import AttributeFile
+from service.policy.errors import PolicySettingsError
 from service.policy.loader import load_policies, policy_paths
 from service.policy.policy import Policy
 
@@ -23,7 +25,8 @@ def show(
     name: Annotated[str | None, typer.Argument(help="A policy by name; else the default one.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print exactly what a language model is told because of a policy: the text before the image, and the questions.
+    """Print a policy's bars, and exactly what a language model is told because of it: the text before the image, and
+    the questions.
 
     Engines without a language model, such as the embedded one, are told nothing of it.
 
@@ -43,29 +46,46 @@ def show(
 @app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Policies, or folders of them.")],
+    config: ConfigOption = None,
 ) -> None:
     """Check policy files as the service does when it starts, and tell every problem with its line.
 
-    Rules are held against each other once each is right by itself. Files that are named together are checked for going
-    together: no name and no tenant twice.
+    Files that are named together are checked for going together: no name and no tenant twice. A warning names the
+    categories that the engine of the settings does not look for; it changes no exit code.
 
     [bold]Examples[/]
 
       modstream policy check shop.yaml
 
-      modstream policy check policies/
+      modstream policy check policies/ -c modstream.yaml
 
-    [bold]Exit codes[/]  0 all are right · 1 some are not · 2 wrong arguments
+    [bold]Exit codes[/]  0 all are right · 1 some are not · 2 wrong arguments or settings
     """
-    with errors_shown():
-        reviews = [review(path) for file in files for path in policy_paths(file)]
+    engine = load_or_exit(config).settings.engine
+    paths, problems = _paths_of(files)
+    reviews = [review(path) for path in paths]
     for each in reviews:
         if each.summary is not None:
             typer.echo(f"{each.path}: {each.summary}")
-    problems = [*chain.from_iterable(each.problems for each in reviews), *together(reviews)]
+    with errors_shown():
+        for warning in not_looked_for(reviews, engine):
+            warn(warning)
+    problems += [*chain.from_iterable(each.problems for each in reviews), *together(reviews)]
     for problem in problems:
         complain(problem)
     raise typer.Exit(ExitCode.FAILED if problems else ExitCode.OK)
+
+
+def _paths_of(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the policies' files, and what is wrong with folders that have none."""
+    paths: list[Path] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            paths += policy_paths(file)
+        except (PolicySettingsError, OSError) as error:
+            problems.append(str(error))
+    return paths, problems
 
 
 @app.command()

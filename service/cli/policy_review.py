@@ -1,14 +1,16 @@
 """What is wrong with files of policies: each alone, as a prompt, and all together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.cli.policy_text import estimated_tokens
+from service.engine_settings import EngineSettings
 from service.errors import FatalError
+from service.inference.coverage import fixed_categories
 from service.inference.vision.prompt import prompter
-from service.policy.errors import PolicyFileError, PolicySettingsError
-from service.policy.loader import policies_by_name, policies_by_tenant
+from service.policy.errors import PolicyFileError
+from service.policy.loader import repeated_names, repeated_tenants
 from service.policy.policy import Policy
 from service.policy.policy_file import check_policy
 from service.policy.taxonomy import NAMES
@@ -20,6 +22,7 @@ class Review:
 
     path: Path
     policy: Policy | None = None
+    """Of a file with problems, what is right of it, if that is a policy."""
     summary: str | None = None
     """For people; None where there are problems."""
     problems: tuple[str, ...] = ()
@@ -28,25 +31,38 @@ class Review:
 
 def review(path: Path) -> Review:
     """Check one file, and that a prompt can be made of it."""
-    policy, problems = (checked := check_policy(path)).found, checked.problems
+    checked = check_policy(path)
+    problems = [_placed(problem) for problem in checked.problems]
+    policy = checked.found or checked.salvaged
     if policy is None:
-        return Review(path, problems=tuple(_placed(problem) for problem in problems))
+        return Review(path, problems=tuple(problems))
     try:
-        return Review(path, policy, _summary(policy, prompter(policy.brief).system))
+        system = prompter(policy.brief).system
     except FatalError as error:
-        return Review(path, policy, problems=(f"{path}: {error}",))
+        problems.append(f"{path}: {error}")
+    return Review(path, policy, None if problems else _summary(policy, system), tuple(problems))
 
 
 def together(reviews: Iterable[Review]) -> list[str]:
     """Return what keeps policies from being served by one service."""
     policies = [each.policy for each in reviews if each.policy is not None]
-    problems = []
-    for gather in (policies_by_name, policies_by_tenant):
-        try:
-            gather(policies)
-        except PolicySettingsError as error:
-            problems.append(str(error.facts["detail"]))
-    return problems
+    return [*repeated_names(policies), *repeated_tenants(policies)]
+
+
+def not_looked_for(reviews: Iterable[Review], engine: EngineSettings) -> Iterator[str]:
+    """Yield a warning for each policy with categories that the engine of the settings has no scores for."""
+    covered = fixed_categories(engine)
+    for each in reviews:
+        missing = (
+            [name for name in each.policy.categories if name not in covered]
+            if each.policy and covered is not None
+            else []
+        )
+        if missing:
+            yield (
+                f"{each.path}: the engine of these settings (engine.kind: {engine.kind}) does not look for "
+                f"{', '.join(missing)}; verdicts list them as not covered"
+            )
 
 
 def _placed(problem: PolicyFileError) -> str:

@@ -26,6 +26,8 @@ def estimated_tokens(text: str) -> int:
 
 def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield from _facts(policy, prompts)
+    yield _heading("what scores call for; a model is not told of it")
+    yield from _bars(policy)
     yield _heading(
         f"before every image: {len(prompts.system)} characters, about {estimated_tokens(prompts.system)} tokens"
     )
@@ -56,6 +58,16 @@ def _facts(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield f"prompt hash  {prompts.hash}"
     yield f"label map    {label_map_hash(prompts.labels)}"
     yield f"labels       {', '.join(f'{label} {category}' for label, category in prompts.labels.items())}"
+
+
+def _bars(policy: Policy) -> Iterator[str]:
+    """Yield each category's bars, gravest category first."""
+    rules = [(name, policy.categories[name]) for name in policy.names if name in policy.categories]
+    width = max(len(name) for name, _ in rules)
+    for name, rule in rules:
+        bars = ", ".join(f"{outcome} from {bar:g}" for outcome, bar in rule.bars())
+        yield f"{name:<{width}}  {bars or 'no bar: scored, and never counts'}"
+    yield f"{'not judged':<{width}}  {policy.when_not_moderated}"
 
 
 def _heading(text: str) -> str:

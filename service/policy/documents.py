@@ -1,6 +1,6 @@
 """YAML files to checked models, with every problem at its line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,6 +13,12 @@ from service.policy.errors import PolicyFileError
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
 
+Location = tuple[int | str, ...]
+"""A part of a document: keys and positions from its root."""
+
+# Each leaves out what the one before found; rules are nested less deeply.
+_MAX_ROUNDS = 5
+
 SETTING = "policy.path"
 """All files of policies are read because of it."""
 
@@ -23,6 +29,8 @@ class Checked(Generic[Found]):
 
     found: Found | None
     problems: tuple[PolicyFileError, ...] = ()
+    salvaged: Found | None = None
+    """What is right of a file with problems, to look for further ones; None if too little is."""
 
     def result(self) -> Found:
         """Return what was found; raise the first problem if nothing was."""
@@ -45,22 +53,31 @@ class Document:
         return _error(self.path, _line_of(self.root, location), f"{told}: {detail}" if told else detail)
 
     def check(self, model: type[Model]) -> Checked[Model]:
-        """Return the content as a model, or what is wrong with it."""
-        problems = list(self._repeated_keys())
-        try:
-            checked = model.model_validate(self.content)
-        except ValidationError as invalid:
-            return Checked(None, (*problems, *self._problems_with(invalid)))
-        return Checked(None, tuple(problems)) if problems else Checked(checked)
+        """Return the content as a model, or all that is wrong with it.
+
+        Rules that hold several parts against each other are only checked where the parts are right, so what is wrong
+        is left out and the rest checked again, until nothing new comes up.
+        """
+        problems, content, checked = list(self._repeated_keys()), self.content, None
+        told: list[Location] = []
+        for _ in range(_MAX_ROUNDS):
+            try:
+                checked = model.model_validate(content)
+            except ValidationError as invalid:
+                faults = [fault for fault in invalid.errors(include_url=False) if not _is_told(fault["loc"], told)]
+            else:
+                break
+            if not faults:
+                break
+            problems += [self.problem(fault["msg"], *fault["loc"]) for fault in faults]
+            told += [fault["loc"] for fault in faults]
+            content = _without(content, told)
+        return Checked(None, tuple(problems), salvaged=checked) if problems else Checked(checked)
 
     def _repeated_keys(self) -> Iterator[PolicyFileError]:
         """YAML readers let the last of two equal keys win in silence, which hides a rule."""
         for line, key in _repeated_keys(self.root):
             yield _error(self.path, line, f"{key!r} stands there twice")
-
-    def _problems_with(self, invalid: ValidationError) -> Iterator[PolicyFileError]:
-        for fault in invalid.errors(include_url=False):
-            yield self.problem(fault["msg"], *fault["loc"])
 
 
 def open_document(path: Path) -> Document:
@@ -86,6 +103,24 @@ def check_document(path: Path, model: type[Model]) -> Checked[Model]:
         return Checked(None, (problem,))
 
 
+def _is_told(location: Location, told: Sequence[Location]) -> bool:
+    """Tell whether a part, something inside it, or what it is a part of is known to be wrong."""
+    return any(location[: len(other)] == other or other[: len(location)] == location for other in told)
+
+
+def _without(value: object, locations: Sequence[Location]) -> object:
+    """Return a document's content without some of its parts."""
+    if not locations or not isinstance(value, dict | list):
+        return value
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    kept = {
+        step: _without(inner, [location[1:] for location in locations if location[:1] == (step,)])
+        for step, inner in items
+        if (step,) not in locations
+    }
+    return kept if isinstance(value, dict) else list(kept.values())
+
+
 def _error(path: Path, line: int, detail: str) -> PolicyFileError:
     return PolicyFileError(path=path, line=line, detail=detail, setting=SETTING)
 
@@ -101,7 +136,7 @@ def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
         yield from _repeated_keys(value)
 
 
-def _line_of(node: yaml.Node, location: tuple[int | str, ...]) -> int:
+def _line_of(node: yaml.Node, location: Location) -> int:
     """Return the line of the deepest part of a location that the file has."""
     line = node.start_mark.line + 1
     for step in location:

@@ -1,6 +1,7 @@
 """All policies of a service: which files hold them, and which one an event gets."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -60,20 +61,33 @@ def policy_paths(path: Path | None) -> list[Path]:
 
 def policies_by_name(policies: Iterable[Policy]) -> Mapping[str, Policy]:
     """Return policies by their names; raise `PolicySettingsError` if two have the same."""
-    by_name: dict[str, Policy] = {}
-    for policy in policies:
-        if by_name.setdefault(policy.name, policy) is not policy:
-            raise PolicySettingsError(setting="policy.path", detail=f"two files define the policy {policy.name!r}")
-    return by_name
+    policies = [*policies]
+    for detail in repeated_names(policies):
+        raise PolicySettingsError(setting="policy.path", detail=detail)
+    return {policy.name: policy for policy in policies}
 
 
 def policies_by_tenant(policies: Iterable[Policy]) -> Mapping[str, Policy]:
     """Return whose policy each is; raise `PolicySettingsError` if two are for the same tenant."""
-    by_tenant: dict[str, Policy] = {}
+    policies = [*policies]
+    for detail in repeated_tenants(policies):
+        raise PolicySettingsError(setting="policy.path", detail=detail)
+    return {tenant: policy for policy in policies for tenant in policy.tenants}
+
+
+def repeated_names(policies: Iterable[Policy]) -> Iterator[str]:
+    """Yield a sentence for each name that several policies have."""
+    counts = Counter(policy.name for policy in policies)
+    for name, count in counts.items():
+        if count > 1:
+            yield f"{'two' if count == 2 else count} files define the policy {name!r}"  # noqa: PLR2004 - in words
+
+
+def repeated_tenants(policies: Iterable[Policy]) -> Iterator[str]:
+    """Yield a sentence for each tenant that two policies are for."""
+    owners: dict[str, Policy] = {}
     for policy in policies:
         for tenant in policy.tenants:
-            first = by_tenant.setdefault(tenant, policy)
+            first = owners.setdefault(tenant, policy)
             if first is not policy:
-                detail = f"the policies {first.name!r} and {policy.name!r} are both for the tenant {tenant!r}"
-                raise PolicySettingsError(setting="policy.path", detail=detail)
-    return by_tenant
+                yield f"the policies {first.name!r} and {policy.name!r} are both for the tenant {tenant!r}"

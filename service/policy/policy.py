@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from schemas.base import Decision, Identifier, Score
 from service.brief import AttributeSchema, Brief, Language
@@ -55,6 +55,10 @@ class CategoryRule(Part):
         return self
 
 
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class Policy(Part):
     """The rules of one tenant or kind of image; a category without a rule is not asked for and never counts."""
 
@@ -62,8 +66,11 @@ class Policy(Part):
     version: Annotated[str, Field(min_length=1, max_length=64)]
     description: str = ""
     """For people; no part of the rules."""
-    tenants: tuple[Identifier, ...] = ()
-    """Whose events it is for when they name no policy."""
+    tenants: Annotated[
+        tuple[Identifier, ...],
+        BeforeValidator(_listed, json_schema_input_type=Identifier | tuple[Identifier, ...]),
+    ] = ()
+    """Whose events it is for when they name no policy; a single one may stand without brackets."""
     language: Language = "en"
     """Of what a language model is told, and of its words: of bundled definitions, reasons and tags."""
     adapter: str | None = None

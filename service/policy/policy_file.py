@@ -28,7 +28,7 @@ def check_policy(path: Path) -> Checked[Policy]:
     schema = _own_schema(document, content[_FIELD])
     policy = replace(document, content={**content, _FIELD: schema.found}).check(Policy)
     problems = (*policy.problems, *schema.problems)
-    return Checked(None, problems) if problems else policy
+    return Checked(None, problems, salvaged=policy.found or policy.salvaged) if problems else policy
 
 
 def _own_schema(document: Document, named: object) -> Checked[AttributeSchema]:

@@ -7,11 +7,12 @@ the caption, which is a stranger's; and last the question, so that nothing of th
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 
-from service.brief import Attribute, Brief, TextLimit
+from service.brief import Attribute, Brief, Language, TextLimit
 from service.inference.vision.labels import LabelMap, label_map, labelled
 from service.inference.vision.phrases import PHRASES, Phrases
 
@@ -19,6 +20,11 @@ MAX_CAPTION_BYTES = 1024
 """Of UTF-8: a tokenizer makes a token a byte at worst, and the context has to hold them."""
 
 _CUT = "…"
+# No part of the phrases: a prompt's hash covers those, and stays as it is for sentences that have their full stop.
+_FULL_STOPS: Mapping[Language, str] = MappingProxyType({"en": ".", "zh": "。"})
+_SENTENCE_ENDS = (".", "!", "?", ":", "…", "。", "\uff01", "\uff1f", "\uff1a")
+# What may stand behind a sentence's end: quotes and brackets of both scripts.
+_CLOSING_MARKS = "\"')]\u201d\u2019»\uff09」』"
 # Every control token of chat templates is written in angle brackets: without them none can be.
 _WITHOUT_BRACKETS = str.maketrans("<>", "‹›")
 # JSON leaves these line ends as they are.
@@ -105,8 +111,16 @@ def _bounded(escaped: str) -> str:
 def _categories(brief: Brief, labels: LabelMap, phrases: Phrases) -> Iterable[str]:
     yield f"{next(iter(labels))}: {phrases.none_of_them}"
     for label, category in labelled(brief, labels):
-        exception = phrases.not_meant.format(text=category.not_meant) if category.not_meant else ""
-        yield f"{label}: {category.name}: {category.means}{exception}"
+        text = category.means
+        if category.not_meant:
+            text = f"{_ended(text, brief.language)}{phrases.not_meant.format(text=category.not_meant)}"
+        yield f"{label}: {category.name}: {text}"
+
+
+def _ended(sentence: str, language: Language) -> str:
+    """Return a sentence with a full stop, so that the next one is no part of it."""
+    is_ended = not sentence or sentence.rstrip(_CLOSING_MARKS).endswith(_SENTENCE_ENDS)
+    return sentence if is_ended else f"{sentence}{_FULL_STOPS[language]}"
 
 
 def _attributes(brief: Brief, phrases: Phrases) -> Iterable[str]:

@@ -68,7 +68,72 @@ def test_check_says_of_right_files_what_they_hold(tmp_path: Path) -> None:
     result = modstream("check", write(tmp_path, POLICY.format(name="shop")))
     assert result.exit_code == 0
     assert "shop, version 1: 2 categories (1 of its own), about " in result.stdout
-    assert result.stderr == ""
+    assert "error" not in result.stderr
+
+
+def test_check_warns_of_categories_that_the_configured_engine_does_not_look_for(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop"))
+    embedded = modstream("check", path)
+    assert embedded.exit_code == 0
+    assert "warning" in embedded.stderr
+    assert "(engine.kind: onnx) does not look for child_safety, rival_brand" in embedded.stderr
+    assert modstream("check", path, MODSTREAM_ENGINE__KIND="vllm").stderr == ""
+    assert "(engine.kind: rehearsal)" in modstream("check", path, MODSTREAM_ENGINE__KIND="rehearsal").stderr
+
+
+def test_check_takes_the_settings_that_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop"))
+    config = write(tmp_path, "engine: {kind: vllm}\n", "modstream.yml")
+    assert modstream("check", path, "--config", config).stderr == ""
+
+
+def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
+    content = (
+        "name: shop\nversion: 1\ncolour: red\ncategories:\n  violence: {review: 2}\n"
+        "  weapons: {review: 0.9, block: 0.5}\n  gadgets: {review: 0.5}\n  gadgets: {review: 0.4}\n"
+        "  toys: {review: 0.5, definition: {label: K}}\n  hate_symbols: {review: 0.5, definition: {label: A}}\n"
+        "attributes: shoes.attributes.yaml\n"
+    )
+    write(tmp_path, "name: shoes\nversion: '1'\nattributes: {sole: {key: SOLE}}\n", "shoes.attributes.yaml")
+    path = write(tmp_path, content)
+    told = modstream("check", path).stderr
+    for mistake in (
+        f"{path}:2: version",
+        f"{path}:3: colour",
+        f"{path}:5: categories.violence.review",
+        f"{path}:6: categories.weapons: the bar for review (0.9) is above the bar for block (0.5)",
+        f"{path}:8: 'gadgets' stands there twice",
+        f"{path}:7: categories.gadgets: unknown category",
+        f"{path}:9: categories.toys.definition: a category of your own needs words",
+        "child_safety needs a bar for review",
+        "shoes.attributes.yaml:3: attributes.sole.key",
+        "attributes.sole.asks",
+    ):
+        assert mistake in told
+
+
+def test_check_holds_files_with_mistakes_against_each_other_too(tmp_path: Path) -> None:
+    for file, wrong in (("a.yaml", "weapons: {review: 2}"), ("b.yaml", "violence: {label: 7}")):
+        content = POLICY.format(name="shop") + f"  {wrong}\ntenants: shoes\n"
+        write(tmp_path, content.replace("label: K", "label: A"), file)
+    told = modstream("check", str(tmp_path), str(tmp_path / "absent.yaml")).stderr
+    for mistake in ("weapons.review", "violence.label", "two files define", "absent.yaml", "begin with the same token"):
+        assert mistake in told
+
+
+def test_a_single_tenant_may_stand_without_brackets(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop") + "tenants: shoes\n")
+    assert modstream("check", path).exit_code == 0
+    assert load_policies(PolicySettings(path=Path(path), default="shop")).by_tenant.keys() == {"shoes"}
+    schema = json.loads(modstream("schema").stdout)
+    jsonschema.validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")), schema)
+
+
+def test_show_has_the_bars_of_every_category(tmp_path: Path) -> None:
+    lines = modstream("show").stdout.splitlines()
+    assert any(line.split() == ["child_safety", "review", "from", "0.1,", "block", "from", "0.8"] for line in lines)
+    assert any(line.split() == ["drugs_tobacco", "label", "from", "0.2,", "review", "from", "0.5"] for line in lines)
+    assert any(line.split() == ["not", "judged", "review"] for line in lines)
 
 
 def test_check_tells_every_problem_of_every_file(tmp_path: Path) -> None:

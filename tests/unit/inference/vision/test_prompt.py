@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.brief import Attribute, AttributeSchema, Brief, CategoryDefinition, TextLimit
+from service.brief import Attribute, AttributeSchema, Brief, CategoryDefinition, Language, TextLimit
 from service.inference.vision.prompt import prompter
 from tests.support.asking import GOODS
 
@@ -74,3 +74,22 @@ def test_a_brief_may_be_chinese() -> None:
 def test_the_hash_tells_other_questions_apart(other: Brief) -> None:
     assert prompter(other).hash != prompter(BRIEF).hash
     assert prompter(replace(BRIEF, suspicion=0.4)).hash == prompter(BRIEF).hash
+
+
+@pytest.mark.parametrize(
+    ("language", "means", "line"),
+    [
+        ("en", "Guns", "Guns. Not meant: Toys"),
+        ("en", "Guns!", "Guns! Not meant: Toys"),
+        ("en", "Signs like (no entry.)", "Signs like (no entry.) Not meant: Toys"),
+        ("en", "A “gun”", "A “gun”. Not meant: Toys"),
+        ("zh", "枪支", "枪支。 不包括：Toys"),
+        ("zh", "枪支。", "枪支。 不包括：Toys"),
+    ],
+)
+def test_a_definition_without_a_full_stop_does_not_melt_into_the_next_sentence(
+    language: Language, means: str, line: str
+) -> None:
+    category = replace(BRIEF.categories[0], means=means, not_meant="Toys")
+    system = prompter(replace(BRIEF, categories=(category,), language=language)).system
+    assert f": {line}\n" in f"{system}\n"

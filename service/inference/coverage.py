@@ -1,0 +1,18 @@
+"""Which categories an engine looks for, told from its settings alone: nothing is loaded."""
+
+from service.engine_settings import EngineSettings
+from service.inference.onnx.catalogue import load_catalogue
+
+
+def fixed_categories(settings: EngineSettings) -> frozenset[str] | None:
+    """Return the categories that an engine has scores for; None for one that looks for whatever a policy defines.
+
+    Raises `EngineConfigurationError` if the settings' list of classifiers cannot be read.
+    """
+    match settings.kind:
+        case "onnx":
+            return load_catalogue(settings.onnx.classifiers).covers
+        case "rehearsal":
+            return frozenset()
+        case "vllm" | "openai":
+            return None

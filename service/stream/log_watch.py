@@ -1,7 +1,8 @@
-"""Follows the logs of the open partitions while records are read: how far they go, how far they were read, and that
-they are still the same."""
+"""Follows the open partitions while records are read: how far their logs go, how far they were read, that the logs are
+still the same, and that nobody else has finished something of them."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,12 +12,14 @@ from service.stream.assignment import Assignment
 from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
+from service.stream.offsets import Progress
 from service.stream.records import Partition
+from service.stream.stored_offsets import StoredOffsets
 
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 3.0
-"""Three small requests a broker; the figures are as old as this at most. Also how often an idle partition may commit
+"""Four small requests; the figures are as old as this at most. Also how often an idle partition may commit
 that it was read past markers: one transaction, where an uploader's transactions follow each other without a record."""
 
 _LOOK_EVERY_S = 0.25
@@ -24,6 +27,9 @@ _LOOK_EVERY_S = 0.25
 
 Looked for and not waited for: the event that tells of it, `Assignment.changed`, is cleared by the one who receives.
 """
+
+_ANSWER_TIMEOUT_S = 3.0
+"""For an answer that takes milliseconds."""
 
 _POSITION_TIMEOUT_S = 1.0
 """An open partition has a position at once; one that a rebalance takes away at this moment may never have one."""
@@ -40,12 +46,21 @@ class LogWatch:
     """Asks until cancelled."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, assignment: Assignment, ends: LogEnds, refusals: FetchRefusals
+        self,
+        consumer: AIOKafkaConsumer,
+        assignment: Assignment,
+        *,
+        ends: LogEnds,
+        refusals: FetchRefusals,
+        stored: StoredOffsets,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._ends = ends
         self._refusals = refusals
+        self._stored = stored
+        self._passed: dict[Lane, int] = {}
+        """Offsets that the last look saw finished by somebody else."""
         self._reported_at_s: dict[Partition, float] = {}
 
     async def run(self) -> None:
@@ -73,6 +88,7 @@ class LogWatch:
             if position is not None and self._is_open(lane):
                 lane.pass_to(position)
                 self._report_refusal(lane.partition, position)
+        await self._compare_progress(read_to)
 
     def _compare(self, lane: Lane, bounds: LogBounds, *, read_to: int) -> None:
         guard, unreadable = self._assignment.guard, self._assignment.unreadable.pop(lane.partition, None)
@@ -85,6 +101,40 @@ class LogWatch:
         elif unreadable is not None and unreadable > bounds.end:
             guard.note_out_of_range(lane.partition, unreadable)
             lane.committer.abandon()
+
+    async def _compare_progress(self, lanes: Collection[Lane]) -> None:
+        """Open a partition anew whose stored progress goes beyond its own, as after a skip by hand.
+
+        A commit would be refused then. Where a record hangs, or cannot be read, there is nothing to commit.
+        """
+        stored = await self._stored_progress(lanes)
+        passed = {
+            lane: offset
+            for lane in lanes
+            if self._is_open(lane)
+            and (progress := stored.get(TopicPartition(*lane.partition))) is not None
+            and (offset := lane.progress.first_passed_by(progress)) is not None
+        }
+        for lane, offset in passed.items():
+            if self._passed.get(lane) == offset:  # seen once it may be a commit of this process without its answer yet
+                log.warning("partition.passed", topic=lane.partition.topic, partition=lane.partition.partition)
+                lane.committer.abandon()
+        self._passed = passed
+
+    async def _stored_progress(self, lanes: Collection[Lane]) -> Mapping[TopicPartition, Progress | None]:
+        if not lanes:
+            return {}
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                return await self._stored.fetch_all([TopicPartition(*lane.partition) for lane in lanes])
+        except (
+            KafkaError,
+            OSError,
+            TimeoutError,
+            AttributeError,
+        ) as error:  # the last where an old broker has an error
+            log.debug("partitions.progress_unknown", error=error)
+            return {}
 
     def _report_refusal(self, partition: Partition, offset: int) -> None:
         """Say that brokers refuse to be read at an offset, again and again while they do."""

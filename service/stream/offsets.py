@@ -154,6 +154,16 @@ class PartitionProgress:
             self._last[offset] = self._next - 1
         return True
 
+    def first_passed_by(self, stored: Progress) -> int | None:
+        """Return the first offset that a stored progress has finished although it is not finished here.
+
+        None when there is none: then the stored progress is this one, or one that was planned here.
+        """
+        if stored == self._committed:
+            return None
+        open_here = (offset for offset in (*self._delivered, self._next) if offset not in self._finished)
+        return next((o for o in open_here if stored.is_finished(o) and not self._committed.is_finished(o)), None)
+
     def plan(self, batch: Collection[int]) -> Progress:
         """Return the progress once these delivered offsets are finished as well; changes nothing."""
         batch = frozenset(batch)

@@ -46,7 +46,9 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
         connection.running(connection.group_consumer()) as consumer,
         connection.running(connection.onlooker()) as onlooker,
         connection.running(connection.admin()) as admin,
-        _writers(connection, consumer, StoredOffsets(admin, settings.kafka.group_id), settings, limits) as make_writer,
+        _writers(
+            connection, consumer, stored := StoredOffsets(admin, settings.kafka.group_id), settings, limits
+        ) as make_writer,
     ):
         bounds = BoundsReader(consumer, onlooker)
         assignment = Assignment(
@@ -62,11 +64,12 @@ async def open_stream(settings: Settings, listener: StreamListener, limits: Topi
         )
         consumer.subscribe([settings.topics.uploads, *retry_delays_s], listener=assignment)
         ends = LogEnds(bounds.read, without_any=Partition(settings.topics.uploads, 0))
+        watch = LogWatch(consumer, assignment, ends=ends, refusals=consumer.refusals, stored=stored)
         max_span = settings.window.max_span
         try:
             async with (
                 _running(limits.follow(), name="topic-limits"),
-                _running(LogWatch(consumer, assignment, ends, consumer.refusals).run(), name="log-watch"),
+                _running(watch.run(), name="log-watch"),
             ):
                 yield KafkaStream(
                     consumer,

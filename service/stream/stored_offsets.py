@@ -30,9 +30,15 @@ class StoredOffsets:
         The answer is current only after the start of the partition's transactional producer: that ends the
         transaction of a previous owner, which this request does not wait for.
         """
-        stored = await self._admin.list_consumer_group_offsets(self._group_id, partitions=[partition])
+        return (await self.fetch_all([partition]))[partition]
+
+    async def fetch_all(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Progress | None]:
+        """Return the progress of partitions as `fetch` does."""
+        stored = await self._admin.list_consumer_group_offsets(self._group_id, partitions=list(partitions))
         # A coordinator that is loading or elsewhere answers with no partition at all: no answer, not no offset.
-        if partition not in stored:
-            raise KafkaError(f"no answer for the offset of {partition}")
-        offset, metadata = stored[partition]
-        return None if offset < 0 else Progress.decode(offset, metadata)
+        if missing := [partition for partition in partitions if partition not in stored]:
+            raise KafkaError(f"no answer for the offset of {missing[0]}")
+        return {
+            partition: None if (found := stored[partition]).offset < 0 else Progress.decode(*found)
+            for partition in partitions
+        }

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka import TopicPartition
 
 from service.pipeline.processor import Processor
+from service.stream.records import Partition
+from service.stream.skip import Skipper
 from service.stream.standing import PartitionStanding
 from tests.integration.stream.world import World
 from tests.support.kafka import KafkaBroker
@@ -17,6 +20,9 @@ from tests.support.stream_worker import ObedientHandler
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
+
+INDEX_INTERVAL_BYTES = 4096
+"""A broker finds an offset by its index, which has an entry for every batch that is longer than this."""
 
 LENGTH_AT, LAST_BYTE_AT = 8, -1
 """Where a batch of the log has its length and the last byte of its records."""
@@ -31,10 +37,10 @@ class Log:
         self._kafka = kafka
         self._ends = [0]
 
-    async def send(self, batches: int) -> None:
-        """Append batches of one record."""
+    async def send(self, batches: int, *, padding: int = 0) -> None:
+        """Append batches of one record, `padding` bytes longer than need be."""
         for _ in range(batches):
-            batch = bytes(batch_of(b"{}"))
+            batch = bytes(batch_of(b"{}" + b" " * padding))
             await send_raw(self._kafka.bootstrap_servers, self.topic, 0, batch)
             self._ends.append(self._ends[-1] + len(batch))
 
@@ -93,3 +99,21 @@ async def test_a_partition_that_the_broker_refuses_is_told_and_stops_no_other(lo
     assert standing.refusal
     assert (standing.partition.partition, standing.refusal.error) == (0, "CorruptRecordException")
     assert standing.lag == 3
+
+
+async def test_a_record_that_the_broker_refuses_is_skipped_beside_the_service_which_goes_on(log: Log) -> None:
+    await log.send(5, padding=INDEX_INTERVAL_BYTES)
+    log.damage(2, LENGTH_AT, (5).to_bytes(4, "big"))
+    async with log.read() as processor:
+        await log.world.outcomes(2)
+        await wait_until(lambda: bool(refused(processor)), description="the refusal is told")
+        skipper = Skipper(log.world.settings)
+        found = await skipper.find(Partition(log.topic, 0), 2)
+        await skipper.skip(found, by="operator", why="damaged", at=datetime.now(UTC))
+        await log.world.outcomes(5)
+        await log.world.reader.linger()
+        await wait_until(lambda: not refused(processor), description="the refusal is over")
+
+    (letter,) = log.world.reader.of(log.world.settings.topics.dead_letters)
+    assert dict(letter.headers)["modstream-reason"] == b"record.skipped"
+    assert len(log.world.reader.records) == 5

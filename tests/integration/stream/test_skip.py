@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
+from service.pipeline.processor import Processor
 from tests.integration.stream.world import World
 from tests.support.raw_batches import ZSTD, batch_of, bomb, send_raw
+from tests.support.stream_worker import ObedientHandler
 from tests.support.waiting import wait_until
 
 WHY = ("--why", "hangs the engine", "--execute")
@@ -66,6 +68,25 @@ async def test_a_record_in_flight_is_skipped_beside_the_service(world: World, tm
         await world.reader.linger()
 
     assert len(world.reader.records) == 5
+    assert dead_offsets(world) == [(b"record.skipped", b"0")]
+
+
+async def test_a_service_with_nothing_else_to_commit_notices_that_its_record_was_skipped(
+    world: World, tmp_path: Path
+) -> None:
+    await send(world, orjson.dumps(world.waiting))
+    processor = Processor(world.settings, ObedientHandler(world.settings.topics.verdicts))
+    running = asyncio.create_task(processor.run())
+    await wait_until(lambda: processor.counters().in_flight == 1, description="it is in flight")
+    done = await skip(world, tmp_path, "0/0", *WHY)
+    assert done.exit_code == 0
+    await wait_until(lambda: processor.counters().in_flight == 0, description="its work is given up", timeout_s=20)
+    processor.drain()
+    await running
+    await world.outcomes(1)
+    await world.reader.linger()
+
+    assert len(world.reader.records) == 1
     assert dead_offsets(world) == [(b"record.skipped", b"0")]
 
 

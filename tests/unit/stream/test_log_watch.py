@@ -36,6 +36,8 @@ class Setup:
         self.bounds = LogBounds(0, 7, 7)
         self.positions: dict[Partition, int] = {}
         self.store = PartitionStore()
+        self.stored: Progress | None = None
+        """What somebody else has stored; None for what the lane itself has."""
         self.on_read: Callable[[], object] = lambda: None
         self.sought: dict[Partition, int] = {}
         self.failures: list[FatalError] = []
@@ -48,8 +50,9 @@ class Setup:
         self.watch = LogWatch(
             self,
             self.assignment,  # type: ignore[arg-type]  # what a watch reads of an assignment
-            self.ends,
-            self.refusals,
+            ends=self.ends,
+            refusals=self.refusals,
+            stored=self,  # type: ignore[arg-type]  # what a watch reads of stored offsets
         )
 
     def open(self, partition: Partition = PLACE, *, base: int = 0, topic_id: str | None = None) -> Lane:
@@ -66,6 +69,11 @@ class Setup:
         if Partition(*partition) not in self.positions:
             raise IllegalStateError("not assigned")
         return self.positions[Partition(*partition)]
+
+    async def fetch_all(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Progress | None]:
+        if self.failure:
+            raise self.failure
+        return dict.fromkeys(partitions, self.stored or self.store.progress)
 
     async def _read(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
         self.asked.append(list(partitions))
@@ -228,3 +236,33 @@ async def test_a_short_refusal_is_not_logged() -> None:
     with capture_logs() as captured:
         await setup.watch.look()
     assert not [line for line in captured if line["event"] == "partition.refused"]
+
+
+@pytest.mark.parametrize("delivered", [[], [5], [5, 6]])
+async def test_a_partition_whose_next_record_somebody_else_has_finished_is_opened_anew(delivered: list[int]) -> None:
+    setup = Setup()
+    lane = setup.open(base=5)
+    for offset in delivered:
+        lane.progress.deliver(offset)
+    setup.positions[PLACE] = 5 + len(delivered)
+    running = asyncio.create_task(lane.committer.run())
+    setup.stored = Progress(6) if delivered != [5, 6] else Progress(5, 0b10)
+    await setup.watch.look()
+    assert not running.done()
+    await setup.watch.look()
+    with pytest.raises(PartitionLostError):
+        await running
+
+
+async def test_progress_that_this_process_is_committing_is_nobody_elses() -> None:
+    setup = Setup()
+    setup.bounds = LogBounds(0, 9, 9)
+    lane = setup.open(base=5)
+    for offset in range(5, 9):
+        lane.progress.deliver(offset)
+        setup.stored = Progress(offset + 1)  # the answer to the commit is on its way
+        await setup.watch.look()
+        lane.progress.apply(lane.progress.plan([offset]), [offset])
+    await setup.watch.look()
+    lane.committer.close()
+    await lane.committer.run()

@@ -11,7 +11,7 @@ from service.cli.engine import gpu_named, model_named
 from service.cli.exits import ExitCode
 from service.cli.options import fail
 from service.planning.cost import CostQuestion, compare
-from service.planning.models import DEFAULT_MODEL
+from service.planning.models import DEFAULT_MODEL, short_name
 from service.planning.plan import GpuPlan, plan_gpu
 from service.planning.prices import USD_RATES
 from service.planning.work import TYPICAL, Work
@@ -62,7 +62,7 @@ def cost(
     plan = plan_gpu(gpu_named(gpu), model_named(model), Work(stage2_share=stage2_share, tags_share=tags_share))
     rate = images_per_s if images_per_s is not None else _calculated_rate(plan)
     units = usd_rate if usd_rate is not None else known_rate(currency)
-    comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation))
+    comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation, currency))
     assumptions = cost_assumptions(plan, comparison, currency, rate_given=usd_rate is not None, measured=images_per_s)
     if json:
         typer.echo(as_json({"currency": currency, "comparison": comparison, "assumptions": assumptions}))
@@ -72,7 +72,10 @@ def cost(
 
 def _calculated_rate(plan: GpuPlan) -> float:
     if plan.take is None:
-        message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: a smaller --model or another card may"
+        smaller = (
+            f"--model {short_name(plan.smaller)} does" if plan.smaller else "a smaller --model or another card may"
+        )
+        message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: {smaller}"
         raise fail(message)
     return plan.take.images_per_s
 

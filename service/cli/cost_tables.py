@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from service.planning.advice import work_in_words
 from service.planning.cost import DAYS_A_MONTH, LEAST_HOURS, BreakEven, Comparison, Cost
 from service.planning.overview import rate
 from service.planning.plan import GpuPlan
-from service.planning.prices import CPU_CORE_HOUR_USD, EMBEDDED_IMAGES_A_CORE, USD_RATES
+from service.planning.prices import CPU_CORE_HOUR_USD, EASEMOB_PRICES, EMBEDDED_IMAGES_A_CORE, USD_RATES
 
 # An always-on card that judges for less than this share of the time is mostly paid for waiting.
 IDLE_SHARE = 0.25
@@ -49,7 +50,10 @@ def cost_assumptions(
         f"Only while it works: {question.utilisation:.0%} of the paid time is spent judging, and at least "
         f"{LEAST_HOURS:g} h a day is paid.",
         f"List prices of the services in US dollars, {question.usd_rate:g} {currency} each"
-        + ("." if rate_given or USD_RATES[currency] == 1 else ": a round figure, give --usd-rate."),
+        + ("." if rate_given or USD_RATES[currency] == 1 else ": a round figure, give --usd-rate.")
+        + " Easemob's are in CNY"
+        + ("." if currency == "CNY" else f", {USD_RATES['CNY']:g} for a US dollar: a round figure.")
+        + f" Source: {EASEMOB_PRICES}",
         f"The embedded engine judges {EMBEDDED_IMAGES_A_CORE:g} images/s a core (docs/benchmarks.md), at "
         f"${CPU_CORE_HOUR_USD:g} a core and hour. It does not look for violence, hate and others.",
         "Not compared: accuracy, categories, where the images go, and people's time.",
@@ -100,11 +104,27 @@ def _honest(plan: GpuPlan, comparison: Comparison) -> Iterator[str]:
     share = f"{comparison.busy_share:.1%}" if comparison.busy_share >= LEAST_SHARE else f"less than {LEAST_SHARE:.1%}"
     yield f"{cards} for {_length(comparison.busy_s_per_day)} a day: {share} of what is paid always on."
     if comparison.busy_share < IDLE_SHARE:
-        yield (
-            f"[yellow]For so few images an always-on {plan.gpu.name} is expensive.[/] Instead: collect in Kafka and "
-            "judge in batch hours; scale to zero between them; take a smaller card; or use the embedded CPU engine if "
-            "its categories are enough."
+        yield f"{_idle_in_words(plan, comparison)}: {_LESS_IDLE}"
+
+
+_LESS_IDLE = (
+    "collect in Kafka and judge in batch hours; scale to zero between them; take a smaller card; or use the embedded "
+    "CPU engine if its categories are enough."
+)
+
+
+def _idle_in_words(plan: GpuPlan, comparison: Comparison) -> str:
+    """Return what an always-on card that mostly waits means, by what the table above shows."""
+    if cheaper := comparison.cheaper_services:
+        names = ", ".join(each.name for each in cheaper)
+        return (
+            f"[yellow]For so few images an always-on {plan.gpu.name} is expensive[/]: {escape(names)} "
+            f"{'costs' if len(cheaper) == 1 else 'cost'} less. Instead"
         )
+    return (
+        f"It waits for most of the time, and an always-on {plan.gpu.name} still costs less than every paid service "
+        "above. To pay for less waiting"
+    )
 
 
 def _length(seconds: float) -> str:
@@ -112,6 +132,8 @@ def _length(seconds: float) -> str:
 
 
 def _break_even_in_words(each: BreakEven) -> str:
+    if each.images_per_day == 0:
+        return f"{each.name}: with any number of images"
     if math.isinf(each.images_per_day):
         return f"{each.name}: never with this card"
     return f"{each.name}: from {each.images_per_day:,.0f} images a day"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.planning.prices import CPU_CORE_HOUR_USD, EMBEDDED_IMAGES_A_CORE, SERVICES, PublicService
+from service.planning.prices import CPU_CORE_HOUR_USD, EMBEDDED_IMAGES_A_CORE, SERVICES, USD_RATES, PublicService
 
 HOURS_A_DAY, DAYS_A_MONTH = 24, 30
 SECONDS_AN_HOUR = 3600
@@ -25,6 +25,8 @@ class CostQuestion:
     """That one card judges while it is kept busy."""
     utilisation: float
     """Share of the paid time that the card judges, where it is only rented to work."""
+    currency: str | None = None
+    """Prices in it are taken as they are; all are converted if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class BreakEven:
 
     name: str
     images_per_day: float
-    """Infinite for a service that costs less than a card that never rests."""
+    """Infinite for a service that costs less than a card that never rests; 0 for one whose least charge is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class Comparison:
     own: Sequence[Cost]
     public: Sequence[Cost]
     break_even: Sequence[BreakEven]
+
+    @property
+    def cheaper_services(self) -> Sequence[Cost]:
+        """Paid services that cost less than cards that are always on; one that is free is limited in other ways."""
+        return [each for each in self.public if 0 < each.per_day < self.own[0].per_day]
 
     @property
     def busy_share(self) -> float:
@@ -101,8 +108,15 @@ def _embedded(question: CostQuestion) -> Cost:
 
 
 def _public(service: PublicService, question: CostQuestion) -> Cost:
-    per_day = service.usd_per_1000 * question.usd_rate * question.images_per_day / 1000
-    return _cost(service.name, per_day, question, service.remark)
+    price, least = _prices(service, question)
+    return _cost(service.name, max(least, price * question.images_per_day / 1000), question, service.remark)
+
+
+def _prices(service: PublicService, question: CostQuestion) -> tuple[float, float]:
+    """Return what 1,000 images cost and what a day costs at least, in the question's currency."""
+    is_own = service.currency == question.currency
+    factor = 1.0 if is_own else question.usd_rate / USD_RATES[service.currency]
+    return service.per_1000 * factor, service.least_per_month * factor / DAYS_A_MONTH
 
 
 def _cost(name: str, per_day: float, question: CostQuestion, remark: str) -> Cost:
@@ -110,7 +124,9 @@ def _cost(name: str, per_day: float, question: CostQuestion, remark: str) -> Cos
 
 
 def _break_even(service: PublicService, card_day: float, question: CostQuestion) -> BreakEven:
-    price = service.usd_per_1000 * question.usd_rate
+    price, least = _prices(service, question)
+    if least >= card_day:
+        return BreakEven(service.name, 0.0)
     images = card_day / price * 1000 if price else math.inf
     most = question.images_per_s * SECONDS_A_DAY
     return BreakEven(service.name, images if images <= most else math.inf)

@@ -7,16 +7,35 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class PublicService:
-    """A service that is paid by the image."""
+    """A service that is paid by the image; money in its own currency."""
 
     name: str
-    usd_per_1000: float
+    per_1000: float
     remark: str = ""
+    currency: str = "USD"
+    least_per_month: float = 0.0
+    """Charged even if fewer images are judged."""
+
+    @property
+    def usd_per_1000(self) -> float:
+        """In US dollars, at the round figures of `USD_RATES`."""
+        return self.per_1000 / USD_RATES[self.currency]
 
 
-# List prices without volume discounts.
+EASEMOB_PRICES = "https://docs-im.easemob.com/ccim/moderation/price_domestic"
+
+# List prices without volume discounts. Easemob's are for data centres in China, from the list above: 15 CNY for 10,000
+# images for politics, 15 for pornography, 22.5 for text in images. No price list of Alibaba, Tencent or Baidu could be
+# read when this was written.
 SERVICES: Sequence[PublicService] = (
     PublicService("OpenAI omni-moderation", 0.0, "rate-limited; looks at 6 of its 13 categories in images"),
+    PublicService(
+        "Easemob (China)",
+        1.5 + 1.5 + 2.25,
+        "politics, pornography, text in images; at least 288 CNY a month",
+        currency="CNY",
+        least_per_month=288,
+    ),
     PublicService("AWS Rekognition", 1.0),
     PublicService("Google", 1.5),
     PublicService("Hive", 3.0),

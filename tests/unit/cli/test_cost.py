@@ -27,6 +27,30 @@ def test_an_always_on_card_for_few_images_is_called_expensive_with_what_else_the
     assert "expensive" not in many
 
 
+def test_an_idle_card_that_costs_less_than_every_paid_service_is_not_called_expensive() -> None:
+    shown = cost("--gpu", "RTX 3070", "--model", "2B", images="20000", gpu_hour="0.02").stdout
+    assert "expensive" not in shown
+    assert "still costs less than every paid service" in shown
+
+
+def test_what_costs_less_than_an_expensive_card_is_named() -> None:
+    line = next(line for line in cost().stdout.splitlines() if "expensive" in line)
+    assert "Rekognition" in line
+    assert "Sightengine" not in line
+
+
+def test_a_chinese_provider_is_compared_with_its_source() -> None:
+    shown = cost("--currency", "CNY").stdout
+    assert "Easemob (China)" in shown
+    assert "https://docs-im.easemob.com/" in shown
+
+
+def test_a_card_that_is_too_small_names_the_model_that_fits() -> None:
+    result = cost("--gpu", "RTX 3070")
+    assert result.exit_code == 1
+    assert "--model 2B does" in result.stderr
+
+
 def test_a_measured_rate_replaces_the_calculated_one() -> None:
     measured = json.loads(cost("--images-per-s", "50", "--json").stdout)
     assert measured["comparison"]["busy_s_per_day"] == 100

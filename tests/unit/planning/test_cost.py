@@ -69,3 +69,23 @@ def test_the_embedded_engine_takes_as_many_cores_as_the_images_need() -> None:
 
 def test_idle_time_is_told() -> None:
     assert compare(QUESTION).busy_share == pytest.approx(50 / 86_400)
+
+
+def test_a_price_in_the_questions_own_currency_is_not_converted() -> None:
+    usd = public(compare(replace(QUESTION, usd_rate=1.0, currency="USD")), "Easemob")
+    cny = public(compare(replace(QUESTION, usd_rate=7.3, currency="CNY")), "Easemob")
+    assert cny.per_1000 == pytest.approx(5.25)
+    assert usd.per_1000 == pytest.approx(5.25 / 7.1)
+
+
+def test_a_least_charge_is_paid_for_few_images() -> None:
+    few = replace(QUESTION, images_per_day=10, currency="CNY")
+    assert public(compare(few), "Easemob").per_month == pytest.approx(288)
+    assert break_even(compare(replace(few, gpu_hour=0.1)), "Easemob") == 0
+
+
+def test_services_that_cost_less_than_an_idle_card_are_named_and_free_ones_are_not() -> None:
+    names = [each.name for each in compare(QUESTION).cheaper_services]
+    assert "AWS Rekognition" in names
+    assert not any("OpenAI" in name for name in names)
+    assert compare(replace(QUESTION, gpu_hour=0.01)).cheaper_services == []

@@ -2,7 +2,9 @@ import pytest
 
 from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
 
-SINCE_ADA = {"RTX 4090", "L4", "L40S", "H100", "H200", "B200"}
+BEFORE_ADA = ("RTX 30", "T4", "A10", "A30", "A40")
+ASKED_FOR = "RTX 3060, RTX 3070, 3080 10GB, RTX 3090, RTX 4060, 4060 Ti 16GB, RTX 4070, RTX 4080, RTX 4090, RTX 5080, "
+ASKED_FOR += "RTX 5090, T4, A10, A10G, A30, A40, A100 80GB, L4, L40S, H100, H200, B200"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,25 @@ def test_no_figure_is_a_sparse_one(gpu: Gpu) -> None:
 
 
 def test_ampere_has_no_fp8() -> None:
-    assert {gpu.name for gpu in GPUS if gpu.fp8_tflops is not None} == SINCE_ADA
+    assert all((gpu.fp8_tflops is None) == gpu.name.startswith(BEFORE_ADA) for gpu in GPUS)
+
+
+@pytest.mark.parametrize("name", ASKED_FOR.split(", "))
+def test_common_cards_are_known(name: str) -> None:
+    assert find_gpu(name).name.startswith(name if name.startswith(("RTX", "T", "A", "L", "H", "B")) else f"RTX {name}")
+
+
+def test_a_name_means_the_card_without_a_suffix() -> None:
+    assert [find_gpu(name).name for name in ("3090", "3090 Ti", "4070 Super")] == [
+        "RTX 3090",
+        "RTX 3090 Ti",
+        "RTX 4070 Super",
+    ]
+
+
+def test_a_card_that_is_not_planned_for_is_refused_with_the_reason() -> None:
+    with pytest.raises(GpuNameError, match="AMD's cards are not planned for"):
+        find_gpu("AMD Instinct MI300X")
 
 
 def test_every_figure_has_a_source() -> None:

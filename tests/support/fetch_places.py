@@ -52,11 +52,11 @@ class World:
             await asyncio.sleep(0)
 
     async def known(self, host: str, successes: int = 5) -> None:
-        """Let a host answer a few times."""
-        for _ in range(successes):
-            self.begin("default", host)
+        """Let a host answer each tenant a few times."""
+        for tenant in ("shop", "club") * successes:
+            self.begin(tenant, host)
             await self.settled()
-            self.end("default", host)
+            self.end(tenant, host)
             await self.settled()
 
     async def fails(self, host: str, times: int = 1, *, tenant: str = "shop") -> None:

@@ -30,12 +30,12 @@ MAX_PATIENT_KNOWN = 3072
 """The same for a host that has answered before and is likely to be back: three quarters of what may wait by default."""
 
 MAX_HOSTS = 10_000
-"""Hosts remembered, 0.5 kB each; beyond, the one that was asked longest ago is forgotten."""
+"""Hosts remembered, by tenant, 0.5 kB each; beyond, the one that was asked longest ago is forgotten."""
 
 
 @dataclass(slots=True, eq=False)
 class HostCircuit(Generic[T]):
-    """What is known about one host."""
+    """What is known about one host of one tenant."""
 
     host: str
     limit: int = FIRST_LIMIT
@@ -100,29 +100,33 @@ class HostCircuit(Generic[T]):
 
 
 class HostCircuits(Generic[T]):
-    """The circuits of the hosts that were asked lately."""
+    """The circuits of the hosts that were asked lately, by tenant.
+
+    A tenant can make requests fail at a host that it shares with others: by addresses there that answer with errors, or
+    that redirect to a dead host.
+    """
 
     def __init__(self, *, max_hosts: int = MAX_HOSTS) -> None:
         self._max_hosts = max_hosts
-        self._by_host: OrderedDict[str, HostCircuit[T]] = OrderedDict()
+        self._circuits: OrderedDict[tuple[str, str], HostCircuit[T]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many hosts are remembered."""
-        return len(self._by_host)
+        """Return how many are remembered."""
+        return len(self._circuits)
 
-    def of(self, host: str) -> HostCircuit[T]:
-        """Return the circuit of a host."""
-        circuit = self._by_host.get(host)
+    def of(self, tenant: str, host: str) -> HostCircuit[T]:
+        """Return the circuit of a tenant's host."""
+        circuit = self._circuits.get((tenant, host))
         if circuit is None:
-            self._by_host[host] = circuit = HostCircuit(host)
-            if len(self._by_host) > self._max_hosts:
+            self._circuits[tenant, host] = circuit = HostCircuit(host)
+            if len(self._circuits) > self._max_hosts:
                 self._forget_one()
         else:
-            self._by_host.move_to_end(host)
+            self._circuits.move_to_end((tenant, host))
         return circuit
 
     def _forget_one(self) -> None:
-        """Forget the host that was asked longest ago of those without a fetch under way."""
-        idle = next((host for host, circuit in self._by_host.items() if not circuit.active), None)
+        """Forget the one that was asked longest ago of those without a fetch under way."""
+        idle = next((key for key, circuit in self._circuits.items() if not circuit.active), None)
         if idle is not None:
-            del self._by_host[idle]
+            del self._circuits[idle]

@@ -8,7 +8,12 @@ from contextlib import asynccontextmanager
 
 from service.errors import RejectedError, TransientError
 from service.fair_queue import FairQueue
-from service.media.errors import FetchCrowdedError
+from service.media.errors import (
+    AddressNotAllowedError,
+    FetchCrowdedError,
+    ImageReferenceError,
+    SchemeNotAllowedError,
+)
 from service.media.fetch.host_circuits import HostCircuit, HostCircuits
 from service.telemetry import names
 from service.telemetry.spans import waiting
@@ -18,7 +23,7 @@ _SHARE = 7
 the dynamic threshold by which switches share their buffers: whoever is new finds a place free."""
 
 _HOST_SHARE = 0.75
-"""No host takes more of the places, however well it answers: other hosts of the same tenant find some."""
+"""No host takes more of a tenant's places, however well it answers: other hosts of the same tenant find some."""
 
 _MAX_WAITING = 1024
 """Images of a tenant that may wait while nothing of it arrives: a quarter of what the window holds by default."""
@@ -28,6 +33,9 @@ _NOTHING_ARRIVES = 32
 
 _FEW = 8
 """Of fewer places than this none is kept back: a share of so few would leave too many of them idle."""
+
+_SAY_NOTHING = (AddressNotAllowedError, ImageReferenceError, SchemeNotAllowedError)
+"""Rejections of what an event says, before its host is asked: a dead host would look alive."""
 
 _STEP = 32
 """Waiting fetches that are refused in one step: each becomes a log line or a dead letter, which takes 0.1 ms."""
@@ -61,7 +69,7 @@ class _Fetch:
 
 
 class FetchPlaces:
-    """A number of places for fetches. Who finds none waits, by tenant in turn; a host also has a limit of its own."""
+    """A number of places for fetches. Who finds none waits, by tenant in turn; a tenant's hosts also have limits."""
 
     def __init__(self, count: int, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._keeps_one_back = count >= _FEW
@@ -81,7 +89,7 @@ class FetchPlaces:
         Raises `HostCircuitOpenError` while the host is not asked, because it kept failing, and `FetchCrowdedError` when
         too many of the tenant's images wait and nothing of it arrives.
         """
-        fetch = _Fetch(tenant, self._circuits.of(host), self._leave)
+        fetch = _Fetch(tenant, self._circuits.of(tenant, host), self._leave)
         try:
             with waiting(names.WAIT_CONNECTION):
                 await self._enter(fetch)
@@ -91,8 +99,9 @@ class FetchPlaces:
                 self._failed[tenant] += 1
                 fetch.circuit.failed(self._now_s(), error.reason)
             raise
-        except RejectedError:  # the host answered, if only that there is no such image
-            self._succeeded(fetch)
+        except RejectedError as error:
+            if not isinstance(error, _SAY_NOTHING):  # the host answered, if only that there is no such image
+                self._succeeded(fetch)
             raise
         else:
             self._succeeded(fetch)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.media.errors import ImageCorruptError, TooComplexError, TooManyPixelsError
+from service.media.errors import ImageCorruptError, TooComplexError, TooManyPixelsError, UnsupportedFormatError
 from service.media.structure import (
     MAX_CHUNKS,
     MAX_COMMENTS,
@@ -92,6 +92,21 @@ def test_scans_of_single_components_of_a_sequential_picture_are_counted(componen
     scan = b"\xff\xda" + (2 + len(components)).to_bytes(2) + components + b"\0"
     with pytest.raises(TooComplexError, match="64 scans"):
         decode(data[:start] + scan * 65 + data[end:])
+
+
+def test_scans_behind_a_reserved_marker_are_counted() -> None:
+    """libjpeg passes over such a marker in search of a restart mark, and meets the scans behind it."""
+    data = encoded(SQUARE, "JPEG", progressive=True, restart_marker_blocks=1)
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    scan = data[last : last + 2 + int.from_bytes(data[last + 2 : last + 4])] + b"\0"
+    with pytest.raises(TooComplexError, match="64 scans"):
+        decode(data[:last] + scan + b"\xff\x02\xff\xff" + scan * 100 + bytes(0xFFFF) + data[end:])
+
+
+@pytest.mark.parametrize("frame", [b"\xff\xc9", b"\xff\xca"])
+def test_a_jpeg_that_is_coded_arithmetically_is_refused(frame: bytes) -> None:
+    with pytest.raises(UnsupportedFormatError, match="arithmetic"):
+        decode(encoded(SQUARE, "JPEG").replace(b"\xff\xc0", frame, 1))
 
 
 def test_a_multi_picture_file_is_its_first_picture_only() -> None:

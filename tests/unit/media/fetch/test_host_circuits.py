@@ -3,7 +3,13 @@
 import pytest
 
 from service.errors import ModstreamError
-from service.media.errors import HostCircuitOpenError, ImageNotFoundError
+from service.media.errors import (
+    AddressNotAllowedError,
+    HostCircuitOpenError,
+    ImageNotFoundError,
+    ImageReferenceError,
+    SchemeNotAllowedError,
+)
 from service.media.fetch.host_circuits import (
     FAILURES_TO_OPEN,
     FIRST_LIMIT,
@@ -22,7 +28,7 @@ async def world() -> World:
 
 async def test_a_host_that_keeps_failing_is_not_asked_and_the_error_names_it(world: World) -> None:
     await world.fails("down.example", FAILURES_TO_OPEN)
-    (task,) = world.begin("club", "down.example")
+    (task,) = world.begin("shop", "down.example")
     with pytest.raises(HostCircuitOpenError, match=r"down\.example is not asked for 1\.0 s: it failed 5 times"):
         await task
     (other,) = world.begin("club", "well.example")
@@ -122,8 +128,39 @@ async def test_more_records_may_wait_for_a_host_that_has_answered_before(world: 
 
 def test_only_so_many_hosts_are_remembered_and_none_is_forgotten_that_is_being_asked() -> None:
     circuits: HostCircuits[object] = HostCircuits(max_hosts=3)
-    circuits.of("busy.example").active = 1
+    circuits.of("shop", "busy.example").active = 1
     for number in range(10):
-        circuits.of(f"{number}.example")
+        circuits.of("shop", f"{number}.example")
     assert len(circuits) == 3
-    assert circuits.of("busy.example").active == 1
+    assert circuits.of("shop", "busy.example").active == 1
+
+
+async def test_a_tenant_whose_requests_fail_at_a_host_closes_it_to_no_other_tenant(world: World) -> None:
+    await world.fails("shared.example", FAILURES_TO_OPEN, tenant="evil")
+    world.begin("shop", "shared.example", FIRST_LIMIT)
+    await world.settled()
+    assert world.of("shop", "shared.example") == FIRST_LIMIT
+    await world.close()
+
+
+@pytest.mark.parametrize(
+    "rejection",
+    [
+        AddressNotAllowedError(host="dead.example"),
+        ImageReferenceError(detail="control characters"),
+        SchemeNotAllowedError(scheme="gopher", hint=""),
+    ],
+)
+async def test_an_event_that_is_rejected_before_its_host_is_asked_shows_no_host_alive(
+    world: World, rejection: ModstreamError
+) -> None:
+    await world.fails("dead.example", FAILURES_TO_OPEN - 1)
+    (task,) = world.begin("shop", "dead.example")
+    await world.settled()
+    world.end("shop", "dead.example", rejection)
+    with pytest.raises(type(rejection)):
+        await task
+    await world.fails("dead.example")
+    (refused,) = world.begin("shop", "dead.example")
+    with pytest.raises(HostCircuitOpenError):
+        await refused

@@ -128,7 +128,7 @@ async def test_a_cancellation_in_the_moment_of_the_grant_frees_the_place(world: 
     await asyncio.sleep(0)
     waiting.cancel()
     await world.settled()
-    world.begin("club", "a.example", 50)
+    world.begin("shop", "a.example", 50)
     await world.settled()
     assert len(world.under_way) == 12
     await world.close()

@@ -1,5 +1,7 @@
 """Which texts are URLs of images on the web, and what is sent of them."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,24 @@ def test_what_could_be_read_in_two_ways_is_no_url(text: str) -> None:
 )
 def test_only_what_cannot_be_sent_is_escaped(text: str, sent: str) -> None:
     assert parse_web_address(text) == URL(sent, encoded=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["http://" + "ü." * 500_000, "http://h/" + "ü" * 1_000_000, "http://h/" + "a" * 16_384]
+)
+def test_a_url_that_no_server_takes_is_refused_at_once(text: str) -> None:
+    before = time.process_time()
+    with pytest.raises(ImageReferenceError):
+        parse_web_address(text)
+    with pytest.raises(ImageReferenceError):
+        parse_redirect(URL("http://h/"), text)
+    assert time.process_time() - before < 0.1
+
+
+def test_a_long_url_is_escaped_in_a_moment() -> None:
+    before = time.process_time()
+    assert len(str(parse_web_address("http://h/" + "ü" * 16_000))) > 16_000
+    assert time.process_time() - before < 0.1
 
 
 def test_half_a_character_is_no_part_of_a_url() -> None:

@@ -17,14 +17,17 @@ from aiokafka.errors import (
 from service.stream.connection import describe
 from service.stream.errors import AccessDeniedError, CommitTimedOutError, CommitUnknownError
 
-_DENIALS = (
-    AuthenticationFailedError,
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+_GRANTS: dict[type[KafkaError], str] = {
+    AuthenticationFailedError: "the credentials in kafka.*, which the brokers no longer accept",
+    ClusterAuthorizationFailedError: "the grant IdempotentWrite on the cluster",
+    GroupAuthorizationFailedError: "the grants Describe and Read on the group of kafka.group_id",
+    SaslAuthenticationFailed: "the credentials in kafka.*, which the brokers no longer accept",
+    TopicAuthorizationFailedError: "the grants Describe and Read, or Describe and Write, on the topics of topics.*",
+    TransactionalIdAuthorizationFailed: (
+        "the grants Describe and Write on the transactional ids that begin with kafka.group_id"
+    ),
+}
+"""A denial → what to check; deploy/strimzi/kafkausers.yaml has all grants of the service."""
 
 _UNKNOWN = (
     KafkaError,
@@ -35,13 +38,19 @@ _UNKNOWN = (
 )
 
 
+def denial(operation: str, error: KafkaError) -> AccessDeniedError | None:
+    """Return what an error from Kafka says if it is a denial."""
+    checked = _GRANTS.get(type(error))
+    return AccessDeniedError(operation=operation, detail=f"{describe(error)}; check {checked}") if checked else None
+
+
 @contextmanager
 def unknown_unless_denied(operation: str) -> Iterator[None]:
     """Turn what aiokafka raises into `AccessDeniedError`, `CommitTimedOutError` or `CommitUnknownError`."""
     try:
         yield
-    except _DENIALS as error:
-        raise AccessDeniedError(operation=operation, detail=describe(error)) from error
+    except tuple(_GRANTS) as error:
+        raise denial(operation, error) or error from error
     except TimeoutError as error:
         raise CommitTimedOutError(f"{operation}: no answer in time") from error
     except _UNKNOWN as error:

@@ -21,6 +21,7 @@ from service.stream.errors import (
     TokenUnavailableError,
 )
 from service.stream.oauth import ClientCredentials
+from service.stream.refusals import refusal
 from service.stream.tolerant_consumer import TolerantConsumer
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
@@ -106,20 +107,29 @@ class KafkaConnection:
             await stop_client(client)
 
     async def start(self, client: Client) -> None:
-        """Start a client, or leave nothing open and raise `KafkaUnreachableError` or `AccessDeniedError`."""
+        """Start a client, or leave nothing open.
+
+        Raises `KafkaUnreachableError`, its subclass that names the setting where brokers answer and let no client in,
+        or `AccessDeniedError`.
+        """
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 await client.start()
         except (KafkaConnectionError, OSError, TimeoutError) as error:
             await stop_client(client)
             self._check_token()
-            raise KafkaUnreachableError(
-                bootstrap_servers=self._settings.bootstrap_servers, detail=describe(error)
-            ) from error
+            raise await self.unreachable(error) from error
         except KafkaError as error:
             await stop_client(client)
             self._check_token()
             raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    async def unreachable(self, error: BaseException) -> KafkaUnreachableError:
+        """Return what an error that kept a client from the brokers means."""
+        servers = self._settings.bootstrap_servers
+        return await refusal(self._settings, self._admission()) or KafkaUnreachableError(
+            bootstrap_servers=servers, detail=describe(error)
+        )
 
     def _check_token(self) -> None:
         """Raise `TokenUnavailableError` if it was the token that was missing: aiokafka only says that it failed."""
@@ -127,10 +137,13 @@ class KafkaConnection:
             raise TokenUnavailableError(detail=failure.args[0]) from failure
 
     def _common(self) -> dict[str, Any]:
+        return {"bootstrap_servers": self._settings.bootstrap_servers.split(","), **self._admission()}
+
+    def _admission(self) -> dict[str, Any]:
+        """Return how every connection introduces itself."""
         settings = self._settings
         password = settings.sasl_password
         return {
-            "bootstrap_servers": settings.bootstrap_servers.split(","),
             "client_id": settings.client_id,
             "request_timeout_ms": _milliseconds(settings.request_timeout_s),
             "security_protocol": settings.security_protocol,

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from service.stream.answers import denial
 from service.stream.assignment import Assignment
 from service.stream.connection import describe
 from service.stream.errors import ConsumerFailedError
@@ -148,7 +149,7 @@ class KafkaStream:
             if error.retriable:
                 log.warning("consumer.retrying", error=error)
                 return {}
-            raise ConsumerFailedError(detail=describe(error)) from error
+            raise denial("reading", error) or ConsumerFailedError(detail=describe(error)) from error
         return fetched
 
     def _deliver(

@@ -7,13 +7,34 @@ from service.stream.records import OutgoingRecord
 
 
 class KafkaUnreachableError(FatalError):
-    """No broker answers at start, or none lets the service in: aiokafka does not tell them apart."""
+    """No Kafka broker answers at start."""
 
     reason = "kafka.unreachable"
+    message = "no Kafka broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers): {detail}"
+
+
+class WrongProtocolError(KafkaUnreachableError):
+    """The brokers' listener speaks another protocol than the settings say."""
+
+    reason = "kafka.wrong_protocol"
     message = (
-        "no Kafka broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers), or none lets the service in "
-        "(kafka.security_protocol and what belongs to it): {detail}"
+        "the Kafka listener at {address} speaks {expected}, and the setting kafka.security_protocol is {configured}: "
+        "set it to {expected}, or name another listener in kafka.bootstrap_servers"
     )
+
+
+class AuthenticationFailedError(KafkaUnreachableError):
+    """The brokers do not accept the client's credentials, or not its mechanism."""
+
+    reason = "kafka.authentication_failed"
+    message = "Kafka at {address} refuses the client's authentication: {detail}; check the settings {settings}"
+
+
+class CertificateRefusedError(KafkaUnreachableError):
+    """The client does not trust the brokers' certificate, or the brokers not the client's."""
+
+    reason = "kafka.certificate_refused"
+    message = "no encrypted connection to Kafka at {address}: {detail}"
 
 
 class CertificatesUnreadableError(FatalError):

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from service.kafka_settings import KafkaSettings
+from service.stream.answers import denial
 from service.stream.connection import KafkaConnection, describe
 from service.stream.errors import ConsumerFailedError
 from service.stream.records import SourceRecord
@@ -28,7 +29,7 @@ class Reader:
         try:
             fetched = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000))
         except KafkaError as error:
-            raise ConsumerFailedError(detail=describe(error)) from error
+            raise denial("reading", error) or ConsumerFailedError(detail=describe(error)) from error
         return [record for records in fetched.values() for record in records]
 
 

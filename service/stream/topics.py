@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection, describe
-from service.stream.errors import AccessDeniedError, KafkaUnreachableError, TopicCreationError, TopicMissingError
+from service.stream.errors import AccessDeniedError, TopicCreationError, TopicMissingError
 from service.stream.notices import notice_topics
 from service.stream.retry_topics import retry_tiers
 
@@ -67,11 +67,20 @@ def journal_topic(topics: TopicSettings) -> str:
 
 
 async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -> None:
-    """Raise `TopicMissingError` for a topic that does not exist: publishing to it would hang rather than fail."""
-    existing = await partitions_of(connection)
-    for setting, topic in topics.items():
-        if topic not in existing:
-            raise TopicMissingError(topic=topic, setting=setting)
+    """Raise `TopicMissingError` for a topic that does not exist: publishing to it would hang rather than fail.
+
+    Raises `AccessDeniedError` for one that this client may know nothing of.
+    """
+    async with connection.running(connection.admin()) as admin:
+        existing = await _partitions(admin, connection)
+        missing = {setting: topic for setting, topic in topics.items() if topic not in existing}
+        described = await admin.describe_topics(list(missing.values())) if missing else []
+    hidden = {topic["topic"] for topic in described if for_code(topic["error_code"]) is TopicAuthorizationFailedError}
+    for setting, topic in missing.items():
+        if topic in hidden:
+            detail = "check the grants Describe and Read, or Describe and Write, on it"
+            raise AccessDeniedError(operation=f"topic {topic} (setting {setting})", detail=detail)
+        raise TopicMissingError(topic=topic, setting=setting)
 
 
 async def partitions_of(connection: KafkaConnection) -> dict[str, int]:
@@ -133,9 +142,7 @@ async def _partitions(admin: AIOKafkaAdminClient, connection: KafkaConnection) -
     try:
         described = await admin.describe_topics()
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaUnreachableError(
-            bootstrap_servers=connection.settings.bootstrap_servers, detail=describe(error)
-        ) from error
+        raise await connection.unreachable(error) from error
     return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
 

@@ -18,11 +18,12 @@ _MODULES = "org.apache.kafka.common.security"
 
 
 class SecuredKafka:
-    """A broker with a listener for signing in, and one for client certificates."""
+    """A broker with a listener for signing in, one for client certificates, and one without encryption."""
 
-    def __init__(self, sasl_port: int, certificate_port: int) -> None:
+    def __init__(self, sasl_port: int, certificate_port: int, plain_port: int) -> None:
         self.for_sasl = f"localhost:{sasl_port}"
         self.for_certificates = f"localhost:{certificate_port}"
+        self.for_anyone = f"localhost:{plain_port}"
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def running_secured_kafka() -> Iterator[SecuredKafka]:
             *("--bootstrap-server", f"localhost:{inner}", "--alter", "--entity-type", "users", "--entity-name", USER),
             *("--add-config", f"SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]"),
         )
-        yield SecuredKafka(sasl, certificate)
+        yield SecuredKafka(sasl, certificate, inner)
 
 
 def unsigned_token(life_s: int = 300) -> str:

@@ -4,7 +4,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,6 +19,7 @@ from service.pipeline.processor import Processor
 from service.settings import RetrySettings, Settings
 from service.stream.connection import KafkaConnection
 from service.stream.engine_mark_store import EngineMarkStore
+from service.stream.errors import AccessDeniedError
 from service.stream.records import Partition
 from service.stream.topics import ensure_journal, ensure_topics, required_topics
 from tests.support.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
@@ -34,10 +37,28 @@ NEEDED = {"modstream", "modstream-operator", "uploader", "listings"}
 """Those of them that are tried here."""
 
 
+MISSING = {
+    "topic": r"topic images\.uploaded \(setting topics\.uploads\).*Describe and Read",
+    "group": r"GroupAuthorizationFailedError.*kafka\.group_id",
+    "transactionalId": r"TransactionalIdAuthorizationFailed.*kafka\.group_id",
+}
+"""A kind of grant → what is said where it is missing."""
+
+
+def user_without(resource: str) -> dict[str, Any]:
+    """Return the service's user without its grants on a kind of resource, under a name of its own."""
+    user: dict[str, Any] = deepcopy(next(user for user in USERS if user["metadata"]["name"] == "modstream"))
+    user["metadata"]["name"] = f"without-{resource.lower()}"
+    grants = user["spec"]["authorization"]
+    grants["acls"] = [acl for acl in grants["acls"] if acl["resource"]["type"] != resource]
+    return user
+
+
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaWithGrants]:
     """One broker."""
-    with running_kafka_with_grants([user for user in USERS if user["metadata"]["name"] in NEEDED]) as broker:
+    known = [user for user in USERS if user["metadata"]["name"] in NEEDED]
+    with running_kafka_with_grants([*known, *map(user_without, MISSING)]) as broker:
         yield broker
 
 
@@ -91,6 +112,18 @@ async def test_the_service_may_remember_what_its_engine_died_of(kafka: KafkaWith
     await store.write({place: "something"})
     assert await store.read([place]) == {place: "something"}
     await store.close()
+
+
+@pytest.mark.parametrize("resource", MISSING)
+async def test_a_missing_grant_is_named_with_its_setting(kafka: KafkaWithGrants, resource: str) -> None:
+    whole = of_the_service(kafka)
+    user = user_without(resource)["metadata"]["name"]
+    settings = whole.model_copy(update={"kafka": whole.kafka.model_copy(update={"sasl_username": user})})
+    everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
+    await ensure_topics(everything, required_topics(settings), partitions=1)
+    async with asyncio.timeout(60):
+        with pytest.raises(AccessDeniedError, match=MISSING[resource]):
+            await Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow")).run()
 
 
 async def sent_back(kafka: KafkaWithGrants) -> int:

@@ -114,14 +114,81 @@ async def test_a_client_certificate_gets_in(secured: SecuredKafka) -> None:
     await a_record_goes_all_the_way(kafka)
 
 
-async def test_a_wrong_password_stops_the_start_and_names_the_settings(secured: SecuredKafka) -> None:
-    with pytest.raises(KafkaUnreachableError, match=r"kafka\.security_protocol"):
-        await ensure_topics(KafkaConnection(signed(secured, sasl_password=PASSWORD[::-1])), {}, partitions=1)
+async def refused(settings: KafkaSettings) -> str:
+    """Return how a start is refused: the reason and the message."""
+    with pytest.raises(KafkaUnreachableError) as refusal:
+        await ensure_topics(KafkaConnection(settings), {}, partitions=1)
+    return f"{refusal.value.reason}: {refusal.value}"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_a_wrong_password_names_the_settings_of_the_password(secured: SecuredKafka, mechanism: str) -> None:
+    message = await refused(signed(secured, sasl_mechanism=mechanism, sasl_password=PASSWORD[::-1]))
+    assert message.startswith("kafka.authentication_failed: ")
+    assert message.endswith("check the settings kafka.sasl_username, kafka.sasl_password and kafka.sasl_mechanism")
+    assert PASSWORD[::-1] not in message
+
+
+async def test_a_mechanism_that_brokers_do_not_offer_is_named_with_those_they_do(secured: SecuredKafka) -> None:
+    message = await refused(signed(secured, sasl_mechanism="SCRAM-SHA-256"))
+    assert message.startswith("kafka.authentication_failed: ")
+    assert (
+        "offers the mechanisms PLAIN, SCRAM-SHA-512, OAUTHBEARER, and kafka.sasl_mechanism is SCRAM-SHA-256" in message
+    )
+
+
+async def test_a_token_that_brokers_refuse_names_the_settings_of_the_token(secured: SecuredKafka) -> None:
+    async def expired(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": unsigned_token(life_s=-60), "expires_in": 300})
+
+    app = web.Application()
+    app.router.add_post("/token", expired)
+    async with TestServer(app) as server:
+        oauth = OAuthSettings(token_url=str(server.make_url("/token")), client_id=USER, client_secret=SecretStr("s"))
+        message = await refused(signed(secured, sasl_mechanism="OAUTHBEARER", oauth=oauth))
+    assert message.startswith("kafka.authentication_failed: ")
+    assert "kafka.oauth.client_id" in message
 
 
 async def test_a_broker_of_an_unknown_authority_is_not_trusted(secured: SecuredKafka) -> None:
-    with pytest.raises(KafkaUnreachableError):
-        await ensure_topics(KafkaConnection(signed(secured, ssl_cafile=None)), {}, partitions=1)
+    message = await refused(signed(secured, ssl_cafile=None))
+    assert message.startswith("kafka.certificate_refused: ")
+    assert "kafka.ssl_cafile" in message
+
+
+async def test_a_broker_whose_certificate_has_another_name_is_not_trusted(secured: SecuredKafka) -> None:
+    elsewhere = secured.for_sasl.replace("localhost", "127.0.0.2")
+    message = await refused(signed(secured, bootstrap_servers=elsewhere))
+    assert message.startswith("kafka.certificate_refused: ")
+    assert "kafka.bootstrap_servers" in message
+
+
+async def test_a_listener_that_wants_a_certificate_names_its_setting(secured: SecuredKafka) -> None:
+    without = KafkaSettings(bootstrap_servers=secured.for_certificates, security_protocol="SSL", ssl_cafile=AUTHORITY)
+    message = await refused(without)
+    assert message.startswith("kafka.certificate_refused: ")
+    assert "kafka.ssl_certfile" in message
+
+
+@pytest.mark.parametrize(
+    ("listener", "configured", "expected"),
+    [
+        ("for_sasl", "PLAINTEXT", "SASL_SSL"),
+        ("for_sasl", "SASL_PLAINTEXT", "SASL_SSL"),
+        ("for_sasl", "SSL", "SASL_SSL"),
+        ("for_certificates", "PLAINTEXT", "SSL or SASL_SSL"),
+        ("for_anyone", "SSL", "PLAINTEXT"),
+        ("for_anyone", "SASL_SSL", "PLAINTEXT"),
+        ("for_anyone", "SASL_PLAINTEXT", "PLAINTEXT"),
+    ],
+)
+async def test_a_listener_that_speaks_another_protocol_is_named_with_it(
+    secured: SecuredKafka, listener: str, configured: str, expected: str
+) -> None:
+    address = getattr(secured, listener)
+    message = await refused(signed(secured, bootstrap_servers=address, security_protocol=configured))
+    assert message.startswith(f"kafka.wrong_protocol: the Kafka listener at {address} speaks {expected}, ")
+    assert f"kafka.security_protocol is {configured}" in message
 
 
 async def test_a_missing_certificate_stops_the_start_and_names_the_settings(secured: SecuredKafka) -> None:

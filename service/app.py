@@ -58,6 +58,7 @@ async def run_service(settings: Settings) -> None:
     Raises `FatalError` when the service cannot start or go on.
     """
     allocator.give_large_blocks_back()
+    _log_start(settings)
     async with AsyncExitStack() as stack:
         gpus = Gpus()
         guard = _guard(settings, gpus)
@@ -83,6 +84,22 @@ async def run_service(settings: Settings) -> None:
         garbage.settle()
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
+
+
+def _log_start(settings: Settings) -> None:
+    """Say what this process is about to do, and which settings it ignores."""
+    log.info(
+        "service.starting",
+        version=version("modstream"),
+        topics=settings.topics.model_dump(),
+        group=settings.kafka.group_id,
+        delivery=settings.delivery,
+        engine=settings.engine.kind,
+        policy=settings.policy.default,
+    )
+    if unused := settings.kafka.unused():
+        protocol = settings.kafka.security_protocol
+        log.warning("kafka.settings_unused", settings=unused, security_protocol=protocol)
 
 
 def _reader(settings: Settings) -> Read:

@@ -96,6 +96,16 @@ class KafkaSettings(Group):
     default takes any inline image that a broker takes by default. Where brokers take larger messages, raise both this
     and `kafka.max_request_bytes`; reading an event holds up all others of the process."""
 
+    def unused(self) -> list[str]:
+        """Return the settings that have values and no effect under `kafka.security_protocol`."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        sasl = {"sasl_username", "sasl_password", "sasl_mechanism", "oauth"}
+        tls = {"ssl_cafile", "ssl_certfile", "ssl_keyfile"}
+        without_effect = (set() if self.security_protocol.startswith("SASL") else sasl) | (
+            set() if self.security_protocol.endswith("SSL") else tls
+        )
+        return sorted(f"kafka.{name}" for name, value in given.items() if name in without_effect and value)
+
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> Self:
         if not self.security_protocol.startswith("SASL"):

@@ -6,6 +6,7 @@ Modules log by `structlog.get_logger(__name__)`; what is bound by `bind_record` 
 import logging
 import sys
 from contextvars import ContextVar
+from functools import partial
 from typing import Protocol, TextIO
 
 import orjson
@@ -21,6 +22,12 @@ from service.telemetry.redaction import redact
 
 RECORD: ContextVar["Bound | None"] = ContextVar("modstream-record", default=None)
 """The record that a task works on; set by `bind_record` and by deliveries alone."""
+
+_CHATTER = {
+    "aiokafka.cluster": ("Topic %s not found in cluster metadata",),
+    "aiokafka.consumer.group_coordinator": ("Group Coordinator Request failed: %s",),
+}
+"""Logger → messages that a start and a rebalance bring about, at error, and that the library gets over by itself."""
 
 _BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError: "fatal"}
 
@@ -42,11 +49,20 @@ def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = No
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_formatter(settings, stream))
+    handler.addFilter(partial(_lower_chatter, shown=level <= logging.DEBUG))
     root = logging.getLogger()
     root.handlers = [handler]
     # Below info libraries log what they send and receive, and that is payload.
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("service").setLevel(level)
+
+
+def _lower_chatter(record: logging.LogRecord, *, shown: bool) -> bool:
+    """Turn lines of libraries that no operator can act on into debug ones; a filter of the standard library."""
+    if record.msg not in _CHATTER.get(record.name, ()):
+        return True
+    record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return shown
 
 
 class Bound(Protocol):

@@ -1,6 +1,8 @@
 """Log lines: machine-readable, joined to records and traces, the same for libraries as for us."""
 
 import asyncio
+import importlib
+import inspect
 import io
 import logging
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from service.errors import FatalError, ModstreamError, UnexpectedError
 from service.media.errors import ImageNotFoundError
 from service.settings import TelemetrySettings
-from service.telemetry.logs import bind_event, bind_record, configure_logging
+from service.telemetry.logs import _CHATTER, bind_event, bind_record, configure_logging
 
 
 class Terminal(io.StringIO):
@@ -193,3 +195,24 @@ def test_the_level_holds_for_us_and_keeps_libraries_at_info(stream: io.StringIO)
     logging.getLogger("aiokafka").warning("theirs.warning")
 
     assert [orjson.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["ours.debug", "theirs.info"]
+
+
+@pytest.mark.parametrize(("log_level", "shown"), [("info", []), ("debug", ["debug"])])
+def test_what_a_library_gets_over_by_itself_is_debug(
+    stream: io.StringIO, log_level: Literal["info", "debug"], shown: list[str]
+) -> None:
+    configure_logging(TelemetrySettings(log_level=log_level), stream=stream)
+    logging.getLogger("aiokafka.consumer.group_coordinator").error("Group Coordinator Request failed: %s", "no leader")
+    logging.getLogger("aiokafka.cluster").error("Topic %s not found in cluster metadata", "images.tags")
+    assert [orjson.loads(line)["level"] for line in stream.getvalue().splitlines()] == shown * 2
+
+
+def test_other_errors_of_the_same_library_stay_errors(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger("aiokafka.cluster").error("something else")
+    assert [line["level"] for line in lines()] == ["error"]
+
+
+def test_the_chatter_is_what_the_library_writes() -> None:
+    for name, messages in _CHATTER.items():
+        source = inspect.getsource(importlib.import_module(name))
+        assert [message for message in messages if f'log.error("{message}"' not in source] == []

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from schemas.example_files import read_examples
-from schemas.headers import cloudevents_headers, dead_letter_headers
+from schemas.headers import cloudevents_headers, dead_letter_headers, notice_headers
 from schemas.json_schemas import Schema, shared_definitions
 from schemas.registry import IMAGE_UPLOADED_V1, MESSAGES, TAGS_V1, VERDICT_V1, MessageVersion
 
@@ -27,6 +27,11 @@ _DEAD_LETTER_VALUE = """\
 The value of the record that could not be processed, byte for byte unless modstream-truncated or
 modstream-raw says otherwise.
 Often it is no valid event.
+"""
+
+
+_TENANT = """\
+The tenant that the event names. There is a topic for each that the operator lists (dead_letter.notice_tenants).
 """
 
 
@@ -73,7 +78,15 @@ _TOPICS = (
         address="images.uploaded.dead",
         action="send",
         message="dead_letter",
-        summary="Uploads that failed, with the reason.",
+        summary="Uploads that failed, with the reason: whole events of all tenants, for operators alone.",
+    ),
+    _Topic(
+        channel="notices",
+        operation="sendNotices",
+        address="images.uploaded.dead.notices.{tenant}",
+        action="send",
+        message="notice",
+        summary="Why events of one tenant failed, for its uploaders.",
     ),
 )
 
@@ -82,6 +95,19 @@ _KEYS = {
     VERDICT_V1.slug: "The upload's key, unchanged.",
     TAGS_V1.slug: "The upload's key, unchanged.",
     "dead_letter": "The failed record's key, unchanged.",
+    "notice": "The failed record's key; none if that has more than 1,024 bytes.",
+}
+
+_EXAMPLE_HEADERS = {
+    "modstream-reason": "image.not_found",
+    "modstream-message": "The image is not there: the server answers 404",
+    "modstream-attempt": "1",
+    "modstream-origin-topic": "images.uploaded",
+    "modstream-origin-partition": "3",
+    "modstream-origin-offset": "1207",
+    "modstream-origin-timestamp": "1772366400000",
+    "modstream-origin-timestamp-type": "CreateTime",
+    "modstream-failed-at": "2026-03-01T12:00:00.412+00:00",
 }
 
 
@@ -99,19 +125,22 @@ def asyncapi_document() -> dict[str, Any]:
         "channels": {topic.channel: _channel(topic) for topic in _TOPICS},
         "operations": {topic.operation: _operation(topic) for topic in _TOPICS},
         "components": {
-            "messages": {message.slug: _message(message) for message in MESSAGES} | {"dead_letter": _dead_letter()},
+            "messages": {message.slug: _message(message) for message in MESSAGES}
+            | {"dead_letter": _dead_letter(), "notice": _notice()},
             "schemas": shared_definitions("#/components/schemas/"),
         },
     }
 
 
 def _channel(topic: _Topic) -> dict[str, Any]:
-    return {
+    channel: dict[str, Any] = {
         "address": topic.address,
         "summary": topic.summary,
         "messages": {topic.message: {"$ref": f"#/components/messages/{topic.message}"}},
-        "bindings": {"kafka": {"topic": topic.address, "bindingVersion": KAFKA_BINDING}},
     }
+    if "{tenant}" in topic.address:
+        return channel | {"parameters": {"tenant": {"description": _TENANT}}}
+    return channel | {"bindings": {"kafka": {"topic": topic.address, "bindingVersion": KAFKA_BINDING}}}
 
 
 def _operation(topic: _Topic) -> dict[str, Any]:
@@ -143,17 +172,6 @@ def _message(message: MessageVersion) -> dict[str, Any]:
 
 def _dead_letter() -> dict[str, Any]:
     original = read_examples(IMAGE_UPLOADED_V1)["minimal_by_url"]
-    headers = {
-        "modstream-reason": "image.not_found",
-        "modstream-message": "The image is not there: the server answers 404",
-        "modstream-attempt": "1",
-        "modstream-origin-topic": "images.uploaded",
-        "modstream-origin-partition": "3",
-        "modstream-origin-offset": "1207",
-        "modstream-origin-timestamp": "1772366400000",
-        "modstream-origin-timestamp-type": "CreateTime",
-        "modstream-failed-at": "2026-03-01T12:00:00.412+00:00",
-    }
     payload: Schema = {"description": _DEAD_LETTER_VALUE}
     return {
         "name": "modstream.dead_letter",
@@ -162,7 +180,19 @@ def _dead_letter() -> dict[str, Any]:
         "headers": dead_letter_headers(),
         "payload": payload,
         "bindings": _key_binding("dead_letter"),
-        "examples": [{"name": "not_found", "headers": headers, "payload": original}],
+        "examples": [{"name": "not_found", "headers": _EXAMPLE_HEADERS, "payload": original}],
+    }
+
+
+def _notice() -> dict[str, Any]:
+    return {
+        "name": "modstream.notice",
+        "title": "Notice",
+        "summary": "Why a record failed and which one it was, without the event.",
+        "headers": notice_headers(),
+        "payload": {"type": "null", "description": "There is no value."},
+        "bindings": _key_binding("notice"),
+        "examples": [{"name": "not_found", "headers": _EXAMPLE_HEADERS, "payload": None}],
     }
 
 

@@ -84,6 +84,12 @@ def dead_letter_headers() -> Schema:
     return _object(_described(_DEAD_LETTER | _RARELY | _REDRIVEN | _SPRING_AND_CONNECT), required=tuple(_DEAD_LETTER))
 
 
+def notice_headers() -> Schema:
+    """Return the headers of a tenant's notice: those that say why and which record, and none for operators."""
+    rarely = {name: text for name, text in _RARELY.items() if name.startswith(("modstream-origin-", "modstream-raw"))}
+    return _object(_described(_DEAD_LETTER | rarely | _REDRIVEN), required=tuple(_DEAD_LETTER))
+
+
 def _id_description(message: MessageVersion) -> str:
     if message.direction == "input":
         return "Names the event, together with ce_source."

@@ -30,13 +30,16 @@ ConfigOption = Annotated[
 def load_or_exit(config: Path | None) -> LoadedSettings:
     """Return the settings; on problems show all of them and exit with the code for wrong usage."""
     try:
-        return load_settings(config, os.environ)
+        loaded = load_settings(config, os.environ)
     except InvalidSettingsError as error:
         console = error_console()
         first, *rest = str(error).splitlines()
         console.print(f"[bold red]{escape(first)}[/]", highlight=False)
         console.print(escape("\n".join(rest)), highlight=False)
         raise typer.Exit(ExitCode.USAGE) from None
+    for warning in loaded.warnings:
+        warn(str(warning))
+    return loaded
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:

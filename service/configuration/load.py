@@ -21,6 +21,8 @@ class LoadedSettings:
     settings: Settings
     sources: Mapping[str, str]
     """`file:line` or variable, by dotted name; what is absent has its default."""
+    warnings: tuple[Problem, ...] = ()
+    """Settings that were given and have no effect any more."""
 
 
 def load_settings(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
@@ -40,7 +42,8 @@ def load_settings(config: Path | None, environment: Mapping[str, str]) -> Loaded
         problems += [_problem(details, given, known) for details in error.errors()]
     if problems:
         raise InvalidSettingsError(problems=tuple(problems))
-    return LoadedSettings(settings, {name: value.source for name, value in given.items()})
+    warnings = tuple(warning for reading in readings for warning in reading.warnings)
+    return LoadedSettings(settings, {name: value.source for name, value in given.items()}, warnings)
 
 
 def _nested(given: Mapping[str, Given]) -> dict[str, Any]:

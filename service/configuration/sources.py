@@ -10,8 +10,15 @@ import yaml
 from service.configuration.catalogue import ENVIRONMENT_PREFIX, NESTING, Setting, Shape
 from service.configuration.problems import Problem, closest, unknown_setting
 
+REMOVED = {
+    "engine.openai.patience_s": "Records wait without limit while no server works; the setting may be left out.",
+}
+"""Settings of the release before this one that are read and have no effect, each with what holds instead."""
+
 CONFIG_VARIABLE = "MODSTREAM_CONFIG"
 """Names the settings file where `--config` does not."""
+
+_NULL_TAG = "tag:yaml.org,2002:null"
 
 # Kubernetes announces every Service of a namespace to every pod in variables of these forms. One called "modstream"
 # must not look like misspelt settings.
@@ -35,6 +42,7 @@ class Reading:
     values: dict[str, Given] = field(default_factory=dict)
     """By dotted name."""
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
 
 def read_environment(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> Reading:
@@ -45,12 +53,18 @@ def read_environment(environment: Mapping[str, str], settings: Mapping[str, Sett
         if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
             continue
         path = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace(NESTING, ".")
-        if path not in settings:
+        if path in REMOVED:
+            reading.warnings.append(_removed(path, variable))
+        elif path not in settings:
             if not _KUBERNETES_SERVICE.fullmatch(name):
                 reading.problems.append(_unknown_variable(variable, path, settings))
         elif text:
             reading.values[path] = Given(_value_of(text, settings[path]), variable)
     return reading
+
+
+def _removed(path: str, source: str) -> Problem:
+    return Problem(path, source, f"It has no effect any more, and will be refused by the next release. {REMOVED[path]}")
 
 
 def _unknown_variable(variable: str, path: str, settings: Mapping[str, Setting]) -> Problem:
@@ -108,7 +122,7 @@ class _FileReader:
     def read_group(self, group: str, node: yaml.Node) -> None:
         """Read a mapping; an empty value is an empty group, as when all in it is commented out."""
         if not isinstance(node, yaml.MappingNode):
-            if self._construct(node) is not None:
+            if not isinstance(node, yaml.ScalarNode) or node.tag != _NULL_TAG:
                 detail = "Settings are written as 'name: value', one a line."
                 self._reading.problems.append(Problem(group, self._place(node), detail))
             return
@@ -119,6 +133,8 @@ class _FileReader:
     def _read_entry(self, name: str, key: yaml.Node, value: yaml.Node) -> None:
         if name in self._groups:
             self.read_group(name, value)
+        elif name in REMOVED:
+            self._reading.warnings.append(_removed(name, self._place(key)))
         elif name not in self._settings:
             meant = closest(name, [*self._settings, *self._groups])
             self._reading.problems.append(unknown_setting(name, self._place(key), meant))
@@ -126,15 +142,20 @@ class _FileReader:
             detail = f"It is set twice; first at {self._reading.values[name].source}."
             self._reading.problems.append(Problem(name, self._place(key), detail))
         else:
+            self._read_value(name, key, value)
+
+    def _read_value(self, name: str, key: yaml.Node, value: yaml.Node) -> None:
+        try:
             self._reading.values[name] = Given(self._construct(value), self._place(key))
+        except yaml.MarkedYAMLError as error:
+            self._reading.problems.append(Problem(name, self._place(key), f"This is not YAML: {error.problem}."))
+        except ValueError:  # it looks like a date, but is none
+            detail = "The value cannot be read; text is written in quotation marks."
+            self._reading.problems.append(Problem(name, self._place(key), detail))
 
     def _construct(self, node: yaml.Node) -> object:
         # Only the node is used: the loader's own stream stays empty.
-        try:
-            return yaml.SafeLoader("").construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError) as error:
-            # A value that looks like a date, but is none, for example.
-            return f"{type(error).__name__}: {error}"
+        return yaml.SafeLoader("").construct_object(node, deep=True)
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self._path}:{node.start_mark.line + 1}"

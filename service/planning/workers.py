@@ -13,8 +13,10 @@ from service.settings import MIB, WindowSettings
 EMBEDDED_CORES = 4
 # From the start of a pod to its first record. The model is read from disk and graphs are captured: an assumption.
 GPU_START_S, EMBEDDED_START_S = 300.0, 20.0
-# Of the main process, measured (docs/benchmarks.md), and of a decoder process with one photograph: an assumption.
-SERVICE_GIB, DECODER_GIB = 0.1, 0.15
+# Of the main process, measured (docs/benchmarks.md).
+SERVICE_GIB = 0.1
+# Of a decoder process, measured (docs/deploy.md): 45 MB, and 920 MiB for the dearest picture within the default limits.
+DECODER_GIB = 0.94
 # Of vLLM's processes beside the GPU's memory: an assumption.
 VLLM_GIB = 8.0
 # Until both classifiers have answered.

@@ -15,7 +15,8 @@ from schemas.example_files import read_examples
 from schemas.json_schemas import json_schema
 from schemas.registry import MESSAGES, MessageVersion
 from scripts.contract import PUBLISHED, contract
-from service.settings import TopicSettings
+from service.settings import DeadLetterSettings, Settings, TopicSettings
+from service.stream.notices import notice_topics
 
 each_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.slug)
 
@@ -115,6 +116,9 @@ def test_definitions_in_the_document_are_the_schemas() -> None:
 
 def test_topics_have_the_names_that_the_service_uses() -> None:
     channels = asyncapi_document()["channels"]
+    notices = channels.pop("notices")
+    shop = Settings(dead_letter=DeadLetterSettings(notice_tenants=("shop",)))
+    assert [notices["address"].replace("{tenant}", "shop")] == [*notice_topics(shop).values()]
     addresses = {channel["address"] for channel in channels.values()}
     assert addresses == set(TopicSettings().model_dump().values())
     assert all(channel["bindings"]["kafka"]["topic"] == channel["address"] for channel in channels.values())

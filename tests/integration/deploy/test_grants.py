@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from service.kafka_settings import KafkaSettings
 from service.pipeline.processor import Processor
-from service.settings import RetrySettings, Settings
+from service.settings import DeadLetterSettings, RetrySettings, Settings
 from service.stream.connection import KafkaConnection
 from service.stream.engine_mark_store import EngineMarkStore
 from service.stream.errors import AccessDeniedError
@@ -80,7 +80,8 @@ def of_the_service(kafka: KafkaWithGrants) -> Settings:
         "sasl_password": PASSWORD,
     }
     retry = RetrySettings(tiers=("1s",), max_attempts=1)
-    return Settings(kafka=KafkaSettings.model_validate(connection), retry=retry)
+    notices = DeadLetterSettings(notice_tenants=("shop", "forum"))
+    return Settings(kafka=KafkaSettings.model_validate(connection), retry=retry, dead_letter=notices)
 
 
 async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrants) -> None:
@@ -92,11 +93,17 @@ async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrant
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         group.create_task(processor.run(), name="processor")
         # A verdict, a dead letter, and a record that first goes through a retry topic.
-        await publish(kafka, settings.topics.uploads, b"{}", b'{"fail": "rejected"}', b'{"fail": "transient"}')
+        rejected = [b'{"fail": "rejected", "tenant": "%s"}' % tenant for tenant in (b"shop", b"forum")]
+        await publish(kafka, settings.topics.uploads, b"{}", *rejected, b'{"fail": "transient"}')
         await read(kafka, settings.topics.verdicts, "listings-1", user="listings")
-        await read(kafka, settings.topics.dead_letters, None, user=None, count=2)
+        await read(kafka, settings.topics.dead_letters, None, user=None, count=3)
+        await read(kafka, notices_of("shop"), "uploader-1", user="uploader")
+        await read(kafka, notices_of("forum"), None, user=None)
         processor.drain()
-    assert await sent_back(kafka) == 2
+    assert await sent_back(kafka) == 3
+    for topic in (notices_of("forum"), settings.topics.dead_letters):
+        with pytest.raises(TopicAuthorizationFailedError):
+            await read(kafka, topic, "uploader-1", user="uploader")
     with pytest.raises(TopicAuthorizationFailedError):
         await publish(kafka, settings.topics.verdicts, b"forged")
     with pytest.raises(TopicAuthorizationFailedError):
@@ -124,6 +131,10 @@ async def test_a_missing_grant_is_named_with_its_setting(kafka: KafkaWithGrants,
     async with asyncio.timeout(60):
         with pytest.raises(AccessDeniedError, match=MISSING[resource]):
             await Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow")).run()
+
+
+def notices_of(tenant: str) -> str:
+    return f"images.uploaded.dead.notices.{tenant}"
 
 
 async def sent_back(kafka: KafkaWithGrants) -> int:

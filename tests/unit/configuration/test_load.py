@@ -201,3 +201,19 @@ def test_a_file_that_cannot_be_understood_is_told_with_its_line(
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match="cannot be read: No such file"):
         load_settings(tmp_path / "absent.yaml", {})
+
+
+def test_a_setting_that_was_removed_is_read_with_a_warning_for_one_release(config: Path) -> None:
+    loaded = load(config, "engine:\n  openai:\n    patience_s: 30\n", MODSTREAM_ENGINE__OPENAI__PATIENCE_S="30")
+    assert [(warning.setting, warning.source) for warning in loaded.warnings] == [
+        ("engine.openai.patience_s", f"{config}:3"),
+        ("engine.openai.patience_s", "MODSTREAM_ENGINE__OPENAI__PATIENCE_S"),
+    ]
+    assert "engine.openai.patience_s" not in loaded.sources
+
+
+@pytest.mark.parametrize("value", ["!vault hunter2", "2020-13-45", "!!int hunter2"])
+def test_a_secret_that_yaml_cannot_read_is_a_problem_and_not_told(config: Path, value: str) -> None:
+    problem = only_problem(config, f"engine:\n  openai:\n    api_key: {value}\n")
+    assert (problem.setting, problem.source) == ("engine.openai.api_key", f"{config}:3")
+    assert "hunter2" not in str(problem)

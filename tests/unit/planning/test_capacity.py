@@ -145,3 +145,9 @@ def test_the_embedded_engine_needs_cores_and_no_card() -> None:
     assert plan.cost.always_on == pytest.approx(plan.cores * 0.05 * 720)
     assert embedded_worker(2.0, cores=8).images_per_s == pytest.approx(2 * worker.images_per_s)
     assert plan_capacity(Demand(1e7), replace(worker, has_gpu=True), PRICES, retention_days=3).gpus == plan.processes
+
+
+def test_a_process_has_memory_for_the_dearest_picture_in_every_decoder() -> None:
+    few, many = embedded_worker(2.0, cores=2), embedded_worker(2.0, cores=10)
+    dearest_mib = 920  # docs/deploy.md
+    assert many.memory_gib - few.memory_gib >= 8 * dearest_mib / 1024

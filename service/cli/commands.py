@@ -13,6 +13,12 @@ SUBCOMMANDS = (
         "See it work: embedded broker, real service, photographs and broken files in, verdicts out.",
         "Try it",
     ),
+    Subcommand(
+        "try",
+        "service.cli.trying:try_files",
+        "Judge files at once: no Kafka, no settings file, nothing published.",
+        "Try it",
+    ),
     Subcommand("send", "service.cli.send:send", "Publish an upload event for each image.", "Try it"),
     Subcommand(
         "watch",
@@ -80,6 +86,8 @@ app = typer.Typer(
     [bold]Start here[/]
 
       modstream demo                                see it work, alone
+
+      modstream try photo.jpg                       judge a file at once
 
       modstream config --defaults > modstream.yaml  settings to start from
 

@@ -1,8 +1,10 @@
-"""`modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
+"""`modstream try` and `modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -10,23 +12,75 @@ from rich.console import Console
 from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.cli.stderr_tail import stderr_tail
 from service.cli.targets import left_out_in_words, uploads_or_exit
 from service.demo.fitted_table import print_table
 from service.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
+from service.demo.tiny_model import PICTURES, with_tiny_model
+from service.inference.errors import EngineConfigurationError
+from service.inference.vllm.memory_advice import memory_advice
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.trial import Trial, Tried, judge_all
 from service.uploads import Upload, UploadOptions
+
+PHOTOGRAPHS = Path(__file__).parents[1] / "demo" / "photographs"
+"""Judged if no file is named."""
+
+TagsOption = Annotated[bool, typer.Option("--tags", help="Ask for tags too.")]
+PolicyOption = Annotated[str | None, typer.Option(help="A policy by name; else the default one.")]
+CaptionOption = Annotated[str | None, typer.Option(help="Text shown with every image.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object an image, and one for the rate.")]
+
+
+def try_files(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s) or s3; else pictures that come along."),
+    ] = None,
+    config: ConfigOption = None,
+    *,
+    engine: Annotated[
+        Literal["embedded", "tiny"] | None,
+        typer.Option(help="embedded: on the CPU. tiny: a tiny Qwen3-VL in vLLM, on a CPU. Else that of the settings."),
+    ] = None,
+    tags: TagsOption = False,
+    policy: PolicyOption = None,
+    caption: CaptionOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge files at once: no Kafka, no settings file, nothing published.
+
+    Without files, photographs that come with the package are judged. The tiny Qwen3-VL is the real architecture with a
+    million parameters; it knows coloured shapes only, and comes with pictures of them and a policy. It shows the way
+    of a vision-language model from end to end, not what one can judge.
+
+    [bold]Examples[/]
+
+      modstream try
+
+      modstream try photo.jpg ~/Pictures --tags
+
+      modstream try --engine tiny
+
+    [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
+    """
+    settings = load_or_exit(config).settings
+    with errors_shown():
+        settings = _with_engine(settings, engine)
+    pictures = PICTURES if engine == "tiny" else PHOTOGRAPHS
+    options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
+    _try(settings, targets or [str(path) for path in sorted(pictures.glob("*.[jp][pn]g"))], options, json=json)
 
 
 def try_images(
     targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s) or s3.")],
     config: ConfigOption = None,
     *,
-    tags: Annotated[bool, typer.Option("--tags", help="Ask for tags too.")] = False,
-    policy: Annotated[str | None, typer.Option(help="A policy by name; else the default one.")] = None,
-    caption: Annotated[str | None, typer.Option(help="Text shown with every image.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object an image, and one for the rate.")] = False,
+    tags: TagsOption = False,
+    policy: PolicyOption = None,
+    caption: CaptionOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Judge images as 'modstream serve' would, without Kafka: nothing is published.
 
@@ -42,16 +96,45 @@ def try_images(
     [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
     """
     settings = load_or_exit(config).settings
-    configure_logging(settings.telemetry)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
+    _try(settings, targets, options, json=json)
+
+
+def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None) -> Settings:
+    match engine:
+        case "tiny":
+            return with_tiny_model(settings)
+        case "embedded":
+            return settings.model_copy(update={"engine": settings.engine.model_copy(update={"kind": "onnx"})})
+        case None:
+            return settings
+
+
+def _try(settings: Settings, targets: Sequence[str], options: UploadOptions, *, json: bool) -> None:
+    configure_logging(settings.telemetry)
     found = uploads_or_exit(targets, options)
-    with errors_shown():
+    with errors_shown(), _memory_errors_explained(settings):
         trial = asyncio.run(_judged(settings, found.uploads, options))
     if json:
         _print_json(trial, left_out=len(found.unusable))
     else:
         _print_tables(trial, left_out=len(found.unusable))
     raise typer.Exit(ExitCode.OK if trial.is_complete and found.is_complete else ExitCode.FAILED)
+
+
+@contextmanager
+def _memory_errors_explained(settings: Settings) -> Iterator[None]:
+    """Name the setting to change where vLLM's processes said that memory is short before they ended."""
+    if settings.engine.kind != "vllm":
+        yield
+        return
+    with stderr_tail() as written:
+        try:
+            yield
+        except EngineConfigurationError as error:
+            if (advice := memory_advice(f"{error} {written()}")) is None:
+                raise
+            raise EngineConfigurationError(setting=advice.setting, detail=advice.detail) from error
 
 
 async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> Trial:

@@ -5,12 +5,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import pytest_asyncio
+from PIL import Image
 
+from service.demo.tiny_model import PICTURES
+from service.inference.vision.labels import NONE
+from service.inference.vision.prompt import prompter
 from service.inference.vision.token_model import TokenModel
 from tests.models.answers import categories, why_text
-from tests.models.held_out import Asker, Judged, altered, samples, shrunk, swapped
+from tests.models.held_out import Asker, Judged, Sample, altered, samples, shrunk, swapped
 from tests.models.report import (
     accuracy,
     answer_accuracy,
@@ -20,7 +25,8 @@ from tests.models.report import (
     tag_accuracy,
     tags_schema,
 )
-from tests.models.shapes import ADAPTED_BRIEF, BRIEF, BRIEF_ZH, GAMING_TABLE, HARMLESS
+from tests.models.scenes import Scene
+from tests.models.shapes import ADAPTED_BRIEF, BRIEF, BRIEF_ZH, GAMING_TABLE, HARMFUL, HARMLESS
 from tests.models.ways import by_list, by_list_then_questions, finding
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
@@ -119,3 +125,15 @@ async def test_an_adapter_changes_what_it_was_trained_to_change_and_nothing_else
     assert accuracy(after, ADAPTED_BRIEF) >= RIGHT_ADAPTED
     others = [each for each in SAMPLES[:80] if GAMING_TABLE not in each.scene.kinds]
     assert accuracy(await Asker(model, ADAPTED_BRIEF).judge(others), ADAPTED_BRIEF) >= RIGHT_ADAPTED
+
+
+async def test_every_picture_that_comes_with_the_model_is_what_its_name_says(asker: Asker) -> None:
+    paths = sorted(PICTURES.glob("*.png"))
+    pictures = [np.array(Image.open(path).convert("RGB")) for path in paths]
+    nothing = Scene(0, 0, "light", (), 0)
+    asked = [Sample(nothing, pixels, None, path.name) for path, pixels in zip(paths, pictures, strict=True)]
+    labels = prompter(BRIEF).labels
+    kinds = {f"{colour}-{shape}": category for category, (colour, shape) in HARMFUL.items()}
+    for path, judged in zip(paths, await asker.judge(asked), strict=True):
+        shown = {kinds[part] for part in path.stem.split("-and-") if part in kinds} or {NONE}
+        assert labels[judged.best] in shown, path.name

@@ -4,15 +4,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from service.demo.tiny_model import MODEL, POLICY
+
 _HERE = Path(__file__).parent
-TRAINED = _HERE / "qwen3-vl-tiny"
+TRAINED = MODEL
 ADAPTER_TRAINED = _HERE / "qwen3-vl-tiny-gaming-tables"
 CACHE = _HERE / ".cache"
 _UNTRAINED = CACHE / "untrained"
 
 
 def model_folder() -> Path:
-    """Return the folder of the trained model, which is part of the checkout; without it that of an untrained one."""
+    """Return the folder of the trained model, which is part of the package; without it that of an untrained one."""
     return TRAINED if (TRAINED / "model.safetensors").exists() else untrained_folder()
 
 
@@ -23,7 +25,7 @@ def adapter_folder() -> Path:
 
 def policy_file() -> Path:
     """Return the policy whose brief asks what `tests.models.shapes.BRIEF` does; it is named `shapes`."""
-    return _HERE / "policies" / "shapes.yaml"
+    return POLICY
 
 
 def untrained_folder() -> Path:

@@ -1,0 +1,57 @@
+"""The last of what this process and its children write to standard error, which goes on to where it went before.
+
+vLLM's processes tell why they cannot start on standard error alone: the error that reaches this process names no cause.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_STDERR = 2
+_KEPT_BYTES = 64 * 1024
+_READ_BYTES = 8192
+_LAST_WORDS_S = 1.0
+
+
+class _Copier:
+    """Copies one file descriptor to another, and keeps the end."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source, self._target = source, target
+        self._tail = b""
+        # Children may hold the other end for longer than anybody waits.
+        self._thread = threading.Thread(target=self._copy, name="stderr-tail", daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """Return the end of what was written."""
+        return self._tail.decode(errors="replace")
+
+    def join(self) -> None:
+        """Wait for what was written last."""
+        self._thread.join(_LAST_WORDS_S)
+
+    def _copy(self) -> None:
+        try:
+            while data := os.read(self._source, _READ_BYTES):
+                self._tail = (self._tail + data)[-_KEPT_BYTES:]
+                os.write(self._target, data)
+        except OSError:  # a terminal's other end is closed
+            return
+
+
+@contextmanager
+def stderr_tail() -> Iterator[Callable[[], str]]:
+    """Give what returns the last 64 KiB that this process and those it starts wrote to standard error."""
+    original = os.dup(_STDERR)
+    # Programs write for people or for machines by whether it is a terminal.
+    source, sink = os.openpty() if os.isatty(_STDERR) else os.pipe()
+    os.dup2(sink, _STDERR)
+    os.close(sink)
+    copier = _Copier(source, original)
+    try:
+        yield copier.text
+    finally:
+        os.dup2(original, _STDERR)
+        copier.join()

@@ -1,0 +1,87 @@
+"""`modstream try`: files judged at once."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from service.cli.commands import app
+from service.configuration.load import load_settings
+from service.demo import tiny_model
+from service.demo.tiny_model import MODEL, PICTURES, with_tiny_model
+from service.inference.errors import EngineConfigurationError
+from service.policy.loader import load_policies
+
+
+@pytest.fixture(autouse=True)
+def logging_left_as_it_was() -> Iterator[None]:
+    """Take back what the command sets up for its own process."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    yield
+    root.handlers, _ = before
+    root.setLevel(before[1])
+    structlog.reset_defaults()
+
+
+def tried(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["try", *arguments], env={"COLUMNS": "120", "NO_COLOR": "1"})
+
+
+def test_without_files_the_photographs_of_the_package_are_judged() -> None:
+    result = tried("--json")
+    *judged, rate = map(json.loads, filter(lambda line: "event" not in line, result.stdout.splitlines()))
+    assert result.exit_code == 0
+    assert rate["images"] == len(judged) == 12
+    decisions = {each["image_id"]: each["verdict"]["decision"] for each in judged}
+    assert decisions["beer.jpg"] == "review"
+    assert decisions["alps.jpg"] == "allow"
+
+
+def test_odd_files_are_left_out_with_their_reasons_and_counted(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), "navy").save(tmp_path / "photo.png")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("no image")
+    result = tried(str(tmp_path))
+    assert result.exit_code == 1
+    assert "left out: empty.jpg: the file is empty" in result.stderr
+    assert "image.unsupported_format" in result.stdout
+    assert "2 images in" in result.stdout.splitlines()[-1]
+    assert "; 1 left out" in result.stdout.splitlines()[-1]
+
+
+def test_no_image_at_all_is_wrong_usage(tmp_path: Path) -> None:
+    result = tried(str(tmp_path / "absent.jpg"))
+    assert result.exit_code == 2
+    assert "there is no such file or folder" in result.stderr
+
+
+def test_the_tiny_model_comes_with_settings_policy_and_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny_model, "find_spec", lambda name: name)
+    settings = with_tiny_model(load_settings(None, {}).settings)
+    assert (settings.engine.kind, settings.engine.vllm.model) == ("vllm", str(MODEL))
+    assert (MODEL / "model.safetensors").is_file()
+    assert load_policies(settings.policy).default.name == "shapes"
+    assert len(list(PICTURES.glob("*.png"))) >= 8
+
+
+def test_without_vllm_the_tiny_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny_model, "find_spec", lambda name: None)
+    result = tried("--engine", "tiny")
+    assert result.exit_code == 1
+    assert "vLLM, which is not installed" in result.stderr
+    assert "make install" in result.stderr
+
+
+def test_without_its_weights_the_tiny_model_says_where_they_should_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tiny_model, "find_spec", lambda name: name)
+    monkeypatch.setattr(tiny_model, "MODEL", tmp_path)
+    with pytest.raises(EngineConfigurationError, match="has no weights"):
+        with_tiny_model(load_settings(None, {}).settings)

@@ -3,13 +3,12 @@
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from service.cli.as_json import as_json
 from service.cli.capacity_tables import capacity_assumptions, print_capacity
 from service.cli.cost import known_rate
 from service.cli.engine import gpu_named, model_named
-from service.cli.options import fail
+from service.cli.options import fail, output_console
 from service.planning.capacity import Prices, TooManyError, plan_capacity
 from service.planning.demand import Demand
 from service.planning.models import DEFAULT_MODEL
@@ -90,7 +89,7 @@ def capacity(
     if json:
         typer.echo(as_json({"currency": currency.upper(), "capacity": plan, "assumptions": assumptions}))
     else:
-        print_capacity(Console(highlight=False), plan, currency.upper(), retention_days, assumptions)
+        print_capacity(output_console(), plan, currency.upper(), retention_days, assumptions)
 
 
 def _on_gpu(gpu: str, model: str, tags_share: float, demand: Demand, images_per_s: float | None) -> Worker:

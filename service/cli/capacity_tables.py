@@ -29,7 +29,7 @@ def print_capacity(
 ) -> None:
     """Print what is needed and why, what misfortunes do, what it costs, and what all that rests on."""
     console.print(f"[bold]{plan.demand.images_per_day:,.0f} images a day[/], {plan.worker.name}")
-    console.print(Padding(_table(plan, currency, retention_days), (1, 0)))
+    console.print(Padding(_table(plan, currency, retention_days), (1, 0), expand=False))
     for line in _advice(plan):
         console.print(line)
     console.print("\n[bold]With processes of that number, always on[/]")

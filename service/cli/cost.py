@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from service.cli.as_json import as_json
 from service.cli.cost_tables import cost_assumptions, print_comparison
 from service.cli.engine import gpu_named, model_named
 from service.cli.exits import ExitCode
-from service.cli.options import fail
+from service.cli.options import fail, output_console
 from service.planning.cost import CostQuestion, compare
 from service.planning.models import DEFAULT_MODEL, short_name
 from service.planning.plan import GpuPlan, plan_gpu
@@ -67,7 +66,7 @@ def cost(
     if json:
         typer.echo(as_json({"currency": currency, "comparison": comparison, "assumptions": assumptions}))
     else:
-        print_comparison(Console(highlight=False), plan, comparison, currency, assumptions)
+        print_comparison(output_console(), plan, comparison, currency, assumptions)
 
 
 def _calculated_rate(plan: GpuPlan) -> float:

@@ -29,7 +29,7 @@ def print_comparison(
     """Print what each way costs, from how many images on an own card pays, and what that rests on."""
     question = comparison.question
     console.print(f"[bold]{question.images_per_day:,.0f} images a day[/], in {currency}")
-    console.print(Padding(_costs(comparison), (1, 0)))
+    console.print(Padding(_costs(comparison), (1, 0), expand=False))
     for line in _honest(plan, comparison):
         console.print(line)
     console.print("\n[bold]An always-on card costs less than[/]")

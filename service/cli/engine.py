@@ -3,12 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from service.cli.as_json import as_json
 from service.cli.exits import ExitCode
 from service.cli.lazy import LazyGroup, Subcommand, add
-from service.cli.options import fail
+from service.cli.options import fail, output_console
 from service.cli.plan_tables import gpu_table, overview_table, print_plan
 from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
 from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
@@ -75,7 +74,7 @@ def _print_catalogue(*, json: bool) -> None:
     if json:
         typer.echo(as_json(GPUS))
     else:
-        Console().print(gpu_table(GPUS))
+        output_console().print(gpu_table(GPUS))
 
 
 def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> None:
@@ -84,7 +83,7 @@ def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> 
     elif markdown:
         typer.echo(f"{overview_markdown(model, work)}\n{needs_markdown(work)}", nl=False)
     else:
-        console = Console()
+        console = output_console()
         console.print(overview_table(overview(model, work)))
         console.print(f"\nCalculated for {work_in_words(work)}. Assumptions: --gpu NAME.", highlight=False)
 
@@ -101,7 +100,7 @@ def _print_one(plan: GpuPlan, cores: int | None, *, json: bool) -> None:
         settings = settings_yaml(plan, plan.take) if plan.take else ""
         typer.echo(as_json({"plan": plan, "settings_yaml": settings, "assumptions": [*plan_assumptions(plan)]}))
     else:
-        print_plan(Console(highlight=False), plan, cores=cores)
+        print_plan(output_console(), plan, cores=cores)
     if plan.take is None:
         raise typer.Exit(ExitCode.FAILED)
 

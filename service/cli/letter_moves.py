@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.as_json import as_json
@@ -19,7 +18,7 @@ from service.cli.exits import ExitCode
 from service.cli.letter_desk import desk_of, settings_of
 from service.cli.letter_filters import filtered
 from service.cli.letter_tally import print_tally, tally_json
-from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail
+from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, output_console
 from service.letters.filters import LetterFilter
 from service.letters.moves import Discard, Redrive
 from service.letters.pace import Pace
@@ -169,7 +168,7 @@ def _tell(tally: "Tally", words: str, *, json: bool) -> None:
     if json:
         typer.echo(as_json(tally_json(tally)))
     else:
-        print_tally(Console(highlight=False), tally, words)
+        print_tally(output_console(), tally, words)
     raise typer.Exit(ExitCode.FAILED if tally.refused else ExitCode.OK)
 
 

@@ -16,6 +16,9 @@ from service.configuration.problems import InvalidSettingsError
 from service.configuration.sources import CONFIG_VARIABLE
 from service.errors import ModstreamError
 
+# Wider than any row.
+_UNLIMITED = 10_000
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +68,13 @@ def errors_shown() -> Iterator[None]:
         yield
     except ModstreamError as error:
         raise fail(f"{error} [{error.reason}]") from None
+
+
+def output_console() -> Console:
+    """Return the console for tables and sentences; a pipe has no width, unless COLUMNS gives it one."""
+    console = Console(highlight=False)
+    has_width = console.is_terminal or bool(os.environ.get("COLUMNS"))
+    return console if has_width else Console(highlight=False, width=_UNLIMITED)
 
 
 def error_console() -> Console:

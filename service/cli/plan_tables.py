@@ -19,7 +19,7 @@ from service.planning.plan import GpuPlan, PrecisionPlan
 def print_plan(console: Console, plan: GpuPlan, *, cores: int | None) -> None:
     """Print one card's plan, its settings ready to be copied."""
     console.print(f"[bold]{plan.model.name} on {plan.gpu.name}[/]: {_card(plan.gpu)}")
-    console.print(Padding(_precision_table(plan), (1, 0)))
+    console.print(Padding(_precision_table(plan), (1, 0), expand=False))
     for line in _advice(plan):
         console.print(line)
     if plan.take is not None:

@@ -4,7 +4,9 @@ vLLM's processes tell why they cannot start on standard error alone: the error t
 """
 
 import os
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,7 @@ _STDERR = 2
 _KEPT_BYTES = 64 * 1024
 _READ_BYTES = 8192
 _LAST_WORDS_S = 1.0
+_PAUSE_S = 0.01
 
 
 class _Copier:
@@ -20,25 +23,39 @@ class _Copier:
     def __init__(self, source: int, target: int) -> None:
         self._source, self._target = source, target
         self._tail = b""
+        self._keeping = threading.Lock()
         # Children may hold the other end for longer than anybody waits.
         self._thread = threading.Thread(target=self._copy, name="stderr-tail", daemon=True)
         self._thread.start()
 
     def text(self) -> str:
-        """Return the end of what was written."""
-        return self._tail.decode(errors="replace")
+        """Return the end of all that was written before this call."""
+        deadline_s = time.monotonic() + _LAST_WORDS_S
+        while self._has_more() and time.monotonic() < deadline_s:
+            time.sleep(_PAUSE_S)
+        with self._keeping:
+            return self._tail.decode(errors="replace")
 
     def join(self) -> None:
         """Wait for what was written last."""
         self._thread.join(_LAST_WORDS_S)
 
+    def _has_more(self) -> bool:
+        return bool(select.select([self._source], [], [], 0)[0])
+
     def _copy(self) -> None:
         try:
-            while data := os.read(self._source, _READ_BYTES):
-                self._tail = (self._tail + data)[-_KEPT_BYTES:]
+            while data := self._next():
                 os.write(self._target, data)
         except OSError:  # a terminal's other end is closed
             return
+
+    def _next(self) -> bytes:
+        select.select([self._source], [], [])
+        with self._keeping:
+            data = os.read(self._source, _READ_BYTES)
+            self._tail = (self._tail + data)[-_KEPT_BYTES:]
+        return data
 
 
 @contextmanager

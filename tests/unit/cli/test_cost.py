@@ -27,6 +27,15 @@ def test_an_always_on_card_for_few_images_is_called_expensive_with_what_else_the
     assert "expensive" not in many
 
 
+def test_what_is_piped_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    shown = CliRunner().invoke(app, ["cost", "--images-per-day", "5000", "--gpu-hour", "3"]).stdout
+    row = next(line for line in shown.splitlines() if line.startswith("OpenAI"))
+    assert row.rstrip().endswith("looks at 6 of its 13 categories in images")
+    cards = CliRunner().invoke(app, ["engine", "plan", "--gpu", "list"]).stdout
+    assert all("NVIDIA" in line for line in cards.splitlines() if line.startswith("RTX"))
+
+
 def test_an_idle_card_that_costs_less_than_every_paid_service_is_not_called_expensive() -> None:
     shown = cost("--gpu", "RTX 3070", "--model", "2B", images="20000", gpu_hour="0.02").stdout
     assert "expensive" not in shown

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import structlog
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from service.cli import trying
 from service.cli.commands import app
 from service.configuration.load import load_settings
 from service.demo import tiny_model
@@ -85,3 +87,18 @@ def test_without_its_weights_the_tiny_model_says_where_they_should_be(
     monkeypatch.setattr(tiny_model, "MODEL", tmp_path)
     with pytest.raises(EngineConfigurationError, match="has no weights"):
         with_tiny_model(load_settings(None, {}).settings)
+
+
+def test_a_memory_error_of_vllms_processes_becomes_the_setting_to_change(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: object) -> None:
+        os.write(2, b"ValueError: No available memory for the cache blocks. Try increasing")
+        raise EngineConfigurationError(setting="engine.vllm", detail="Engine core initialization failed")
+
+    monkeypatch.setattr(tiny_model, "find_spec", lambda name: name)
+    monkeypatch.setattr(trying, "_judged", fails)
+    result = tried("--engine", "tiny")
+    assert result.exit_code == 1
+    assert "engine.vllm.gpu_memory_fraction: weights and intermediate results leave no memory" in result.stderr
+    assert "No available memory" in capfd.readouterr().err

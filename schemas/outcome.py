@@ -6,11 +6,17 @@ from schemas.base import Message
 
 
 class SourceRecordV1(Message):
-    """The input record that an outcome answers; the same record always has the same three values."""
+    """The input record that an outcome answers; the same record always has the same values."""
 
     topic: str = Field(description="The topic that the upload event was read from.")
     partition: int = Field(ge=0, description="Its partition.")
     offset: int = Field(ge=0, description="Its offset in that partition.")
+    event_id: str | None = Field(
+        default=None, description="The uploader's CloudEvents id; null for an event that is no CloudEvent."
+    )
+    event_source: str | None = Field(
+        default=None, description="The uploader's CloudEvents source, within which the id is unique; null as above."
+    )
 
 
 class ModelV1(Message):

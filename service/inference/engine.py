@@ -38,6 +38,8 @@ class EngineDescription:
     """Version of the way from the decoded image to the model's input."""
     calibration: str | None = None
     """The way from the model's answers to scores, with the settings that decide it; None if they are its own."""
+    explains: bool = False
+    """Whether it has words for what it found: `explain` is called of those engines only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ class Reading(NamedTuple):
     """The image lies in a store of the operator, whose failures no event brings about."""
     held_bytes: int = 0
     """Bytes that the reading itself holds in memory."""
+    event_id: str | None = None
+    """CloudEvents id of the event; None for one that is no CloudEvent."""
+    event_source: str | None = None
+    """CloudEvents source of the event; None as above."""
     event: ImageUploadedV1 | None = None
     """None for a record that cannot be read, or for a handler that reads no events."""
 

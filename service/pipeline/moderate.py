@@ -28,7 +28,7 @@ from service.pixels import ImageSpec
 from service.policy.decide import decide, worst_of
 from service.policy.policy import Policy
 from service.settings import TopicSettings
-from service.stream.codec import decode_upload, encode_tags, encode_verdict
+from service.stream.codec import UploadEvent, decode_upload, encode_tags, encode_verdict
 from service.stream.records import OutgoingRecord, SourceRecord
 from service.telemetry import names
 from service.telemetry.logs import bind_event
@@ -74,17 +74,24 @@ def read_upload(
 ) -> Reading:
     """Return what an upload says; one that cannot be read is told by the handler, which reads it again."""
     try:
-        event = decode_upload(record, max_bytes=max_bytes).event
+        return _reading(decode_upload(record, max_bytes=max_bytes), own_hosts)
     except RejectedError:
         return UNREAD
+
+
+def _reading(upload: UploadEvent, own_hosts: Collection[str] = ()) -> Reading:
+    event = upload.event
+    reading = Reading(event.tenant, event=event)
+    if upload.envelope is not None:
+        reading = reading._replace(event_id=upload.envelope.id, event_source=upload.envelope.source)
     if isinstance(event.image, ImageInlineV1):
         # The text, and the file that is decoded from it.
         held_bytes = len(event.image.inline) + len(event.image.inline) * 3 // 4
-        return Reading(event.tenant, held_bytes=held_bytes, event=event)
+        return reading._replace(held_bytes=held_bytes)
     host = host_of_url(event.image.url)
     in_store = is_own_store(host)
     chosen_host = "" if in_store or host.partition(":")[0] in own_hosts else host
-    return Reading(event.tenant, is_fetched=True, host=chosen_host, is_in_own_store=in_store, event=event)
+    return reading._replace(is_fetched=True, host=chosen_host, is_in_own_store=in_store)
 
 
 class Moderator:
@@ -123,14 +130,22 @@ class Moderator:
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
         """Return the records to publish for one input record; raise what its dead letter or retry will tell."""
         trace = job.trace
-        event = job.reading.event or await self._read_in_turn(job.record)
+        reading, event = await self._read(job)
         bind_event(event.image_id)
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
         trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
         with self._memory.reservation(event.tenant) as memory:
             image = await self._image(job, event, policy, memory)
-            subject = Subject(job.record, job.attempt, event, image, job.losses or EngineLosses())
+            subject = Subject(
+                job.record,
+                job.attempt,
+                event,
+                image,
+                job.losses or EngineLosses(),
+                reading.event_id,
+                reading.event_source,
+            )
             if self._suspects is None:
                 return await self._judged(subject, policy, trace)
             async with self._suspects.inside(job.delivered or job.record):
@@ -141,7 +156,13 @@ class Moderator:
             outputs = await self._judge(subject, policy)
         return await self._publish(subject, policy, outputs, trace)
 
-    async def _read_in_turn(self, record: SourceRecord) -> ImageUploadedV1:
+    async def _read(self, job: Job) -> tuple[Reading, ImageUploadedV1]:
+        if job.reading.event is not None:
+            return job.reading, job.reading.event
+        upload = await self._read_in_turn(job.record)
+        return _reading(upload), upload.event
+
+    async def _read_in_turn(self, record: SourceRecord) -> UploadEvent:
         """Read an event that was not read when it was received.
 
         The worst take milliseconds each, so the event loop gets its turn whenever some of them have taken a few.
@@ -149,7 +170,7 @@ class Moderator:
         async with self._turn:
             begin_s = self._clock()
             try:
-                return decode_upload(record, max_bytes=self._max_event_bytes).event
+                return decode_upload(record, max_bytes=self._max_event_bytes)
             finally:
                 self._reading_s += self._clock() - begin_s
                 if self._reading_s > READING_TURN_S:
@@ -203,7 +224,7 @@ class Moderator:
             }
         )
         explanations: Mapping[str, str] = {}
-        if result.deciding_category is not None:
+        if result.deciding_category is not None and engine.explains:
             with trace.stage("explain"):
                 explanations = await self._judging.explain(subject, policy.brief, result, outputs)
         verdict = outcomes.verdict(

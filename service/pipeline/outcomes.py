@@ -28,10 +28,20 @@ class Subject:
     event: ImageUploadedV1
     image: DecodedImage
     losses: EngineLosses = field(default_factory=EngineLosses)
+    event_id: str | None = None
+    """CloudEvents id of the event; None for one that is no CloudEvent."""
+    event_source: str | None = None
 
     def source(self) -> SourceRecordV1:
-        """Return the record's coordinates."""
-        return SourceRecordV1(topic=self.record.topic, partition=self.record.partition, offset=self.record.offset)
+        """Return the record's coordinates, and the event's CloudEvents id and source."""
+        record = self.record
+        return SourceRecordV1(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            event_id=self.event_id,
+            event_source=self.event_source,
+        )
 
     def facts(self) -> ImageFactsV1:
         """Return the image's facts."""

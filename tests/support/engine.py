@@ -15,7 +15,8 @@ class PaintedEngine:
 
     CATEGORIES = ("sexual_explicit", "violence", "weapons")
 
-    def __init__(self, *, hold: asyncio.Event | None = None) -> None:
+    def __init__(self, *, hold: asyncio.Event | None = None, explains: bool = True) -> None:
+        self._explains = explains
         self._hold = hold
         self._running = 0
         self.requests: list[EngineRequest] = []
@@ -32,6 +33,7 @@ class PaintedEngine:
             image_spec=ImageSpec(max_pixels=64 * 64),
             concurrency=8,
             attribute_schema=ATTRIBUTE_SCHEMA,
+            explains=self._explains,
         )
 
     def load(self) -> EngineLoad:

@@ -79,4 +79,5 @@ def _description(prompts: Prompter, facts: ModelFacts, settings: JudgingSettings
         label_source=facts.label_source,
         preprocessing=preprocessing(brief.vision_tokens),
         calibration=calibration(settings),
+        explains=True,
     )

@@ -192,6 +192,7 @@ async def test_explanations_are_words_for_categories_that_were_asked_about(trial
     explanations = await trial.engine.explain(trial.request(), asked)
     assert set(explanations) <= set(asked)
     assert all(explanations.values())
+    assert bool(explanations) <= trial.description.explains
 
 
 async def longest_pause_s(work: asyncio.Task[list[EngineOutput]]) -> float:

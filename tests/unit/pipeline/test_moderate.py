@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from schemas.image_uploaded import ImageReferenceV1
+from schemas.registry import IMAGE_UPLOADED_V1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.errors import RejectedError
@@ -18,9 +19,9 @@ from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
 from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
-from service.pipeline.handler import Job
+from service.pipeline.handler import UNREAD, Job
 from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator
+from service.pipeline.moderate import Moderator, read_upload
 from service.pixels import ImageSpec, RgbPixels
 from service.policy.loader import load_policies
 from service.settings import PolicySettings, TopicSettings
@@ -103,6 +104,33 @@ async def test_a_verdict_names_the_event_the_record_and_all_that_produced_it() -
     assert set(verdict.scores) == set(PaintedEngine.CATEGORIES)
     assert "child_safety" in verdict.not_covered
     assert {"fetch", "decode", "engine", "decide", "total"} <= set(verdict.timings_ms)
+
+
+async def test_outcomes_carry_the_uploaders_id_in_either_mode_of_a_cloudevent() -> None:
+    data = {"image_id": "42", "image": {"url": "safe"}, "tasks": ["moderation", "tags"]}
+    attributes = {"specversion": "1.0", "type": IMAGE_UPLOADED_V1.event_type, "source": "/shop", "id": "u-7"}
+    binary = tuple((f"ce_{name}", value.encode()) for name, value in attributes.items())
+    structured = (("content-type", b"application/cloudevents+json"),)
+    for value, headers in ((data, binary), ({**attributes, "data": data}, structured)):
+        record = SourceRecord("images.uploaded", 3, 17, 0, b"key", orjson.dumps(value), headers)
+        for reading in (UNREAD, read_upload(record)):
+            wanted = Job(record, 1, 0.0, NotedResources(), RecordTrace.untraced(), reading)
+            outcomes = await moderator(Album(safe=[SAFE]))(wanted)
+            sources = [orjson.loads(outcome.value or b"")["source"] for outcome in outcomes]
+            assert [(source["event_id"], source["event_source"]) for source in sources] == [("u-7", "/shop")] * 2
+
+
+async def test_outcomes_of_a_bare_event_carry_no_id() -> None:
+    source = verdict_of(await moderator(Album(safe=[SAFE]))(job({"image": {"url": "safe"}}))).source
+    assert (source.event_id, source.event_source) == (None, None)
+
+
+@pytest.mark.parametrize("explains", [True, False])
+async def test_only_an_engine_that_has_words_has_a_stage_for_them(explains: bool) -> None:
+    engine = PaintedEngine(explains=explains)
+    verdict = verdict_of(await moderator(Album(film=[VIOLENT]), engine=engine)(job({"image": {"url": "film"}})))
+    assert ("explain" in verdict.timings_ms) == explains
+    assert verdict.decision == "block"
 
 
 async def test_the_worst_frame_of_an_animated_image_counts() -> None:

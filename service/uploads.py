@@ -86,7 +86,7 @@ def _of_target(target: str) -> Iterator[Upload | Unusable]:
     path = Path(target)
     if "://" in target:
         yield _of_url(target)
-    elif path.is_dir():
+    elif _is_folder(path):
         found = [*_below(path)]
         yield from found
         if not any(isinstance(each, Upload) for each in found):
@@ -118,14 +118,17 @@ def _name_of(url: str) -> str:
 
 def _below(folder: Path) -> Iterator[Upload | Unusable]:
     """Yield what a folder and its sub-folders hold, by name; links are followed to files inside the folder only."""
-    root = folder.resolve()
-    pending = _children(folder)
+    try:
+        root, pending = folder.resolve(), _children(folder)
+    except OSError as error:
+        yield Unusable(str(folder), f"the folder cannot be read: {error.strerror}")
+        return
     while pending:
         path = pending.pop()
         name = path.relative_to(folder).as_posix()
         if path.name.startswith("."):
             yield Unusable(name, "it is hidden: its name begins with a dot", is_expected=True)
-        elif path.is_dir() and not path.is_symlink():
+        elif _is_folder(path) and not path.is_symlink():
             try:
                 pending += _children(path)
             except OSError as error:
@@ -136,6 +139,14 @@ def _below(folder: Path) -> Iterator[Upload | Unusable]:
             yield Unusable(name, f"no supported image by its name ({', '.join(sorted(SUFFIXES))})", is_expected=True)
         else:
             yield Upload(image_id_of(name), path)
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; False if that cannot be told."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _children(folder: Path) -> list[Path]:

@@ -71,7 +71,7 @@ def test_a_file_and_a_folder_without_the_right_to_read_are_told(tmp_path: Path) 
     assert "no right" in told["secret.jpg"]
 
 
-@pytest.mark.parametrize("name", ["pipe.jpg", "empty.jpg", "absent.jpg", "bad\0name.jpg"])
+@pytest.mark.parametrize("name", ["pipe.jpg", "empty.jpg", "absent.jpg", "bad\0name.jpg", "a" * 300])
 def test_a_file_that_is_named_by_itself_is_checked_too(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "empty.jpg").touch()

@@ -34,7 +34,8 @@ def skip(
 
     The record becomes a dead letter with the reason record.skipped, and the group's progress says that it is finished,
     both in one transaction. The service may run or not. A running one is shut out of the partition for a moment, drops
-    its own work on the record, and goes on. The topic is that of uploads or a retry topic.
+    its own work on the record, and goes on. With delivery: at_least_once no process of the group may run. The topic is
+    that of uploads or a retry topic.
 
     [bold]Examples[/]
 

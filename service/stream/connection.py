@@ -64,7 +64,7 @@ class KafkaConnection:
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_s),
         )
 
-    def reader(self, topics: Sequence[str]) -> AIOKafkaConsumer:
+    def reader(self, topics: Sequence[str]) -> TolerantConsumer:
         """Return a consumer of all partitions, outside any group, that sees committed records alone."""
         return TolerantConsumer(
             *topics,

@@ -64,11 +64,18 @@ class OffsetGuard:
         self._topic_ids: dict[Partition, str] = {}
         self._forgotten: set[str] = set()
         self._out_of_range: dict[Partition, int] = {}
+        self._decided: dict[Partition, tuple[Progress | None, StartingPoint]] = {}
+        """Decisions with the stored progress that they were made for. They hold until another one is stored: meanwhile
+        the log may grow until it seems to fit the old one."""
         self.lost = 0
         """How often it went on in spite of a contradiction."""
 
     async def starting_point(self, partition: Partition, stored: Progress | None) -> StartingPoint:
         """Return where to begin; raises `OffsetsLostError`, and `CommitUnknownError` when brokers do not answer."""
+        decided = self._decided.get(partition)
+        if decided is not None and decided[0] == stored:
+            return decided[1]
+        self._decided.pop(partition, None)
         with unknown_unless_denied("offsets"):
             bounds = await self._bounds(partition)
             lost = await self._contradiction(partition, stored, bounds)
@@ -84,7 +91,10 @@ class OffsetGuard:
         start = _starting_point(lost, stored, bounds, self._choice)
         # An offset for an empty partition would hide from the others, elsewhere too, that the group has none left.
         is_silent = stored is None and lost is None and partition.topic in self._forgotten
-        return replace(start, is_stored=is_silent or start.progress == stored)
+        start = replace(start, is_stored=is_silent or start.progress == stored)
+        if lost is not None and not start.is_stored:
+            self._decided[partition] = stored, start
+        return start
 
     def is_other_log(self, partition: Partition, progress: Progress, bounds: LogBounds, *, read_to: int) -> bool:
         """Tell whether an open partition's log is no longer the one that was read up to an offset."""

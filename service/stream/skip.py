@@ -1,13 +1,15 @@
-"""One record finished by hand: its dead letter and its place in the progress, in one transaction.
+"""One record finished by hand: its dead letter, a notice for its tenant and its place in the progress.
 
 The transaction is the one that the service itself would make, under the same id. So a service that runs is shut out for
-a moment, reads the new progress and goes on behind it; and if it is quicker, the skip begins anew from there.
+a moment, reads the new progress and goes on behind it; and if it is quicker, the skip begins anew from there. On
+brokers without transactions nothing shuts a service out, so there none may run.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from aiokafka import TopicPartition
 
@@ -17,25 +19,23 @@ from service.stream.answers import unknown_unless_denied
 from service.stream.connection import KafkaConnection
 from service.stream.dead_letter import cut, dead_letter
 from service.stream.errors import (
-    CommitRefusedError,
     CommitUnknownError,
     ConsumerFailedError,
-    OutcomesRefusedError,
     RecordUnreadableError,
 )
+from service.stream.notices import notice, notice_topics
 from service.stream.offsets import MAX_SPAN, Progress
 from service.stream.origin import fresh, put_off
+from service.stream.raw_event import tenant_of
 from service.stream.records import OutgoingRecord, Partition, SourceRecord, Unreadable
 from service.stream.retry_topics import retry_tiers
+from service.stream.skip_commit import commit_as_one, commit_in_turn
 from service.stream.snapshot import open_snapshot
 from service.stream.stored_offsets import StoredOffsets
 from service.stream.topic_configs import check_limits
 from service.stream.topic_limits import TopicLimits
 from service.stream.topics import partitions_of
 from service.stream.transactional_writer import TransactionalWriter
-
-_MAX_ATTEMPTS = 5
-"""A service that commits at the same moment shuts the skip out; five times in a row it is something else."""
 
 
 class NotSkippableError(FatalError):
@@ -92,24 +92,33 @@ class Skipper:
         return found
 
     async def skip(self, found: Skippable, *, by: str, why: str, at: datetime) -> None:
-        """Commit the dead letter and the progress; raises `NotSkippableError` or `CommitRefusedError`."""
+        """Commit the dead letter and the progress.
+
+        Raises `NotSkippableError`, `CommitRefusedError`, or `GroupAtWorkError` without transactions.
+        """
         unreadable = found.record.unreadable
         why = f"{why} (the record cannot be read: {unreadable.detail})" if unreadable else why
-        letter = self._letter(found.record, RecordSkippedError(by=by, why=why), at)
+        outcomes = self._outcomes(found.record, RecordSkippedError(by=by, why=why), at)
         kafka = self._settings.kafka
         limits = TopicLimits(kafka.max_request_bytes, compression=kafka.compression)
         await check_limits(self._connection, self._settings, limits)
-        async with self._stored() as stored:
+        plan = partial(_finished, found=found)
+        partition = TopicPartition(found.record.topic, found.record.partition)
+        async with self._connection.running(self._connection.admin()) as admin:
+            if self._settings.delivery == "at_least_once":
+                fitting = _cut_to(limits, outcomes)
+                await commit_in_turn(self._connection, admin, fitting, plan, partition=partition, place=found.place)
+                return
             writer = TransactionalWriter(
                 self._connection,
-                TopicPartition(found.record.topic, found.record.partition),
-                stored,
+                partition,
+                StoredOffsets(admin, kafka.group_id),
                 self._settings.commit,
                 limits=limits,
                 is_member=_never,
             )
             try:
-                await _commit(writer, letter, found, limits)
+                await commit_as_one(writer, outcomes, plan, place=found.place, limits=limits)
             finally:
                 await writer.close()
 
@@ -117,10 +126,6 @@ class Skipper:
         topics = [self._settings.topics.uploads, *(tier.topic for tier in retry_tiers(self._settings))]
         if partition.topic not in topics:
             raise NotSkippableError(place=place, detail=f"the service reads {', '.join(topics)}")
-        if self._settings.delivery != "exactly_once":
-            raise NotSkippableError(
-                place=place, detail="without transactions (delivery: at_least_once) nothing guards a running service"
-            )
         partitions = (await partitions_of(self._connection)).get(partition.topic, 0)
         if partition.partition >= partitions:
             raise NotSkippableError(place=place, detail=f"the topic has {partitions} partitions")
@@ -140,6 +145,8 @@ class Skipper:
             try:
                 records = [record async for batch in snapshot.batches() for record in batch]
             except ConsumerFailedError as error:
+                if snapshot.refusal is None:
+                    raise  # slow brokers give the record out another time
                 unreadable = Unreadable(RecordUnreadableError, str(error), offset, raw="record")
                 records = [SourceRecord(topic, number, offset, -1, None, None, (), unreadable=unreadable)]
         if not records:
@@ -148,10 +155,11 @@ class Skipper:
             )
         return Skippable(records[0], oldest)
 
-    def _letter(self, record: SourceRecord, error: RejectedError, at: datetime) -> OutgoingRecord:
+    def _outcomes(self, record: SourceRecord, error: RejectedError, at: datetime) -> list[OutgoingRecord]:
+        """Return the dead letter, and the notice where the record's tenant has a topic for them."""
         uploads = self._settings.topics.uploads
         origin = fresh(record) if record.topic == uploads else put_off(record, uploads=uploads)
-        return dead_letter(
+        letter = dead_letter(
             record,
             origin,
             error,
@@ -160,6 +168,9 @@ class Skipper:
             group_id=self._settings.kafka.group_id,
             failed_at=at,
         )
+        is_event = record.unreadable is None and len(record.value or b"") <= self._settings.kafka.max_event_bytes
+        topic = notice_topics(self._settings).get(tenant_of(record) or "") if is_event else None
+        return [letter] if topic is None else [letter, notice(letter, topic)]
 
     @asynccontextmanager
     async def _stored(self) -> AsyncIterator[StoredOffsets]:
@@ -167,25 +178,12 @@ class Skipper:
             yield StoredOffsets(admin, self._settings.kafka.group_id)
 
 
-async def _commit(writer: TransactionalWriter, letter: OutgoingRecord, found: Skippable, limits: TopicLimits) -> None:
-    attempted: Progress | None = None
-    for _ in range(_MAX_ATTEMPTS):
-        try:
-            stored = await writer.open() or Progress(0)
-            if stored == attempted:
-                return  # the commit whose answer did not come
-            attempted = _finished(stored, found)
-            if not limits.accepts(letter):
-                letter = cut(letter, max_bytes=limits.cut_bytes(letter.topic))
-            await writer.commit([letter], attempted)
-        except CommitUnknownError as error:
-            failure = error
-            await writer.close()
-            if isinstance(error, OutcomesRefusedError):
-                await limits.learn(letter.topic, refused_bytes=error.size_bytes, records=1)
-        else:
-            return
-    raise CommitRefusedError(partition=found.place, attempts=_MAX_ATTEMPTS, detail=str(failure)) from failure
+def _cut_to(limits: TopicLimits, outcomes: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
+    """Return outcomes with the dead letter cut to what its topic accepts."""
+    letter, *others = outcomes
+    if limits.accepts(letter):
+        return outcomes
+    return [cut(letter, max_bytes=limits.cut_bytes(letter.topic)), *others]
 
 
 def _finished(stored: Progress, found: Skippable) -> Progress:

@@ -9,7 +9,9 @@ from aiokafka.errors import KafkaError
 
 from service.stream.connection import KafkaConnection, describe
 from service.stream.errors import ConsumerFailedError, TopicMissingError
+from service.stream.fetch_refusals import Refusal
 from service.stream.records import SourceRecord
+from service.stream.tolerant_consumer import TolerantConsumer
 from service.stream.topics import partitions_of
 
 _POLL_TIMEOUT_S = 0.5
@@ -20,7 +22,7 @@ class KafkaSnapshot:
 
     def __init__(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: TolerantConsumer,
         stretches: Mapping[TopicPartition, range],
         beginnings: Mapping[int, int],
         *,
@@ -32,6 +34,12 @@ class KafkaSnapshot:
         self._patience_s = patience_s
         self.beginnings = beginnings
         """The oldest offset of each partition that is still there."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why brokers refuse to let one of the partitions be read; None while they do not."""
+        found = (self._consumer.refusals.of(place) for place in self._stretches)
+        return next((refusal for refusal in found if refusal is not None), None)
 
     @property
     def total(self) -> int:
@@ -69,7 +77,8 @@ class KafkaSnapshot:
         except KafkaError as error:
             raise ConsumerFailedError(detail=describe(error)) from error
         except TimeoutError:
-            detail = f"nothing came for {self._patience_s:g} s although there is more"
+            told = f" (the brokers answer {self.refusal.error})" if self.refusal else ""
+            detail = f"nothing came for {self._patience_s:g} s although there is more{told}"
             raise ConsumerFailedError(detail=detail) from None
 
 

@@ -1,6 +1,8 @@
 """On Kafka: a record is given up by hand, beside a service or without one, and has exactly one outcome."""
 
 import asyncio
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -9,9 +11,12 @@ from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from service.pipeline.processor import Processor
+from service.settings import DeadLetterSettings
 from tests.integration.stream.world import World
+from tests.support.kafka import KafkaBroker
 from tests.support.raw_batches import ZSTD, batch_of, bomb, send_raw
 from tests.support.stream_worker import ObedientHandler
+from tests.support.topics import committed_reader, create_topics
 from tests.support.waiting import wait_until
 
 WHY = ("--why", "hangs the engine", "--execute")
@@ -134,3 +139,57 @@ async def test_what_cannot_be_read_can_be_skipped(world: World, tmp_path: Path) 
     (letter,) = world.reader.of(topics.dead_letters)
     assert b"the record cannot be read" in dict(letter.headers)["modstream-message"]
     assert dict(letter.headers)["modstream-raw"] == b"batch"
+
+
+async def test_a_record_is_skipped_with_a_notice_for_its_tenant(world: World, tmp_path: Path) -> None:
+    kafka = world.settings.kafka
+    settings = DeadLetterSettings(notice_tenants=("shop",))
+    world.settings = world.settings.model_copy(update={"dead_letter": settings})
+    topic = f"{world.settings.topics.dead_letters}.notices.shop"
+    await create_topics(kafka.bootstrap_servers, [topic], partitions=1)
+    await send(world, b'{"tenant": "shop"}', b'{"tenant": "other"}')
+
+    for place in ("0/0", "0/1"):
+        assert (await skip(world, tmp_path, place, *WHY)).exit_code == 0
+
+    await world.outcomes(2)
+    async with committed_reader(kafka.bootstrap_servers, [topic]) as notices:
+        await notices.until(1)
+        await notices.linger()
+    (notice,) = notices.records
+    headers = dict(notice.headers)
+    assert (notice.key, notice.value) == (b"k0", None)
+    assert (headers["modstream-reason"], headers["modstream-origin-offset"]) == (b"record.skipped", b"0")
+
+
+@pytest.fixture
+async def plain_world(kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[World]:
+    """Topics of its own, worked on without transactions."""
+    async with World.build(kafka.bootstrap_servers, tmp_path, delivery="at_least_once") as world:
+        yield world
+
+
+async def test_without_transactions_a_record_is_skipped_while_no_process_runs(
+    plain_world: World, tmp_path: Path
+) -> None:
+    world = plain_world
+    await send(world, b"{}", orjson.dumps(world.waiting), b"{}")
+    with world.worker() as worker:
+        await world.outcomes(2)
+        refused = await skip(world, tmp_path, "0/1", *WHY)
+        assert refused.exit_code == 1
+        assert "stop them, skip the record, and start them again" in " ".join(refused.stderr.split())
+        worker.signal(signal.SIGKILL)
+    await wait_until(lambda: skipped(world, tmp_path), description="the dead process has left", every_s=0.5)
+    async with world.processor():
+        await send(world, b"{}")
+        await world.outcomes(4)
+        await world.reader.linger()
+
+    assert dead_offsets(world) == [(b"record.skipped", b"1")]
+    assert len(world.reader.records) == 4
+
+
+async def skipped(world: World, folder: Path) -> bool:
+    """Skip the second record and tell whether that worked."""
+    return (await skip(world, folder, "0/1", *WHY)).exit_code == 0

@@ -122,4 +122,17 @@ async def test_brokers_that_tell_ends_too_low_are_believed_only_when_they_refuse
     assert (await guard.starting_point(PLACE, Progress(20))).progress == Progress(20)
     guard.note_out_of_range(PLACE, 20)
     assert (await guard.starting_point(PLACE, Progress(20))).progress == Progress(0)
+    assert (await guard.starting_point(PLACE, Progress(0))).progress == Progress(0)  # once that is stored
     assert (await guard.starting_point(PLACE, Progress(20))).progress == Progress(20)
+
+
+async def test_a_decision_holds_until_it_is_stored_although_the_log_grows_past_the_old_offset() -> None:
+    logs = Logs(LogBounds(0, 10, 10, "this"))
+    guard = logs.guard("earliest")
+    decided = await guard.starting_point(PLACE, Progress(20))
+    assert decided.progress == Progress(0)
+    logs.bounds = logs.afterwards = LogBounds(0, 30, 30, "this")  # before the decision could be stored
+    assert await guard.starting_point(PLACE, Progress(20)) == decided
+    assert guard.lost == 1
+    stored = await guard.starting_point(PLACE, Progress(5))
+    assert stored.progress == Progress(5)

@@ -1,15 +1,20 @@
 """Dead letters have the headers that the contract documents."""
 
+import re
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
+from service.media.errors import ImageNotFoundError
 from service.stream.codec_errors import EventEmptyError
 from service.stream.dead_letter import cut, dead_letter
 from service.stream.dead_letter_headers import CAUSE_CLASS, LAST_OFFSET, RAW, RAW_OFFSETS, TRUNCATED
 from service.stream.errors import RecordUnreadableError
-from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, fresh
+from service.stream.notices import notice
+from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, Origin, fresh
 from service.stream.records import OutgoingRecord, Unreadable
 from service.telemetry.names import TRACEPARENT
 from tests.support.uploads import BY_URL, a_record
@@ -61,3 +66,20 @@ def test_one_that_could_not_be_read_says_so_in_documented_headers() -> None:
     unreadable = Unreadable(RecordUnreadableError, "", 9000, raw="batch", raw_offsets="1200-9000")
     names = {name for name, _ in a_dead_letter(max_bytes=1_000_000, unreadable=unreadable).headers}
     assert names == set(DOCUMENTED["properties"]) - {TRUNCATED, CAUSE_CLASS, *MARKS} | {"own"}
+
+
+def test_the_uploaders_command_shows_a_header_a_line() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "uploader.md").read_text(encoding="utf-8")
+    found = re.search(r"```sh\n(kcat [^`]*notices[^`]*?)\|\n +(sed .*?)\n```\n.*?```\n(.*?)```", page, re.DOTALL)
+    assert found
+    kcat, sed, shown = found.groups()
+    assert r"-f '%k %h\n'" in kcat
+    # kcat writes headers as name=value, with commas between them.
+    record = a_record(BY_URL)
+    failed_at = datetime(2026, 3, 1, 12, 0, 0, 412_000, tzinfo=UTC)
+    error = ImageNotFoundError(detail="404, gone")
+    origin = Origin("images.uploaded", 3, 17, 1_772_366_400_000)
+    letter = dead_letter(record, origin, error, attempt=1, topic="dead", group_id="modstream", failed_at=failed_at)
+    headers = ",".join(f"{name}={(value or b'').decode()}" for name, value in notice(letter, "notices").headers)
+    printed = subprocess.run(["sh", "-c", sed], input=f"42 {headers}\n", text=True, capture_output=True, check=True)
+    assert printed.stdout == shown

@@ -14,12 +14,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from schemas.example_files import read_examples
 from schemas.registry import VERDICT_V1
 from schemas.verdict import VerdictV1
+from service.kafka_settings import KafkaSettings
 from service.stream.codec import decode_upload, encode_verdict
 from service.stream.records import SourceRecord
 from tests.support.kafka import running_kafka
 
 DOCS = Path(__file__).parents[3] / "docs"
 SOURCE = SourceRecord("images.uploaded", 0, 7, 1_772_366_400_000, b"42", None, ())
+
+FRESH = 'import sys; sys.modules["cramjam"] = None\n'
+"""As where aiokafka was installed without the extras for compression."""
 
 pytestmark = pytest.mark.docker
 
@@ -38,7 +42,7 @@ async def start_program(page: str, broker: str) -> asyncio.subprocess.Process:
     )
     assert "localhost:9092" in program
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-u", "-c", program.replace("localhost:9092", broker), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-u", "-c", FRESH + program.replace("localhost:9092", broker), stdout=asyncio.subprocess.PIPE
     )
 
 
@@ -73,7 +77,9 @@ async def test_the_consumers_program_reads_what_was_committed(broker: str) -> No
     await create_topic(broker, "images.verdicts")
     verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["review"])
     outgoing = encode_verdict(verdict, topic="images.verdicts", source=SOURCE)
-    producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id="documents")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker, transactional_id="documents", compression_type=KafkaSettings().compression
+    )
     await producer.start()
     try:
         await producer.begin_transaction()

@@ -1,9 +1,12 @@
 """One exchange with one server over a bounded pool of connections."""
 
+import asyncio
 import io
 
 import aiohttp
 
+from service.http.bounded_connection import AnswerRefusedError, BoundedConnection, BoundedConnector
+from service.http.parsing_budget import ParsingBudget
 from service.inference.errors import EngineFailedError, EngineNotRunningError
 from service.inference.openai.answers import Answer
 from service.inference.openai.errors import AnswerBrokenOffError, ServerSilentError, ServerUnreachableError
@@ -29,6 +32,7 @@ class OpenAIClient:
 
     def __init__(self, settings: OpenAISettings) -> None:
         self._settings = settings
+        self._parsing = ParsingBudget()
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -36,7 +40,8 @@ class OpenAIClient:
         settings = self._settings
         key = settings.api_key
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=BoundedConnector(
+                self._connection,
                 limit=0,
                 limit_per_host=settings.max_in_flight + _SPARE_CONNECTIONS,
                 keepalive_timeout=_KEEP_ALIVE_S,
@@ -50,6 +55,10 @@ class OpenAIClient:
             headers={"User-Agent": "modstream", "Accept-Encoding": "identity"}
             | ({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
         )
+
+    def _connection(self) -> BoundedConnection:
+        """Return a connection that bounds what a broken or hostile server costs; answers may come at any pace."""
+        return BoundedConnection(asyncio.get_running_loop(), self._parsing, min_bytes_per_s=0, window_s=1.0)
 
     async def close(self) -> None:
         """Close the session and its connections; exchanges in flight fail. Harmless if never opened."""
@@ -81,6 +90,8 @@ class OpenAIClient:
             ) as response:
                 answer = await _bounded(server, response)
                 return Answer(server.name, response.status, answer, response.headers.get("Retry-After"))
+        except AnswerRefusedError as error:
+            raise EngineFailedError(detail=f"{server.name} answered {error}") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise _failure(server.name, error, timeout_s) from None
 

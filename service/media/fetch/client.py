@@ -12,13 +12,13 @@ from aiohttp.abc import AbstractResolver
 from opentelemetry.trace import SpanKind
 from yarl import URL
 
+from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedConnection, BoundedConnector
+from service.http.parsing_budget import ParsingBudget
 from service.media.errors import ImageTooLargeError, UnsupportedFormatError
 from service.media.fetch.answer import REDIRECTS, Answer, compression, is_success, pause_s
-from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedConnection, BoundedConnector
 from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.failures import failure_of
 from service.media.fetch.guard import DIALLED, AddressGuard, Dialled
-from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.web_address import host_of
 from service.settings import FetchSettings
 from service.telemetry import names

@@ -8,8 +8,8 @@ import aiohttp
 import structlog
 
 from service.errors import ModstreamError
+from service.http.bounded_connection import AnswerRefusedError, AnswerTooSlowError
 from service.media.errors import AddressNotAllowedError, FetchFailedError, FetchTimeoutError, ImageReferenceError
-from service.media.fetch.bounded_connection import AnswerRefusedError, AnswerTooSlowError
 from service.media.fetch.guard import AddressRefusedError
 from service.media.fetch.resolver import NameTimeoutError
 from service.settings import FetchSettings

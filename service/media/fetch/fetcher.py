@@ -10,13 +10,13 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
+from service.http.parsing_budget import ParsingBudget
 from service.media.errors import FetchTimeoutError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.client import GuardedClient, Reserve, reserve_nothing
 from service.media.fetch.files import FileReader
 from service.media.fetch.guard import AddressGuard
 from service.media.fetch.hosts import host_of_url
 from service.media.fetch.inline import decode_inline
-from service.media.fetch.parsing_budget import ParsingBudget
 from service.media.fetch.places import FetchPlaces
 from service.media.fetch.resolver import NameResolver
 from service.media.fetch.s3 import S3Fetcher

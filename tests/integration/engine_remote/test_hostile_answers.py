@@ -1,15 +1,20 @@
-"""A server that lies, breaks off, drips, never ends or leads elsewhere."""
+"""A server that lies, breaks off, drips, never ends, floods, answers twice or leads elsewhere."""
 
+import asyncio
 import gzip
 import math
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EnginePoisonError
-from tests.integration.engine_remote.remote import LABELS, ask, started
-from tests.support.http_server import body, endless, raw, redirect, serving, status
+from service.inference.openai.client import OpenAIClient
+from service.inference.openai.fleet import Server
+from tests.integration.engine_remote.remote import LABELS, ask, settings, started
+from tests.support.flood_server import flooding
+from tests.support.http_server import body, endless, raw, redirect, request_head, scripted, serving, status
 from tests.support.openai_server import model_server
 
 
@@ -62,7 +67,7 @@ async def test_an_answer_that_breaks_off_is_a_failure_that_says_so(raw_answer: b
     async with model_server() as server, started(server) as (model, _):
         words = await model.prepare(None, LABELS)
         server.spares_checks, server.misbehaves = True, raw(raw_answer)
-        with pytest.raises((EngineFailedError, EnginePoisonError), match="did not answer in full"):
+        with pytest.raises((EngineFailedError, EnginePoisonError), match=r"did not answer in full|in another protocol"):
             await model.read(ask(), words)
 
 
@@ -107,3 +112,54 @@ async def test_a_certificate_that_nobody_trusts_is_named() -> None:
         with pytest.raises(EngineConfigurationError, match="shows a certificate that is not trusted"):
             async with started(server.url.replace("http:", "https:"), startup_timeout_s=0.3):
                 pass
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+FLOODS = {
+    "interim answers": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", "interim answers"),
+    "one-byte chunks": (HEAD, b"1\r\n \r\n", "chunks that are too small"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", "bytes of headers"),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_from_a_model_server_holds_nothing_up(flood: str) -> None:
+    beginning, piece, refusal = FLOODS[flood]
+    with flooding(beginning, piece) as port:
+        server = Server(f"http://127.0.0.1:{port}")
+        client = OpenAIClient(settings(server.url))
+        await client.open()
+        before = time.process_time()
+        answers = await asyncio.gather(
+            *(client.exchange(server, "/v1/chat/completions", b"{}") for _ in range(32)), return_exceptions=True
+        )
+        await client.close()
+    assert {type(each) for each in answers} == {EngineFailedError}
+    assert all(refusal in str(each) for each in answers)
+    assert time.process_time() - before < 2.0
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_the_next_record_s() -> None:
+    """A server that answers twice would have one image judged by what another one shows."""
+
+    is_first_read, has_told = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await request_head(reader)).split()[1]
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + path)
+            await is_first_read.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n/0")
+            await writer.drain()
+            has_told.set()
+
+    async with scripted(script) as listening:
+        server = Server(listening.url)
+        client = OpenAIClient(settings(server.url))
+        await client.open()
+        first = await client.exchange(server, "/1")
+        is_first_read.set()
+        await has_told.wait()
+        second = await client.exchange(server, "/2")
+        await client.close()
+    assert (first.body, second.body) == (b"/1", b"/2")

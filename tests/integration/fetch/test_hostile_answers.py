@@ -10,8 +10,8 @@ import pytest
 
 from schemas.image_uploaded import ImageByUrlV1
 from service.errors import ModstreamError
+from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.errors import FetchFailedError, FetchTimeoutError
-from service.media.fetch.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.fetch.fetcher import ImageFetcher
 from service.settings import FetchSettings
 from tests.support.flood_server import flooding

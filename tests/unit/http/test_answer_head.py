@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.media.fetch.answer_head import tolerated
+from service.http.answer_head import tolerated
 
 START = b"HTTP/1.1 200 OK\r\n"
 

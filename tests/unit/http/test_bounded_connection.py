@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.media.fetch.bounded_connection import BoundedConnection
+from service.http.bounded_connection import BoundedConnection
+from service.http.parsing_budget import ParsingBudget
 from service.media.fetch.client import _tls
-from service.media.fetch.parsing_budget import ParsingBudget
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

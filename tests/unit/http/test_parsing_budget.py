@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service.media.fetch.parsing_budget import BURST_S, SHARE, ParsingBudget
+from service.http.parsing_budget import BURST_S, SHARE, ParsingBudget
 from tests.support.waiting import wait_until
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.media.fetch.read_ahead import ReadAhead
+from service.http.read_ahead import ReadAhead
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20)), st.lists(st.integers(1, 30)))

@@ -16,9 +16,9 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 
-from service.media.fetch.answer_head import tolerated
-from service.media.fetch.parsing_budget import BYTE_S, FRAMING_BYTE_S, HEAD_BYTE_S, ParsingBudget
-from service.media.fetch.read_ahead import ReadAhead
+from service.http.answer_head import tolerated
+from service.http.parsing_budget import BYTE_S, FRAMING_BYTE_S, HEAD_BYTE_S, ParsingBudget
+from service.http.read_ahead import ReadAhead
 
 # Status line and headers with those of all interim answers. Browsers take 256 KiB, most servers send 8 at most.
 MAX_HEAD_BYTES = 64 * 1024

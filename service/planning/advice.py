@@ -50,7 +50,7 @@ def _window(choice: PrecisionPlan) -> dict[str, dict[str, int]]:
 def card_remarks(gpu: Gpu) -> Iterator[str]:
     """Yield what is special about a card."""
     if gpu.fp8_tflops is None:
-        yield "no FP8 hardware: FP8 weights save memory, and are computed with in BF16"
+        yield f"no FP8 hardware: FP8 weights save memory, and are computed with in {'BF16' if gpu.has_bf16 else 'FP16'}"
     if gpu.ecc_share:
         yield f"error correction keeps {gpu.ecc_share:.2%} of its memory"
     if gpu.note:

@@ -34,6 +34,8 @@ class Gpu:
     ecc_share: float = 0.0
     """Of the memory, kept by the driver for error correction."""
     note: str = ""
+    has_bf16: bool = True
+    """False: vLLM computes in FP16 there, whose rate stands in `bf16_tflops`, and refuses precision bf16."""
 
     @property
     def usable_gib(self) -> float:
@@ -79,7 +81,8 @@ GPUS: Sequence[Gpu] = (
         130,
         "NVIDIA T4 data sheet and product brief",
         ecc_share=_GDDR6_ECC_SHARE,
-        note="no BF16: its FP16 figure stands for it, and whether Qwen3-VL runs there was not tried",
+        note="no BF16: vLLM computes in FP16; whether Qwen3-VL runs there was not tried",
+        has_bf16=False,
     ),
     Gpu(
         "A10",

@@ -60,7 +60,7 @@ def computation(gpu: Gpu, precision: Precision) -> Computation | None:
     """Return how a card computes with a precision; None if vLLM cannot there."""
     match precision.name:
         case "bf16":
-            return _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16")
+            return None if not gpu.has_bf16 else _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16")
         case "fp8" if gpu.fp8_tflops is not None:
             return _at(gpu.fp8_tflops, EIGHT_BIT_EFFICIENCY, "in FP8")
         case "int8":

@@ -92,3 +92,10 @@ def test_no_more_records_are_in_flight_than_the_card_judges_in_time(gpu: str, mo
 def test_what_does_not_fit_has_no_settings() -> None:
     small = plan("RTX 3080 10GB")
     assert settings_yaml(small, of(small, "bf16")) == ""
+
+
+def test_a_card_without_bf16_is_never_told_to_take_it() -> None:
+    found = plan("T4", "2B")
+    assert found.take is not None
+    assert found.take.precision.name != "bf16"
+    assert any("computed with in FP16" in remark for remark in card_remarks(found.gpu))

@@ -250,7 +250,8 @@ class Settings(Group):
     """All settings of one process."""
 
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    """at_least_once is for brokers without transactions: after a crash some outcomes may come twice."""
+    """exactly_once: each record has exactly one outcome for those who read committed records; after a crash its image
+    may be judged again. at_least_once is for brokers without transactions: after a crash some outcomes come twice."""
     ordering: Literal["unordered", "key"] = "unordered"
     """key: records with one key are judged one after the other; others overtake."""
     kafka: KafkaSettings = KafkaSettings()

@@ -200,7 +200,8 @@ async def stop_client(client: Client) -> None:
 
 def describe(error: BaseException) -> str:
     """Return an error's name and text; many of Kafka's have no text."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    kind, words = type(error).__name__, str(error)
+    return words if words.startswith(kind) else f"{kind}: {words}".removesuffix(": ")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -164,6 +164,17 @@ def test_an_interrupted_redrive_says_how_far_it_came(desk: MemoryDesk) -> None:
     assert "interrupted after 0 letters" in result.stderr
 
 
+async def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_a_redrive_with_the_exit_code_of_shells(desk: MemoryDesk) -> None:
+    desk.before_commit = interrupt
+    result = dead_letters(desk, "redrive", "--execute")
+    assert result.exit_code == 130
+    assert "interrupted after 0 letters" in result.stderr
+
+
 def test_discarding_wants_a_reason_once_it_is_meant(desk: MemoryDesk) -> None:
     assert dead_letters(desk, "discard").exit_code == 0
     assert dead_letters(desk, "discard", "--execute", "--why", " ").exit_code == 2

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
 from service.settings import Settings, TopicSettings
 from service.stream.connection import KafkaConnection, describe
@@ -74,13 +76,20 @@ async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -
     async with connection.running(connection.admin()) as admin:
         existing = await _partitions(admin, connection)
         missing = {setting: topic for setting, topic in topics.items() if topic not in existing}
-        described = await admin.describe_topics(list(missing.values())) if missing else []
+        described = await _described(admin, list(missing.values())) if missing else []
     hidden = {topic["topic"] for topic in described if for_code(topic["error_code"]) is TopicAuthorizationFailedError}
     for setting, topic in missing.items():
         if topic in hidden:
             detail = "check the grants Describe and Read, or Describe and Write, on it"
             raise AccessDeniedError(operation=f"topic {topic} (setting {setting})", detail=detail)
         raise TopicMissingError(topic=topic, setting=setting)
+
+
+async def _described(admin: AIOKafkaAdminClient, topics: list[str]) -> list[dict[str, Any]]:
+    """Ask about topics by name without having brokers create them, which `describe_topics` does."""
+    answer = await admin._send_request(MetadataRequest(topics, allow_auto_topic_creation=False))
+    found: list[dict[str, Any]] = answer.to_object()["topics"]
+    return found
 
 
 async def partitions_of(connection: KafkaConnection) -> dict[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.errors import FatalError
+from service.setting_types import TRACE_ID_PLACE
 
 # Longer values are cut in messages: the place is named anyway.
 MAX_SHOWN_CHARACTERS = 60
@@ -13,7 +14,6 @@ MAX_SHOWN_CHARACTERS = 60
 _SCHEME = re.compile(r"\A\s*[\w+.\-]*://")
 _PARAMETERS = re.compile(r"[?#].*", re.DOTALL)
 _PARAMETER = re.compile(r"(?<=[?&;#])([^=&;#]*=)?[^&;#]*")
-_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 HIDDEN = "********"
 
@@ -93,7 +93,7 @@ def _hidden_value(parameter: re.Match[str]) -> str:
     """Keep the name of a parameter, and a value that is filled in later."""
     name, whole = parameter[1] or "", parameter[0]
     value = whole.removeprefix(name)
-    return whole if not value or _PLACEHOLDER.fullmatch(value) else f"{name}{HIDDEN}"
+    return whole if value in {"", TRACE_ID_PLACE} else f"{name}{HIDDEN}"
 
 
 def hide_credentials(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from service.settings import Settings
 from service.stream.dead_letter import essential
+from service.stream.dead_letter_headers import MESSAGE, REASON
 from service.stream.raw_event import tenant_of
 from service.stream.records import OutgoingRecord, SourceRecord
 
@@ -10,6 +11,12 @@ _MAX_KEY_BYTES = 1024
 
 _MAX_READ_BYTES = 64 * 1024
 """Of an event that broke the rules; a larger one is not read again for its tenant."""
+
+
+_OPERATORS = (b"engine.", b"internal.", b"kafka.", b"policy.unusable_scores")
+"""Reasons whose messages name the operator's servers, or repeat what these said."""
+
+_UNTOLD = b"The operator has the details."
 
 
 def notice_topics(settings: Settings) -> dict[str, str]:
@@ -29,4 +36,7 @@ def told_tenant(record: SourceRecord, tenant: str) -> str:
 def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
     """Return what a dead letter's tenant is told: its key, and in headers why, when, and which record."""
     key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
-    return OutgoingRecord(topic, key, None, essential(letter.headers))
+    headers = dict(essential(letter.headers))
+    if (headers.get(REASON) or b"").startswith(_OPERATORS):
+        headers[MESSAGE] = _UNTOLD
+    return OutgoingRecord(topic, key, None, tuple(headers.items()))

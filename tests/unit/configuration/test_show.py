@@ -45,6 +45,7 @@ SECRET_ADDRESSES = [
     "http://collector:4318/v1?x=1&token=hunter2#frag",
     "http://collector:4318/#access_token=hunter2",
     "http://collector:4318?hunter2",
+    "http://collector:4318?key={hunter2}",
     "http://user:a b hunter2@collector:4318",
 ]
 

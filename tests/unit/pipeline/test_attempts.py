@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.errors import ModstreamError
+from service.inference.errors import EnginePoisonError, EngineRejectedError
 from service.inference.losses import EngineLosses
 from service.kafka_settings import KafkaSettings
 from service.media.errors import FetchFailedError, ImageNotFoundError
@@ -13,7 +14,7 @@ from service.pipeline.attempts import Attempts, Resolution
 from service.pipeline.handler import UNREAD, Job, Reading
 from service.settings import DeadLetterSettings, RetrySettings, Settings
 from service.stream.dead_letter_limit import Fault
-from service.stream.errors import BatchTooLargeError, OutcomesRefusedError, RecordUnreadableError
+from service.stream.errors import BatchTooLargeError, OutcomesRefusedError, PublishError, RecordUnreadableError
 from service.stream.records import OutgoingRecord, SourceRecord, Unreadable
 from service.stream.retry_topics import NOT_BEFORE, retry_tiers
 from tests.support.handlers import BusyError, WrongError, verdict
@@ -228,6 +229,22 @@ async def test_a_tenant_with_a_topic_is_told_why_and_which_record_and_nothing_of
     assert headers["modstream-origin-offset"] == b"7"
     assert {name.partition("-")[0] for name in headers} == {"modstream"}
     assert "modstream-stack" not in headers
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        EngineRejectedError(detail="gpu-1.internal:8000 answered 400: no"),
+        EnginePoisonError(detail="gpu-1.internal:8000 did not answer in full"),
+        PublishError(topic="images.verdicts", detail="gpu-1.internal:9092"),
+    ],
+)
+async def test_a_tenant_is_told_no_server_of_the_operator(failure: ModstreamError) -> None:
+    at_once = NOTICED.model_copy(update={"retry": RetrySettings(max_attempts=1)})
+    letter, notice = (await Trial(failure, at_once).resolve(record(7), Reading("shop"))).outcomes
+    assert b"gpu-1" in (dict(letter.headers)["modstream-message"] or b"")
+    assert dict(notice.headers)["modstream-reason"] == failure.reason.encode()
+    assert not any(b"gpu-1" in (value or b"") for _, value in notice.headers)
 
 
 @pytest.mark.parametrize("tenant", ["", "other", "shop/../forum", "*"])

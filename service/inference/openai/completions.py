@@ -14,6 +14,9 @@ _NONE_AT_ALL = -9999.0
 ROUNDING = 0.01
 """A log-probability may be above 0 by this much: of a token that is certain, computed in half precision."""
 
+_MAX_TOKEN_CHARACTERS = 128
+"""Of blanks, in the vocabularies of Qwen and Llama; words are shorter."""
+
 _MAX_TOKENS = 10_000_000
 """More than the longest context there is: a larger count is none."""
 
@@ -49,8 +52,11 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
 
 
-def written(answer: Mapping[str, Any]) -> Written:
-    """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed."""
+def written(answer: Mapping[str, Any], *, max_tokens: int) -> Written:
+    """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed.
+
+    A text of more characters than `max_tokens` can have is a failure, too: reading JSON of megabytes takes seconds.
+    """
     try:
         choice = answer["choices"][0]
         text = choice["message"]["content"]
@@ -58,6 +64,8 @@ def written(answer: Mapping[str, Any]) -> Written:
         text, choice = None, {}
     if not isinstance(text, str) or choice.get("finish_reason") == "error":
         raise EngineFailedError(detail="a server's answer has no text")
+    if len(text) > max_tokens * _MAX_TOKEN_CHARACTERS:
+        raise EngineFailedError(detail=f"a server wrote more than {max_tokens} tokens can hold")
     return Written(text, _pieces(choice, text))
 
 

@@ -121,7 +121,7 @@ class OpenAIModel:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
-        return await self._answer(body, ask, written)
+        return await self._answer(body, ask, lambda answer: written(answer, max_tokens=max_tokens))
 
     async def stop(self) -> None:
         """Close every connection."""

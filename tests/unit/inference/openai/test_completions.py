@@ -65,17 +65,17 @@ def text_of(text: str, *pieces: str) -> Mapping[str, Any]:
 
 
 def test_a_text_comes_in_the_pieces_that_it_was_written_in() -> None:
-    assert written(text_of("{}", "{", "}")) == Written("{}", [("{", -0.5), ("}", -0.5)])
+    assert written(text_of("{}", "{", "}"), max_tokens=64) == Written("{}", [("{", -0.5), ("}", -0.5)])
 
 
 def test_the_token_that_ends_a_text_is_no_piece_of_it() -> None:
-    assert written(text_of("{}", "{}", "<|im_end|>")) == Written("{}", [("{}", -0.5)])
-    assert written(text_of("{}", "{}", "")).text == "{}"
+    assert written(text_of("{}", "{}", "<|im_end|>"), max_tokens=64) == Written("{}", [("{}", -0.5)])
+    assert written(text_of("{}", "{}", ""), max_tokens=64).text == "{}"
 
 
 def test_pieces_that_do_not_make_up_the_text_are_left_out() -> None:
-    assert written(text_of('"é"', '"', "\ufffd", "\ufffd", '"')) == Written('"é"')
-    assert written({"choices": [{"message": {"content": "{}"}}]}) == Written("{}")
+    assert written(text_of('"é"', '"', "\ufffd", "\ufffd", '"'), max_tokens=64) == Written('"é"')
+    assert written({"choices": [{"message": {"content": "{}"}}]}, max_tokens=64) == Written("{}")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_pieces_that_do_not_make_up_the_text_are_left_out() -> None:
 )
 def test_an_answer_without_a_text_is_a_failure(answer: Mapping[str, Any]) -> None:
     with pytest.raises(EngineFailedError):
-        written(answer)
+        written(answer, max_tokens=64)
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "-inf", True, None, [], 10 * "9"])
@@ -110,4 +110,9 @@ def test_a_token_that_is_no_text_is_a_failure(token: Any) -> None:
     with pytest.raises(EngineFailedError, match="no log-probabilities"):
         first_step(completion(("A", -0.1), (token, -1.0)))
     steps = {"content": [{"token": token, "logprob": -1.0}]}
-    assert written({"choices": [{"message": {"content": "x"}, "logprobs": steps}]}) == Written("x", ())
+    assert written({"choices": [{"message": {"content": "x"}, "logprobs": steps}]}, max_tokens=64) == Written("x", ())
+
+
+def test_a_text_that_is_longer_than_what_was_asked_for_is_a_failure() -> None:
+    with pytest.raises(EngineFailedError, match="more than 64 tokens can hold"):
+        written({"choices": [{"message": {"content": "x" * 10_000}}]}, max_tokens=64)

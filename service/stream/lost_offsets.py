@@ -1,5 +1,6 @@
 """Pure: whether a partition's log still fits the offset that the group stored, and where to go on if not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -17,6 +18,23 @@ class LostOffsets:
     cause: Cause
     detail: str
     """With the numbers, for people."""
+
+    @property
+    def advice(self) -> str:
+        """What is usually the right way on."""
+        return _ADVICE[self.cause]
+
+
+_ADVICE: Mapping[Cause, str] = {
+    "topic_recreated": "Nothing of the new topic was read, so earliest is right",
+    "log_truncated": "latest is right if the records that are left were judged before, earliest in doubt",
+    "records_deleted": "What was deleted is gone from Kafka, so go on soon: retention does not wait",
+    "offset_missing": (
+        "If the group is a new one on topics with outcomes of another, earliest judges all records once more and latest "
+        "only those that come from now on. If its offsets were lost, set them to the time of the last verdict "
+        "(--to-datetime in place of --to-offset below)"
+    ),
+}
 
 
 def contradiction(

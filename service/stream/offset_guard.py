@@ -142,6 +142,7 @@ class OffsetGuard:
                 partition=partition.partition,
                 cause=lost.cause,
                 detail=lost.detail,
+                advice=lost.advice,
                 start=bounds.start,
                 end=bounds.end,
             )

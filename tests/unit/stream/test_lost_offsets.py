@@ -29,7 +29,13 @@ async def test_a_log_that_does_not_fit_stops_the_service(stored: Progress, cause
     with pytest.raises(OffsetsLostError) as raised:
         await Logs(LOG).guard("stop").starting_point(PLACE, stored)
     assert raised.value.facts["cause"] == cause
-    for words in ("images.uploaded partition 0", "kafka.on_lost_offsets is stop", "earliest", "latest", "30"):
+    for words in (
+        "images.uploaded partition 0",
+        "kafka.on_lost_offsets is stop",
+        "MODSTREAM_KAFKA__ON_LOST_OFFSETS=earliest, which goes on at offset 10",
+        "=latest, at offset 30",
+        "--group modstream --topic images.uploaded:0 --reset-offsets",
+    ):
         assert words in str(raised.value)
 
 
@@ -81,7 +87,7 @@ async def test_a_group_that_begins_reads_all_there_is() -> None:
 
 
 async def test_an_offset_that_is_gone_although_outcomes_exist_is_a_loss() -> None:
-    with pytest.raises(OffsetsLostError, match="offset_missing"):
+    with pytest.raises(OffsetsLostError, match=r"offset_missing.* If the group is a new one .* latest only those"):
         await Logs(LOG, forgotten=True).guard().starting_point(PLACE, None)
 
 

@@ -128,11 +128,11 @@ class OffsetsLostError(FatalError):
     message = (
         "{topic} partition {partition} does not fit the offset of group {group} ({cause}): {detail}. Nothing was "
         "committed, because setting kafka.on_lost_offsets is stop. {advice}. Either start once with "
-        "MODSTREAM_KAFKA__ON_LOST_OFFSETS=earliest, which goes on at offset {start}, the oldest that is left (outcomes may "
-        "come twice), or =latest, at offset {end} (what lies before it gets no outcome); after records_deleted both go on "
-        "at {start}. Each partition stores where it goes on, so stop is right again from the next start. Or set the offset "
-        "while no process runs: kafka-consumer-groups --bootstrap-server ... --group {group} --topic {topic}:{partition} "
-        "--reset-offsets --to-offset ... --execute"
+        "MODSTREAM_KAFKA__ON_LOST_OFFSETS=earliest, which goes on at offset {start}, the oldest that is left (outcomes "
+        "may come twice), or =latest, at offset {end} (what lies before it gets no outcome); after records_deleted "
+        "both go on at {start}. Each partition stores where it goes on, so stop is right again from the next start. "
+        "Or set the offset while no process runs: kafka-consumer-groups --bootstrap-server ... --group {group} "
+        "--topic {topic}:{partition} --reset-offsets --to-offset ... --execute"
     )
 
 

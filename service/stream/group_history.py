@@ -17,15 +17,20 @@ class GroupHistory:
         onlooker: AIOKafkaConsumer,
         stored: StoredOffsets,
         *,
+        uploads: str,
         outcome_topics: Collection[str],
     ) -> None:
+        """`uploads` is the topic that every group of the service reads, whatever retry topics it has."""
         self._admin = admin
         self._onlooker = onlooker
         self._stored = stored
+        self._uploads = uploads
         self._outcome_topics = outcome_topics
 
     async def is_forgotten(self, topic: str) -> bool:
         """Tell whether outcomes were published although the group has no offset for any partition of the topic.
+
+        A retry topic without offsets is a new one while the group has offsets for the uploads.
 
         Raises `KafkaError`, `OSError` or `TimeoutError` when it cannot be told.
         """
@@ -33,7 +38,7 @@ class GroupHistory:
         ends = await self._onlooker.end_offsets(await self._partitions(self._outcome_topics))
         if not any(ends.values()):
             return False
-        return not await self._stored.has_any(await self._partitions([topic]))
+        return not await self._stored.has_any(await self._partitions({topic, self._uploads}))
 
     async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         described = await self._admin.describe_topics(list(topics))

@@ -30,8 +30,8 @@ _ADVICE: Mapping[Cause, str] = {
     "log_truncated": "latest is right if the records that are left were judged before, earliest in doubt",
     "records_deleted": "What was deleted is gone from Kafka, so go on soon: retention does not wait",
     "offset_missing": (
-        "If the group is a new one on topics with outcomes of another, earliest judges all records once more and latest "
-        "only those that come from now on. If its offsets were lost, set them to the time of the last verdict "
+        "If the group is a new one on topics with outcomes of another, earliest judges all records once more and "
+        "latest only those that come from now on. If its offsets were lost, set them to the time of the last verdict "
         "(--to-datetime in place of --to-offset below)"
     ),
 }

@@ -121,7 +121,9 @@ def _guard(
 ) -> OffsetGuard:
     group_id, topics = settings.kafka.group_id, settings.topics
     stored = StoredOffsets(admin, group_id)
-    history = GroupHistory(admin, onlooker, stored, outcome_topics=(topics.verdicts, topics.dead_letters))
+    history = GroupHistory(
+        admin, onlooker, stored, uploads=topics.uploads, outcome_topics=(topics.verdicts, topics.dead_letters)
+    )
     return OffsetGuard(
         bounds.read,
         history,

@@ -70,7 +70,7 @@ def read_answer(text: bytes, pixels: bytearray, *, encoded_bytes: int) -> Decode
 def _rejection(answer: _Rejected) -> RejectedError:
     try:
         return REJECTIONS[answer.reason](**answer.facts)
-    except KeyError as error:
+    except (KeyError, TypeError, ValueError) as error:  # facts that are missing, called "self", or of another type
         raise NonsenseError from error
 
 

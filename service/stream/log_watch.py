@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.stream.assignment import Assignment
+from service.stream.errors import ProgressUnreadableError
 from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
@@ -40,6 +41,11 @@ _REFUSED_FOR_S = 15.0
 
 _REPEATED_EVERY_S = 60.0
 """How often the log names a partition that is still refused."""
+
+
+_NOT_TOLD = (KafkaError, OSError, TimeoutError, ProgressUnreadableError, AttributeError)
+"""Of stored progress. What cannot be read may be that of a later version, which owns the partition by now; opening the
+partition, or a commit, says so otherwise. aiokafka raises AttributeError for the error of an old broker."""
 
 
 class LogWatch:
@@ -127,12 +133,7 @@ class LogWatch:
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await self._stored.fetch_all([TopicPartition(*lane.partition) for lane in lanes])
-        except (
-            KafkaError,
-            OSError,
-            TimeoutError,
-            AttributeError,
-        ) as error:  # the last where an old broker has an error
+        except _NOT_TOLD as error:
             log.debug("partitions.progress_unknown", error=error)
             return {}
 

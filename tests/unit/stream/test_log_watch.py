@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from service.errors import FatalError
-from service.stream.errors import OffsetsLostError, PartitionLostError
+from service.stream.errors import OffsetsLostError, PartitionLostError, ProgressUnreadableError
 from service.stream.fetch_refusals import FetchRefusals
 from service.stream.lane import Lane
 from service.stream.log_bounds import LogBounds, LogEnds
@@ -36,6 +36,8 @@ class Setup:
         self.bounds = LogBounds(0, 7, 7)
         self.positions: dict[Partition, int] = {}
         self.store = PartitionStore()
+        self.unread: Exception | None = None
+        """Why stored progress cannot be read."""
         self.stored: Progress | None = None
         """What somebody else has stored; None for what the lane itself has."""
         self.on_read: Callable[[], object] = lambda: None
@@ -71,8 +73,8 @@ class Setup:
         return self.positions[Partition(*partition)]
 
     async def fetch_all(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Progress | None]:
-        if self.failure:
-            raise self.failure
+        if failure := self.failure or self.unread:
+            raise failure
         return dict.fromkeys(partitions, self.stored or self.store.progress)
 
     async def _read(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
@@ -264,5 +266,16 @@ async def test_progress_that_this_process_is_committing_is_nobody_elses() -> Non
         await setup.watch.look()
         lane.progress.apply(lane.progress.plan([offset]), [offset])
     await setup.watch.look()
+    lane.committer.close()
+    await lane.committer.run()
+
+
+async def test_progress_of_a_later_version_is_left_to_whoever_opens_the_partition() -> None:
+    setup = Setup()
+    lane = setup.open(base=5)
+    setup.unread = ProgressUnreadableError(offset=7, metadata="ms9:")
+    for _ in range(2):
+        await setup.watch.look()
+    assert setup.failures == []
     lane.committer.close()
     await lane.committer.run()

@@ -45,7 +45,7 @@ bench-engine: .venv/.installed ## The same for vLLM: what the service costs it a
 	$(BIN)/python -m benchmarks --vision $(ARGS)
 
 capacity: .venv/.installed ## Simulate a day, bursts and a lost machine (ARGS="--images-per-day 2e6 --pictures FOLDER")
-	@$(BIN)/python -m benchmarks.capacity $(or $(ARGS),--table --pictures docs/images)
+	@$(BIN)/python -m service.tools.planning.simulation $(or $(ARGS),--table --pictures docs/images)
 
 # RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream,
 # plain). With HOSTILE=1 records, files and servers made to harm, beside good traffic: MINUTES, SEED, BROKERS.
@@ -53,19 +53,19 @@ CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER 
   $(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 chaos: .venv/.installed ## Kill, freeze and restart everything and count: nothing lost, nothing twice (needs Docker)
-	@$(BIN)/python -m tests.chaos$(if $(HOSTILE),.hostile) $(CHAOS_OPTIONS)
+	@$(BIN)/python -m testing.chaos$(if $(HOSTILE),.hostile) $(CHAOS_OPTIONS)
 
 test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its adapter anew, and measure them
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.models.train
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.models.train_lora
-	$(BIN)/python -m tests.models.evaluate
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train_lora
+	$(BIN)/python -m testing.tiny_model.evaluate
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m scripts.contract
 
 pictures: .venv/.installed ## Draw the documents' pictures of dashboards and incidents (needs Docker and Prometheus)
-	$(BIN)/python -m tests.incidents --tour --out docs/images
-	$(BIN)/python -m tests.incidents
+	$(BIN)/python -m testing.incidents --tour --out docs/images
+	$(BIN)/python -m testing.incidents
 
 dashboards: .venv/.installed ## Write deploy/grafana/dashboards anew from their Python
 	$(BIN)/python -m deploy.grafana

@@ -16,9 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.peers.measured import MAX_HANDLER_S, Task, numbered
 from benchmarks.peers.running import running
 from benchmarks.runner import UnavailableError
-from service.settings import TopicSettings
+from service.settings.process import TopicSettings
+from testing.kafka import running_kafka
 from tests.conftest import missing_docker
-from tests.support.kafka import running_kafka
 
 ROOT = Path(__file__).parents[1]
 # Of one batch when a topic is filled.

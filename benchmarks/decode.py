@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.runner import Comparison, Contender
+from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.image import DecodeLimits, decode_image
 from service.media.types import FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 
 PHOTOGRAPHS = {"2 MP": (1600, 1200), "12 MP": (4000, 3000)}
 SPEC = ImageSpec(max_pixels=512 * 512, multiple_of=32)

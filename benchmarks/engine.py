@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.runner import Comparison, Contender
+from service.core.pixels import RgbPixels
 from service.inference.onnx.catalogue import Catalogue, load_catalogue
 from service.inference.onnx.engine import OnnxEngine, usable_cores
 from service.inference.onnx.preprocessing import prepare
-from service.pixels import RgbPixels
-from tests.support.asking import engine_request
+from testing.asking import engine_request
 
 IMAGES = 48
 """A round lasts about half a second."""

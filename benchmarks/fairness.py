@@ -22,9 +22,9 @@ from benchmarks.contest import Contest, running_contest
 from benchmarks.peers.image_server import small_image
 from benchmarks.peers.measured import Task
 from benchmarks.peers.running import running
-from benchmarks.runner import Comparison, Contender, Stretch
-from tests.support.kafka import free_port
-from tests.support.zone import SILENT, serving_names
+from benchmarks.runner import Comparison, Contender, TimedRun
+from testing.kafka import free_port
+from testing.zone import SILENT, serving_names
 
 GOOD_PER_S = 100
 # The service joins its group, and its caches and connections fill.
@@ -105,10 +105,10 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
 
 def _comparison(title: str, runs: dict[str, Callable[[], Latencies]], percent: int, *, inline: bool) -> Comparison:
     def contender(name: str) -> Contender:
-        def run() -> Stretch:
+        def run() -> TimedRun:
             latencies = runs[name]()
             value_ms = latencies.inline_percentile_ms(percent) if inline else latencies.percentile_ms(percent)
-            return Stretch(value_ms, seconds=1.0)
+            return TimedRun(value_ms, seconds=1.0)
 
         return Contender(name, run)
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from time import perf_counter
 
-from benchmarks.runner import Comparison, Contender, Stretch
-from service.errors import RejectedError
-from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES, LARGEST_MAX_EVENT_BYTES
-from service.stream.codec import decode_upload
-from service.stream.records import MAX_HEADERS, Headers, SourceRecord
-from service.stream.structure import MAX_STRUCTURE
+from benchmarks.runner import Comparison, Contender, TimedRun
+from service.core.errors import RejectedError
+from service.core.records import MAX_HEADERS, Headers, SourceRecord
+from service.events.codec import decode_upload
+from service.events.structure import MAX_STRUCTURE
+from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES, LARGEST_MAX_EVENT_BYTES
 
 ROUNDS = 5
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
@@ -40,11 +40,11 @@ def _comparison(title: str, max_bytes: int) -> Comparison:
     return Comparison(title, contenders, unit="ms", rounds=ROUNDS)
 
 
-def _read(record: SourceRecord, max_bytes: int) -> Stretch:
+def _read(record: SourceRecord, max_bytes: int) -> TimedRun:
     begin_s = perf_counter()
     with suppress(RejectedError):
         decode_upload(record, max_bytes=max_bytes)
-    return Stretch((perf_counter() - begin_s) * 1000, seconds=1.0)
+    return TimedRun((perf_counter() - begin_s) * 1000, seconds=1.0)
 
 
 def _with_bombs(max_bytes: int) -> dict[str, SourceRecord]:

@@ -13,7 +13,7 @@ import orjson
 
 from benchmarks.contest import ROOT
 from benchmarks.peers.measured import Task
-from tests.support.topics import committed_reader
+from testing.topics import committed_reader
 
 # An engine starts in 40 s where nobody else works, and has to start twice.
 TIME_LIMIT_S = 600.0

@@ -10,7 +10,7 @@ from functools import partial
 
 from benchmarks.contest import Result, running_contest
 from benchmarks.photographs import by_reference, photo_server
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 
 SMALL_BACKLOG = 10_000
 LARGE_BACKLOG = 1_000_000
@@ -65,5 +65,5 @@ def _comparison(
     )
 
 
-def _peak(result: Result) -> Stretch:
-    return Stretch(result.peak_mib, seconds=1.0)
+def _peak(result: Result) -> TimedRun:
+    return TimedRun(result.peak_mib, seconds=1.0)

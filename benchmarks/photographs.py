@@ -10,7 +10,7 @@ import orjson
 
 from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.peers.running import running
-from tests.support.kafka import free_port
+from testing.kafka import free_port
 
 SERVER_START_S = 10.0
 ASK_AGAIN_S = 0.1

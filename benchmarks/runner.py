@@ -23,7 +23,7 @@ class UnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TimedRun:
     """Work that timed itself, because its starting and stopping are not to count."""
 
     units: float
@@ -35,7 +35,7 @@ class Contender:
     """One way of doing the work."""
 
     name: str
-    run: Callable[[], int | Stretch]
+    run: Callable[[], int | TimedRun]
     """Does the work once and returns how many units it did, and in which time if that is not all the call took."""
 
 
@@ -108,6 +108,6 @@ def misses_target(comparison: Comparison, timings: Sequence[Timing]) -> bool:
 def _rate(contender: Contender) -> float:
     start = time.perf_counter()
     done = contender.run()
-    if isinstance(done, Stretch):
+    if isinstance(done, TimedRun):
         return done.units / done.seconds
     return done / (time.perf_counter() - start)

@@ -14,11 +14,11 @@ import numpy as np
 
 from benchmarks.contest import Contest, running_contest
 from benchmarks.photographs import by_reference, photo_server
-from benchmarks.runner import Comparison, Contender, Stretch
-from service.engine_settings import RehearsalSettings
+from benchmarks.runner import Comparison, Contender, TimedRun
 from service.inference.rehearsal_engine import RehearsalEngine
-from service.settings import WindowSettings
-from tests.support.asking import engine_request
+from service.settings.engine import RehearsalSettings
+from service.settings.process import WindowSettings
+from testing.asking import engine_request
 
 BATCHES = 120
 # Long enough that filling the pipeline at first and emptying it at last weighs 1 %.
@@ -46,18 +46,18 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
 def _service(contest: Contest, address: str) -> Contender:
     value = partial(by_reference, address)
 
-    def run() -> Stretch:
+    def run() -> TimedRun:
         module = "benchmarks.peers.modstream_service"
-        return Stretch(EVENTS, contest.run(module, str(PACE.batch_s), records=EVENTS, value=value).seconds)
+        return TimedRun(EVENTS, contest.run(module, str(PACE.batch_s), records=EVENTS, value=value).seconds)
 
     return Contender("modstream, exactly once", run)
 
 
-def _engine_alone() -> Stretch:
+def _engine_alone() -> TimedRun:
     return asyncio.run(_keep_full())
 
 
-async def _keep_full() -> Stretch:
+async def _keep_full() -> TimedRun:
     engine = RehearsalEngine(PACE)
     await engine.start()
     in_flight = asyncio.Semaphore(WindowSettings().max_records)
@@ -71,4 +71,4 @@ async def _keep_full() -> Stretch:
     await asyncio.gather(*(judge(number) for number in range(EVENTS)))
     seconds = time.perf_counter() - start
     await engine.stop()
-    return Stretch(EVENTS, seconds)
+    return TimedRun(EVENTS, seconds)

@@ -15,7 +15,7 @@ import orjson
 from PIL import Image
 
 from benchmarks.contest import Contest, running_contest
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from service.inference.rehearsal_engine import IMAGE_SPEC
 
 EVENTS = 2000
@@ -53,8 +53,8 @@ def upload(number: int) -> bytes:
 
 
 def _contender(contest: Contest, name: str, module: str, *arguments: str) -> Contender:
-    def run() -> Stretch:
-        return Stretch(EVENTS, contest.run(module, *arguments, records=EVENTS, value=upload).seconds)
+    def run() -> TimedRun:
+        return TimedRun(EVENTS, contest.run(module, *arguments, records=EVENTS, value=upload).seconds)
 
     return Contender(name, run)
 

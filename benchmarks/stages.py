@@ -11,23 +11,23 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks.contest import Contest, running_contest
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.service import EVENTS, upload
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1
-from service.engine_settings import RehearsalSettings
+from service.core.records import SourceRecord
+from service.events.codec import decode_upload, encode_verdict
 from service.inference.rehearsal_engine import IMAGE_SPEC, NOTHING_JUDGED, RehearsalEngine
 from service.media.decode_pool import ImageDecoder
 from service.media.fetch.inline import decode_inline
 from service.media.image import DecodeLimits, decode_image
 from service.media.types import DecodedImage, FetchedImage
-from service.pipeline import outcomes
-from service.pipeline.outcomes import Subject
+from service.moderation import outcomes
+from service.moderation.outcomes import Subject
 from service.policy.decide import decide
 from service.policy.loader import load_policies
-from service.settings import DecodeSettings, FetchSettings, PolicySettings, TopicSettings
-from service.stream.codec import decode_upload, encode_verdict
-from service.stream.records import SourceRecord
+from service.settings.engine import RehearsalSettings
+from service.settings.process import DecodeSettings, FetchSettings, PolicySettings, TopicSettings
 
 # Enough for a steady mean: each takes well under a millisecond.
 TIMES = 500
@@ -50,13 +50,13 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
 def _comparison(contest: Contest, stages: "Stages", runner: asyncio.Runner) -> Comparison:
     measured: dict[str, float] = {}
 
-    def whole() -> Stretch:
+    def whole() -> TimedRun:
         result = contest.run("benchmarks.peers.modstream_service", "0", records=EVENTS, value=upload)
         measured["whole"] = result.cpu_s / EVENTS * 1e6
         return _microseconds(measured["whole"])
 
     def alone(name: str, stage: Callable[[], Awaitable[None]]) -> Contender:
-        def run() -> Stretch:
+        def run() -> TimedRun:
             measured[name] = runner.run(_cpu_us(stage))
             return _microseconds(measured[name])
 
@@ -70,7 +70,7 @@ def _comparison(contest: Contest, stages: "Stages", runner: asyncio.Runner) -> C
         "write the verdict": stages.write,
     }
 
-    def rest() -> Stretch:
+    def rest() -> TimedRun:
         return _microseconds(measured["whole"] - sum(measured[name] for name in named))
 
     return Comparison(
@@ -87,8 +87,8 @@ def _comparison(contest: Contest, stages: "Stages", runner: asyncio.Runner) -> C
     )
 
 
-def _microseconds(value: float) -> Stretch:
-    return Stretch(value, seconds=1.0)
+def _microseconds(value: float) -> TimedRun:
+    return TimedRun(value, seconds=1.0)
 
 
 async def _cpu_us(stage: Callable[[], Awaitable[None]]) -> float:
@@ -109,7 +109,7 @@ class Stages:
         self._event = decode_upload(SOURCE).event
         self._file = self._unpacked()
         self._policy = load_policies(PolicySettings()).default
-        self._engine = RehearsalEngine(RehearsalSettings()).describe(self._policy.brief)
+        self._engine = RehearsalEngine(RehearsalSettings()).describe(self._policy.instructions)
         self._decoder = ImageDecoder(self._settings)
         self._image: DecodedImage | None = None
 

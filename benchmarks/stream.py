@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.contest import ROOT, Contest, running_contest
 from benchmarks.peers.measured import CONCURRENCY, MAX_HANDLER_S, Meter, Task
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 
 RECORDS = 10_000
 ROUNDS = 7
@@ -86,7 +86,7 @@ def _versus_faststream(contest: Contest) -> Sequence[Comparison]:
     )
 
 
-def _handlers_alone() -> Stretch:
+def _handlers_alone() -> TimedRun:
     """Run as many handlers at a time as every contestant does, and nothing else: what no contestant can exceed."""
     meter = Meter(Task("", "", "", "", RECORDS), prints=False)
     records = iter(range(RECORDS))
@@ -100,18 +100,18 @@ def _handlers_alone() -> Stretch:
         await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
 
     uvloop.run(workers())
-    return Stretch(RECORDS, meter.seconds)
+    return TimedRun(RECORDS, meter.seconds)
 
 
-def _modstream(contest: Contest, delivery: str) -> Callable[[], Stretch]:
+def _modstream(contest: Contest, delivery: str) -> Callable[[], TimedRun]:
     return _timed(contest, MODSTREAM, delivery)
 
 
 def _timed(
     contest: Contest, module: str, *arguments: str, handler_s: float = MAX_HANDLER_S, python: Path | None = None
-) -> Callable[[], Stretch]:
-    def run() -> Stretch:
+) -> Callable[[], TimedRun]:
+    def run() -> TimedRun:
         result = contest.run(module, *arguments, records=RECORDS, handler_s=handler_s, python=python)
-        return Stretch(RECORDS, result.seconds)
+        return TimedRun(RECORDS, result.seconds)
 
     return run

@@ -11,10 +11,10 @@ from functools import partial
 from benchmarks.contest import Contest, Value, running_contest
 from benchmarks.peers.running import running
 from benchmarks.photographs import by_reference, photo_server
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.service import upload
-from service.engine_settings import RehearsalSettings
-from tests.support.kafka import free_port
+from service.settings.engine import RehearsalSettings
+from testing.kafka import free_port
 
 MODULE = "benchmarks.peers.modstream_service"
 PACE = RehearsalSettings()
@@ -53,8 +53,8 @@ def _contenders(
     contest: Contest, telemetry: str, batch_s: float, events: int, value: Value
 ) -> tuple[Contender, Contender]:
     def contender(name: str, *arguments: str) -> Contender:
-        def run() -> Stretch:
-            return Stretch(events, contest.run(MODULE, str(batch_s), *arguments, records=events, value=value).seconds)
+        def run() -> TimedRun:
+            return TimedRun(events, contest.run(MODULE, str(batch_s), *arguments, records=events, value=value).seconds)
 
         return Contender(name, run)
 

@@ -12,15 +12,15 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import Link, SpanKind
 
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
+from service.core.spans import Span, Value
 from service.telemetry import names
-from service.telemetry.carrying import uploader_of
 from service.telemetry.commit_trace import committing
-from service.telemetry.live_span import LiveSpan
 from service.telemetry.names import Headers
+from service.telemetry.propagation import uploader_of
 from service.telemetry.record_trace import Arrival, RecordTracer
+from service.telemetry.recording_span import RecordingSpan, SpanSink
 from service.telemetry.sdk_spans import SdkSpans, new_encoder
-from service.telemetry.spans import Span, SpanSink, Value
 
 COMMITS = 100
 RECORDS_A_COMMIT = 50
@@ -64,7 +64,7 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
     encoder = new_encoder("0")
 
     def encode(spans: Sequence[ReadableSpan]) -> bytes:
-        return encoder.encode(cast("Sequence[LiveSpan]", spans))
+        return encoder.encode(cast("Sequence[RecordingSpan]", spans))
 
     provider = TracerProvider()
     provider.add_span_processor(Batches(encode_spans))
@@ -111,7 +111,7 @@ def _record(tracer: RecordTracer, headers: Headers) -> Span:
         return trace.sending(VERDICTS).span
 
 
-def _by_sdk(provider: TracerProvider) -> Stretch:
+def _by_sdk(provider: TracerProvider) -> TimedRun:
     tracer, headers = provider.get_tracer(names.SCOPE), _uploaded(is_sampled=True)
     messaging: dict[str, Value] = {names.MESSAGING_SYSTEM: "kafka", names.MESSAGING_DESTINATION_NAME: TOPIC}
 
@@ -149,8 +149,8 @@ def _uploaded(*, is_sampled: bool) -> Headers:
     return (("traceparent", f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}".encode()),)
 
 
-def _cpu_us(commit: Callable[[], None]) -> Stretch:
+def _cpu_us(commit: Callable[[], None]) -> TimedRun:
     begin_s = time.process_time()
     for _ in range(COMMITS):
         commit()
-    return Stretch((time.process_time() - begin_s) / COMMITS / RECORDS_A_COMMIT * 1e6, seconds=1.0)
+    return TimedRun((time.process_time() - begin_s) / COMMITS / RECORDS_A_COMMIT * 1e6, seconds=1.0)

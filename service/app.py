@@ -10,38 +10,38 @@ from importlib.metadata import version
 
 import structlog
 
-from service import allocator, garbage
-from service.engine_alarm import EngineAlarm
-from service.errors import FatalError
-from service.gpu_readings import Gpus
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
+from service.core.errors import FatalError
+from service.delivery.engine_mark_store import EngineMarkStore
+from service.delivery.engine_suspects import EngineSuspects
+from service.delivery.handler import Read
+from service.delivery.processor import Processor
+from service.delivery.window import images_bytes
+from service.events.raw_event import tenant_of
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
-from service.kafka_settings import LARGEST_MAX_EVENT_BYTES
-from service.limit_guard import LimitGuard
 from service.media.decode_pool import ImageDecoder
 from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.web_address import canonical_hosts
 from service.media.image_memory import ImageMemory
 from service.media.sandbox import hide_process
-from service.memory_guard import memory_limits
+from service.moderation.engine_client import EngineClient
+from service.moderation.moderate import Moderator, read_upload
+from service.moderation.outcomes import VerdictMetrics
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
-from service.pipeline.engine_suspects import EngineSuspects
-from service.pipeline.handler import Read
-from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator, read_upload
-from service.pipeline.processor import Processor
-from service.pipeline.verdict_counts import VerdictCounts
-from service.pipeline.window import images_bytes
 from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
-from service.settings import Settings
-from service.stream.engine_mark_store import EngineMarkStore
+from service.runtime import allocator
+from service.runtime.allocator import tune_gc
+from service.runtime.forced_exit import FailureRelay
+from service.runtime.nvml import Gpus
+from service.runtime.resource_limits import LimitGuard, memory_limits, temperature_limits
+from service.settings.kafka import LARGEST_MAX_EVENT_BYTES
+from service.settings.process import Settings
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_sink, traces_url
-from service.temperature_guard import temperature_limits
 
 log = structlog.get_logger(__name__)
 
@@ -64,24 +64,25 @@ async def run_service(settings: Settings) -> None:
         guard = _guard(settings, gpus)
         # First, and therefore last to end: a model that loads is alive, and a drain can be watched.
         sources = await stack.enter_async_context(monitoring(settings, gpus, version=version("modstream")))
-        alarm = EngineAlarm(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
+        failure_relay = FailureRelay(grace_s=settings.shutdown.drain_s + settings.commit.timeout_s + _CLEANING_UP_S)
         # Before the group is joined: a model may load for a minute, and members that do not poll are thrown out.
         availability = EngineAvailability()
         suspects = _suspects(settings, stack)
         handler = await _moderator(
-            settings, stack, sources, on_failure=alarm.ring, availability=availability, suspects=suspects
+            settings, stack, sources, on_failure=failure_relay.report, availability=availability, suspects=suspects
         )
         processor = Processor(
             settings,
             handler,
             read=_reader(settings),
+            tenant_of=tenant_of,
             availability=availability,
             suspects=suspects,
             tracer=_tracer(settings, stack),
         )
-        sources.processor = processor.standing
-        alarm.connect(processor.on_failed)
-        garbage.settle()
+        sources.processor = processor.status
+        failure_relay.connect(processor.on_failed)
+        tune_gc()
         with _draining_on_signals(processor):
             await _run_within(guard, processor)
 
@@ -138,17 +139,17 @@ async def _moderator(
     decoder = DecodeQueue(await _opened(ImageDecoder(settings.media.decode), stack))
     memory = ImageMemory(images_bytes(settings.window))
     sources.engine, sources.decoder, sources.memory = engine, decoder, memory
-    sources.description = engine.describe(policies.default.brief)
+    sources.description = engine.describe(policies.default.instructions)
     return Moderator(
         fetcher=fetcher,
         decoder=decoder,
-        judging=Judging(engine, timeout_s=settings.engine.timeout_s, availability=availability),
+        engine_client=EngineClient(engine, timeout_s=settings.engine.timeout_s, availability=availability),
         policies=policies,
         topics=settings.topics,
         memory=memory,
         max_event_bytes=settings.kafka.max_event_bytes,
         suspects=suspects,
-        counts=VerdictCounts(settings.monitoring.tenants),
+        counts=VerdictMetrics(settings.monitoring.tenants),
     )
 
 
@@ -172,8 +173,8 @@ async def _started(engine: Engine, policies: Policies, stack: AsyncExitStack) ->
     stack.push_async_callback(engine.stop)
     await engine.start()
     for policy in policies.by_name.values():
-        await engine.prepare(policy.brief)
-        description = engine.describe(policy.brief)
+        await engine.prepare(policy.instructions)
+        description = engine.describe(policy.instructions)
         source = f"The engine {description.kind} ({description.model_name})"
         check_categories(description.covers, own=policy.categories, source=source)
         log.info(

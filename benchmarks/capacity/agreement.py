@@ -19,19 +19,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.capacity.arrivals import Burst, Day, arrivals
-from benchmarks.capacity.costs import StageCosts, rehearsal_engine
-from benchmarks.capacity.images import ProcessSimulation
-from benchmarks.capacity.pictures import draw_agreement
 from benchmarks.capacity.rehearsal import Judged, Rehearsal
 from benchmarks.contest import Contest, running_contest
 from benchmarks.decode import reduced_decode
 from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.photographs import photo_server
-from service.cli.plan_tables import plain_table
-from service.engine_settings import RehearsalSettings
-from service.planning.daily_curve import DailyCurve
-from service.settings import CommitSettings
+from service.settings.engine import RehearsalSettings
+from service.settings.process import CommitSettings
+from service.tools.planning.daily_curve import DailyCurve
+from service.tools.planning.plan_tables import plain_table
+from service.tools.planning.simulation.arrivals import Burst, Day, arrivals
+from service.tools.planning.simulation.costs import StageCosts, rehearsal_engine
+from service.tools.planning.simulation.images import ProcessSimulation
+from service.tools.planning.simulation.pictures import draw_agreement
 
 PACE = RehearsalSettings(batch_s=2 * RehearsalSettings().batch_s)
 DAY_S = 120.0

@@ -11,13 +11,13 @@ from itertools import pairwise
 from rich.console import Console
 
 from benchmarks.capacity.agreement import PACE, UNENDING, Figure, figure_table
-from benchmarks.capacity.arrivals import arrivals
-from benchmarks.capacity.fleet import Fleet, FleetSettings, Loss
 from benchmarks.capacity.rehearsal import Judged, Rehearsal
-from benchmarks.capacity.statistics import percentiles
 from benchmarks.contest import Contest, running_contest
 from benchmarks.photographs import photo_server
-from service.planning.incidents import REBALANCE_S
+from service.tools.planning.incidents import REBALANCE_S
+from service.tools.planning.simulation.arrivals import arrivals
+from service.tools.planning.simulation.fleet import Fleet, FleetSettings, Loss
+from service.tools.planning.simulation.statistics import percentiles
 
 PARTITIONS, PROCESSES = 6, 2
 PER_S, DURATION_S, KILLED_AT_S = 40.0, 70.0, 20.0

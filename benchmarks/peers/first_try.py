@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.peers.measured import Meter, Task
 from service.inference.vision.prompt import prompter
-from tests.models.shapes import BRIEF
+from testing.tiny_model.shapes import INSTRUCTIONS
 
 # What fits a step of the engine, and more: a batch per poll is what both keep in flight.
 BATCH_RECORDS = 64
@@ -21,13 +21,13 @@ POLL_MS = 200
 
 Chat = list[dict[str, Any]]
 """Messages in OpenAI's form."""
-Ask = Callable[[Sequence[Chat]], Awaitable[Sequence[str]]]
+ModelRequest = Callable[[Sequence[Chat]], Awaitable[Sequence[str]]]
 """Answers a batch of chats with one token each."""
 
 
-async def work(task: Task, ask: Ask) -> None:
+async def work(task: Task, ask: ModelRequest) -> None:
     """Poll, ask, publish, until all events are done; offsets are committed by the client, as they are by default."""
-    meter, asker = Meter(task), prompter(BRIEF)
+    meter, asker = Meter(task), prompter(INSTRUCTIONS)
     consumer = AIOKafkaConsumer(
         task.source, bootstrap_servers=task.address, group_id=task.group_id, auto_offset_reset="earliest"
     )

@@ -12,27 +12,27 @@ import uvloop
 
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
-from service import garbage
-from service.engine_settings import EngineSettings, RehearsalSettings
-from service.gpu_readings import Gpus
+from service.core.records import OutgoingRecord
+from service.delivery.handler import Job
+from service.delivery.processor import Processor
+from service.delivery.window import images_bytes
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
-from service.kafka_settings import KafkaSettings
 from service.media.decode_pool import ImageDecoder
 from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.image_memory import ImageMemory
+from service.moderation.engine_client import EngineClient
+from service.moderation.moderate import Moderator, read_upload
+from service.moderation.outcomes import VerdictMetrics
 from service.monitoring.monitor import monitoring
-from service.monitoring_settings import MonitoringSettings
-from service.pipeline.handler import Job
-from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator, read_upload
-from service.pipeline.processor import Processor
-from service.pipeline.verdict_counts import VerdictCounts
-from service.pipeline.window import images_bytes
 from service.policy.loader import load_policies
-from service.settings import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
-from service.stream.records import OutgoingRecord
+from service.runtime.allocator import tune_gc
+from service.runtime.nvml import Gpus
+from service.settings.engine import EngineSettings, RehearsalSettings
+from service.settings.kafka import KafkaSettings
+from service.settings.monitoring import MonitoringSettings
+from service.settings.process import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_sink
@@ -78,23 +78,23 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
         sink, stop_tracing = build_sink(settings.telemetry, version="benchmark")
         stack.callback(stop_tracing)
         policies = load_policies(settings.policy)
-        await engine.prepare(policies.default.brief)
+        await engine.prepare(policies.default.instructions)
         decoder = ImageDecoder(settings.media.decode)
         stack.push_async_callback(decoder.close)
         await decoder.start()
         moderator = Moderator(
             fetcher=await stack.enter_async_context(ImageFetcher(settings.media.fetch)),
             decoder=DecodeQueue(decoder),
-            judging=Judging(engine, timeout_s=settings.engine.timeout_s),
+            engine_client=EngineClient(engine, timeout_s=settings.engine.timeout_s),
             policies=policies,
             topics=settings.topics,
             memory=ImageMemory(images_bytes(settings.window)),
-            counts=VerdictCounts(settings.monitoring.tenants),
+            counts=VerdictMetrics(settings.monitoring.tenants),
         )
         tracer = RecordTracer(sink, group_id=task.group_id)
         processor = Processor(settings, Metered(meter, moderator), read=read_upload, tracer=tracer)
-        sources.engine, sources.decoder, sources.processor = engine, decoder, processor.standing
-        garbage.settle()
+        sources.engine, sources.decoder, sources.processor = engine, decoder, processor.status
+        tune_gc()
         async with asyncio.TaskGroup() as group:
             group.create_task(report(processor, meter), name="report")
             await processor.run()

@@ -6,13 +6,13 @@ import sys
 import uvloop
 
 from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
-from service import garbage
-from service.kafka_settings import KafkaSettings
-from service.monitoring_settings import MonitoringSettings
-from service.pipeline.handler import Job
-from service.pipeline.processor import Processor
-from service.settings import Settings, TelemetrySettings, TopicSettings, WindowSettings
-from service.stream.records import OutgoingRecord
+from service.core.records import OutgoingRecord
+from service.delivery.handler import Job
+from service.delivery.processor import Processor
+from service.runtime.allocator import tune_gc
+from service.settings.kafka import KafkaSettings
+from service.settings.monitoring import MonitoringSettings
+from service.settings.process import Settings, TelemetrySettings, TopicSettings, WindowSettings
 from service.telemetry.logs import configure_logging
 
 POLL_S = 0.002
@@ -47,7 +47,7 @@ async def work(task: Task, delivery: str) -> None:
     configure_logging(settings.telemetry)
     meter = Meter(task)
     processor = Processor(settings, OneOutcome(meter, task.target))
-    garbage.settle()  # as service.app does
+    tune_gc()  # as service.app does
     async with asyncio.TaskGroup() as group:
         group.create_task(report(processor, meter), name="report")
         await processor.run()

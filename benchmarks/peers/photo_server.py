@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-PHOTOGRAPHS = Path(__file__).parents[2] / "service/demo/photographs"
+PHOTOGRAPHS = Path(__file__).parents[2] / "service/tools/demo/photographs"
 
 if __name__ == "__main__":
     app = web.Application()

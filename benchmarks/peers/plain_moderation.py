@@ -18,17 +18,17 @@ from PIL import Image
 from benchmarks.peers.measured import Meter, Task, parse_task
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
-from service.engine_settings import RehearsalSettings
+from service.core.records import OutgoingRecord, SourceRecord
+from service.events.codec import encode_verdict
 from service.inference.engine import EngineDescription
 from service.inference.rehearsal_engine import NOTHING_JUDGED, RehearsalEngine
 from service.media.types import DecodedImage
-from service.pipeline import outcomes
-from service.pipeline.outcomes import Subject
+from service.moderation import outcomes
+from service.moderation.outcomes import Subject
 from service.policy.decide import decide
 from service.policy.loader import load_policies
-from service.settings import PolicySettings
-from service.stream.codec import encode_verdict
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.settings.engine import RehearsalSettings
+from service.settings.process import PolicySettings
 
 CONCURRENCY = 256
 BATCH_RECORDS = 512
@@ -54,7 +54,7 @@ class PlainLoop:
         self._meter = Meter(task)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._policy = load_policies(PolicySettings()).select(None)
-        self._engine: EngineDescription = RehearsalEngine(RehearsalSettings()).describe(self._policy.brief)
+        self._engine: EngineDescription = RehearsalEngine(RehearsalSettings()).describe(self._policy.instructions)
 
     async def run(self) -> None:
         """Work until all events are done."""

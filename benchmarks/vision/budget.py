@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.runner import Comparison, Contender
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import prompter
-from tests.support.asking import BRIEF
+from testing.asking import INSTRUCTIONS
 
 IMAGES = 24
 # Height and width in pixels by vision tokens, each of which sees 32 × 32.
@@ -14,7 +14,7 @@ SIZES = {256: (512, 512), 512: (512, 1024), 1024: (1024, 1024)}
 
 def budget(running: RunningModel) -> Comparison:
     """Compare budgets of a policy."""
-    asker = prompter(BRIEF)
+    asker = prompter(INSTRUCTIONS)
     words = running.runner.run(running.model.prepare(None, list(asker.labels)))
 
     def contender(tokens: int, size: tuple[int, int]) -> Contender:

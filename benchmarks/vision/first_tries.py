@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.contest import Contest, numbered_from, running_contest
 from benchmarks.killing import Tally, killed_in_the_middle
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import prepare_for_a_cpu, require_engine, tiny_settings
 from benchmarks.vision.photo_events import photo_event
-from tests.models.shapes import BRIEF
-from tests.models.tiny import model_folder
-from tests.support.shapes_policy import write_shapes_policy
-from tests.support.vllm_server import vllm_server
+from testing.shapes_policy import write_shapes_policy
+from testing.tiny_model.shapes import INSTRUCTIONS
+from testing.tiny_model.tiny import model_folder
+from testing.vllm_server import vllm_server
 
 EVENTS = 256
 ROUNDS = 3
@@ -50,9 +50,9 @@ def _speed(contest: Contest, contestants: Mapping[str, Contestant]) -> Compariso
     first_numbers = count(0, EVENTS)  # the server lives through all rounds, and would know its photographs again
 
     def contender(name: str, module: str, argument: str) -> Contender:
-        def run() -> Stretch:
+        def run() -> TimedRun:
             photographs = numbered_from(next(first_numbers), photo_event)
-            return Stretch(EVENTS, contest.run(module, argument, records=EVENTS, value=photographs).seconds)
+            return TimedRun(EVENTS, contest.run(module, argument, records=EVENTS, value=photographs).seconds)
 
         return Contender(name, run)
 
@@ -71,12 +71,12 @@ def _losses(contest: Contest, contestants: Mapping[str, Contestant]) -> tuple[Co
         return killed_in_the_middle([sys.executable, "-m", module, task.as_argument(), argument], task)
 
     def judged(name: str, contestant: Contestant) -> Contender:
-        return Contender(name, lambda: Stretch(tally(*contestant).judged, EVENTS))
+        return Contender(name, lambda: TimedRun(tally(*contestant).judged, EVENTS))
 
     def outcomes(name: str, contestant: Contestant) -> Contender:
-        return Contender(name, lambda: Stretch(tally(*contestant).outcomes, tally(*contestant).judged))
+        return Contender(name, lambda: TimedRun(tally(*contestant).outcomes, tally(*contestant).judged))
 
-    sent = Contender("images sent", lambda: Stretch(EVENTS, EVENTS))
+    sent = Contender("images sent", lambda: TimedRun(EVENTS, EVENTS))
     counted = Comparison(
         "killed with -9 and started again: share of the images that have a verdict",
         (sent, *(judged(*named) for named in contestants.items())),
@@ -127,7 +127,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 def _settings(folder: Path) -> dict[str, object]:
-    policy = write_shapes_policy(folder, replace(BRIEF, vision_tokens=VISION_TOKENS))
+    policy = write_shapes_policy(folder, replace(INSTRUCTIONS, vision_tokens=VISION_TOKENS))
     vllm = tiny_settings().model_copy(update={"max_vision_tokens": VISION_TOKENS})
     return {
         "engine": {"kind": "vllm", "vllm": vllm.model_dump(mode="json", exclude_defaults=True)},

@@ -14,13 +14,13 @@ import numpy as np
 import uvloop
 
 from benchmarks.runner import UnavailableError
+from service.core.pixels import RgbPixels
 from service.inference.vision.prompt import Prompt
-from service.inference.vision.token_model import Ask, ModelFacts
+from service.inference.vision.token_model import ModelFacts, ModelRequest
 from service.inference.vllm.environment import prepare_environment
-from service.pixels import RgbPixels
-from service.vllm_settings import VllmSettings
+from service.settings.vllm import VllmSettings
+from testing.tiny_model.tiny import model_folder
 from tests.conftest import missing_engine
-from tests.models.tiny import model_folder
 
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel
@@ -49,11 +49,11 @@ class RunningModel:
         """vLLM's `AsyncLLM` itself, for what its users do without the service."""
         return self.model._engine
 
-    def ask(self, prompt: Prompt, pixels: RgbPixels | None = None) -> Ask:
+    def ask(self, prompt: Prompt, pixels: RgbPixels | None = None) -> ModelRequest:
         """Return a question about a picture that the engine has never seen."""
         number = next(self.numbers)
         picture = self.pictures[number % len(self.pictures)] if pixels is None else pixels
-        return Ask(f"benchmark-{number}", prompt, picture, image_key=f"picture-{number}", adapter=None)
+        return ModelRequest(f"benchmark-{number}", prompt, picture, image_key=f"picture-{number}", adapter=None)
 
     def side_by_side(self, work: Callable[[], Awaitable[object]], times: int) -> int:
         """Do something so many times, as many at once as keep the engine busy; returns how many times."""

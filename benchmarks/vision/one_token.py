@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.runner import Comparison, Contender
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import Prompt, prompter
-from tests.support.asking import BRIEF
+from testing.asking import INSTRUCTIONS
 
 IMAGES = 32
 # A bare model goes on as long as the schema lets it; this is more than the longest answer takes.
@@ -15,7 +15,7 @@ MAX_TOKENS = 1024
 
 def one_token(running: RunningModel) -> Comparison:
     """Compare three ways of learning which category an image shows."""
-    names = [category.name for category in BRIEF.categories]
+    names = [category.name for category in INSTRUCTIONS.categories]
     score = {"type": "integer", "minimum": 0, "maximum": 100}
     return Comparison(
         f"{len(names)} categories, images of 256 vision tokens",
@@ -34,7 +34,7 @@ def _object(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _json(running: RunningModel, name: str, schema: Mapping[str, Any]) -> Contender:
-    prompt = Prompt(prompter(BRIEF).system, "Which category is it? Answer as JSON.")
+    prompt = Prompt(prompter(INSTRUCTIONS).system, "Which category is it? Answer as JSON.")
 
     async def ask() -> None:
         await running.model.write(running.ask(prompt), schema, max_tokens=MAX_TOKENS)
@@ -43,7 +43,7 @@ def _json(running: RunningModel, name: str, schema: Mapping[str, Any]) -> Conten
 
 
 def _label(running: RunningModel, name: str) -> Contender:
-    asker = prompter(BRIEF)
+    asker = prompter(INSTRUCTIONS)
     words = running.runner.run(running.model.prepare(None, list(asker.labels)))
 
     async def ask() -> None:

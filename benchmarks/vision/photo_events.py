@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from service.pixels import RgbPixels
-from tests.models.scenes import draw, random_scene
+from service.core.pixels import RgbPixels
+from testing.tiny_model.scenes import draw, random_scene
 
 # Of what the tiny model was trained with; a photograph shows the same, enlarged.
 SCENE_SIZE = (256, 192)

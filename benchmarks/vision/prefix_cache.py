@@ -1,9 +1,9 @@
 """How much of the policy's text the engine finds in its prefix cache, by the engine's own metrics."""
 
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import prompter
-from tests.support.asking import BRIEF
+from testing.asking import INSTRUCTIONS
 
 IMAGES = 64
 TARGET_RATIO = 0.95
@@ -11,22 +11,22 @@ TARGET_RATIO = 0.95
 
 def prefix_cache(running: RunningModel) -> Comparison:
     """Compare the policy's tokens with those of them that are not computed again."""
-    asker = prompter(BRIEF)
+    asker = prompter(INSTRUCTIONS)
     words = running.runner.run(running.model.prepare(None, list(asker.labels)))
     tokens = _policy_tokens(running, asker.system) * IMAGES
 
     async def ask() -> None:
         await running.model.read(running.ask(asker.which(None)), words)
 
-    def found() -> Stretch:
+    def found() -> TimedRun:
         before = _hits()
         running.side_by_side(ask, IMAGES)
-        return Stretch(units=_hits() - before, seconds=tokens)
+        return TimedRun(units=_hits() - before, seconds=tokens)
 
     return Comparison(
         f"the policy's {tokens // IMAGES} tokens before {IMAGES} new images",
         (
-            Contender("tokens asked about", lambda: Stretch(tokens, tokens)),
+            Contender("tokens asked about", lambda: TimedRun(tokens, tokens)),
             Contender("of them found in the cache", found),
         ),
         unit="a token",

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.decode import SPEC, photograph
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import prompter
 from service.media.image import DecodeLimits, decode_image
-from service.settings import DecodeSettings
-from tests.support.asking import BRIEF
+from service.settings.process import DecodeSettings
+from testing.asking import INSTRUCTIONS
 
 IMAGES = 5
 PHOTOGRAPH = (4000, 3000)
@@ -24,7 +24,7 @@ class _Preparing:
 
     def __init__(self, running: RunningModel) -> None:
         self._running = running
-        asker = prompter(BRIEF)
+        asker = prompter(INSTRUCTIONS)
         text = (
             f"<|im_start|>system\n{asker.system}<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>"
             f"{asker.which(None).question}<|im_end|>\n<|im_start|>assistant\n"
@@ -51,7 +51,7 @@ def preparing(running: RunningModel) -> tuple[Comparison, ...]:
     large, small = _plainly(data), _as_the_service_does(data)
     tint = iter(range(1_000_000))
 
-    def own(decode: Callable[[], Image.Image]) -> Callable[[], Stretch]:
+    def own(decode: Callable[[], Image.Image]) -> Callable[[], TimedRun]:
         def once() -> None:
             picture = decode()
             # Or the caches would know it from the last time.
@@ -60,7 +60,7 @@ def preparing(running: RunningModel) -> tuple[Comparison, ...]:
 
         return _timed(once)
 
-    def ours(decode: Callable[[], Image.Image]) -> Callable[[], Stretch]:
+    def ours(decode: Callable[[], Image.Image]) -> Callable[[], TimedRun]:
         return _timed(lambda: bench.once(decode(), f"preparing-{next(tint)}"))
 
     return (
@@ -83,12 +83,12 @@ def preparing(running: RunningModel) -> tuple[Comparison, ...]:
     )
 
 
-def _timed(once: Callable[[], None]) -> Callable[[], Stretch]:
-    def run() -> Stretch:
+def _timed(once: Callable[[], None]) -> Callable[[], TimedRun]:
+    def run() -> TimedRun:
         start = time.perf_counter()
         for _ in range(IMAGES):
             once()
-        return Stretch(units=(time.perf_counter() - start) * 1000, seconds=IMAGES)
+        return TimedRun(units=(time.perf_counter() - start) * 1000, seconds=IMAGES)
 
     return run
 

@@ -24,20 +24,20 @@ from PIL import Image
 from benchmarks.contest import Contest, numbered_from, running_contest
 from benchmarks.peers.measured import Meter, Task
 from benchmarks.peers.modstream_service import moderate
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import SIDE, RunningModel, running_model
+from service.core.pixels import RgbPixels
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.prompt import prompter
-from service.inference.vision.token_model import Ask, ModelFacts, Written
-from service.judging_settings import JudgingSettings
-from service.kafka_settings import KafkaSettings
-from service.monitoring_settings import MonitoringSettings
-from service.pixels import RgbPixels
+from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
 from service.policy.loader import load_policies
-from service.settings import PolicySettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
+from service.settings.engine import JudgingSettings
+from service.settings.kafka import KafkaSettings
+from service.settings.monitoring import MonitoringSettings
+from service.settings.process import PolicySettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
 from service.telemetry.logs import configure_logging
-from tests.models.scenes import draw, random_scene
-from tests.support.shapes_policy import write_shapes_policy
+from testing.shapes_policy import write_shapes_policy
+from testing.tiny_model.scenes import draw, random_scene
 
 EVENTS = 256
 SCENES = 32
@@ -61,10 +61,10 @@ class _Started:
     async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
         return await self._running.model.prepare(adapter, words)
 
-    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+    async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
         return await self._running.model.read(ask, words)
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+    async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
         return await self._running.model.write(ask, json_schema, max_tokens=max_tokens)
 
     async def stop(self) -> None:
@@ -99,27 +99,27 @@ def upload(number: int) -> bytes:
     return orjson.dumps({"image_id": str(number), "image": image})
 
 
-def _straight(running: RunningModel, policy: PolicySettings) -> Stretch:
+def _straight(running: RunningModel, policy: PolicySettings) -> TimedRun:
     return running.runner.run(_keep_full(running, policy))
 
 
-async def _keep_full(running: RunningModel, policy: PolicySettings) -> Stretch:
+async def _keep_full(running: RunningModel, policy: PolicySettings) -> TimedRun:
     """Ask about all images; as many are in flight as the service's window holds."""
-    asker = prompter(load_policies(policy).default.brief)
+    asker = prompter(load_policies(policy).default.instructions)
     words = await running.model.prepare(None, list(asker.labels))
     asks = [running.ask(asker.which(None), _pixels(number % SCENES)) for number in range(EVENTS)]
     in_flight = asyncio.Semaphore(WindowSettings().max_records)
 
-    async def one(ask: Ask) -> None:
+    async def one(ask: ModelRequest) -> None:
         async with in_flight:
             await running.model.read(ask, words)
 
     start = time.perf_counter()
     await asyncio.gather(*(one(ask) for ask in asks))
-    return Stretch(EVENTS, time.perf_counter() - start)
+    return TimedRun(EVENTS, time.perf_counter() - start)
 
 
-def _service(contest: Contest, running: RunningModel, policy: PolicySettings, *, first: int) -> Stretch:
+def _service(contest: Contest, running: RunningModel, policy: PolicySettings, *, first: int) -> TimedRun:
     seconds = 0.0
 
     def work(task: Task) -> None:
@@ -130,7 +130,7 @@ def _service(contest: Contest, running: RunningModel, policy: PolicySettings, *,
     contest.run_here(work, records=EVENTS, value=numbered_from(first, upload))
     if (asked := _requests() - asked) != EVENTS:
         raise RuntimeError(f"the service asked {asked} times about {EVENTS} harmless images")
-    return Stretch(EVENTS, seconds)
+    return TimedRun(EVENTS, seconds)
 
 
 async def _serve(task: Task, running: RunningModel, policy: PolicySettings) -> float:

@@ -3,18 +3,18 @@
 import time
 from dataclasses import replace
 
-from benchmarks.runner import Comparison, Contender, Stretch
+from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import prompter
-from tests.support.asking import BRIEF
+from testing.asking import INSTRUCTIONS
 
 IMAGES = 8
 
 
 def second_stage(running: RunningModel) -> Comparison:
     """Compare a yes-or-no question about a new image with one about an image that was just looked at."""
-    asker = prompter(BRIEF)
-    category = BRIEF.categories[0].name
+    asker = prompter(INSTRUCTIONS)
+    category = INSTRUCTIONS.categories[0].name
     labels = running.runner.run(running.model.prepare(None, list(asker.labels)))
     yes_no = running.runner.run(running.model.prepare(None, [asker.phrases.yes, asker.phrases.no]))
 
@@ -31,7 +31,7 @@ def second_stage(running: RunningModel) -> Comparison:
         return seconds
 
     def contender(name: str, *, warm: bool) -> Contender:
-        return Contender(name, lambda: Stretch(running.runner.run(again(warm=warm)) * 1000, IMAGES))
+        return Contender(name, lambda: TimedRun(running.runner.run(again(warm=warm)) * 1000, IMAGES))
 
     return Comparison(
         "a yes-or-no question, one at a time",

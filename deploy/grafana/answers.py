@@ -14,7 +14,7 @@ from deploy.grafana.reading import Shown, concrete
 POINTS = 120
 TIMEOUT_S = 30.0
 
-Ask = Callable[[str, Mapping[str, str]], list[Mapping[str, object]]]
+ModelRequest = Callable[[str, Mapping[str, str]], list[Mapping[str, object]]]
 """Asks one endpoint of the API and returns its result."""
 
 
@@ -40,7 +40,7 @@ class Window:
     """What stands for the dashboard's variables."""
 
 
-def asking(url: str) -> Ask:
+def asking(url: str) -> ModelRequest:
     """Return what asks the Prometheus at this address."""
 
     def ask(what: str, asked: Mapping[str, str]) -> list[Mapping[str, object]]:
@@ -52,7 +52,7 @@ def asking(url: str) -> Ask:
     return ask
 
 
-def lines(panel: Shown, window: Window, ask: Ask) -> list[Line]:
+def lines(panel: Shown, window: Window, ask: ModelRequest) -> list[Line]:
     """Return everything that a panel shows, over time."""
     step_s = max((window.end_s - window.begin_s) / POINTS, 1.0)
     times = {"start": f"{window.begin_s:.3f}", "end": f"{window.end_s:.3f}", "step": f"{step_s:.3f}"}

@@ -2,7 +2,7 @@
 
 from deploy.grafana.board import Board, Kind, Panel, Query, Row
 from deploy.grafana.promql import INSTANCE, JOB, TRIED_AGAIN, grown, mean, or_zero, rate, share, share_of_all, total
-from service.planning.prices import SERVICES
+from service.tools.planning.prices import SERVICES
 
 JUDGED = 'outcome="judged"'
 SECONDS_AN_HOUR = 3600

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from deploy.grafana.__main__ import DASHBOARDS
-from deploy.grafana.answers import Ask, Window, asking, lines
+from deploy.grafana.answers import ModelRequest, Window, asking, lines
 from deploy.grafana.board import FULL_WIDTH
 from deploy.grafana.drawing import GREY, SMALL, draw
 from deploy.grafana.reading import Shown, ShownQuery, concrete, read_board
@@ -45,7 +45,7 @@ CHOSEN: Mapping[str, str] = MappingProxyType({"stage": "engine"})
 def picture(
     board: str,
     window: Window,
-    ask: Ask,
+    ask: ModelRequest,
     *,
     rows: Sequence[str] = (),
     marks: Mapping[str, float] | None = None,
@@ -78,7 +78,7 @@ class _Story:
     window: Window
     numbers: Window
     """Of single numbers, which are those of its end."""
-    ask: Ask
+    ask: ModelRequest
     marks: Mapping[str, float]
 
 

@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 import typer
 
 from service.cli.as_json import as_json
-from service.cli.capacity_tables import capacity_assumptions, print_capacity
 from service.cli.cost import known_rate
 from service.cli.engine import gpu_named, model_named
 from service.cli.options import fail, output_console
-from service.planning.capacity import Prices, TooManyError, plan_capacity
-from service.planning.demand import Demand
-from service.planning.models import DEFAULT_MODEL
-from service.planning.plan import plan_gpu
-from service.planning.prices import CPU_CORE_HOUR_USD, DISK_GB_MONTH_USD
-from service.planning.work import TYPICAL, Work
-from service.planning.workers import Worker, embedded_worker, gpu_worker
+from service.tools.planning.capacity import Prices, TooManyError, plan_capacity
+from service.tools.planning.capacity_tables import capacity_assumptions, print_capacity
+from service.tools.planning.demand import Demand
+from service.tools.planning.models import DEFAULT_MODEL
+from service.tools.planning.plan import plan_gpu
+from service.tools.planning.prices import CPU_CORE_HOUR_USD, DISK_GB_MONTH_USD
+from service.tools.planning.workers import Worker, embedded_worker, gpu_worker
+from service.tools.planning.workload import TYPICAL, Workload
 
 GPU_HOUR = 2.5
 RETENTION_DAYS = 3.0
@@ -93,7 +93,7 @@ def capacity(
 
 
 def _on_gpu(gpu: str, model: str, tags_share: float, demand: Demand, images_per_s: float | None) -> Worker:
-    plan = plan_gpu(gpu_named(gpu), model_named(model), Work(tags_share=tags_share))
+    plan = plan_gpu(gpu_named(gpu), model_named(model), Workload(tags_share=tags_share))
     worker = gpu_worker(plan, demand.megapixels, images_per_s=images_per_s)
     if worker is None:
         message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: a smaller --model or another card may"

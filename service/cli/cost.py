@@ -5,15 +5,15 @@ from typing import Annotated
 import typer
 
 from service.cli.as_json import as_json
-from service.cli.cost_tables import cost_assumptions, print_comparison
 from service.cli.engine import gpu_named, model_named
 from service.cli.exits import ExitCode
 from service.cli.options import fail, output_console
-from service.planning.cost import CostQuestion, compare
-from service.planning.models import DEFAULT_MODEL, short_name
-from service.planning.plan import GpuPlan, plan_gpu
-from service.planning.prices import USD_RATES
-from service.planning.work import TYPICAL, Work
+from service.tools.planning.cost import CostQuestion, compare
+from service.tools.planning.cost_tables import cost_assumptions, print_comparison
+from service.tools.planning.models import DEFAULT_MODEL, short_name
+from service.tools.planning.plan import GpuPlan, plan_gpu
+from service.tools.planning.prices import USD_RATES
+from service.tools.planning.workload import TYPICAL, Workload
 
 # Loading the model, and waiting for the first and the last images of a stretch.
 UTILISATION = 0.8
@@ -58,7 +58,7 @@ def cost(
     [bold]Exit codes[/]  0 compared · 1 the model does not fit the card · 2 wrong arguments
     """
     currency = currency.upper()
-    plan = plan_gpu(gpu_named(gpu), model_named(model), Work(stage2_share=stage2_share, tags_share=tags_share))
+    plan = plan_gpu(gpu_named(gpu), model_named(model), Workload(stage2_share=stage2_share, tags_share=tags_share))
     rate = images_per_s if images_per_s is not None else _calculated_rate(plan)
     units = usd_rate if usd_rate is not None else known_rate(currency)
     comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation, currency))

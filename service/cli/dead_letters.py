@@ -9,23 +9,23 @@ import typer
 from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
+from service.cli.dead_letter_actions import discard, redrive
+from service.cli.dead_letter_filters import filtered
+from service.cli.dead_letter_page import page_json, print_page
+from service.cli.dead_letter_skip import skip
+from service.cli.dead_letter_store import settings_of, store_of
+from service.cli.dead_letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
 from service.cli.exits import ExitCode
-from service.cli.letter_desk import desk_of, settings_of
-from service.cli.letter_filters import filtered
-from service.cli.letter_moves import discard, redrive
-from service.cli.letter_page import page_json, print_page
-from service.cli.letter_skip import skip
-from service.cli.letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
 from service.cli.options import ConfigOption, errors_shown, fail
-from service.demo.fitted_table import print_table
-from service.letters.filters import LetterFilter
-from service.letters.groups import Groups
-from service.letters.letter import Letter, read_letter
-from service.letters.marks import Marks
-from service.letters.newest import Newest
+from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.groups import Groups
+from service.tools.dead_letters.journal import Marks
+from service.tools.dead_letters.letter import Letter, read_letter
+from service.tools.dead_letters.newest import Newest
+from service.tools.demo.fitted_table import print_table
 
 if TYPE_CHECKING:
-    from service.letters.desk import Desk
+    from service.tools.dead_letters.store import DeadLetterStore
 
 _PLACE = re.compile(r"(\d{1,9}):(\d{1,18})")
 
@@ -80,7 +80,7 @@ def list_letters(
     """
     with errors_shown():
         newest, marks = asyncio.run(
-            _newest(desk_of(context, settings_of(config)), wanted, limit, everything=everything)
+            _newest(store_of(context, settings_of(config)), wanted, limit, everything=everything)
         )
     rows = [(letter, marks.of(letter)) for letter in newest.oldest_first()]
     if json:
@@ -118,7 +118,7 @@ def stats(
     [bold]Exit codes[/]  0 counted · 1 no brokers answer, or the topic is missing · 2 wrong arguments or settings
     """
     with errors_shown():
-        groups = asyncio.run(_groups(desk_of(context, settings_of(config)), wanted, everything=everything))
+        groups = asyncio.run(_groups(store_of(context, settings_of(config)), wanted, everything=everything))
     ordered = groups.largest_first()
     if json:
         for group in ordered:
@@ -166,7 +166,7 @@ def show(
     partition, offset = int(found[1]), int(found[2])
     wanted = LetterFilter(partitions=frozenset({partition}), offsets=range(offset, offset + 1))
     with errors_shown():
-        newest, marks = asyncio.run(_newest(desk_of(context, settings), wanted, 1, everything=True))
+        newest, marks = asyncio.run(_newest(store_of(context, settings), wanted, 1, everything=True))
     letters = newest.oldest_first()
     if not letters:
         raise fail(f"no dead letter is at {place}: never written, or deleted by the brokers since")
@@ -178,22 +178,26 @@ def show(
         print_page(Console(highlight=False), letter, mark, reveal=reveal, trace_url=template)
 
 
-async def _newest(desk: "Desk", wanted: LetterFilter, limit: int, *, everything: bool) -> tuple[Newest, Marks]:
-    marks, newest = await desk.marks(), Newest(limit)
-    async for letter in _letters(desk, wanted, marks, everything=everything):
+async def _newest(
+    store: "DeadLetterStore", wanted: LetterFilter, limit: int, *, everything: bool
+) -> tuple[Newest, Marks]:
+    marks, newest = await store.marks(), Newest(limit)
+    async for letter in _letters(store, wanted, marks, everything=everything):
         newest.add(letter)
     return newest, marks
 
 
-async def _groups(desk: "Desk", wanted: LetterFilter, *, everything: bool) -> Groups:
+async def _groups(store: "DeadLetterStore", wanted: LetterFilter, *, everything: bool) -> Groups:
     groups = Groups()
-    async for letter in _letters(desk, wanted, await desk.marks(), everything=everything):
+    async for letter in _letters(store, wanted, await store.marks(), everything=everything):
         groups.add(letter)
     return groups
 
 
-async def _letters(desk: "Desk", wanted: LetterFilter, marks: Marks, *, everything: bool) -> AsyncIterator[Letter]:
-    async with desk.read(wanted) as snapshot:
+async def _letters(
+    store: "DeadLetterStore", wanted: LetterFilter, marks: Marks, *, everything: bool
+) -> AsyncIterator[Letter]:
+    async with store.read(wanted) as snapshot:
         async for records in snapshot.batches():
             for letter in map(read_letter, records):
                 if wanted.matches(letter) and (everything or marks.of(letter) is None):

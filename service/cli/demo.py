@@ -13,11 +13,11 @@ from rich.console import Console
 
 from service.cli.exits import ExitCode
 from service.cli.options import errors_shown, fail
-from service.demo.clock import process_age_s
-from service.demo.errors import DemoFailedError
+from service.tools.demo.clock import process_age_s
+from service.tools.demo.errors import DemoFailedError
 
 if TYPE_CHECKING:
-    from service.demo.run import DemoResult
+    from service.tools.demo.run import DemoResult
 
 # Beside what `make demo` installs; ignored by git and removed by `make clean`.
 HOME = Path(".demo")
@@ -50,7 +50,7 @@ def demo(
 
     [bold]Exit codes[/]  0 every event had exactly one outcome · 1 some had not, or the demo could not run · 2 usage
     """
-    from service.demo.report import report  # noqa: PLC0415 - the help need not load it
+    from service.tools.demo.report import report  # noqa: PLC0415 - the help need not load it
 
     started_s = time.monotonic() - process_age_s()
     console = Console()
@@ -77,8 +77,8 @@ def _run_folder() -> Path:
 
 
 async def _run(images: Path | None, folder: Path, console: Console) -> "DemoResult":
-    from service.demo.report import shown_progress  # noqa: PLC0415 - the help need not load it
-    from service.demo.run import run_demo  # noqa: PLC0415 - as above
+    from service.tools.demo.report import shown_progress  # noqa: PLC0415 - the help need not load it
+    from service.tools.demo.run import run_demo  # noqa: PLC0415 - as above
 
     task = asyncio.current_task()
     # Ctrl-C cancels already; a supervisor's SIGTERM must stop broker and service as well.

@@ -8,13 +8,13 @@ from service.cli.as_json import as_json
 from service.cli.exits import ExitCode
 from service.cli.lazy import LazyGroup, Subcommand, add
 from service.cli.options import fail, output_console
-from service.cli.plan_tables import gpu_table, overview_table, print_plan
-from service.planning.advice import plan_assumptions, settings_yaml, work_in_words
-from service.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
-from service.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
-from service.planning.overview import needs_markdown, overview, overview_markdown
-from service.planning.plan import GpuPlan, plan_gpu
-from service.planning.work import TYPICAL, Work
+from service.tools.planning.advice import plan_assumptions, settings_yaml, work_in_words
+from service.tools.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
+from service.tools.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
+from service.tools.planning.overview import needs_markdown, overview, overview_markdown
+from service.tools.planning.plan import GpuPlan, plan_gpu
+from service.tools.planning.plan_tables import gpu_table, overview_table, print_plan
+from service.tools.planning.workload import TYPICAL, Workload
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan and try what judges the images.")
 
@@ -58,7 +58,7 @@ def plan(
 
     [bold]Exit codes[/]  0 there is a plan · 1 nothing fits · 2 wrong arguments
     """
-    work = Work(policy_tokens, vision_tokens, stage2_share=stage2_share, tags_share=tags_share)
+    work = Workload(policy_tokens, vision_tokens, stage2_share=stage2_share, tags_share=tags_share)
     shape = model_named(model)
     if gpu.lower() == "list":
         _print_catalogue(json=json)
@@ -77,7 +77,7 @@ def _print_catalogue(*, json: bool) -> None:
         output_console().print(gpu_table(GPUS))
 
 
-def _print_all(model: ModelShape, work: Work, *, json: bool, markdown: bool) -> None:
+def _print_all(model: ModelShape, work: Workload, *, json: bool, markdown: bool) -> None:
     if json:
         typer.echo(as_json(overview(model, work)))
     elif markdown:

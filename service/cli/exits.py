@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from service.errors import EXIT_FATAL
+from service.core.errors import EXIT_FATAL
 
 
 class ExitCode(IntEnum):

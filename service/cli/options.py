@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.cli.exits import ExitCode
-from service.configuration.load import LoadedSettings, load_settings
-from service.configuration.problems import InvalidSettingsError
-from service.configuration.sources import CONFIG_VARIABLE
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
+from service.settings.load import LoadedSettings, load_settings
+from service.settings.problems import InvalidSettingsError
+from service.settings.sources import CONFIG_VARIABLE
 
 # Wider than any row.
 _UNLIMITED = 10_000

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.cli.policy_text import estimated_tokens
-from service.engine_settings import EngineSettings
-from service.errors import FatalError
+from service.core.errors import FatalError
 from service.inference.coverage import fixed_categories
 from service.inference.vision.prompt import prompter
 from service.policy.errors import PolicyFileError
@@ -14,6 +13,7 @@ from service.policy.loader import repeated_names, repeated_tenants
 from service.policy.policy import Policy
 from service.policy.policy_file import check_policy
 from service.policy.taxonomy import NAMES
+from service.settings.engine import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def review(path: Path) -> Review:
     if policy is None:
         return Review(path, problems=tuple(problems))
     try:
-        system = prompter(policy.brief).system
+        system = prompter(policy.instructions).system
     except FatalError as error:
         problems.append(f"{path}: {error}")
     return Review(path, policy, None if problems else _summary(policy, system), tuple(problems))

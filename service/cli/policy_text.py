@@ -15,7 +15,7 @@ _FIRST_WIDE = "\u2e80"
 
 def told(policy: Policy) -> str:
     """Return the prompt of a policy with its questions; raise `FatalError` if it can have none."""
-    return "\n".join(_sections(policy, prompter(policy.brief))) + "\n"
+    return "\n".join(_sections(policy, prompter(policy.instructions))) + "\n"
 
 
 def estimated_tokens(text: str) -> int:
@@ -35,12 +35,12 @@ def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield _heading(f"the image: at most {policy.vision_tokens} tokens")
     yield _heading("the first question: one token answers it, and is the score of every category")
     yield prompts.which(None).question
-    if prompts.brief.categories:
+    if prompts.instructions.categories:
         yield _heading("for each category that this leaves suspicious")
         yield prompts.is_it(None, "CATEGORY").question
     yield _heading("for what reaches a bar for review or block")
     yield prompts.why(None, ["CATEGORY"]).question
-    if prompts.brief.attributes is not None:
+    if prompts.instructions.attributes is not None:
         yield _heading("for events that want tags")
         yield prompts.describe(None).question
     yield _heading("a caption stands before the question")
@@ -48,13 +48,13 @@ def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
 
 
 def _facts(policy: Policy, prompts: Prompter) -> Iterator[str]:
-    brief = prompts.brief
-    schema = "none" if brief.attributes is None else brief.attributes.name
+    instructions = prompts.instructions
+    schema = "none" if instructions.attributes is None else instructions.attributes.name
     yield f"policy       {policy.name}, version {policy.version}, hash {policy.hash}"
-    yield f"language     {brief.language}"
-    yield f"adapter      {brief.adapter or 'none'}"
+    yield f"language     {instructions.language}"
+    yield f"adapter      {instructions.adapter or 'none'}"
     yield f"tags         {schema}"
-    yield f"suspicion    {brief.suspicion:g}: below it, one token is all that an image costs"
+    yield f"suspicion    {instructions.suspicion:g}: below it, one token is all that an image costs"
     yield f"prompt hash  {prompts.hash}"
     yield f"label map    {label_map_hash(prompts.labels)}"
     yield f"labels       {', '.join(f'{label} {category}' for label, category in prompts.labels.items())}"

@@ -12,7 +12,7 @@ from schemas.base import Task
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, load_or_exit
 from service.cli.targets import left_out_in_words, uploads_or_exit
-from service.uploads import UploadOptions
+from service.client.upload_events import UploadOptions
 
 
 def send(
@@ -49,7 +49,7 @@ def send(
 
     [bold]Exit codes[/]  0 all images were sent · 1 some or all were not · 2 no image, wrong arguments or settings
     """
-    from service.sending import UploadSender  # noqa: PLC0415 - the help need not load it
+    from service.client.sender import UploadSender  # noqa: PLC0415 - the help need not load it
 
     settings = load_or_exit(config).settings
     options = _options(task or ["moderation"], tenant, policy, caption, context or [])

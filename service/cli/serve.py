@@ -8,9 +8,9 @@ import uvloop
 
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, load_or_exit
-from service.errors import FatalError, UnexpectedEndError
-from service.settings import Settings
-from service.telemetry.foreign_errors import wordless
+from service.core.errors import FatalError, UnexpectedEndError
+from service.settings.process import Settings
+from service.telemetry.foreign_errors import scrub_exception
 from service.telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,8 @@ def _serve(settings: Settings) -> ExitCode:
         log.critical("service.fatal", error=error)
         return ExitCode.FATAL
     except Exception as error:  # a defect, too, ends with a documented exit code and a reason
-        log.critical("service.fatal", error=UnexpectedEndError(kind=type(error).__name__), exc_info=wordless(error))
+        log.critical(
+            "service.fatal", error=UnexpectedEndError(kind=type(error).__name__), exc_info=scrub_exception(error)
+        )
         return ExitCode.FATAL
     return ExitCode.OK

@@ -8,8 +8,8 @@ from rich.markup import escape
 from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
 from service.cli.options import error_console, fail
+from service.client.upload_events import FoundUploads, Unusable, UploadOptions, event_of, find_uploads
 from service.telemetry.plain_text import one_line
-from service.uploads import FoundUploads, Unusable, UploadOptions, event_of, find_uploads
 
 
 def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> FoundUploads:

@@ -10,10 +10,10 @@ from rich.live import Live
 
 from service.cli.as_json import as_json, as_json_line
 from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
-from service.monitoring_settings import MonitoringSettings
+from service.settings.monitoring import MonitoringSettings
 
 if TYPE_CHECKING:
-    from service.observing.figures import Figures
+    from service.tools.top.figures import Figures
 
 # Addresses to listen on that are no address to ask.
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not listened on
@@ -48,8 +48,8 @@ def top(
     [bold]Exit codes[/]  0 ended by --once · 1 nothing answers · 2 wrong settings · 130 ended by Ctrl-C
     """
     from service.cli.top_screen import screen  # noqa: PLC0415 - the help need not load it
-    from service.observing.scrape import metrics_url  # noqa: PLC0415 - as above
-    from service.observing.watch import watching  # noqa: PLC0415 - as above
+    from service.tools.top.scrape import metrics_url  # noqa: PLC0415 - as above
+    from service.tools.top.watch import watching  # noqa: PLC0415 - as above
 
     addresses = url or [_own(load_or_exit(config).settings.monitoring)]
     urls = [metrics_url(address) for address in addresses]

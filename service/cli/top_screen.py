@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.observing.figures import Figures, GpuFigures, PartitionFigures, ProcessFigures
+from service.tools.top.figures import Figures, GpuFigures, PartitionFigures, ProcessFigures
 
 # More would push the errors from a small terminal.
 PARTITIONS_SHOWN = 8

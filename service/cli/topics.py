@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.text import Text
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.demo.fitted_table import Column, print_table
-from service.planning.partitions import EVEN
-from service.settings import Settings
+from service.settings.process import Settings
+from service.tools.demo.fitted_table import Column, print_table
+from service.tools.planning.partitions import EVEN
 
 if TYPE_CHECKING:
-    from service.stream.topics import TopicState
+    from service.kafka.topics import TopicState
 
 app = typer.Typer(no_args_is_help=True, help="Create or check the topics that the service reads and writes.")
 
@@ -52,8 +52,9 @@ def check(config: ConfigOption = None) -> None:
 
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """
-    from service.stream.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
-    from service.stream.topics import check_topics, required_topics  # noqa: PLC0415 - as above
+    from service.delivery.required_topics import required_topics  # noqa: PLC0415 - as above
+    from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
+    from service.kafka.topics import check_topics  # noqa: PLC0415 - as above
 
     settings = load_or_exit(config).settings
     topics = required_topics(settings)
@@ -63,8 +64,9 @@ def check(config: ConfigOption = None) -> None:
 
 
 async def _created(settings: Settings, *, partitions: int, replication: int | None) -> "list[TopicState]":
-    from service.stream.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
-    from service.stream.topics import ensure_journal, ensure_topics, required_topics  # noqa: PLC0415 - as above
+    from service.delivery.required_topics import required_topics  # noqa: PLC0415 - as above
+    from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
+    from service.kafka.topics import ensure_journal, ensure_topics  # noqa: PLC0415 - as above
 
     connection = KafkaConnection(settings.kafka)
     topics = required_topics(settings)

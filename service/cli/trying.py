@@ -14,17 +14,17 @@ from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.cli.stderr_tail import stderr_tail
 from service.cli.targets import left_out_in_words, uploads_or_exit
-from service.demo.fitted_table import print_table
-from service.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
-from service.demo.tiny_model import PICTURES, with_tiny_model
+from service.client.offline import OfflineRun, Tried, judge_all
+from service.client.upload_events import Upload, UploadOptions
 from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.memory_advice import memory_advice
-from service.settings import Settings
+from service.settings.process import Settings
 from service.telemetry.logs import configure_logging
-from service.trial import Trial, Tried, judge_all
-from service.uploads import Upload, UploadOptions
+from service.tools.demo.fitted_table import print_table
+from service.tools.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
+from service.tools.demo.tiny_model import PICTURES, with_tiny_model
 
-PHOTOGRAPHS = Path(__file__).parents[1] / "demo" / "photographs"
+PHOTOGRAPHS = Path(__file__).parents[1] / "tools" / "demo" / "photographs"
 """Judged if no file is named."""
 
 TagsOption = Annotated[bool, typer.Option("--tags", help="Ask for tags too.")]
@@ -137,14 +137,14 @@ def _memory_errors_explained(settings: Settings) -> Iterator[None]:
             raise EngineConfigurationError(setting=advice.setting, detail=advice.detail) from error
 
 
-async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> Trial:
+async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> OfflineRun:
     from service.app import moderation_alone  # noqa: PLC0415 - other subcommands need not load engine and decoders
 
     async with moderation_alone(settings) as moderator:
         return await judge_all(moderator, uploads, options, settings.topics, in_flight=settings.window.max_records)
 
 
-def _print_tables(trial: Trial, *, left_out: int) -> None:
+def _print_tables(trial: OfflineRun, *, left_out: int) -> None:
     console = Console()
     shown = trial.images[:MAX_ROWS]
     rows = [verdict_row(each.image_id, each.verdict, each.tags) for each in shown if each.verdict is not None]
@@ -157,7 +157,7 @@ def _print_tables(trial: Trial, *, left_out: int) -> None:
     console.print(f"{_rate_in_words(trial)}{left_out_in_words(left_out)}", highlight=False)
 
 
-def _print_json(trial: Trial, *, left_out: int) -> None:
+def _print_json(trial: OfflineRun, *, left_out: int) -> None:
     for each in trial.images:
         typer.echo(as_json_line(_json(each)))
     rate = {
@@ -179,5 +179,5 @@ def _json(tried: Tried) -> dict[str, object]:
     }
 
 
-def _rate_in_words(trial: Trial) -> str:
+def _rate_in_words(trial: OfflineRun) -> str:
     return f"{len(trial.images)} images in {trial.seconds:.1f} s: {trial.images_per_s:.1f} images/s"

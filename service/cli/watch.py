@@ -15,12 +15,12 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.cli.as_json import as_json_line
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.demo.fitted_table import fitted_table
-from service.demo.tables import verdict_columns, verdict_row
-from service.published import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
-from service.settings import Settings
-from service.stream.records import SourceRecord
+from service.client.outcomes import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
+from service.core.records import SourceRecord
+from service.settings.process import Settings
 from service.telemetry.plain_text import one_line
+from service.tools.demo.fitted_table import fitted_table
+from service.tools.demo.tables import verdict_columns, verdict_row
 
 # How soon Ctrl-C and the end of `--count` are noticed.
 POLL_S = 0.5
@@ -68,7 +68,7 @@ def watch(
 
 async def _follow(settings: Settings, display: Display, *, from_beginning: bool, count: int | None) -> None:
     """Show outcomes until so many were shown."""
-    from service.stream.reader import open_reader  # noqa: PLC0415 - the help need not load it
+    from service.kafka.reader import open_reader  # noqa: PLC0415 - the help need not load it
 
     topics = outcome_topics(settings.topics)
     seen = 0

@@ -1,7 +1,7 @@
 """Which categories an engine looks for, told from its settings alone: nothing is loaded."""
 
-from service.engine_settings import EngineSettings
 from service.inference.onnx.catalogue import load_catalogue
+from service.settings.engine import EngineSettings
 
 
 def fixed_categories(settings: EngineSettings) -> frozenset[str] | None:

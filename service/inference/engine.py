@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from service.brief import Brief
-from service.inference.availability import RequestClock
-from service.inference.losses import EngineLosses
-from service.pixels import ImageSpec, RgbPixels
+from service.core.availability import RequestClock
+from service.core.instructions import ModelInstructions
+from service.core.losses import EngineLosses
+from service.core.pixels import ImageSpec, RgbPixels
 
 
 @dataclass(frozen=True, slots=True)
 class EngineDescription:
-    """What an engine is and covers when it answers a brief; constant once it has prepared for it."""
+    """What an engine is and covers when it answers the instructions; constant once it has prepared for it."""
 
     kind: str
     model_name: str
@@ -48,7 +48,7 @@ class EngineRequest:
 
     request_id: str
     pixels: RgbPixels
-    brief: Brief
+    instructions: ModelInstructions
     image_key: str
     """Names the pixels: equal keys, equal pixels."""
     deadline_s: float
@@ -104,12 +104,12 @@ class Engine(Protocol):
     """Judges images, many at a time, in any order.
 
     `judge` and `explain` may be called concurrently and cancelled; a cancelled call frees what it held. They raise
-    `RejectedError`, `TransientError` or `FatalError` and nothing else. The same pixels and brief give the same output,
-    alone or among others.
+    `RejectedError`, `TransientError` or `FatalError` and nothing else. The same pixels and instructions give the same
+    output, alone or among others.
     """
 
-    def describe(self, brief: Brief) -> EngineDescription:
-        """Return what this engine is when it answers that brief; valid once it has prepared for it."""
+    def describe(self, instructions: ModelInstructions) -> EngineDescription:
+        """Return what this engine is when it answers that instructions; valid once it has prepared for it."""
         ...
 
     def load(self) -> EngineLoad:
@@ -120,8 +120,8 @@ class Engine(Protocol):
         """Load the model; returns when the first request would be answered at full speed."""
         ...
 
-    async def prepare(self, brief: Brief) -> None:
-        """Make sure that a brief can be answered; raise `FatalError` if it cannot. Harmless if done before."""
+    async def prepare(self, instructions: ModelInstructions) -> None:
+        """Make sure that the instructions can be answered; raise `FatalError` if it cannot. Harmless if done before."""
         ...
 
     async def judge(self, request: EngineRequest) -> EngineOutput:

@@ -1,6 +1,6 @@
 """What can go wrong in an engine."""
 
-from service.errors import FatalError, RejectedError, TransientError
+from service.core.errors import FatalError, RejectedError, TransientError
 
 
 class EngineTimeoutError(TransientError):
@@ -25,26 +25,11 @@ class EngineRejectedError(RejectedError):
     message = "The engine refuses the request: {detail}"
 
 
-class EnginePoisonError(RejectedError):
-    """The engine, or its servers, stopped working each time that the record was alone in it."""
-
-    reason = "engine.poison"
-    blame = "uploader"
-    message = "The engine stopped working again and again with this record alone in it: {detail}"
-
-
 class AdapterMissingError(TransientError):
     """No server that was asked serves the policy's adapter at the moment."""
 
     reason = "engine.adapter_missing"
     message = "The policy's adapter {name!r} is not served: {detail}"
-
-
-class EngineDeadError(FatalError):
-    """The engine cannot go on; the process exits and is restarted."""
-
-    reason = "engine.dead"
-    message = "The engine died: {detail}"
 
 
 class EngineConfigurationError(FatalError):

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable
 
-from service.engine_settings import EngineSettings, OnnxSettings
-from service.errors import FatalError
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
+from service.core.errors import FatalError
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
 from service.inference.onnx.catalogue import load_catalogue
@@ -14,6 +13,7 @@ from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import TokenModel
 from service.inference.vllm.environment import prepare_environment
+from service.settings.engine import EngineSettings, OnnxSettings
 
 
 def _untold(error: FatalError) -> None:

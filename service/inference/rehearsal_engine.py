@@ -5,13 +5,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from service.brief import Brief
-from service.engine_settings import RehearsalSettings
+from service.core.instructions import ModelInstructions
+from service.core.spans import current_span
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
 from service.inference.errors import EngineNotRunningError
 from service.inference.vision.image_input import image_spec
+from service.settings.engine import RehearsalSettings
 from service.telemetry import names
-from service.telemetry.spans import current_span
 
 # What a Qwen3-VL gets by default, so that decoding costs what it would cost there.
 IMAGE_SPEC = image_spec(vision_tokens=256)
@@ -37,9 +37,9 @@ class RehearsalEngine:
         self._batches: asyncio.Task[None] | None = None
         self._description = _describe(settings)
 
-    def describe(self, brief: Brief) -> EngineDescription:
-        """Return what this engine is, whatever the brief."""
-        del brief
+    def describe(self, instructions: ModelInstructions) -> EngineDescription:
+        """Return what this engine is, whatever the instructions."""
+        del instructions
         return self._description
 
     def load(self) -> EngineLoad:
@@ -50,7 +50,7 @@ class RehearsalEngine:
         """Begin to run batches."""
         self._batches = asyncio.create_task(self._run_batches(), name="rehearsal-batches")
 
-    async def prepare(self, brief: Brief) -> None:
+    async def prepare(self, instructions: ModelInstructions) -> None:
         """Nothing to prepare."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:

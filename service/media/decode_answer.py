@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
+from service.core.pixels import RgbPixels
 from service.media.errors import (
     AspectRatioError,
     ImageCorruptError,
@@ -15,7 +16,6 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.types import DecodedImage
-from service.pixels import RgbPixels
 
 # What a decoder may accuse a file of; its other ends are told by how the process died.
 REJECTIONS: dict[str, type[RejectedError]] = {

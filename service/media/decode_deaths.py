@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.decode_protocol import OUT_OF_MEMORY_EXIT
 from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeOomKilledError, DecoderKilledError
 

@@ -14,17 +14,17 @@ from typing import TypeVar
 
 import structlog
 
+from service.core.pixels import ImageSpec
+from service.core.spans import waiting
 from service.media.decode_deaths import REASONS, Cause, ProcessDiedError, conclusion
 from service.media.decode_process import DecodeProcess, process_limits
 from service.media.errors import DecoderStalledError, DecodeTimeoutError
 from service.media.oom_kills import oom_kills
 from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage, FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 from service.telemetry import labels, names
 from service.telemetry.instruments import DECODE_CRASHES
-from service.telemetry.spans import waiting
 
 WORKER_MODULE = "service.media.decode_worker"
 

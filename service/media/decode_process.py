@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import service
+from service.core.pixels import ImageSpec
 from service.media.decode_answer import NonsenseError, read_answer
 from service.media.decode_deaths import Cause, ProcessDiedError, death_by
 from service.media.decode_protocol import (
@@ -25,7 +26,6 @@ from service.media.decode_protocol import (
 from service.media.errors import DecoderStalledError, DecoderUnavailableError, DecodeTimeoutError
 from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage
-from service.pixels import ImageSpec
 
 # A start takes a fifth of a second on an idle core.
 START_TIMEOUT_S = 30.0

@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from service.fair_turns import FairTurns
+from service.core.fair_queue import FairTurns
+from service.core.pixels import ImageSpec
+from service.core.spans import waiting
 from service.media.image_memory import Reservation
 from service.media.sandbox import Confinement
 from service.media.types import DecodedImage, FetchedImage
-from service.pixels import ImageSpec
 from service.telemetry import names
-from service.telemetry.spans import waiting
 
 _BYTES_A_PIXEL = 3
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from PIL import AvifImagePlugin, TiffImagePlugin
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.decode_protocol import (
     ANSWER,
     OUT_OF_MEMORY_EXIT,

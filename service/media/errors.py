@@ -1,6 +1,6 @@
 """What can go wrong between a reference and checked pixels. URLs are never part of a message: they may be signed."""
 
-from service.errors import FatalError, RejectedError, TransientError
+from service.core.errors import FatalError, RejectedError, TransientError
 
 
 class ImageReferenceError(RejectedError):

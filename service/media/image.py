@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import ImageCorruptError
 from service.media.formats import MediaType, open_header, sniff, webp_canvas
 from service.media.frames import frames_total, looked_at, orientation, read_frames, upright_size

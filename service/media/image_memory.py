@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from service.fair_queue import FairQueue
+from service.core.fair_queue import FairQueue
 
 _FIRST_STEP_BYTES = 512 * 1024
 """Reserved before anything arrives: what a connection reads ahead, in its buffers and those of the parser."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.pixels import RgbPixels
+from service.core.pixels import RgbPixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What keeps the endpoint from being opened."""
 
-from service.errors import FatalError
+from service.core.errors import FatalError
 
 
 class PortTakenError(FatalError):

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from service.gpu_readings import GpuReading, Gpus
+from service.delivery.lag import PartitionStatus, StreamStatus
 from service.monitoring.health import check, refused_for_s, transaction_age_s
 from service.monitoring.sources import Sources
-from service.monitoring_settings import MonitoringSettings
-from service.stream.standing import PartitionStanding, StreamStanding
+from service.runtime.nvml import GpuReading, Gpus
+from service.settings.monitoring import MonitoringSettings
 from service.telemetry import instruments, labels
 from service.telemetry.instruments import Declaration
 
@@ -74,16 +74,16 @@ class Gauges:
         }
 
     @property
-    def _stream(self) -> StreamStanding | None:
-        standing = self._sources.standing()
+    def _stream(self) -> StreamStatus | None:
+        standing = self._sources.status()
         return standing.stream if standing else None
 
     def _in_flight(self) -> Iterable[Reading]:
-        if standing := self._sources.standing():
+        if standing := self._sources.status():
             yield standing.in_flight, {}
 
     def _window_occupancy(self) -> Iterable[Reading]:
-        if standing := self._sources.standing():
+        if standing := self._sources.status():
             yield standing.records_share, {labels.BOUND: "records"}
             yield standing.slots_share, {labels.BOUND: "slots"}
             yield standing.bytes_share, {labels.BOUND: "bytes"}
@@ -91,7 +91,7 @@ class Gauges:
         if memory := self._sources.memory:
             yield memory.share, {labels.BOUND: "images"}
 
-    def _by_partition(self, figure: Callable[[PartitionStanding], float]) -> Iterable[Reading]:
+    def _by_partition(self, figure: Callable[[PartitionStatus], float]) -> Iterable[Reading]:
         for standing in self._stream.partitions if self._stream else ():
             topic, partition = standing.partition
             yield figure(standing), {labels.TOPIC: topic, labels.PARTITION: str(partition)}
@@ -101,7 +101,7 @@ class Gauges:
             yield stream.open_partitions, {}
 
     def _oldest_age(self) -> Iterable[Reading]:
-        if standing := self._sources.standing():
+        if standing := self._sources.status():
             yield max(self._now_s() - standing.oldest_ms / 1000, 0.0) if standing.oldest_ms is not None else 0.0, {}
 
     def _engine_requests(self) -> Iterable[Reading]:

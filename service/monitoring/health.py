@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.gpu_readings import GpuReadings
+from service.delivery.lag import PartitionStatus, ProcessorStatus, StreamStatus
 from service.monitoring.sources import Sources
-from service.pipeline.standing import Standing
-from service.stream.standing import PartitionStanding, StreamStanding
+from service.runtime.nvml import GpuReadings
 
 BROKER_SILENT_S = 10.0
 """The brokers are asked every 3 s: three answers in a row are missing then."""
@@ -51,7 +50,7 @@ class Checks:
 
 def check(sources: Sources, *, now_s: float) -> Checks:
     """Look at everything once; `now_s` is by `time.monotonic`."""
-    standing = sources.standing()
+    standing = sources.status()
     stream = standing.stream if standing else None
     told_at_s = stream.brokers_told_at_s if stream else None
     return Checks(
@@ -64,7 +63,7 @@ def check(sources: Sources, *, now_s: float) -> Checks:
 
 def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: float, now_s: float) -> dict[str, object]:
     """Return the answer of /health."""
-    standing, checks = sources.standing(), check(sources, now_s=now_s)
+    standing, checks = sources.status(), check(sources, now_s=now_s)
     stream = standing.stream if standing else None
     engine = sources.description
     warnings = _warnings(stream, now_s=now_s)
@@ -84,17 +83,17 @@ def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: floa
     }
 
 
-def transaction_age_s(partition: PartitionStanding, *, now_s: float) -> float:
+def transaction_age_s(partition: PartitionStatus, *, now_s: float) -> float:
     """Return how long a partition's oldest open transaction has held records back, 0 when none does."""
     return max(now_s - partition.unstable_since_s, 0.0) if partition.unstable_since_s is not None else 0.0
 
 
-def refused_for_s(partition: PartitionStanding, *, now_s: float) -> float:
+def refused_for_s(partition: PartitionStatus, *, now_s: float) -> float:
     """Return how long brokers have refused to let a partition be read, 0 while it can be read."""
     return max(now_s - partition.refusal.since_s, 0.0) if partition.refusal is not None else 0.0
 
 
-def _warnings(stream: StreamStanding | None, *, now_s: float) -> list[str]:
+def _warnings(stream: StreamStatus | None, *, now_s: float) -> list[str]:
     """Say what is wrong with the logs: the service works, and somebody has to look."""
     if stream is None:
         return []
@@ -118,7 +117,7 @@ def _warnings(stream: StreamStanding | None, *, now_s: float) -> list[str]:
     return found
 
 
-def _status(checks: Checks, standing: Standing | None, warnings: list[str]) -> str:
+def _status(checks: Checks, standing: ProcessorStatus | None, warnings: list[str]) -> str:
     if checks.draining:
         return "draining"
     if checks.ready:

@@ -8,13 +8,13 @@ from functools import partial
 
 import structlog
 
-from service.gpu_readings import Gpus
 from service.monitoring.gauges import Gauges
 from service.monitoring.health import check, summary
+from service.monitoring.initial_series import begin_at_zero
 from service.monitoring.server import Endpoint
 from service.monitoring.sources import Sources
-from service.monitoring.zeros import begin_at_zero
-from service.settings import Settings
+from service.runtime.nvml import Gpus
+from service.settings.process import Settings
 from service.telemetry.metrics import build_metrics
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service.monitoring.errors import AddressUnusableError, PortTakenError
 from service.monitoring.health import Checks
-from service.monitoring_settings import MonitoringSettings
+from service.settings.monitoring import MonitoringSettings
 
 # The form that every Prometheus reads.
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.delivery.lag import ProcessorStatus
 from service.inference.engine import EngineDescription, EngineLoad
 from service.media.sandbox import Confinement
-from service.pipeline.standing import Standing
 
 
 class Engine(Protocol):
@@ -54,8 +54,8 @@ class Sources:
     """Of the engine that has started and answered every policy."""
     decoder: Decoder | None = None
     memory: Memory | None = None
-    processor: Callable[[], Standing] | None = None
+    processor: Callable[[], ProcessorStatus] | None = None
 
-    def standing(self) -> Standing | None:
+    def status(self) -> ProcessorStatus | None:
         """Return what the processor is doing; None before there is one."""
         return self.processor() if self.processor else None

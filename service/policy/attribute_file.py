@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from service.brief import Attribute, AttributeSchema, Language, TextLimit
+from service.core.instructions import Attribute, AttributeSchema, Language, TextLimit
 from service.policy.documents import check_document
 from service.policy.words import Name, Part, Sentence, Value, mistake, mistakes
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import RootModel
 
-from service.brief import CategoryDefinition, Language
+from service.core.instructions import CategoryDefinition, Language
 from service.policy.documents import check_document
 from service.policy.taxonomy import BY_NAME, NAMES
 from service.policy.words import Answer, Mistake, Part, Remark, Sentence

@@ -1,6 +1,6 @@
 """What can go wrong with policies and with the scores that they are applied to."""
 
-from service.errors import FatalError, RejectedError, TransientError
+from service.core.errors import FatalError, RejectedError, TransientError
 
 
 class UnknownCategoriesError(FatalError):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from schemas.base import Decision, Identifier, Score
-from service.brief import AttributeSchema, Brief, Language
+from service.core.instructions import AttributeSchema, Language, ModelInstructions
 from service.policy.attribute_file import BundledSchema, bundled_schema
 from service.policy.definitions import Definition, defined, mistakes_of
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
@@ -104,10 +104,10 @@ class Policy(Part):
         return tuple(dict.fromkeys((*NAMES, *self.categories)))
 
     @cached_property
-    def brief(self) -> Brief:
+    def instructions(self) -> ModelInstructions:
         """What an engine is asked."""
         asked = [name for name in self.names if name in self.categories]
-        return Brief(
+        return ModelInstructions(
             categories=tuple(defined(name, self.categories[name].definition, self.language) for name in asked),
             language=self.language,
             attributes=self._attribute_schema(),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from service.brief import AttributeSchema
+from service.core.instructions import AttributeSchema
 from service.policy.attribute_file import AttributeFile, BundledSchema
 from service.policy.documents import Checked, Document, check_document, open_document
 from service.policy.errors import PolicyFileError

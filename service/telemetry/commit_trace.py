@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import SpanKind
 
+from service.core.spans import Span, Value
 from service.telemetry import names
-from service.telemetry.live_span import LiveSpan, link
-from service.telemetry.spans import Span, Value
+from service.telemetry.recording_span import RecordingSpan, link
 
 MAX_LINKS = 32
 """From a commit to its outcomes: enough to find one; every outcome links to its commit in any case."""
@@ -19,14 +19,16 @@ def committing(spans: Iterable[Span], *, partition: str, records: int) -> Iterat
 
     The outcomes' spans end with it. They stay open if an error passes: nothing was published then, as far as is known.
     """
-    kept = [span for span in spans if isinstance(span, LiveSpan)]
+    kept = [span for span in spans if isinstance(span, RecordingSpan)]
     if not kept:
         yield
         return
     topic, _, number = partition.rpartition("/")
     links = tuple(link(span.context, to="outcome") for span in kept[:MAX_LINKS])
     attributes = _attributes(topic, number, records)
-    with kept[0].apart(f"{names.COMMIT} {topic}", kind=SpanKind.CLIENT, attributes=attributes, links=links) as commit:
+    with kept[0].new_root(
+        f"{names.COMMIT} {topic}", kind=SpanKind.CLIENT, attributes=attributes, links=links
+    ) as commit:
         yield
         commit.set(names.OUTCOME, "committed")
     for span in kept:

@@ -14,9 +14,9 @@ import structlog
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from service.errors import FatalError, ModstreamError, RejectedError, TransientError
-from service.settings import TelemetrySettings
-from service.telemetry.foreign_errors import wordless
+from service.core.errors import FatalError, ModstreamError, RejectedError, TransientError
+from service.settings.process import TelemetrySettings
+from service.telemetry.foreign_errors import scrub_exception
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.redaction import redact
 
@@ -181,7 +181,7 @@ def _drop_foreign_words(_logger: WrappedLogger, _method: str, event: EventDict) 
     """Beneath a record, keep of others' exceptions the type and the frames: their words may be a caption's."""
     error = _raised(event.get("exc_info"))
     if error is not None and "offset" in event:
-        event["exc_info"] = wordless(error)
+        event["exc_info"] = scrub_exception(error)
     return event
 
 

@@ -13,10 +13,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from service.telemetry.live_span import LiveSpan
+from service.core.spans import Value
 from service.telemetry.plain_text import one_line
+from service.telemetry.recording_span import RecordingSpan
 from service.telemetry.redaction import MAX_TEXT_CHARACTERS
-from service.telemetry.spans import Value
 
 # Numbers of fields with their wire types, as they stand in the bytes.
 _REQUEST_RESOURCE_SPANS = b"\x0a"
@@ -52,7 +52,7 @@ class SpanEncoder:
         self._scope = _field(_SCOPE_SPANS_SCOPE, scope.SerializeToString())
         self._scope_schema = _field(_SCOPE_SPANS_SCHEMA, schema)
 
-    def encode(self, spans: Iterable[LiveSpan]) -> bytes:
+    def encode(self, spans: Iterable[RecordingSpan]) -> bytes:
         """Return a request."""
         encoded = [_field(_SCOPE_SPANS_SPAN, _span(span)) for span in spans]
         scope_spans = b"".join((self._scope, *encoded, self._scope_schema))
@@ -60,7 +60,7 @@ class SpanEncoder:
         return _field(_REQUEST_RESOURCE_SPANS, resource_spans)
 
 
-def _span(span: LiveSpan) -> bytes:
+def _span(span: RecordingSpan) -> bytes:
     context, parent = span.context, span.parent
     parts = [_ids(context)]
     if context.trace_state:

@@ -8,13 +8,13 @@ from typing import NamedTuple, Self
 
 from opentelemetry.trace import Link, SpanContext, SpanKind
 
+from service.core.spans import NOOP, Clock, NoopSpan, Span, Value, entered
 from service.telemetry import labels, names
-from service.telemetry.carrying import earlier_attempt_of, failure_headers, kafka_headers, uploader_of
 from service.telemetry.instruments import STAGE_DURATION
-from service.telemetry.live_span import LiveSpan, Timeline, link
 from service.telemetry.logs import RECORD, bind_record, record_facts
 from service.telemetry.names import Headers, Stage
-from service.telemetry.spans import QUIET, Clock, QuietSpan, Span, SpanSink, Value, entered
+from service.telemetry.propagation import earlier_attempt_of, failure_headers, kafka_headers, uploader_of
+from service.telemetry.recording_span import RecordingSpan, SpanSink, Timeline, link
 
 _LABELS = {stage: {labels.STAGE: stage} for stage in names.STAGES}
 
@@ -76,7 +76,7 @@ class RecordTrace:
     @classmethod
     def untraced(cls) -> "RecordTrace":
         """Return one that keeps times alone."""
-        return cls(QUIET, StageTimer())
+        return cls(NOOP, StageTimer())
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[Span]:
@@ -110,7 +110,7 @@ class RecordTrace:
 
     def fail(self, error: Exception) -> None:
         """Give the record's span the status of an error that ends the attempt."""
-        if isinstance(self.span, LiveSpan):
+        if isinstance(self.span, RecordingSpan):
             self.span.fail(error)
 
     def timings_ms(self) -> dict[str, float]:
@@ -174,17 +174,17 @@ class Delivery:
         if self._parent is None:
             self._parent = context  # of further attempts, so that one trace shows the pauses between them
         if not context.trace_flags.sampled:
-            return QuietSpan(context)
+            return NoopSpan(context)
         start_s = self._arrival.received_at_s if is_first else None
         timeline = Timeline(self._clock)
-        span = LiveSpan(
+        span = RecordingSpan(
             self._sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
         )
         if is_first:
             self._tell_waits(span)
         return span
 
-    def _tell_waits(self, span: LiveSpan) -> None:
+    def _tell_waits(self, span: RecordingSpan) -> None:
         received_at_s = self._arrival.received_at_s
         queue_ms = span.timeline.ns(received_at_s) // 1_000_000 - self._arrival.timestamp_ms
         span.set(names.QUEUE_MS, max(0, queue_ms))
@@ -215,7 +215,7 @@ class QuietDelivery:
 
     def __init__(self, arrival: Arrival, *, clock: Clock) -> None:
         parent = uploader_of(arrival.headers) if arrival.headers else None
-        self._span = QUIET if parent is None else QuietSpan(parent)
+        self._span = NOOP if parent is None else NoopSpan(parent)
         self._arrival = arrival
         self._clock = clock
         self.event_id: str | None = None
@@ -232,13 +232,13 @@ class QuietDelivery:
 
     def __enter__(self) -> RecordTrace:
         self._record = RECORD.set(self)
-        if self._span is not QUIET:  # an uploader's context, for log lines and whatever is asked beneath
+        if self._span is not NOOP:  # an uploader's context, for log lines and whatever is asked beneath
             self._entered = entered(self._span)
             self._entered.__enter__()
         return RecordTrace(self._span, StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock))
 
     def __exit__(self, *_: object) -> None:
-        if self._span is not QUIET:
+        if self._span is not NOOP:
             self._entered.__exit__()
         RECORD.reset(self._record)
 

@@ -24,11 +24,11 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
+from service.core.spans import Value
 from service.telemetry import names
-from service.telemetry.live_span import LiveSpan
 from service.telemetry.otlp_encoding import SpanEncoder
+from service.telemetry.recording_span import RecordingSpan
 from service.telemetry.resource import process_resource
-from service.telemetry.spans import Value
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _DROPPED = TraceFlags(TraceFlags.DEFAULT)
@@ -88,16 +88,16 @@ class SdkSpans:
         flags = _SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _DROPPED
         return SpanContext(trace_id, self._ids.generate_span_id(), False, flags, result.trace_state)
 
-    def beneath(self, parent: SpanContext) -> SpanContext:
+    def child_context(self, parent: SpanContext) -> SpanContext:
         """Stay in the trace."""
         span_id = self._ids.generate_span_id()
         return SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
 
-    def apart(self) -> SpanContext:
+    def new_root(self) -> SpanContext:
         """Begin a trace that is kept."""
         return SpanContext(self._ids.generate_trace_id(), self._ids.generate_span_id(), False, _SAMPLED)
 
-    def take(self, span: LiveSpan) -> None:
+    def take(self, span: RecordingSpan) -> None:
         """Hand it to the processor, which asks for its context and hands it to the exporter."""
         self._processor.on_end(cast("ReadableSpan", span))
 
@@ -111,7 +111,7 @@ class LiveSpanExporter(OTLPSpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch."""
-        sent = self._client.export(self._encoder.encode(cast("Sequence[LiveSpan]", spans)))
+        sent = self._client.export(self._encoder.encode(cast("Sequence[RecordingSpan]", spans)))
         return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
 
 

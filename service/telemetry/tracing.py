@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from service.settings import TelemetrySettings
-from service.telemetry.spans import SpanSink
+from service.settings.process import TelemetrySettings
+from service.telemetry.recording_span import SpanSink
 from service.telemetry.stopping import nothing_to_stop, stop_within_limit
 
 

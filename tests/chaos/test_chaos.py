@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from tests.chaos.nemesis import Act, plan
-from tests.chaos.report import repeat_line
-from tests.chaos.trial import Options, Report, run_trial
+from testing.chaos.nemesis import Act, plan
+from testing.chaos.report import repeat_line
+from testing.chaos.trial import Options, Report, run_trial
 
 SEED = 20260
 OPTIONS = Options(records=8000, seed=SEED, records_per_s=300, mean_gap_s=1.9, patience_s=90.0)

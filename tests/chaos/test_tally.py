@@ -1,8 +1,8 @@
 """The judge of the chaos runs, judged: it must see every way in which a run can fail."""
 
-from service.settings import TopicSettings
-from tests.chaos.tally import Tally
-from tests.chaos.workload import expected_topics, is_rejected, stumbles
+from service.settings.process import TopicSettings
+from testing.chaos.tally import Tally
+from testing.chaos.workload import expected_topics, is_rejected, stumbles
 
 TOPICS = TopicSettings()
 NUMBERS = range(100)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.openai_settings import OpenAISettings
-from tests.models.tiny import model_folder
-from tests.support.vllm_server import vllm_server
+from service.settings.openai import OpenAISettings
+from testing.tiny_model.tiny import model_folder
+from testing.vllm_server import vllm_server
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from scripts.chart.rendering import EXPECTED, cases
-from service.configuration.load import load_settings
 from service.media.fetch import addresses
-from tests.support.chart import CHART, Manifest, case, helm, manifests, template
+from service.settings.load import load_settings
+from testing.chart import CHART, Manifest, case, helm, manifests, template
 
 pytestmark = pytest.mark.tool("helm")
 

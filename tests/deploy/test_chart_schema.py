@@ -9,7 +9,7 @@ import yaml
 
 from scripts.chart.rendering import cases
 from scripts.chart.values_schema import CHART, values_schema
-from service.configuration.catalogue import catalogue
+from service.settings.catalogue import catalogue
 
 SCHEMA = json.loads(values_schema())
 

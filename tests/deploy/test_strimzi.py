@@ -5,9 +5,10 @@ from typing import Any
 
 import yaml
 
-from service.planning.partitions import EVEN
-from service.settings import Settings
-from service.stream.topics import journal_topic, named_topics
+from service.delivery.required_topics import named_topics
+from service.kafka.topics import journal_topic
+from service.settings.process import Settings
+from service.tools.planning.partitions import EVEN
 
 STRIMZI = Path(__file__).parents[2] / "deploy" / "strimzi"
 

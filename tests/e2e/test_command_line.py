@@ -11,8 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from service.demo.broker import embedded_broker
-from service.demo.processes import service_process
+from service.tools.demo.broker import embedded_broker
+from service.tools.demo.processes import service_process
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 LAST_LINE = re.compile(
     r"demo: (\d+) events = (\d+) verdicts \+ (\d+) dead letters; lost (\d+), duplicated (\d+); (\d+\.\d) s"

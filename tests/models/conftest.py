@@ -6,14 +6,14 @@ import pytest
 import pytest_asyncio
 
 from service.inference.vision.token_model import TokenModel
-from tests.models.running import runtime
-from tests.models.tiny import model_folder
+from testing.tiny_model.running import runtime
+from testing.tiny_model.tiny import model_folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks the model needs vLLM, whose imports warn of torch's, numba's and its own plans: nothing of ours."""
     for item in items:
-        if "tests/models/test_trained_model" in item.nodeid:
+        if "testing/tiny_model/test_trained_model" in item.nodeid:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
             item.add_marker(pytest.mark.timeout(1000))  # a start of the engine on a busy machine
 

@@ -9,9 +9,9 @@ import pytest
 
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
-from service.settings import PolicySettings
-from tests.models.shapes import BRIEF, BRIEFS
-from tests.models.tiny import model_folder, policy_file
+from service.settings.process import PolicySettings
+from testing.tiny_model.shapes import ALL_INSTRUCTIONS, INSTRUCTIONS
+from testing.tiny_model.tiny import model_folder, policy_file
 
 # Transformers comes with vLLM.
 pytestmark = pytest.mark.engine
@@ -45,7 +45,7 @@ def test_control_tokens_are_qwens(processor: Any) -> None:
 
 
 def test_the_chat_form_is_qwens(processor: Any) -> None:
-    prompt = prompter(BRIEF).which("a caption")
+    prompt = prompter(INSTRUCTIONS).which("a caption")
     content = [{"type": "image"}, {"type": "text", "text": prompt.question}]
     turns = [{"role": "system", "content": prompt.system}, {"role": "user", "content": content}]
     assert processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) == (
@@ -66,9 +66,9 @@ def test_weights_are_small_enough_for_the_repository(folder: Path) -> None:
 
 def test_the_policy_file_asks_what_the_model_was_taught() -> None:
     policies = load_policies(PolicySettings(path=policy_file(), default="shapes"))
-    assert prompter(policies.default.brief).hash == prompter(BRIEF).hash
+    assert prompter(policies.default.instructions).hash == prompter(INSTRUCTIONS).hash
 
 
 def test_briefs_differ_in_what_they_tell() -> None:
-    for first, second in itertools.combinations(BRIEFS, 2):
+    for first, second in itertools.combinations(ALL_INSTRUCTIONS, 2):
         assert prompter(first).hash != prompter(second).hash

@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from service.demo.tiny_model import PICTURES
 from service.inference.vision.labels import NONE
 from service.inference.vision.prompt import prompter
 from service.inference.vision.token_model import TokenModel
-from tests.models.answers import categories, why_text
-from tests.models.held_out import Asker, Judged, Sample, altered, samples, shrunk, swapped
-from tests.models.report import (
+from service.tools.demo.tiny_model import PICTURES
+from testing.tiny_model.answers import categories, why_text
+from testing.tiny_model.held_out import Asker, Judged, Sample, altered, samples, shrunk, swapped
+from testing.tiny_model.report import (
     accuracy,
     answer_accuracy,
     harm_accuracy,
@@ -25,9 +25,9 @@ from tests.models.report import (
     tag_accuracy,
     tags_schema,
 )
-from tests.models.scenes import Scene
-from tests.models.shapes import ADAPTED_BRIEF, BRIEF, BRIEF_ZH, GAMING_TABLE, HARMFUL, HARMLESS
-from tests.models.ways import by_list, by_list_then_questions, finding
+from testing.tiny_model.scenes import Scene
+from testing.tiny_model.shapes import ADAPTED_BRIEF, BRIEF_ZH, GAMING_TABLE, HARMFUL, HARMLESS, INSTRUCTIONS
+from testing.tiny_model.ways import by_list, by_list_then_questions, finding
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,17 +50,17 @@ SAMPLES = samples(240)
 
 @pytest.fixture
 def asker(model: TokenModel) -> Asker:
-    return Asker(model, BRIEF)
+    return Asker(model, INSTRUCTIONS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def judged(model: TokenModel) -> list[Judged]:
-    return await Asker(model, BRIEF).judge(SAMPLES)
+    return await Asker(model, INSTRUCTIONS).judge(SAMPLES)
 
 
 async def test_the_right_label_is_the_likeliest(judged: Sequence[Judged]) -> None:
-    assert accuracy(judged, BRIEF) >= RIGHT_LABELS
-    assert harm_accuracy(judged, BRIEF) >= RIGHT_LABELS
+    assert accuracy(judged, INSTRUCTIONS) >= RIGHT_LABELS
+    assert harm_accuracy(judged, INSTRUCTIONS) >= RIGHT_LABELS
 
 
 async def test_nearly_all_of_an_answer_falls_on_the_labels(judged: Sequence[Judged]) -> None:
@@ -68,11 +68,11 @@ async def test_nearly_all_of_an_answer_falls_on_the_labels(judged: Sequence[Judg
 
 
 async def test_swapped_channels_turn_the_answers_wrong(asker: Asker) -> None:
-    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], swapped)), BRIEF) < COLLAPSED
+    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], swapped)), INSTRUCTIONS) < COLLAPSED
 
 
 async def test_shrinking_to_eight_pixels_leaves_nothing_to_see(asker: Asker) -> None:
-    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], shrunk)), BRIEF) < WITHOUT_SHAPES
+    assert harm_accuracy(await asker.judge(altered(SAMPLES[:120], shrunk)), INSTRUCTIONS) < WITHOUT_SHAPES
 
 
 async def test_captions_do_not_change_the_answer(asker: Asker, judged: Sequence[Judged]) -> None:
@@ -83,30 +83,30 @@ async def test_captions_do_not_change_the_answer(asker: Asker, judged: Sequence[
 
 async def test_questions_find_both_of_two_categories_where_the_list_finds_one(asker: Asker) -> None:
     two = await asker.judge(samples(60, harmful=2), one_by_one=True)
-    truth = [frozenset(categories(each.sample.scene, BRIEF)) for each in two]
-    alone = finding([by_list(each, BRIEF) for each in two], truth).both_found
-    asked = finding([by_list_then_questions(each, BRIEF) for each in two], truth).both_found
-    assert answer_accuracy(two, BRIEF) >= RIGHT_ANSWERS
+    truth = [frozenset(categories(each.sample.scene, INSTRUCTIONS)) for each in two]
+    alone = finding([by_list(each, INSTRUCTIONS) for each in two], truth).both_found
+    asked = finding([by_list_then_questions(each, INSTRUCTIONS) for each in two], truth).both_found
+    assert answer_accuracy(two, INSTRUCTIONS) >= RIGHT_ANSWERS
     assert alone is not None
     assert asked is not None
     assert alone < 0.2 < BOTH_FOUND <= asked
 
 
 async def test_tags_name_what_is_drawn(asker: Asker) -> None:
-    assert BRIEF.attributes is not None
-    schema, tagged = tags_schema(BRIEF.attributes), SAMPLES[:60]
+    assert INSTRUCTIONS.attributes is not None
+    schema, tagged = tags_schema(INSTRUCTIONS.attributes), SAMPLES[:60]
     texts = await asyncio.gather(*(asker.write_tags(sample, schema) for sample in tagged))
-    right = tag_accuracy(list(zip(tagged, texts, strict=True)), BRIEF)
+    right = tag_accuracy(list(zip(tagged, texts, strict=True)), INSTRUCTIONS)
     assert {name: share for name, share in right.items() if share < RIGHT_TAGS[name]} == {}
 
 
 async def test_reasons_name_what_is_drawn(asker: Asker) -> None:
-    shown = [each for each in SAMPLES if categories(each.scene, BRIEF)][:40]
+    shown = [each for each in SAMPLES if categories(each.scene, INSTRUCTIONS)][:40]
     right = 0
     for sample in shown:
-        asked = categories(sample.scene, BRIEF)[:1]
+        asked = categories(sample.scene, INSTRUCTIONS)[:1]
         text = await asker.write_reasons(sample, asked, reasons_schema(asked))
-        right += json.loads(text) == json.loads(why_text(sample.scene, BRIEF, asked))
+        right += json.loads(text) == json.loads(why_text(sample.scene, INSTRUCTIONS, asked))
     assert right / len(shown) >= RIGHT_REASONS
 
 
@@ -119,9 +119,11 @@ async def test_questions_in_chinese_are_answered_too(model: TokenModel) -> None:
 async def test_an_adapter_changes_what_it_was_trained_to_change_and_nothing_else(model: TokenModel) -> None:
     tables = samples(200, harmful=0, harmless=(GAMING_TABLE, *HARMLESS))
     shown = [each for each in tables if GAMING_TABLE in each.scene.kinds]
-    before, after = await asyncio.gather(Asker(model, BRIEF).judge(shown), Asker(model, ADAPTED_BRIEF).judge(shown))
+    before, after = await asyncio.gather(
+        Asker(model, INSTRUCTIONS).judge(shown), Asker(model, ADAPTED_BRIEF).judge(shown)
+    )
     # Asked beside the others, in the same steps of the engine, the model without it sees nothing in a green square.
-    assert accuracy(before, BRIEF) >= RIGHT_ADAPTED
+    assert accuracy(before, INSTRUCTIONS) >= RIGHT_ADAPTED
     assert accuracy(after, ADAPTED_BRIEF) >= RIGHT_ADAPTED
     others = [each for each in SAMPLES[:80] if GAMING_TABLE not in each.scene.kinds]
     assert accuracy(await Asker(model, ADAPTED_BRIEF).judge(others), ADAPTED_BRIEF) >= RIGHT_ADAPTED
@@ -132,7 +134,7 @@ async def test_every_picture_that_comes_with_the_model_is_what_its_name_says(ask
     pictures = [np.array(Image.open(path).convert("RGB")) for path in paths]
     nothing = Scene(0, 0, "light", (), 0)
     asked = [Sample(nothing, pixels, None, path.name) for path, pixels in zip(paths, pictures, strict=True)]
-    labels = prompter(BRIEF).labels
+    labels = prompter(INSTRUCTIONS).labels
     kinds = {f"{colour}-{shape}": category for category, (colour, shape) in HARMFUL.items()}
     for path, judged in zip(paths, await asker.judge(asked), strict=True):
         shown = {kinds[part] for part in path.stem.split("-and-") if part in kinds} or {NONE}

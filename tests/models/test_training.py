@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.models.scenes import draw, random_scene
-from tests.models.shapes import BRIEF, KINDS
-from tests.models.tiny import model_folder
+from testing.tiny_model.scenes import draw, random_scene
+from testing.tiny_model.shapes import INSTRUCTIONS, KINDS
+from testing.tiny_model.tiny import model_folder
 
 # Torch and transformers come with vLLM; imported where they are used, because they are not everywhere.
 pytestmark = pytest.mark.engine
@@ -22,17 +22,17 @@ def tokenizer() -> Any:
 
 @pytest.fixture
 def model(tokenizer: Any) -> Any:
-    from tests.models.architecture import untrained  # noqa: PLC0415 - see above
+    from testing.tiny_model.architecture import untrained  # noqa: PLC0415 - see above
 
     return untrained(tokenizer).eval()
 
 
 @pytest.fixture
 def batch(tokenizer: Any) -> Any:
-    from tests.models.questions import Questions  # noqa: PLC0415 - see above
-    from tests.models.training import random_batch  # noqa: PLC0415 - see above
+    from testing.tiny_model.questions import Questions  # noqa: PLC0415 - see above
+    from testing.tiny_model.training import random_batch  # noqa: PLC0415 - see above
 
-    return random_batch(Questions(tokenizer, BRIEF), np.random.default_rng(5))
+    return random_batch(Questions(tokenizer, INSTRUCTIONS), np.random.default_rng(5))
 
 
 def processed(images: list[np.ndarray]) -> Any:
@@ -55,7 +55,7 @@ def whole_prompt(model: Any, batch: Any, number: int) -> Any:
 
 
 def test_patches_are_those_of_the_processor() -> None:
-    from tests.models.forward import patches  # noqa: PLC0415 - see above
+    from testing.tiny_model.forward import patches  # noqa: PLC0415 - see above
 
     images = [draw(random_scene(np.random.default_rng(seed), size=(160, 128))) for seed in range(2)]
     assert np.allclose(patches(np.stack(images)).numpy(), processed(images)["pixel_values"].numpy(), atol=1e-6)
@@ -64,7 +64,7 @@ def test_patches_are_those_of_the_processor() -> None:
 def test_the_shared_pass_answers_as_whole_prompts_do(model: Any, batch: Any) -> None:
     import torch  # noqa: PLC0415 - see above
 
-    from tests.models.forward import target_log_probabilities  # noqa: PLC0415 - see above
+    from testing.tiny_model.forward import target_log_probabilities  # noqa: PLC0415 - see above
 
     with torch.no_grad():
         shared = iter(target_log_probabilities(model, batch))
@@ -77,8 +77,8 @@ def test_the_shared_pass_answers_as_whole_prompts_do(model: Any, batch: Any) -> 
 def test_an_untrained_adapter_changes_nothing(model: Any, batch: Any) -> None:
     import torch  # noqa: PLC0415 - see above
 
-    from tests.models.forward import target_log_probabilities  # noqa: PLC0415 - see above
-    from tests.models.lora import add_low_rank  # noqa: PLC0415 - see above
+    from testing.tiny_model.forward import target_log_probabilities  # noqa: PLC0415 - see above
+    from testing.tiny_model.lora import add_low_rank  # noqa: PLC0415 - see above
 
     with torch.no_grad():
         before = target_log_probabilities(model, batch)
@@ -88,7 +88,7 @@ def test_an_untrained_adapter_changes_nothing(model: Any, batch: Any) -> None:
 
 
 def test_patches_say_what_lies_on_them() -> None:
-    from tests.models.seeing import cell_kinds  # noqa: PLC0415 - see above
+    from testing.tiny_model.seeing import cell_kinds  # noqa: PLC0415 - see above
 
     scene = random_scene(np.random.default_rng(7), harmful=2, size=(256, 256))
     assert {KINDS[number] for number in cell_kinds(scene) if number < len(KINDS)} == set(scene.kinds)

@@ -8,17 +8,17 @@ from structlog.testing import capture_logs
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
 from service.app import moderation_alone, run_service
-from service.engine_settings import EngineSettings, OnnxSettings
-from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES, KafkaSettings
+from service.core.records import SourceRecord
+from service.delivery.handler import Job
+from service.events.codec import encode_upload
 from service.media.errors import UnsupportedFormatError
-from service.monitoring_settings import MonitoringSettings
-from service.pipeline.handler import Job
 from service.policy.errors import PolicySettingsError, UnknownCategoriesError
-from service.settings import PolicySettings, Settings, TopicSettings
-from service.stream.codec import encode_upload
-from service.stream.records import SourceRecord
+from service.settings.engine import EngineSettings, OnnxSettings
+from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES, KafkaSettings
+from service.settings.monitoring import MonitoringSettings
+from service.settings.process import PolicySettings, Settings, TopicSettings
 from service.telemetry.record_trace import RecordTrace
-from tests.support.resources import NotedResources
+from testing.resources import NotedResources
 from tests.unit.inference.onnx.models import entry, write_catalogue, write_mean_model
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import service
-from service.configuration.catalogue import catalogue, groups
-from service.configuration.sources import CONFIG_VARIABLE
-from service.errors import FatalError, ModstreamError, RejectedError, TransientError
+from service.core.errors import FatalError, ModstreamError, RejectedError, TransientError
 from service.inference.onnx.catalogue import load_catalogue
 from service.policy.loader import load_policies
 from service.policy.taxonomy import NAMES
-from service.settings import PolicySettings
+from service.settings.catalogue import catalogue, groups
+from service.settings.process import PolicySettings
+from service.settings.sources import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,15 +13,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
+from service.core.pixels import ImageSpec, RgbPixels
+from service.core.spans import Span, current_span
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.onnx.catalogue import SETTING, Catalogue, Classifier
 from service.inference.onnx.classifiers import category_scores, probabilities, tags
 from service.inference.onnx.preprocessing import prepare
-from service.pixels import ImageSpec, RgbPixels
 from service.telemetry import names
-from service.telemetry.spans import Span, current_span
 
 # onnxruntime's errors have no base of their own.
 _ORT_ERRORS = (
@@ -66,9 +66,9 @@ class OnnxEngine:
         self._asked = 0
         self._description = _describe(catalogue, self._threads)
 
-    def describe(self, brief: Brief) -> EngineDescription:
-        """Return what this engine is, whatever the brief: its classes are fixed."""
-        del brief
+    def describe(self, instructions: ModelInstructions) -> EngineDescription:
+        """Return what this engine is, whatever the instructions: its classes are fixed."""
+        del instructions
         return self._description
 
     def load(self) -> EngineLoad:
@@ -88,7 +88,7 @@ class OnnxEngine:
             raise
         self._pool = pool
 
-    async def prepare(self, brief: Brief) -> None:
+    async def prepare(self, instructions: ModelInstructions) -> None:
         """Nothing to prepare."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.core.pixels import RgbPixels
 from service.inference.onnx.catalogue import Preprocessing
-from service.pixels import RgbPixels
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]

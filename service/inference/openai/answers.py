@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
+from service.http.retry_after import retry_after_s
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
 from service.inference.openai.errors import ServerBusyError
-from service.retry_after import retry_after_s
 
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY}

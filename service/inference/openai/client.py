@@ -5,16 +5,16 @@ import io
 
 import aiohttp
 
+from service.core.spans import current_span
 from service.http.bounded_connection import AnswerRefusedError, BoundedConnection, BoundedConnector
 from service.http.parsing_budget import ParsingBudget
 from service.inference.errors import EngineFailedError, EngineNotRunningError
 from service.inference.openai.answers import Answer
 from service.inference.openai.errors import AnswerBrokenOffError, ServerSilentError, ServerUnreachableError
 from service.inference.openai.fleet import Server
-from service.openai_settings import OpenAISettings
+from service.settings.openai import OpenAISettings
 from service.telemetry import names
-from service.telemetry.carrying import text_headers
-from service.telemetry.spans import current_span
+from service.telemetry.propagation import text_headers
 
 # Of the bound on connections to one server: for looks at its health, and for words that become tokens.
 _SPARE_CONNECTIONS = 2

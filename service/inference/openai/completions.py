@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.inference.errors import EngineFailedError
-from service.inference.vision.token_model import Written
+from service.inference.vision.token_model import GeneratedText
 
 _TOKEN_ID = "token_id:"  # noqa: S105 - how vLLM writes a token that it was asked to name by its number
 # JSON has no infinity; this or less is what vLLM writes for it.
@@ -52,7 +52,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
 
 
-def written(answer: Mapping[str, Any], *, max_tokens: int) -> Written:
+def written(answer: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
     """Return the text of an answer with its pieces; raise `EngineFailedError` if generation failed.
 
     A text of more characters than `max_tokens` can have is a failure, too: reading JSON of megabytes takes seconds.
@@ -66,7 +66,7 @@ def written(answer: Mapping[str, Any], *, max_tokens: int) -> Written:
         raise EngineFailedError(detail="a server's answer has no text")
     if len(text) > max_tokens * _MAX_TOKEN_CHARACTERS:
         raise EngineFailedError(detail=f"a server wrote more than {max_tokens} tokens can hold")
-    return Written(text, _pieces(choice, text))
+    return GeneratedText(text, _pieces(choice, text))
 
 
 def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]:

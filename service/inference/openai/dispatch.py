@@ -12,15 +12,9 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from service.errors import FatalError, ModstreamError, RejectedError
-from service.inference.availability import EngineAvailability
-from service.inference.errors import (
-    AdapterMissingError,
-    EngineFailedError,
-    EngineNotRunningError,
-    EnginePoisonError,
-    EngineRejectedError,
-)
+from service.core.availability import EngineAvailability
+from service.core.errors import EnginePoisonError, FatalError, ModstreamError, RejectedError
+from service.inference.errors import AdapterMissingError, EngineFailedError, EngineNotRunningError, EngineRejectedError
 from service.inference.openai.answers import Answer
 from service.inference.openai.checks import Check
 from service.inference.openai.client import OpenAIClient

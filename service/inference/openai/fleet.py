@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 
 # More than are in flight anywhere; what comes later than so many other images finds the server's caches cold anyway.
 _REMEMBERED_IMAGES = 4096

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from service.errors import FatalError, ModstreamError
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
+from service.core.errors import FatalError, ModstreamError
 from service.inference.errors import (
     EngineConfigurationError,
     EngineFailedError,
     EngineNotRunningError,
     UnknownAdapterError,
 )
+from service.inference.openai.capabilities import ServerCapabilities, agreed, check_adapter, probe, unlike
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.completions import ROUNDING, first_step, of_words, untold, usage, written
 from service.inference.openai.dispatch import Dispatcher
@@ -23,12 +24,11 @@ from service.inference.openai.errors import ServerBusyError
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
 from service.inference.openai.requests import read_body, write_body
 from service.inference.openai.server_watch import ServerWatch
-from service.inference.openai.survey import Survey, agreed, check_adapter, survey, unlike
 from service.inference.openai.tokens import first_tokens
 from service.inference.openai.turns import Request
 from service.inference.vision.asking_trace import tell_tokens
-from service.inference.vision.token_model import Ask, LabelSource, ModelFacts, Written
-from service.openai_settings import OpenAISettings
+from service.inference.vision.token_model import GeneratedText, LabelSource, ModelFacts, ModelRequest
+from service.settings.openai import OpenAISettings
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class OpenAIModel:
             interval_s=settings.health_interval_s,
         )
         self._writers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="write image")
-        self._survey: Survey | None = None
+        self._capabilities: ServerCapabilities | None = None
         self._last_failure = "none has answered yet"
         self._stopped = False
 
@@ -75,18 +75,18 @@ class OpenAIModel:
         await self._client.open()
         try:
             async with asyncio.timeout(settings.startup_timeout_s):
-                self._survey = agreed(await self._first_surveys())
+                self._capabilities = agreed(await self._first_capabilities())
         except TimeoutError:
             limit = f"{settings.startup_timeout_s:g} s (engine.openai.startup_timeout_s)"
             detail = f"no server answers in {limit}: {self._last_failure}"
             raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail) from None
         self._watch.open()
         return ModelFacts(
-            name=self._survey.dialect.model,
+            name=self._capabilities.dialect.model,
             revision=settings.revision or _UNKNOWN,
             precision=settings.precision or _UNKNOWN,
             concurrency=settings.max_in_flight * len(settings.base_urls),
-            label_source=self._survey.label_source,
+            label_source=self._capabilities.label_source,
         )
 
     async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
@@ -110,14 +110,14 @@ class OpenAIModel:
             raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
         return tokens[0] if found.tokenizes else {word: ord(word[0]) for word in words}
 
-    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+    async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
         """Read labels in the best way that all servers offer."""
         found, tokens = self._ready(), list(words.values())
         body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
         step = await self._answer(body, ask, lambda answer: _told(answer, found.label_source, tokens))
         return of_words(step, words)
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+    async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
         """Have JSON generated that the server keeps to the schema."""
         found = self._ready()
         body = await self._written(lambda: write_body(ask, found.dialect, json_schema, max_tokens=max_tokens))
@@ -131,17 +131,17 @@ class OpenAIModel:
         await self._client.close()
         self._writers.shutdown(wait=False)
 
-    def _ready(self) -> Survey:
-        if self._survey is None or self._stopped:
+    def _ready(self) -> ServerCapabilities:
+        if self._capabilities is None or self._stopped:
             raise EngineNotRunningError
-        return self._survey
+        return self._capabilities
 
-    async def _first_surveys(self) -> Mapping[Server, Survey]:
+    async def _first_capabilities(self) -> Mapping[Server, ServerCapabilities]:
         """Return once a server answers; the others are out until they do, too."""
         while True:
             results = await asyncio.gather(*(self._look_at(server) for server in self._fleet.servers))
             looked = dict(zip(self._fleet.servers, results, strict=True))
-            found = {server: result for server, result in looked.items() if isinstance(result, Survey)}
+            found = {server: result for server, result in looked.items() if isinstance(result, ServerCapabilities)}
             failures = {server: result for server, result in looked.items() if isinstance(result, ModstreamError)}
             for failure in failures.values():
                 if isinstance(failure, FatalError):
@@ -159,16 +159,16 @@ class OpenAIModel:
         asked_s = failure.asked_pause_s if isinstance(failure, ServerBusyError) else None
         return min(max(asked_s or 0.0, self._settings.return_after_s), self._settings.max_return_after_s)
 
-    async def _look_at(self, server: Server) -> Survey | ModstreamError:
+    async def _look_at(self, server: Server) -> ServerCapabilities | ModstreamError:
         try:
-            return await survey(self._client, server, self._settings)
+            return await probe(self._client, server, self._settings)
         except ModstreamError as failure:
             return failure
 
     async def _admission(self, server: Server) -> ModstreamError | None:
         """Return why a server that comes late, or back, cannot do what the fleet does."""
         result = await self._look_at(server)
-        return unlike(self._ready(), result, server) if isinstance(result, Survey) else result
+        return unlike(self._ready(), result, server) if isinstance(result, ServerCapabilities) else result
 
     async def _prepare(
         self, server: Server, adapter: str | None, words: Sequence[str]
@@ -181,7 +181,7 @@ class OpenAIModel:
         except ModstreamError as failure:
             return failure
 
-    async def _answer(self, body: bytes, ask: Ask, read: Callable[[Mapping[str, Any]], T]) -> T:
+    async def _answer(self, body: bytes, ask: ModelRequest, read: Callable[[Mapping[str, Any]], T]) -> T:
         request = Request(_COMPLETIONS, body, ask.image_key, ask.adapter, ask.losses, ask.clock)
         answer, usage_told = await self._dispatcher.post(request, lambda answer: (read(answer), usage(answer)))
         tell_tokens(**usage_told)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import orjson
 from PIL import Image
 
-from service.inference.vision.token_model import Ask, LabelSource
-from service.pixels import RgbPixels
+from service.core.pixels import RgbPixels
+from service.inference.vision.token_model import LabelSource, ModelRequest
 
 ImageFormat = Literal["bmp", "webp", "png"]
 
@@ -35,7 +35,7 @@ class Dialect:
     """Whether vLLM's own fields are understood; other servers refuse them."""
 
 
-def read_body(ask: Ask, dialect: Dialect, source: LabelSource, tokens: Sequence[int]) -> bytes:
+def read_body(ask: ModelRequest, dialect: Dialect, source: LabelSource, tokens: Sequence[int]) -> bytes:
     """Ask for one token, and the log-probabilities of labels' first tokens."""
     named: Mapping[str, Any] = {"return_tokens_as_token_ids": True} if dialect.speaks_vllm else {}
     wanted: Mapping[LabelSource, Mapping[str, Any]] = {
@@ -46,7 +46,7 @@ def read_body(ask: Ask, dialect: Dialect, source: LabelSource, tokens: Sequence[
     return _body(ask, dialect, {"max_tokens": 1, "logprobs": True, **named, **wanted[source]})
 
 
-def write_body(ask: Ask, dialect: Dialect, json_schema: Mapping[str, Any], *, max_tokens: int) -> bytes:
+def write_body(ask: ModelRequest, dialect: Dialect, json_schema: Mapping[str, Any], *, max_tokens: int) -> bytes:
     """Ask for JSON that a schema describes."""
     if dialect.speaks_vllm:
         # Without the second a weak model writes newlines for ever.
@@ -58,7 +58,7 @@ def write_body(ask: Ask, dialect: Dialect, json_schema: Mapping[str, Any], *, ma
     return _body(ask, dialect, {"max_tokens": max_tokens, "logprobs": True, **form})
 
 
-def _body(ask: Ask, dialect: Dialect, wanted: Mapping[str, Any]) -> bytes:
+def _body(ask: ModelRequest, dialect: Dialect, wanted: Mapping[str, Any]) -> bytes:
     image: dict[str, Any] = {"type": "image_url", "image_url": {"url": data_url(ask.pixels, dialect.image_format)}}
     if dialect.speaks_vllm:
         image["uuid"] = ask.image_key  # spares the server the pixels' hash, and finds what it keeps of the image

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from service.errors import FatalError, ModstreamError
+from service.core.errors import FatalError, ModstreamError
 from service.inference.errors import EngineFailedError
 from service.inference.openai.answers import Answer
 from service.inference.openai.client import OpenAIClient

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service.errors import FatalError
-from service.inference.availability import RequestClock
+from service.core.availability import RequestClock
+from service.core.errors import FatalError
+from service.core.losses import EngineLosses
 from service.inference.errors import EngineNotRunningError
-from service.inference.losses import EngineLosses
 from service.inference.openai.fleet import Fleet, Server
 
 

@@ -26,7 +26,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedString:
     """A string of an answer, with the place between its quotes in characters of the whole."""
 
     text: str
@@ -38,7 +38,7 @@ class Said:
 class Answer:
     """What could be read."""
 
-    said: Mapping[str, Sequence[Said]]
+    said: Mapping[str, Sequence[ParsedString]]
     """By key; values that hold no string are left out, a list without any is empty."""
     is_whole: bool
     """The object was read to its end."""
@@ -49,7 +49,7 @@ def read_answer(text: str) -> Answer:
     place = text.find("{") + 1
     if place and _EMPTY.match(text, place):
         return Answer({}, is_whole=True)
-    said: dict[str, Sequence[Said]] = {}
+    said: dict[str, Sequence[ParsedString]] = {}
     end = ""
     while place and end != "}" and (pair := _PAIR.match(text, place)):
         if pair["value"][0] in '"[':
@@ -66,9 +66,9 @@ def plain(text: str) -> str:
     return " ".join("".join(seen).split())
 
 
-def _strings(text: str, pair: re.Match[str]) -> Sequence[Said]:
+def _strings(text: str, pair: re.Match[str]) -> Sequence[ParsedString]:
     found = _SAID.finditer(text, pair.start("value"), pair.end("value"))
-    return [Said(_decoded(each[0]), each.start() + 1, each.end() - 1) for each in found]
+    return [ParsedString(_decoded(each[0]), each.start() + 1, each.end() - 1) for each in found]
 
 
 def _decoded(string: str) -> str:

@@ -2,10 +2,10 @@
 
 from opentelemetry.trace import SpanKind
 
+from service.core.spans import Span, Value, current_span
 from service.inference.engine import EngineDescription
 from service.inference.token_counts import count_tokens
 from service.telemetry import names
-from service.telemetry.spans import Span, Value, current_span
 
 WHICH = "which"
 """The question of stage 1; all others belong to stage 2."""

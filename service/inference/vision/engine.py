@@ -12,18 +12,18 @@ from dataclasses import replace
 
 import structlog
 
-from service.brief import Brief
-from service.errors import RejectedError
+from service.core.errors import RejectedError
+from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineNotRunningError
-from service.inference.siblings import siblings
-from service.inference.vision.gate import Gate
+from service.inference.fail_together import fail_together
 from service.inference.vision.preparation import Preparation, prepared
 from service.inference.vision.questions import Questions
+from service.inference.vision.request_limiter import RequestLimiter
 from service.inference.vision.scores import LabelReading
 from service.inference.vision.suspicion import corrected, shares_by_category, suspects
 from service.inference.vision.token_model import ModelFacts, TokenModel
-from service.judging_settings import JudgingSettings
+from service.settings.engine import JudgingSettings
 from service.telemetry.instruments import ENGINE_LABEL_MASS
 
 log = structlog.get_logger(__name__)
@@ -40,34 +40,36 @@ class VisionEngine:
         self._settings = settings
         self._kind = kind
         self._facts: ModelFacts | None = None
-        self._gate: Gate | None = None
-        self._preparations: dict[Brief, Preparation] = {}
+        self._limiter: RequestLimiter | None = None
+        self._preparations: dict[ModelInstructions, Preparation] = {}
         self._numbers = itertools.count()
 
-    def describe(self, brief: Brief) -> EngineDescription:
-        """Return what this engine is for a brief that it has prepared for."""
-        return self._preparation(brief).description
+    def describe(self, instructions: ModelInstructions) -> EngineDescription:
+        """Return what this engine is for the instructions that it has prepared for."""
+        return self._preparation(instructions).description
 
     def load(self) -> EngineLoad:
         """Return what has a place in the model and what waits for one."""
-        gate, is_reachable = self._gate, self._model.is_reachable()
-        return EngineLoad(gate.taken, gate.waiting, is_reachable) if gate else EngineLoad(0, 0, is_reachable)
+        limiter, is_reachable = self._limiter, self._model.is_reachable()
+        return EngineLoad(limiter.taken, limiter.waiting, is_reachable) if limiter else EngineLoad(0, 0, is_reachable)
 
     async def start(self) -> None:
         """Start the model."""
         self._facts = await self._model.start()
         self._preparations.clear()
-        self._gate = Gate(self._facts.concurrency)
+        self._limiter = RequestLimiter(self._facts.concurrency)
 
-    async def prepare(self, brief: Brief) -> None:
-        """Work out the brief's prompts and tokens, and make its adapter usable; once for each brief.
+    async def prepare(self, instructions: ModelInstructions) -> None:
+        """Work out the instructions' prompts and tokens, and make its adapter usable; once for each instructions.
 
         Raises `LabelCollisionError`, `TooManyCategoriesError` or `UnknownAdapterError` if it cannot be answered.
         """
         if self._facts is None:
             raise EngineNotRunningError
-        if brief not in self._preparations:
-            self._preparations[brief] = await prepared(brief, self._model, self._facts, self._settings, kind=self._kind)
+        if instructions not in self._preparations:
+            self._preparations[instructions] = await prepared(
+                instructions, self._model, self._facts, self._settings, kind=self._kind
+            )
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Ask for the category that fits best; what is suspicious or wanted further, side by side after it."""
@@ -75,8 +77,8 @@ class VisionEngine:
         if not request.wants_scores:
             tags, is_complete = await questions.tags() if request.wants_tags else ({}, True)
             return EngineOutput(None, tags, is_complete)
-        output = _first_look(await questions.which(), self._preparation(request.brief), self._settings)
-        asked = suspects(request.brief, output.scores, self._settings) if output.scores else ()
+        output = _first_look(await questions.which(), self._preparation(request.instructions), self._settings)
+        asked = suspects(request.instructions, output.scores, self._settings) if output.scores else ()
         if not asked and not request.wants_tags:
             return output
         return await _look_again(output, questions, asked, wants_tags=request.wants_tags)
@@ -87,24 +89,24 @@ class VisionEngine:
 
     async def stop(self) -> None:
         """Let nothing more into the model and stop it."""
-        gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.close()
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.close()
         await self._model.stop()
 
-    def _preparation(self, brief: Brief) -> Preparation:
+    def _preparation(self, instructions: ModelInstructions) -> Preparation:
         try:
-            return self._preparations[brief]
+            return self._preparations[instructions]
         except KeyError:
             raise EngineNotRunningError from None
 
     def _questions(self, request: EngineRequest) -> Questions:
-        if self._gate is None:
+        if self._limiter is None:
             raise EngineNotRunningError
-        preparation = self._preparation(request.brief)
+        preparation = self._preparation(request.instructions)
         # A record's attempts share its request id; a model must be able to tell what it still runs of an earlier one.
         request_id = f"{request.request_id}#{next(self._numbers)}"
-        return Questions(self._model, self._gate, self._settings, preparation, request, request_id=request_id)
+        return Questions(self._model, self._limiter, self._settings, preparation, request, request_id=request_id)
 
 
 def _first_look(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:
@@ -120,7 +122,7 @@ def _first_look(reading: LabelReading, preparation: Preparation, settings: Judgi
 async def _look_again(
     output: EngineOutput, questions: Questions, asked: Sequence[str], *, wants_tags: bool
 ) -> EngineOutput:
-    async with siblings() as group:
+    async with fail_together() as group:
         answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
         tags = group.create_task(_tags_beside_scores(questions, wanted=wants_tags), name="tags")
     found = {name: answer.result() for name, answer in answers.items()}

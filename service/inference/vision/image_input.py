@@ -4,8 +4,8 @@ from importlib.metadata import version
 
 import numpy as np
 
+from service.core.pixels import ImageSpec, RgbPixels
 from service.inference.vision.patch import PATCH
-from service.pixels import ImageSpec, RgbPixels
 
 _DECODER = f"pillow-{version('pillow')}"
 # Of this project's part: how files are reduced and fitted.

@@ -1,4 +1,4 @@
-"""Pure: the one-token answers that stand for a brief's categories."""
+"""Pure: the one-token answers that stand for the instructions's categories."""
 
 import hashlib
 import json
@@ -6,11 +6,11 @@ import string
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from service.brief import Brief, CategoryDefinition
+from service.core.instructions import CategoryDefinition, ModelInstructions
 from service.inference.errors import LabelCollisionError, TooManyCategoriesError
 
 NONE = "none"
-"""What the first label stands for: no category of the brief."""
+"""What the first label stands for: no category of the instructions."""
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _NONE_LABEL = _LETTERS[0]
@@ -21,14 +21,14 @@ LabelMap = Mapping[str, str]
 """Label → category, or `NONE`."""
 
 
-def label_map(brief: Brief) -> LabelMap:
+def label_map(instructions: ModelInstructions) -> LabelMap:
     """Give every category its label; raise `LabelCollisionError` or `TooManyCategoriesError` if that is impossible."""
-    if len(brief.categories) > MAX_CATEGORIES:
-        raise TooManyCategoriesError(count=len(brief.categories), limit=MAX_CATEGORIES)
-    own = [category.label for category in brief.categories if category.label is not None]
+    if len(instructions.categories) > MAX_CATEGORIES:
+        raise TooManyCategoriesError(count=len(instructions.categories), limit=MAX_CATEGORIES)
+    own = [category.label for category in instructions.categories if category.label is not None]
     free = (letter for letter in _LETTERS[1:] if letter not in own)
     labels = {_NONE_LABEL: NONE}
-    for category in brief.categories:
+    for category in instructions.categories:
         label = category.label or next(free)
         if label in labels:
             raise LabelCollisionError(first=labels[label], second=category.name, token=label)
@@ -51,7 +51,7 @@ def label_map_hash(labels: LabelMap) -> str:
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
-def labelled(brief: Brief, labels: LabelMap) -> Sequence[tuple[str, CategoryDefinition]]:
-    """Return the categories with their labels, in the brief's order."""
+def labelled(instructions: ModelInstructions, labels: LabelMap) -> Sequence[tuple[str, CategoryDefinition]]:
+    """Return the categories with their labels, in the instructions' order."""
     of = {category: label for label, category in labels.items()}
-    return [(of[category.name], category) for category in brief.categories]
+    return [(of[category.name], category) for category in instructions.categories]

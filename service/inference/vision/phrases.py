@@ -1,9 +1,9 @@
-"""The words that prompts are made of, in every language that a brief may ask for."""
+"""The words that prompts are made of, in every language that the instructions may ask for."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from service.brief import Language
+from service.core.instructions import Language
 
 
 @dataclass(frozen=True, slots=True)

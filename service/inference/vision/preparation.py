@@ -1,10 +1,10 @@
-"""What is worked out once for a brief, before its first image."""
+"""What is worked out once for the instructions, before its first image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription
 from service.inference.errors import VisionBudgetError
 from service.inference.vision import tagging
@@ -13,19 +13,19 @@ from service.inference.vision.labels import check_first_tokens, label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
 from service.inference.vision.suspicion import calibration
 from service.inference.vision.token_model import ModelFacts, TokenModel
-from service.judging_settings import JudgingSettings
+from service.settings.engine import JudgingSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A brief's prompts, the tokens that answer them, and what the engine is for it."""
+    """the instructions's prompts, the tokens that answer them, and what the engine is for it."""
 
     prompter: Prompter
     labels: Mapping[str, int]
     """The token that each category's label begins with."""
     yes_or_no: Mapping[str, int]
     tag_schema: Mapping[str, Any]
-    """Empty for a brief without attributes."""
+    """Empty for the instructions without attributes."""
     max_tag_tokens: int
     description: EngineDescription
 
@@ -36,21 +36,21 @@ class Preparation:
 
 
 async def prepared(
-    brief: Brief, model: TokenModel, facts: ModelFacts, settings: JudgingSettings, *, kind: str
+    instructions: ModelInstructions, model: TokenModel, facts: ModelFacts, settings: JudgingSettings, *, kind: str
 ) -> Preparation:
-    """Prepare a started model for a brief.
+    """Prepare a started model for the instructions.
 
     Raises `LabelCollisionError`, `TooManyCategoriesError`, `UnknownAdapterError` or `VisionBudgetError` if it cannot be
     answered.
     """
-    if facts.max_vision_tokens is not None and brief.vision_tokens > facts.max_vision_tokens:
-        raise VisionBudgetError(asked=brief.vision_tokens, limit=facts.max_vision_tokens)
-    prompts = prompter(brief)
+    if facts.max_vision_tokens is not None and instructions.vision_tokens > facts.max_vision_tokens:
+        raise VisionBudgetError(asked=instructions.vision_tokens, limit=facts.max_vision_tokens)
+    prompts = prompter(instructions)
     yes, no = prompts.phrases.yes, prompts.phrases.no
-    tokens = await model.prepare(brief.adapter, [*prompts.labels, yes, no])
+    tokens = await model.prepare(instructions.adapter, [*prompts.labels, yes, no])
     check_first_tokens(prompts.labels, tokens)
     check_first_tokens({yes: yes, no: no}, tokens)
-    attributes = brief.attributes
+    attributes = instructions.attributes
     return Preparation(
         prompts,
         labels={label: tokens[label] for label in prompts.labels},
@@ -62,22 +62,22 @@ async def prepared(
 
 
 def _description(prompts: Prompter, facts: ModelFacts, settings: JudgingSettings, *, kind: str) -> EngineDescription:
-    brief = prompts.brief
+    instructions = prompts.instructions
     return EngineDescription(
         kind=kind,
         model_name=facts.name,
         model_revision=facts.revision,
-        covers=frozenset(category.name for category in brief.categories),
+        covers=frozenset(category.name for category in instructions.categories),
         hints=frozenset(),
-        image_spec=image_spec(brief.vision_tokens),
+        image_spec=image_spec(instructions.vision_tokens),
         concurrency=facts.concurrency,
-        attribute_schema=brief.attributes.name if brief.attributes else None,
-        adapter=brief.adapter,
+        attribute_schema=instructions.attributes.name if instructions.attributes else None,
+        adapter=instructions.adapter,
         precision=facts.precision,
         prompt_hash=prompts.hash,
         label_map=label_map_hash(prompts.labels),
         label_source=facts.label_source,
-        preprocessing=preprocessing(brief.vision_tokens),
+        preprocessing=preprocessing(instructions.vision_tokens),
         calibration=calibration(settings),
         explains=True,
     )

@@ -1,7 +1,7 @@
-"""Pure: a brief, a caption and a question → the texts around an image.
+"""Pure: the instructions, a caption and a question → the texts around an image.
 
-What all images of a brief have in common stands before the image, so that a prefix cache holds it; then the image; then
-the caption, which is a stranger's; and last the question, so that nothing of the stranger's comes after it.
+What all images have in common stands before the image, so that a prefix cache holds it. Then come the image, the
+caption, which is a stranger's, and last the question, so that nothing of the stranger's comes after it.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 
-from service.brief import Attribute, Brief, Language, TextLimit
+from service.core.instructions import Attribute, Language, ModelInstructions, TextLimit
 from service.inference.vision.labels import LabelMap, label_map, labelled
 from service.inference.vision.phrases import PHRASES, Phrases
 
@@ -37,16 +37,16 @@ class Prompt:
     """A chat of two turns with one image between its texts."""
 
     system: str
-    """Before the image: the same for every image of a brief."""
+    """Before the image: the same for every image of the instructions."""
     question: str
     """After the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Writes the prompts of one brief."""
+    """Writes the prompts of one instructions."""
 
-    brief: Brief
+    instructions: ModelInstructions
     labels: LabelMap
     system: str
     phrases: Phrases
@@ -81,15 +81,15 @@ class Prompter:
         return Prompt(self.system, f"{self.phrases.caption.format(quoted=quote(caption))}\n{question}")
 
 
-def prompter(brief: Brief) -> Prompter:
-    """Return the writer of a brief's prompts; raise `LabelCollisionError` if its labels cannot be told apart."""
-    labels, phrases = label_map(brief), PHRASES[brief.language]
+def prompter(instructions: ModelInstructions) -> Prompter:
+    """Return the writer of the prompts; raise `LabelCollisionError` if the labels cannot be told apart."""
+    labels, phrases = label_map(instructions), PHRASES[instructions.language]
     lines = chain(
         [phrases.role, phrases.categories],
-        _categories(brief, labels, phrases),
-        _attributes(brief, phrases),
+        _categories(instructions, labels, phrases),
+        _attributes(instructions, phrases),
     )
-    return Prompter(brief, labels, "\n".join(lines), phrases)
+    return Prompter(instructions, labels, "\n".join(lines), phrases)
 
 
 def quote(caption: str) -> str:
@@ -108,12 +108,12 @@ def _bounded(escaped: str) -> str:
     return f"{whole}{_CUT}"
 
 
-def _categories(brief: Brief, labels: LabelMap, phrases: Phrases) -> Iterable[str]:
+def _categories(instructions: ModelInstructions, labels: LabelMap, phrases: Phrases) -> Iterable[str]:
     yield f"{next(iter(labels))}: {phrases.none_of_them}"
-    for label, category in labelled(brief, labels):
+    for label, category in labelled(instructions, labels):
         text = category.means
         if category.not_meant:
-            text = f"{_ended(text, brief.language)}{phrases.not_meant.format(text=category.not_meant)}"
+            text = f"{_ended(text, instructions.language)}{phrases.not_meant.format(text=category.not_meant)}"
         yield f"{label}: {category.name}: {text}"
 
 
@@ -123,11 +123,11 @@ def _ended(sentence: str, language: Language) -> str:
     return sentence if is_ended else f"{sentence}{_FULL_STOPS[language]}"
 
 
-def _attributes(brief: Brief, phrases: Phrases) -> Iterable[str]:
-    if brief.attributes is None:
+def _attributes(instructions: ModelInstructions, phrases: Phrases) -> Iterable[str]:
+    if instructions.attributes is None:
         return
     yield phrases.attributes
-    for attribute in brief.attributes.attributes:
+    for attribute in instructions.attributes.attributes:
         yield f"{attribute.key}: {attribute.asks} ({_choice(attribute, phrases)})"
 
 

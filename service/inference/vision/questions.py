@@ -1,4 +1,4 @@
-"""Asks a model about one image: each question passes the gate, and each answer is checked to be one."""
+"""Asks a model about one image: each question passes the limiter, and each answer is checked to be one."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ from service.inference.engine import EngineRequest, Tag
 from service.inference.errors import EngineFailedError
 from service.inference.vision import explaining, tagging
 from service.inference.vision.asking_trace import WHICH, asking
-from service.inference.vision.gate import Gate
 from service.inference.vision.image_input import fit, image_key
 from service.inference.vision.preparation import Preparation
 from service.inference.vision.prompt import Prompt
+from service.inference.vision.request_limiter import RequestLimiter
 from service.inference.vision.scores import LabelReading, read_labels
-from service.inference.vision.token_model import Ask, TokenModel, Written
-from service.judging_settings import JudgingSettings
+from service.inference.vision.token_model import GeneratedText, ModelRequest, TokenModel
+from service.settings.engine import JudgingSettings
 
 
 class Questions:
@@ -23,7 +23,7 @@ class Questions:
     def __init__(
         self,
         model: TokenModel,
-        gate: Gate,
+        limiter: RequestLimiter,
         settings: JudgingSettings,
         preparation: Preparation,
         request: EngineRequest,
@@ -31,7 +31,7 @@ class Questions:
         request_id: str,
     ) -> None:
         self._model = model
-        self._gate = gate
+        self._limiter = limiter
         self._settings = settings
         self._preparation = preparation
         self._prompter = preparation.prompter
@@ -54,7 +54,7 @@ class Questions:
 
     async def tags(self) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
         """Ask for the attributes; return the valid ones, and whether they are all."""
-        attributes = self._request.brief.attributes
+        attributes = self._request.instructions.attributes
         if attributes is None:
             return {}, True
         written = await self._write(
@@ -78,23 +78,25 @@ class Questions:
         return explaining.read_explanations(written.text, asked, max_chars=max_chars)
 
     async def _read(self, question: str, prompt: Prompt, words: Mapping[str, int]) -> LabelReading:
-        async with self._gate.place(deadline_s=self._request.deadline_s):
+        async with self._limiter.place(deadline_s=self._request.deadline_s):
             with asking(question, self._preparation.description):
                 answer = await self._model.read(self._ask(question, prompt), words)
         return read_labels(_checked(answer, words))
 
-    async def _write(self, question: str, prompt: Prompt, schema: Mapping[str, Any], *, max_tokens: int) -> Written:
-        async with self._gate.place(deadline_s=self._request.deadline_s):
+    async def _write(
+        self, question: str, prompt: Prompt, schema: Mapping[str, Any], *, max_tokens: int
+    ) -> GeneratedText:
+        async with self._limiter.place(deadline_s=self._request.deadline_s):
             with asking(question, self._preparation.description):
                 return await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
 
-    def _ask(self, question: str, prompt: Prompt) -> Ask:
-        return Ask(
+    def _ask(self, question: str, prompt: Prompt) -> ModelRequest:
+        return ModelRequest(
             request_id=f"{self._request_id}/{question}",
             prompt=prompt,
             pixels=self._pixels,
             image_key=self._image_key,
-            adapter=self._request.brief.adapter,
+            adapter=self._request.instructions.adapter,
             losses=self._request.losses,
             clock=self._request.clock,
         )

@@ -2,17 +2,17 @@
 
 The list is exclusive: its shares add up to 1, so that two harmful things in one image halve each other's. A yes-or-no
 question about one category is not, but asked for all of them it would cost eighteen tokens an image instead of one. So
-the list decides alone while it sees next to nothing (the brief's `suspicion`), and above that the gravest category and
-those with a noticeable share are asked for one by one; their scores are those answers.
+the list decides alone while it sees next to nothing (`suspicion` of the instructions). Above that the gravest category
+and those with a noticeable share are asked for one by one; their scores are those answers.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
 from service.inference.vision.labels import LabelMap
 from service.inference.vision.scores import LabelReading
-from service.judging_settings import JudgingSettings
+from service.settings.engine import JudgingSettings
 
 
 def calibration(settings: JudgingSettings) -> str:
@@ -27,17 +27,17 @@ def shares_by_category(labels: LabelMap, reading: LabelReading) -> Mapping[str, 
     return {category: reading.shares[label] for label, category in islice(labels.items(), 1, None)}
 
 
-def suspects(brief: Brief, shares: Mapping[str, float], settings: JudgingSettings) -> Sequence[str]:
+def suspects(instructions: ModelInstructions, shares: Mapping[str, float], settings: JudgingSettings) -> Sequence[str]:
     """Return the categories to ask about one by one, the likeliest first; none for an image that looks harmless.
 
     The gravest category is always among them: another one that is as plain to see would hide it in the list.
     """
-    if sum(shares.values()) < brief.suspicion:
+    if sum(shares.values()) < instructions.suspicion:
         return ()
-    # Sorting is stable: of equal shares the brief's order, gravest first, decides.
+    # Sorting is stable: of equal shares the instructions' order, gravest first, decides.
     likeliest = sorted(shares, key=lambda name: -shares[name])[: settings.max_follow_ups]
     noticeable = [name for name in likeliest if shares[name] >= settings.noticeable_share] or likeliest[:1]
-    return tuple(dict.fromkeys((*noticeable, brief.categories[0].name)))
+    return tuple(dict.fromkeys((*noticeable, instructions.categories[0].name)))
 
 
 def corrected(shares: Mapping[str, float], answers: Mapping[str, float | None]) -> Mapping[str, float]:

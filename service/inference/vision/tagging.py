@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.brief import Attribute, AttributeSchema, TextLimit
+from service.core.instructions import Attribute, AttributeSchema, TextLimit
 from service.inference.engine import Tag
-from service.inference.vision.answers import Answer, Said, plain, read_answer
-from service.inference.vision.token_model import Written
+from service.inference.vision.answers import Answer, ParsedString, plain, read_answer
+from service.inference.vision.token_model import GeneratedText
 
 UNTOLD = 0.5
 """The confidence in values whose probability the model does not tell: neither sure nor unlikely is known."""
@@ -35,7 +35,7 @@ def longest_answer(schema: AttributeSchema) -> int:
     return len("{}") + sum(_longest(attribute) for attribute in schema.attributes)
 
 
-def read_tags(schema: AttributeSchema, written: Written) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
+def read_tags(schema: AttributeSchema, written: GeneratedText) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
     """Return the valid tags by attribute, surest first, and whether nothing of the answer was invalid or missing.
 
     An attribute of which nothing is known is left out; one that the model answered with nothing is empty.
@@ -52,7 +52,7 @@ def read_tags(schema: AttributeSchema, written: Written) -> tuple[Mapping[str, t
     return tags, is_complete
 
 
-def _said(attribute: Attribute, answer: Answer) -> Sequence[Said] | None:
+def _said(attribute: Attribute, answer: Answer) -> Sequence[ParsedString] | None:
     """Return what was answered, None if nothing; an empty free text says that there is none to tell."""
     said = answer.said.get(attribute.key)
     if said is None or attribute.values:
@@ -83,9 +83,9 @@ def _longest(attribute: Attribute) -> int:
     return around + sum(sizes[: attribute.most])
 
 
-def _valid(attribute: Attribute, said: Sequence[Said]) -> Mapping[str, Said]:
+def _valid(attribute: Attribute, said: Sequence[ParsedString]) -> Mapping[str, ParsedString]:
     """Return what may stay, in the model's order, by its final text."""
-    kept: dict[str, Said] = {}
+    kept: dict[str, ParsedString] = {}
     for each in said:
         text = each.text if attribute.values else _within(_limit(attribute), each.text)
         if len(kept) < attribute.most and (not attribute.values or text in attribute.values):
@@ -99,12 +99,12 @@ def _within(limit: TextLimit, text: str) -> str:
     return " ".join(text.split()[: limit.most])
 
 
-def _surest_first(attribute: Attribute, values: Mapping[str, Said], written: Written) -> tuple[Tag, ...]:
+def _surest_first(attribute: Attribute, values: Mapping[str, ParsedString], written: GeneratedText) -> tuple[Tag, ...]:
     tags = [Tag(text, _confidence(attribute, said, written)) for text, said in values.items()]
     return tuple(sorted(tags, key=lambda tag: -tag.confidence))
 
 
-def _confidence(attribute: Attribute, said: Said, written: Written) -> float:
+def _confidence(attribute: Attribute, said: ParsedString, written: GeneratedText) -> float:
     """Return the probability of a listed value, or the mean probability of a free text's tokens.
 
     A listed value is as likely as its tokens together. A free text could have been put in countless other words, so
@@ -117,7 +117,7 @@ def _confidence(attribute: Attribute, said: Said, written: Written) -> float:
     return min(1.0, math.exp(exponent))
 
 
-def _chances(said: Said, written: Written) -> Sequence[float]:
+def _chances(said: ParsedString, written: GeneratedText) -> Sequence[float]:
     """Return the log-probabilities of the tokens that a value is made of; empty if the model does not tell them."""
     found: list[float] = []
     start = 0

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.inference.availability import RequestClock
-from service.inference.losses import EngineLosses
+from service.core.availability import RequestClock
+from service.core.losses import EngineLosses
+from service.core.pixels import RgbPixels
 from service.inference.vision.prompt import Prompt
-from service.pixels import RgbPixels
 
 LabelSource = Literal["exact", "allowed", "top"]
 """How labels are read: every label's own probability; an answer that was restricted to the labels, so that their mass
@@ -29,7 +29,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ModelRequest:
     """One question about one image."""
 
     request_id: str
@@ -45,7 +45,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class GeneratedText:
     """A text with how sure the model was of it."""
 
     text: str
@@ -72,11 +72,11 @@ class TokenModel(Protocol):
         """
         ...
 
-    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+    async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
         """Generate one token; return the natural log-probability that the answer begins with each word."""
         ...
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+    async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
         """Generate JSON text that the schema describes, at temperature 0; cut off at `max_tokens`."""
         ...
 

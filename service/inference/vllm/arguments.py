@@ -7,7 +7,7 @@ from typing import Any
 
 from service.inference.errors import EngineConfigurationError
 from service.inference.vision.patch import PATCH
-from service.vllm_settings import VllmSettings
+from service.settings.vllm import VllmSettings
 
 _SETTINGS = "engine.vllm"
 _FREE = f"{_SETTINGS}.engine_args"

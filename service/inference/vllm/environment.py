@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from service.vllm_settings import VllmSettings
+from service.settings.vllm import VllmSettings
 
 
 def prepare_environment(

@@ -16,10 +16,10 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOu
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
-from service.errors import FatalError
+from service.core.errors import EngineDeadError, FatalError
+from service.core.spans import current_span
 from service.inference.errors import (
     EngineConfigurationError,
-    EngineDeadError,
     EngineFailedError,
     EngineNotRunningError,
     EngineRejectedError,
@@ -28,15 +28,14 @@ from service.inference.errors import (
 from service.inference.vision.asking_trace import tell_tokens
 from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
-from service.inference.vision.token_model import Ask, ModelFacts, Written
+from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
 from service.inference.vllm.arguments import concurrency
 from service.inference.vllm.chat_tokens import ChatTokens, chat_tokens
 from service.inference.vllm.model_files import model_name, model_revision, weights_precision
 from service.inference.vllm.processes import VllmProcesses
 from service.inference.vllm.watchdog import Watchdog
-from service.telemetry.carrying import text_headers
-from service.telemetry.spans import current_span
-from service.vllm_settings import VllmSettings, adapter_name, adapter_path
+from service.settings.vllm import VllmSettings, adapter_name, adapter_path
+from service.telemetry.propagation import text_headers
 
 _ATTEMPTS = 2
 """An engine that lost an image from its cache says so by a failed answer, and has it again with the second request."""
@@ -98,7 +97,7 @@ class VllmModel:
             await self._add(engine, adapter)
         return {word: chat.first_token(word) for word in words}
 
-    async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+    async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
         """Generate one token; return the natural log-probability, over the whole vocabulary, of each word's token."""
         params = SamplingParams(
             max_tokens=1,
@@ -113,7 +112,7 @@ class VllmModel:
         found = output.logprobs[0]
         return {word: found[token].logprob for word, token in words.items()}
 
-    async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+    async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
         """Generate JSON text of the schema without white space; cut off at `max_tokens`."""
         params = SamplingParams(
             max_tokens=max_tokens,
@@ -137,7 +136,7 @@ class VllmModel:
         self._added.clear()
         await self._processes.stop(engine)
 
-    async def _ask(self, ask: Ask, params: SamplingParams) -> CompletionOutput:
+    async def _ask(self, ask: ModelRequest, params: SamplingParams) -> CompletionOutput:
         engine, chat = self._running()
         self._check_size(ask)
         ids = chat.prompt(ask.prompt)
@@ -149,7 +148,9 @@ class VllmModel:
                     return output
         raise EngineFailedError(detail=f"it ended its answer with {output.finish_reason!r}, twice")
 
-    async def _generate(self, engine: AsyncLLM, ask: Ask, ids: list[int], params: SamplingParams) -> CompletionOutput:
+    async def _generate(
+        self, engine: AsyncLLM, ask: ModelRequest, ids: list[int], params: SamplingParams
+    ) -> CompletionOutput:
         try:
             inputs = await _render(engine, ask, ids)
             answers = engine.generate(
@@ -171,7 +172,7 @@ class VllmModel:
             raise EngineFailedError(detail=_line(error)) from error
         raise EngineFailedError(detail="no answer")
 
-    def _check_size(self, ask: Ask) -> None:
+    def _check_size(self, ask: ModelRequest) -> None:
         """Refuse what the engine would shrink without a word."""
         height, width = ask.pixels.shape[:2]
         limit = self._settings.max_vision_tokens
@@ -225,7 +226,7 @@ class VllmModel:
         limit_s = self._settings.startup_timeout_s
         side = PATCH * math.ceil(math.sqrt(self._settings.min_vision_tokens))
         pixels = np.zeros((side, side, 3), np.uint8)
-        ask = Ask("first", Prompt("", "Answer A."), pixels, image_key="first", adapter=None)
+        ask = ModelRequest("first", Prompt("", "Answer A."), pixels, image_key="first", adapter=None)
         try:
             async with asyncio.timeout(limit_s):
                 await self.read(ask, {"A": chat.first_token("A")})
@@ -249,12 +250,12 @@ def _chat(engine: AsyncLLM) -> ChatTokens:
     return chat_tokens(encode, tokenizer.get_added_vocab())
 
 
-def _written(output: CompletionOutput) -> Written:
+def _written(output: CompletionOutput) -> GeneratedText:
     steps = zip(output.token_ids, output.logprobs or (), strict=False)
     chosen = [step[token] for token, step in steps]
     if output.finish_reason == "stop":
         chosen.pop()  # the token that ends the answer, which is no part of the text
-    return Written(output.text, [(each.decoded_token or "", each.logprob) for each in chosen])
+    return GeneratedText(output.text, [(each.decoded_token or "", each.logprob) for each in chosen])
 
 
 async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
@@ -270,7 +271,7 @@ def _told(answer: RequestOutput) -> CompletionOutput:
     return output
 
 
-async def _render(engine: AsyncLLM, ask: Ask, ids: list[int]) -> Any:
+async def _render(engine: AsyncLLM, ask: ModelRequest, ids: list[int]) -> Any:
     """Prepare an image and its prompt for the engine, on the engine's thread for that."""
     prompt = {
         "prompt_token_ids": ids,

@@ -19,9 +19,9 @@ from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.arguments import engine_arguments
 from service.inference.vllm.loading import load_in_thread
 from service.inference.vllm.model_files import weights_precision
-from service.orphan_watch import OrphanWatch
-from service.processes import Process, can_be_listed, descendants, kill
-from service.vllm_settings import VllmSettings
+from service.runtime.orphan_reaper import OrphanWatch
+from service.runtime.process_tree import Process, can_be_listed, descendants, kill
+from service.settings.vllm import VllmSettings
 
 log = structlog.get_logger(__name__)
 

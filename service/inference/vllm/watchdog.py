@@ -5,8 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from service.errors import FatalError
-from service.inference.errors import EngineDeadError
+from service.core.errors import EngineDeadError, FatalError
 from service.inference.vllm.stall_clock import StallClock
 
 _LOOKS_A_LIMIT = 20

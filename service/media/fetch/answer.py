@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
+from service.http.retry_after import retry_after_s
 from service.media.errors import FetchFailedError, ImageNotFoundError
-from service.retry_after import retry_after_s
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 203: the same image, changed on its way by a proxy.

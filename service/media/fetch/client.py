@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver
 from opentelemetry.trace import SpanKind
 from yarl import URL
 
+from service.core.spans import Span, current_span
 from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedConnection, BoundedConnector
 from service.http.parsing_budget import ParsingBudget
 from service.media.errors import ImageTooLargeError, UnsupportedFormatError
@@ -20,9 +21,8 @@ from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.failures import failure_of
 from service.media.fetch.guard import DIALLED, AddressGuard, Dialled
 from service.media.fetch.web_address import host_of
-from service.settings import FetchSettings
+from service.settings.process import FetchSettings
 from service.telemetry import names
-from service.telemetry.spans import Span, current_span
 
 # Of Amazon's S3, on every answer about a bucket.
 _BUCKET_REGION = "x-amz-bucket-region"

@@ -6,8 +6,8 @@ from typing import Any
 
 import aiohttp
 
+from service.core.spans import current_span
 from service.telemetry import names
-from service.telemetry.spans import current_span
 
 
 def connection_trace() -> aiohttp.TraceConfig:

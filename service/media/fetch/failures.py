@@ -7,12 +7,12 @@ not be reached: it would show which names, ports and servers there are. The log 
 import aiohttp
 import structlog
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.http.bounded_connection import AnswerRefusedError, AnswerTooSlowError
 from service.media.errors import AddressNotAllowedError, FetchFailedError, FetchTimeoutError, ImageReferenceError
 from service.media.fetch.guard import AddressRefusedError
 from service.media.fetch.resolver import NameTimeoutError
-from service.settings import FetchSettings
+from service.settings.process import FetchSettings
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from service.fair_queue import FairQueue
+from service.core.fair_queue import FairQueue
 from service.media.errors import HostCircuitOpenError
 from service.media.fetch.hosts import is_own_store
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from service.errors import RejectedError, TransientError
-from service.fair_queue import FairQueue
+from service.core.errors import RejectedError, TransientError
+from service.core.fair_queue import FairQueue
+from service.core.spans import waiting
 from service.media.errors import (
     AddressNotAllowedError,
     FetchCrowdedError,
@@ -16,7 +17,6 @@ from service.media.errors import (
 )
 from service.media.fetch.host_circuits import HostCircuit, HostCircuits
 from service.telemetry import names
-from service.telemetry.spans import waiting
 
 _SHARE = 7
 """A tenant holds at most seven times the places that are free: 7/8 of them alone, 7/15 each of two, and so on. This is

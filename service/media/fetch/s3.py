@@ -12,11 +12,11 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from yarl import URL
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.answer import Answer
 from service.media.fetch.client import Reserve, reserve_nothing
-from service.settings import S3Settings
+from service.settings.process import S3Settings
 
 log = structlog.get_logger(__name__)
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
+from service.core.pixels import ImageSpec, RgbPixels
 from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
-from service.pixels import ImageSpec, RgbPixels
+from testing.asking import INSTRUCTIONS, engine_request
 from tests.contract.engine.images import small
-from tests.support.asking import BRIEF, engine_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Candidate:
     """An engine, and what its kind allows."""
 
     build: Callable[[], Engine]
-    brief: Brief = BRIEF
+    instructions: ModelInstructions = INSTRUCTIONS
     tolerance: float = 0.0
     """How far a probability may move with what else is in flight: 0 where every image is run by itself. Batches of
     different sizes round differently."""
@@ -30,21 +30,21 @@ class Candidate:
         """Start one."""
         engine = self.build()
         await engine.start()
-        await engine.prepare(self.brief)
+        await engine.prepare(self.instructions)
         return Trial(engine, self)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A started engine with the brief that it is asked in."""
+    """A started engine with the instructions that it is asked in."""
 
     engine: Engine
     candidate: Candidate
 
     @property
     def description(self) -> EngineDescription:
-        """What the engine is for the brief."""
-        return self.engine.describe(self.candidate.brief)
+        """What the engine is for the instructions."""
+        return self.engine.describe(self.candidate.instructions)
 
     @property
     def spec(self) -> ImageSpec:
@@ -56,7 +56,9 @@ class Trial:
     ) -> EngineRequest:
         """Return a request; about a small image unless told."""
         pixels = small(self.spec) if pixels is None else pixels
-        return engine_request(pixels, brief=self.candidate.brief, wants_scores=wants_scores, wants_tags=wants_tags)
+        return engine_request(
+            pixels, instructions=self.candidate.instructions, wants_scores=wants_scores, wants_tags=wants_tags
+        )
 
     def crowd(self, *, rounds: int) -> list[EngineRequest]:
         """Return so many times the requests that keep the engine busy, each about an image of its own."""

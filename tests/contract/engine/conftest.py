@@ -8,17 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from service.engine_settings import EngineSettings, RehearsalSettings
 from service.inference.factory import build_engine
 from service.inference.vision.engine import VisionEngine
-from service.judging_settings import JudgingSettings
+from service.settings.engine import EngineSettings, JudgingSettings, RehearsalSettings
+from testing.asking import TAGGED_BRIEF
+from testing.engine import PaintedEngine
+from testing.tiny_model.shapes import INSTRUCTIONS
+from testing.token_model import ScriptedModel
+from testing.vllm import STARTUP_TIMEOUT_S, tiny_engine
+from testing.vllm_server import SERVED
 from tests.contract.engine.candidates import Candidate, Trial
-from tests.models.shapes import BRIEF
-from tests.support.asking import TAGGED_BRIEF
-from tests.support.engine import PaintedEngine
-from tests.support.token_model import ScriptedModel
-from tests.support.vllm import STARTUP_TIMEOUT_S, tiny_engine
-from tests.support.vllm_server import SERVED
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
 
@@ -28,9 +27,9 @@ CANDIDATES: dict[str, Candidate] = {
     # The painted engine remembers its requests for tests to see.
     "painted": Candidate(PaintedEngine, keeps_pixels=True),
     "vision": Candidate(
-        lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"), brief=TAGGED_BRIEF
+        lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"), instructions=TAGGED_BRIEF
     ),
-    "vllm": Candidate(tiny_engine, brief=BRIEF, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)),
+    "vllm": Candidate(tiny_engine, instructions=INSTRUCTIONS, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)),
 }
 
 # A start of the engine on a busy machine takes its time; its imports warn of what others plan.
@@ -53,7 +52,11 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
             kind="openai", openai=request.getfixturevalue("served"), judging=JudgingSettings(min_label_mass=0.0)
         )
         return Candidate(
-            lambda: build_engine(settings), brief=BRIEF, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)
+            lambda: build_engine(settings),
+            instructions=INSTRUCTIONS,
+            tolerance=0.02,
+            largest_crowd=24,
+            stops_after_turns=(1,),
         )
     return CANDIDATES[request.param]
 

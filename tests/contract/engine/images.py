@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from service.pixels import ImageSpec, RgbPixels
+from service.core.pixels import ImageSpec, RgbPixels
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> RgbPixels:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
+from service.core.pixels import RgbPixels
 from service.inference.engine import Engine, EngineLoad, EngineOutput, EngineRequest
-from service.pixels import RgbPixels
 from service.policy.taxonomy import NAMES
 from tests.contract.engine.candidates import Candidate, Trial
 from tests.contract.engine.images import extremes, small
@@ -45,7 +45,7 @@ async def test_description_stays_as_it_is(trial: Trial) -> None:
 
 
 async def test_covered_categories_are_in_the_taxonomy_or_the_brief(trial: Trial) -> None:
-    own = {category.name for category in trial.candidate.brief.categories}
+    own = {category.name for category in trial.candidate.instructions.categories}
     assert trial.description.covers <= {*NAMES, *own}
 
 
@@ -183,7 +183,7 @@ async def test_stopping_before_the_start_is_harmless(candidate: Candidate) -> No
 
 async def test_preparing_for_a_brief_again_changes_nothing(trial: Trial) -> None:
     before = trial.description
-    await trial.engine.prepare(trial.candidate.brief)
+    await trial.engine.prepare(trial.candidate.instructions)
     assert trial.description == before
 
 

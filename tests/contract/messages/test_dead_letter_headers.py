@@ -8,16 +8,24 @@ from pathlib import Path
 from types import MappingProxyType
 
 from schemas.headers import dead_letter_headers
+from service.core.headers import (
+    CAUSE_CLASS,
+    LAST_OFFSET,
+    RAW,
+    RAW_OFFSETS,
+    REDRIVEN_AT,
+    REDRIVEN_FROM,
+    REDRIVES,
+    TRUNCATED,
+)
+from service.core.records import OutgoingRecord, Unreadable
+from service.delivery.dead_letter import cut, dead_letter, notice
+from service.delivery.origin import Origin, fresh
+from service.events.codec_errors import EventEmptyError
+from service.kafka.errors import RecordUnreadableError
 from service.media.errors import ImageNotFoundError
-from service.stream.codec_errors import EventEmptyError
-from service.stream.dead_letter import cut, dead_letter
-from service.stream.dead_letter_headers import CAUSE_CLASS, LAST_OFFSET, RAW, RAW_OFFSETS, TRUNCATED
-from service.stream.errors import RecordUnreadableError
-from service.stream.notices import notice
-from service.stream.origin import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, Origin, fresh
-from service.stream.records import OutgoingRecord, Unreadable
 from service.telemetry.names import TRACEPARENT
-from tests.support.uploads import BY_URL, a_record
+from testing.uploads import BY_URL, a_record
 
 DOCUMENTED = dead_letter_headers()
 

@@ -12,15 +12,15 @@ from schemas.headers import cloudevents_headers, dead_letter_headers
 from schemas.json_schemas import json_schema
 from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVersion
 from schemas.verdict import REASON_CODES
-from service.errors import ModstreamError
-from service.kafka_settings import DEFAULT_MAX_EVENT_BYTES
+from service.core.errors import ModstreamError
+from service.core.records import MAX_HEADERS, SourceRecord
+from service.events import codec_errors
+from service.events.attributes import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES
+from service.events.codec import decode_upload
+from service.events.structure import MAX_STRUCTURE
+from service.kafka.errors import BatchTooLargeError, RecordUnreadableError
 from service.media import errors as media_errors
-from service.stream import codec_errors
-from service.stream.attributes import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES
-from service.stream.codec import decode_upload
-from service.stream.errors import BatchTooLargeError, RecordUnreadableError
-from service.stream.records import MAX_HEADERS, SourceRecord
-from service.stream.structure import MAX_STRUCTURE
+from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES
 
 DOCS = Path(__file__).parents[3] / "docs"
 UPLOADER = (DOCS / "uploader.md").read_text(encoding="utf-8")

@@ -14,10 +14,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from schemas.example_files import read_examples
 from schemas.registry import VERDICT_V1
 from schemas.verdict import VerdictV1
-from service.kafka_settings import KafkaSettings
-from service.stream.codec import decode_upload, encode_verdict
-from service.stream.records import SourceRecord
-from tests.support.kafka import running_kafka
+from service.core.records import SourceRecord
+from service.events.codec import decode_upload, encode_verdict
+from service.settings.kafka import KafkaSettings
+from testing.kafka import running_kafka
 
 DOCS = Path(__file__).parents[3] / "docs"
 SOURCE = SourceRecord("images.uploaded", 0, 7, 1_772_366_400_000, b"42", None, ())

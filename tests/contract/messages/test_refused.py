@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from schemas.registry import IMAGE_UPLOADED_V1
 from scripts.contract import PUBLISHED
-from service.errors import RejectedError
-from service.stream.codec import decode_upload
-from service.stream.records import SourceRecord
+from service.core.errors import RejectedError
+from service.core.records import SourceRecord
+from service.events.codec import decode_upload
 
 BY_URL: dict[str, Any] = {"image_id": "42", "image": {"url": "https://cdn.example.com/42.jpg"}}
 SCHEMA = json.loads((PUBLISHED / f"{IMAGE_UPLOADED_V1.slug}.schema.json").read_text())

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
+from service.core.pixels import RgbPixels
 from service.inference.vision.prompt import Prompt, Prompter, prompter
-from service.inference.vision.token_model import Ask, ModelFacts, TokenModel
-from service.pixels import RgbPixels
-from tests.support.asking import TAGGED_BRIEF
+from service.inference.vision.token_model import ModelFacts, ModelRequest, TokenModel
+from testing.asking import TAGGED_BRIEF
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Candidate:
     """A token model, and what its kind allows."""
 
     build: Callable[[], TokenModel]
-    brief: Brief = TAGGED_BRIEF
+    instructions: ModelInstructions = TAGGED_BRIEF
     """In words that its context has room for."""
     tolerance: float = 0.0
     """How far a probability may move with what else is in flight."""
@@ -31,7 +31,7 @@ class Candidate:
         """Start one."""
         model = self.build()
         facts = await model.start()
-        prompts = prompter(self.brief)
+        prompts = prompter(self.instructions)
         words = [*prompts.labels, prompts.phrases.yes, prompts.phrases.no]
         return Trial(model, facts, self, prompts, await model.prepare(None, words))
 
@@ -52,12 +52,14 @@ class Trial:
         """The token of every category's label."""
         return {label: self.tokens[label] for label in self.prompts.labels}
 
-    def ask(self, prompt: Prompt, *, seed: int = 0, adapter: str | None = None) -> Ask:
+    def ask(self, prompt: Prompt, *, seed: int = 0, adapter: str | None = None) -> ModelRequest:
         """Return a question about an image of noise."""
         pixels = _noise(seed)
-        return Ask(f"test/{next(self._numbers)}", prompt, pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), adapter)
+        return ModelRequest(
+            f"test/{next(self._numbers)}", prompt, pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), adapter
+        )
 
-    def which(self, *, caption: str | None = None, seed: int = 0) -> Ask:
+    def which(self, *, caption: str | None = None, seed: int = 0) -> ModelRequest:
         """Ask for the label that fits."""
         return self.ask(self.prompts.which(caption), seed=seed)
 

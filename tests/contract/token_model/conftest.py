@@ -6,10 +6,10 @@ import pytest
 import pytest_asyncio
 
 from service.inference.openai.model import OpenAIModel
+from testing.tiny_model.shapes import INSTRUCTIONS
+from testing.token_model import ScriptedModel
+from testing.vllm_server import SERVED
 from tests.contract.token_model.candidates import Candidate, Trial
-from tests.models.shapes import BRIEF
-from tests.support.token_model import ScriptedModel
-from tests.support.vllm_server import SERVED
 
 CANDIDATES: dict[str, Candidate] = {
     "scripted": Candidate(lambda: ScriptedModel(busy_s=0.002, adapters=frozenset({"own"})), adapter="own"),
@@ -23,7 +23,7 @@ ROUNDING = 0.02
 def candidate(request: pytest.FixtureRequest) -> Candidate:
     if request.param == "openai":
         settings = request.getfixturevalue("served")
-        return Candidate(lambda: OpenAIModel(settings), brief=BRIEF, tolerance=ROUNDING)
+        return Candidate(lambda: OpenAIModel(settings), instructions=INSTRUCTIONS, tolerance=ROUNDING)
     return CANDIDATES[request.param]
 
 

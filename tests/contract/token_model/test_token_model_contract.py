@@ -7,13 +7,13 @@ import typing
 
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.inference.errors import UnknownAdapterError
 from service.inference.vision.answers import read_answer
 from service.inference.vision.tagging import json_schema, longest_answer
-from service.inference.vision.token_model import LabelSource, Written
+from service.inference.vision.token_model import GeneratedText, LabelSource
+from testing.asking import GOODS
 from tests.contract.token_model.candidates import Candidate, Trial
-from tests.support.asking import GOODS
 
 # The model is started once for all of them, and lives in one event loop.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 IN_TIME_S = 60.0
 
 
-async def write(trial: Trial, *, max_tokens: int | None = None) -> Written:
+async def write(trial: Trial, *, max_tokens: int | None = None) -> GeneratedText:
     ask = trial.ask(trial.prompts.describe(None))
-    attributes = trial.candidate.brief.attributes or GOODS
+    attributes = trial.candidate.instructions.attributes or GOODS
     return await trial.model.write(ask, json_schema(attributes), max_tokens=max_tokens or longest_answer(attributes))
 
 
@@ -77,7 +77,7 @@ async def test_a_hostile_caption_is_answered_like_any_other(trial: Trial) -> Non
 
 
 async def test_what_is_written_follows_the_schema(trial: Trial) -> None:
-    attributes = trial.candidate.brief.attributes or GOODS
+    attributes = trial.candidate.instructions.attributes or GOODS
     answer = json.loads((await write(trial)).text)
     assert list(answer) == [attribute.key for attribute in attributes.attributes]
     assert all(answer[each.key] in each.values for each in attributes.attributes if each.values and each.most == 1)

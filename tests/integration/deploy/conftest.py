@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.container import build_image
+from testing.container import build_image
 
 
 @pytest.fixture(scope="session")

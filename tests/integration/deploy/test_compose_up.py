@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from schemas.verdict import VerdictV1
-from tests.support.container import ROOT
-from tests.support.kafka import free_port
-from tests.support.topics import committed_reader
+from testing.container import ROOT
+from testing.kafka import free_port
+from testing.topics import committed_reader
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("image")]
 
 # A photograph inside the image, which the demo judges too.
-PHOTOGRAPH = "/opt/modstream/lib/python3.11/site-packages/service/demo/photographs/cat.jpg"
+PHOTOGRAPH = "/opt/modstream/lib/python3.11/site-packages/service/tools/demo/photographs/cat.jpg"
 HERE = ("kafka", "topics", "modstream")
 
 

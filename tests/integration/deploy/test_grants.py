@@ -14,16 +14,17 @@ import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from service.kafka_settings import KafkaSettings
-from service.pipeline.processor import Processor
-from service.settings import DeadLetterSettings, RetrySettings, Settings
-from service.stream.connection import KafkaConnection
-from service.stream.engine_mark_store import EngineMarkStore
-from service.stream.errors import AccessDeniedError
-from service.stream.records import Partition
-from service.stream.topics import ensure_journal, ensure_topics, required_topics
-from tests.support.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
-from tests.support.stream_worker import ObedientHandler
+from service.core.records import Partition
+from service.delivery.engine_mark_store import EngineMarkStore
+from service.delivery.processor import Processor
+from service.delivery.required_topics import required_topics
+from service.kafka.connection import KafkaConnection
+from service.kafka.errors import AccessDeniedError
+from service.kafka.topics import ensure_journal, ensure_topics
+from service.settings.kafka import KafkaSettings
+from service.settings.process import DeadLetterSettings, RetrySettings, Settings
+from testing.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
+from testing.stream_worker import ObedientHandler
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 

@@ -8,16 +8,16 @@ import orjson
 import pytest
 
 from schemas.verdict import VerdictV1
-from tests.support.container import IMAGE, ServiceContainer, docker, service_container
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, free_port, running_kafka
-from tests.support.topics import committed_reader, publish
-from tests.support.waiting import wait_until
+from testing.container import IMAGE, ServiceContainer, docker, service_container
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, free_port, running_kafka
+from testing.topics import committed_reader, publish
+from testing.waiting import wait_until
 
 # The first build on a machine installs every package.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("image")]
 
-PHOTOGRAPH = Path(__file__).parents[2] / "data" / "photographs" / "coffee.png"
+PHOTOGRAPH = Path(__file__).parents[3] / "testing" / "data" / "photographs" / "coffee.png"
 
 
 @pytest.fixture(scope="module")

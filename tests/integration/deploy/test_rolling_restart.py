@@ -16,11 +16,11 @@ from PIL import Image
 
 import service.policy
 from schemas.verdict import VerdictV1
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.service import ServiceProcess, running_service
-from tests.support.topics import committed_reader
-from tests.support.waiting import wait_until
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, running_kafka
+from testing.service import ServiceProcess, running_service
+from testing.topics import committed_reader
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from service.inference.vllm.environment import prepare_environment
-from tests.models.tiny import model_folder
-from tests.support.lora import write_random_adapter
-from tests.support.otlp_receiver import Collector, running_collector
-from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
+from testing.lora import write_random_adapter
+from testing.otlp_receiver import Collector, running_collector
+from testing.tiny_model.tiny import model_folder
+from testing.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, new_model, tiny_settings
 
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel

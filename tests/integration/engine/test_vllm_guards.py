@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from service.errors import FatalError
-from service.inference.errors import EngineConfigurationError, EngineDeadError, EngineNotRunningError
-from service.processes import Process, descendants
+from service.core.errors import EngineDeadError, FatalError
+from service.inference.errors import EngineConfigurationError, EngineNotRunningError
+from service.runtime.process_tree import Process, descendants
+from testing.vllm import new_model, tiny_settings
+from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, which
-from tests.support.vllm import new_model, tiny_settings
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel

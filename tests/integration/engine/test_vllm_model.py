@@ -17,10 +17,10 @@ from service.inference.vision.prompt import Prompt
 from service.inference.vision.scores import read_labels
 from service.inference.vision.token_model import TokenModel
 from service.inference.vllm.chat_tokens import CONTROL_TOKENS, ChatTokens
+from testing.metrics import counting, scraped
+from testing.vllm import new_model, tiny_settings
+from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, describe, picture, which
-from tests.support.metrics import counting, scraped
-from tests.support.vllm import new_model, tiny_settings
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel

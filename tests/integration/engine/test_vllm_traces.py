@@ -5,13 +5,13 @@ import time
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from service.core.spans import current_span
 from service.inference.vision.token_model import TokenModel
 from service.telemetry.record_trace import Arrival, RecordTracer
-from service.telemetry.spans import current_span
+from testing.otlp_receiver import Collector
+from testing.spans import KeptSpans
+from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, which
-from tests.support.otlp_receiver import Collector
-from tests.support.spans import KeptSpans
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

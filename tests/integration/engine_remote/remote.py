@@ -10,9 +10,9 @@ import numpy as np
 
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt
-from service.inference.vision.token_model import Ask, ModelFacts
-from service.openai_settings import OpenAISettings
-from tests.support.openai_server import ModelServer
+from service.inference.vision.token_model import ModelFacts, ModelRequest
+from service.settings.openai import OpenAISettings
+from testing.openai_server import ModelServer
 
 QUICK: dict[str, Any] = {
     "request_timeout_s": 20.0,
@@ -43,14 +43,14 @@ async def started(*servers: ModelServer | str, **changed: Any) -> AsyncIterator[
 
 def ask(
     colour: Sequence[int] = (200, 100, 50), *, key: str = "image", caption: str = "Which?", adapter: str | None = None
-) -> Ask:
+) -> ModelRequest:
     """Return a question about an image whose first pixel has a colour."""
     pixels = np.full((64, 96, 3), 7, np.uint8)
     pixels[0, 0] = colour
-    return Ask("test", Prompt("Judge.", caption), pixels, key, adapter)
+    return ModelRequest("test", Prompt("Judge.", caption), pixels, key, adapter)
 
 
-async def read(model: OpenAIModel, asked: Ask) -> dict[str, float]:
+async def read(model: OpenAIModel, asked: ModelRequest) -> dict[str, float]:
     """Return the chances of the labels."""
     words = await model.prepare(asked.adapter, LABELS)
     return {label: np.exp(value) for label, value in (await model.read(asked, words)).items()}

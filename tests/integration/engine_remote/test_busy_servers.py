@@ -8,9 +8,9 @@ from email.utils import formatdate
 import pytest
 
 from service.inference.openai.errors import ServerBusyError
+from testing.openai_server import model_server
+from testing.waiting import wait_until
 from tests.integration.engine_remote.remote import LABELS, ask, read_many, started
-from tests.support.openai_server import model_server
-from tests.support.waiting import wait_until
 
 WELL = dict
 

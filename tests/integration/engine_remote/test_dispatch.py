@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
 from service.inference.errors import EngineFailedError
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.dispatch import Dispatcher
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
 from service.inference.openai.turns import Request
+from testing.openai_server import model_server
 from tests.integration.engine_remote.remote import settings
-from tests.support.openai_server import model_server
 
 
 async def test_a_request_given_up_in_the_moment_of_a_return_leaves_its_place_to_the_next() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from service.inference.errors import AdapterMissingError, EngineConfigurationError, EngineRejectedError
 from service.inference.openai.errors import ServerSilentError
+from testing.openai_server import KEY, ModelServer, model_server
+from testing.waiting import wait_until
 from tests.integration.engine_remote.remote import LABELS, QUICK, ask, read_many, started
-from tests.support.openai_server import KEY, ModelServer, model_server
-from tests.support.waiting import wait_until
 
 WELL = dict
 

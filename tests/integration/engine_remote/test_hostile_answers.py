@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from service.inference.errors import EngineConfigurationError, EngineFailedError, EnginePoisonError
+from service.core.errors import EnginePoisonError
+from service.inference.errors import EngineConfigurationError, EngineFailedError
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.fleet import Server
+from testing.flood_server import flooding
+from testing.http_server import body, endless, raw, redirect, request_head, scripted, serving, status
+from testing.openai_server import model_server
 from tests.integration.engine_remote.remote import LABELS, ask, settings, started
-from tests.support.flood_server import flooding
-from tests.support.http_server import body, endless, raw, redirect, request_head, scripted, serving, status
-from tests.support.openai_server import model_server
 
 
 def told(**logprob: str) -> bytes:

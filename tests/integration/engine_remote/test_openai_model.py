@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.inference.errors import (
     EngineConfigurationError,
     EngineFailedError,
@@ -17,11 +17,11 @@ from service.inference.errors import (
 )
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt
-from service.inference.vision.token_model import Ask, Written
+from service.inference.vision.token_model import GeneratedText, ModelRequest
+from testing.http_server import serving, status
+from testing.openai_server import KEY, model_server, painted_pixels
+from testing.waiting import wait_until
 from tests.integration.engine_remote.remote import LABELS, ask, read, settings, started
-from tests.support.http_server import serving, status
-from tests.support.openai_server import KEY, model_server, painted_pixels
-from tests.support.waiting import wait_until
 
 PAINTED = pytest.approx({"A": 0.2, "B": 0.1, "C": 0.05})
 
@@ -55,7 +55,7 @@ async def test_a_strict_server_is_told_nothing_that_it_does_not_know() -> None:
     async with model_server(**strict) as server, started(server) as (model, facts):
         assert facts.label_source == "top"
         assert await read(model, ask((200, 100, 50))) == PAINTED
-        assert await model.write(ask(), {"type": "object"}, max_tokens=9) == Written('{"size":[64,96]}')
+        assert await model.write(ask(), {"type": "object"}, max_tokens=9) == GeneratedText('{"size":[64,96]}')
     assert server.bodies[-1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
@@ -94,14 +94,14 @@ async def test_pixels_arrive_as_they_are(image_format: str) -> None:
 
 
 async def test_an_image_of_megabytes_arrives() -> None:
-    large = Ask("test", Prompt("Judge.", "Which?"), np.full((1024, 1024, 3), 100, np.uint8), "large", None)
+    large = ModelRequest("test", Prompt("Judge.", "Which?"), np.full((1024, 1024, 3), 100, np.uint8), "large", None)
     async with model_server() as server, started(server) as (model, _):
         assert await read(model, large) == pytest.approx({"A": 0.1, "B": 0.1, "C": 0.1})
 
 
 async def test_json_is_kept_to_the_schema_without_white_space() -> None:
     async with model_server() as server, started(server) as (model, _):
-        assert await model.write(ask(), {"type": "object"}, max_tokens=40) == Written('{"size":[64,96]}')
+        assert await model.write(ask(), {"type": "object"}, max_tokens=40) == GeneratedText('{"size":[64,96]}')
     body = server.bodies[-1]
     assert body["structured_outputs"] == {"json": {"type": "object"}, "disable_any_whitespace": True}
     assert body["max_tokens"] == 40

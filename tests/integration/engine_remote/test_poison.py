@@ -6,22 +6,22 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.inference.errors import EnginePoisonError
-from service.inference.losses import EngineLosses
+from service.core.errors import EnginePoisonError
+from service.core.losses import EngineLosses
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt
-from service.inference.vision.token_model import Ask
+from service.inference.vision.token_model import ModelRequest
+from testing.openai_server import ModelServer, model_server
+from testing.waiting import wait_until
 from tests.integration.engine_remote.remote import LABELS, ask, started
-from tests.support.openai_server import ModelServer, model_server
-from tests.support.waiting import wait_until
 
 WELL = dict
 WORDS = {label: ord(label) for label in LABELS}
 POISON = "of this it dies"
 
 
-def asked(caption: str, losses: EngineLosses | None = None) -> Ask:
-    return Ask("test", Prompt("Judge.", caption), ask().pixels, caption, None, losses or EngineLosses())
+def asked(caption: str, losses: EngineLosses | None = None) -> ModelRequest:
+    return ModelRequest("test", Prompt("Judge.", caption), ask().pixels, caption, None, losses or EngineLosses())
 
 
 async def read_side_by_side(model: OpenAIModel, count: int, server: ModelServer) -> Sequence[object]:

@@ -15,22 +15,22 @@ import jsonschema
 import orjson
 import pytest
 
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
 from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt, prompter, quote
-from service.inference.vision.token_model import Ask, Written
-from service.openai_settings import OpenAISettings
+from service.inference.vision.token_model import GeneratedText, ModelRequest
+from service.settings.openai import OpenAISettings
+from testing.tiny_model.shapes import INSTRUCTIONS
+from testing.tiny_model.tiny import model_folder
+from testing.vllm import ENVIRONMENT, new_model, tiny_settings
+from testing.vllm_server import SERVED, VllmServer, vllm_server
+from testing.waiting import wait_until
 from tests.contract.engine.images import noise
-from tests.models.shapes import BRIEF
-from tests.models.tiny import model_folder
-from tests.support.vllm import ENVIRONMENT, new_model, tiny_settings
-from tests.support.vllm_server import SERVED, VllmServer, vllm_server
-from tests.support.waiting import wait_until
 
 pytestmark = [*SERVED]
 
-PROMPTER = prompter(BRIEF)
+PROMPTER = prompter(INSTRUCTIONS)
 LABELS = tuple(PROMPTER.labels)
 ANSWERS = (*LABELS, "yes", "no")
 
@@ -75,12 +75,12 @@ async def model(server: VllmServer) -> AsyncIterator[OpenAIModel]:
     await model.stop()
 
 
-def ask(seed: int = 0, *, key: str | None = None, prompt: Prompt | None = None) -> Ask:
+def ask(seed: int = 0, *, key: str | None = None, prompt: Prompt | None = None) -> ModelRequest:
     pixels = noise(128, 160, seed=seed)
-    return Ask("test", prompt or PROMPTER.which(None), pixels, key or f"seed {seed}", adapter=None)
+    return ModelRequest("test", prompt or PROMPTER.which(None), pixels, key or f"seed {seed}", adapter=None)
 
 
-async def shares(server: VllmServer, source: str, asked: Ask, **changed: Any) -> Mapping[str, float]:
+async def shares(server: VllmServer, source: str, asked: ModelRequest, **changed: Any) -> Mapping[str, float]:
     """Return the labels' probabilities as one way of reading tells them."""
     model = OpenAIModel(settings(server, label_source=source, **changed))
     try:
@@ -226,7 +226,7 @@ def running(server: VllmServer) -> float:
 
 
 async def test_cancelled_requests_leave_the_server(server: VllmServer, model: OpenAIModel) -> None:
-    def endless(seed: int) -> asyncio.Task[Written]:
+    def endless(seed: int) -> asyncio.Task[GeneratedText]:
         schema = {"type": "array", "items": {"enum": ["a"]}, "minItems": 500}
         return asyncio.create_task(model.write(ask(seed), schema, max_tokens=600), name="write")
 

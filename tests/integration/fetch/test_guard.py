@@ -8,12 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from schemas.image_uploaded import ImageByUrlV1
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import AddressNotAllowedError, FetchFailedError, ImageReferenceError
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings import FetchSettings
-from tests.support.dns import NameServerResolver, name_server
-from tests.support.http_server import LocalServer, body, redirect, serving
+from service.settings.process import FetchSettings
+from testing.dns import NameServerResolver, name_server
+from testing.http_server import LocalServer, body, redirect, serving
 
 IMAGE = b"an image"
 OTHER_LOOPBACK = "127.0.0.2"

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from schemas.image_uploaded import ImageByUrlV1
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.errors import FetchFailedError, FetchTimeoutError
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings import FetchSettings
-from tests.support.flood_server import flooding
-from tests.support.http_server import LocalServer, Script, request_head, scripted
-from tests.support.public_host import as_if_public
+from service.settings.process import FetchSettings
+from testing.flood_server import flooding
+from testing.http_server import LocalServer, Script, request_head, scripted
+from testing.public_host import as_if_public
 
 LOCAL = FetchSettings(allow_networks=("127.0.0.0/8",), timeout_s=20, read_timeout_s=10)
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -11,7 +11,7 @@ import pytest
 from aiodns import DNSResolver
 
 from schemas.image_uploaded import ImageByUrlV1
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.errors import FetchFailedError, FetchTimeoutError
 from service.media.fetch import resolver as resolver_module
 from service.media.fetch.fetcher import ImageFetcher
@@ -23,10 +23,10 @@ from service.media.fetch.resolver import (
     NameTimeoutError,
     NameUnknownError,
 )
-from service.settings import FetchSettings
-from tests.support.http_server import body, serving
-from tests.support.waiting import wait_until
-from tests.support.zone import Zone, serving_names
+from service.settings.process import FetchSettings
+from testing.http_server import body, serving
+from testing.waiting import wait_until
+from testing.zone import Zone, serving_names
 
 NAMES = {
     "a.test": ["127.0.0.1"],

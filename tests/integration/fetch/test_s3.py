@@ -16,8 +16,8 @@ from service.media.errors import (
     SchemeNotAllowedError,
 )
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings import FetchSettings, S3Settings
-from tests.support.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore, object_store
+from service.settings.process import FetchSettings, S3Settings
+from testing.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore, object_store
 
 pytestmark = pytest.mark.tool("seaweedfs")
 

@@ -10,19 +10,19 @@ import numpy as np
 import orjson
 import pytest
 
+from service.core.pixels import ImageSpec
+from service.delivery.processor import Processor
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
-from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator, read_upload
-from service.pipeline.processor import Processor
-from service.pixels import ImageSpec
+from service.moderation.engine_client import EngineClient
+from service.moderation.moderate import Moderator, read_upload
 from service.policy.loader import load_policies
-from service.settings import FetchSettings, MediaSettings, PolicySettings, Settings, TopicSettings
-from tests.support.engine import PaintedEngine
-from tests.support.http_server import Handler, body, endless, raw, serving
-from tests.support.memory_stream import MemoryStream, record
-from tests.support.waiting import wait_until
+from service.settings.process import FetchSettings, MediaSettings, PolicySettings, Settings, TopicSettings
+from testing.engine import PaintedEngine
+from testing.http_server import Handler, body, endless, raw, serving
+from testing.memory_stream import MemoryStream, record
+from testing.waiting import wait_until
 
 SETTINGS = Settings(media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",))))
 IMAGE = b"an image"
@@ -51,7 +51,7 @@ async def judging(stream: MemoryStream) -> AsyncIterator[None]:
         moderator = Moderator(
             fetcher=fetcher,
             decoder=Painter(),
-            judging=Judging(PaintedEngine(), timeout_s=5),
+            engine_client=EngineClient(PaintedEngine(), timeout_s=5),
             policies=load_policies(PolicySettings()),
             topics=TopicSettings(),
             memory=ImageMemory(SETTINGS.window.max_bytes // 2),

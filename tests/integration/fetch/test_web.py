@@ -21,8 +21,8 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.fetch.fetcher import ImageFetcher
-from tests.support.fetching import IMAGE, LIMIT, LOCAL, failure, fetching
-from tests.support.http_server import (
+from testing.fetching import IMAGE, LIMIT, LOCAL, failure, fetching
+from testing.http_server import (
     body,
     endless,
     raw,
@@ -30,8 +30,8 @@ from tests.support.http_server import (
     serving,
     status,
 )
-from tests.support.public_host import as_if_public
-from tests.support.waiting import wait_until
+from testing.public_host import as_if_public
+from testing.waiting import wait_until
 
 
 async def test_the_bytes_arrive_unchanged() -> None:

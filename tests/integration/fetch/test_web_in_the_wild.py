@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 from schemas.image_uploaded import ImageByUrlV1
 from service.media.errors import FetchFailedError, ImageNotFoundError, UnsupportedFormatError
 from service.media.fetch.fetcher import ImageFetcher
-from tests.support.fetching import IMAGE, LOCAL, failure, fetching
-from tests.support.http_server import (
+from testing.fetching import IMAGE, LOCAL, failure, fetching
+from testing.http_server import (
     Handler,
     answer,
     body,

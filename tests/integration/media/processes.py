@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from service.media.decode_pool import ImageDecoder
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 # Processor time of a start, in hundredths of a second, twice over.
 START_TICKS = 20

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 import pytest
 from structlog.testing import capture_logs
 
+from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.errors import UnsupportedFormatError
 from service.media.sandbox import hide_process
 from service.media.types import FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 from tests.integration.media.taken_over_worker import ATTEMPTS
 from tests.unit.media.image_files import RED, encoded, plain
 
@@ -114,7 +114,7 @@ import asyncio, ctypes
 from contextlib import AsyncExitStack
 from service.app import _opened
 from service.media.decode_pool import ImageDecoder
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 
 async def main():
     async with AsyncExitStack() as stack:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 from tests.unit.media.costly_files import jpeg_of_scans
 from tests.unit.media.image_files import encoded, png
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import ModstreamError, RejectedError
+from service.core.errors import ModstreamError, RejectedError
+from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.errors import (
     DecodeCrashedError,
@@ -20,13 +21,12 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.types import DecodedImage, FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 from service.telemetry.instruments import DECODE_CRASHES
+from testing.metrics import counting
+from testing.waiting import wait_until
 from tests.integration.media.conftest import MEMORY_BYTES
 from tests.integration.media.processes import cpu_ticks, is_there
-from tests.support.metrics import counting
-from tests.support.waiting import wait_until
 from tests.unit.media.image_files import BLUE, GREEN, RED, animation, encoded, plain
 
 SPEC = ImageSpec(max_pixels=256 * 256, multiple_of=16)
@@ -213,8 +213,8 @@ PARENT = """
 import asyncio, sys
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.core.pixels import ImageSpec
+from service.settings.process import DecodeSettings
 
 async def main():
     decoder = ImageDecoder(DecodeSettings(workers=2), worker_module="tests.integration.media.hostile_worker")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
+from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.types import DecodedImage, FetchedImage
-from service.pixels import ImageSpec
-from service.settings import DecodeSettings
+from service.settings.process import DecodeSettings
 from tests.integration.media.mutations import cuts, mutate, originals
 from tests.unit.media.test_bombs import BOMBS, gif_frame_bomb
 

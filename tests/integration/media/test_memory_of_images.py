@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.settings import WindowSettings
-from tests.support.http_server import body, serving
+from service.settings.process import WindowSettings
+from testing.http_server import body, serving
 
 ROOT = Path(__file__).parents[3]
 MIB = 1024 * 1024
@@ -31,7 +31,7 @@ async def test_references_to_large_images_take_no_more_memory_than_the_window_al
     image = large_image()
     async with serving(body(image)) as server:
         worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.support.large_images", f"{server.url}/42.bmp", str(IMAGES)),
+            *(sys.executable, "-m", "testing.large_images", f"{server.url}/42.bmp", str(IMAGES)),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from deploy.grafana.__main__ import DASHBOARDS
 from deploy.grafana.reading import concrete, read_board
 from service.cli.commands import app
-from tests.support.feed import Upload
-from tests.support.image_host import ImageHost
-from tests.support.observed import RULES, Observed, by_url, observing
-from tests.support.prometheus import Prometheus
-from tests.support.waiting import wait_until
+from testing.feed import Upload
+from testing.image_host import ImageHost
+from testing.observed import RULES, Observed, by_url, observing
+from testing.prometheus import Prometheus
+from testing.waiting import wait_until
 
 pytestmark = [
     pytest.mark.docker,

@@ -15,12 +15,12 @@ from PIL import Image
 
 from service.cli.exits import ExitCode
 from service.monitoring.reference import prometheus_names
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, free_port, running_kafka
-from tests.support.metrics import Scrape, parsed
-from tests.support.service import running_service
-from tests.support.topics import committed_reader, publish
-from tests.support.waiting import wait_until
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, free_port, running_kafka
+from testing.metrics import Scrape, parsed
+from testing.service import running_service
+from testing.topics import committed_reader, publish
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from service.inference.vision.prompt import Prompt, prompter, quote
-from tests.models.shapes import BRIEF
-from tests.models.tiny import model_folder
-from tests.support.injections import INJECTIONS
+from testing.injections import INJECTIONS
+from testing.tiny_model.shapes import INSTRUCTIONS
+from testing.tiny_model.tiny import model_folder
 
 transformers = pytest.importorskip("transformers", reason="needs transformers, which comes with vLLM")
 
@@ -50,7 +50,7 @@ def test_no_token_of_a_quoted_caption_is_a_control_token(tokenizer: Any, control
 def test_a_caption_adds_text_to_the_chat_and_nothing_else(
     tokenizer: Any, control: frozenset[int], caption: str, question: str
 ) -> None:
-    ask = getattr(prompter(BRIEF), question)
+    ask = getattr(prompter(INSTRUCTIONS), question)
     with_caption, without = chat(tokenizer, ask(caption)), chat(tokenizer, ask(None))
     frame = Counter(token for token in without if token in control)
     assert Counter(token for token in with_caption if token in control) == frame

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from service.cli.exits import ExitCode
-from service.processes import descendants
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.service import ServiceProcess, running_service
-from tests.support.topics import Headers, committed_reader, create_topics, publish
-from tests.support.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, tiny_settings
-from tests.support.waiting import wait_until
+from service.runtime.process_tree import descendants
+from testing.kafka import KafkaBroker, running_kafka
+from testing.service import ServiceProcess, running_service
+from testing.topics import Headers, committed_reader, create_topics, publish
+from testing.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, tiny_settings
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(STARTUP_TIMEOUT_S + 400)]
 

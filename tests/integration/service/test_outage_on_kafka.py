@@ -11,12 +11,12 @@ import orjson
 import pytest
 from PIL import Image
 
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.openai_server import ModelServer, model_server
-from tests.support.service import running_service
-from tests.support.topics import CommittedReader, committed_reader, publish
-from tests.support.waiting import wait_until
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, running_kafka
+from testing.openai_server import ModelServer, model_server
+from testing.service import running_service
+from testing.topics import CommittedReader, committed_reader, publish
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from service.kafka_settings import KafkaSettings
-from service.stream.engine_mark_store import EngineMarkStore
-from service.stream.records import Partition
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.mortal_engine import MARK
-from tests.support.topics import committed_reader, publish
+from service.core.records import Partition
+from service.delivery.engine_mark_store import EngineMarkStore
+from service.settings.kafka import KafkaSettings
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, running_kafka
+from testing.mortal_engine import MARK
+from testing.topics import committed_reader, publish
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 
@@ -72,7 +72,7 @@ class Orchestrator:
                     self._running.remove(process)
                     self.ended.append(process.returncode)
                 while len(self._running) < count:
-                    command = [sys.executable, "-m", "tests.support.mortal_engine", str(self._config), *self._arguments]
+                    command = [sys.executable, "-m", "testing.mortal_engine", str(self._config), *self._arguments]
                     self._running.append(
                         subprocess.Popen(command, stdout=self._log, stderr=self._log)  # noqa: ASYNC220 - takes milliseconds
                     )

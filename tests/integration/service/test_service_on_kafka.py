@@ -13,15 +13,15 @@ from PIL import Image
 from schemas.registry import IMAGE_UPLOADED_V1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
-from tests.support.house import House, inline
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.service import ServiceProcess, running_service
-from tests.support.topics import committed_reader, publish
-from tests.support.waiting import wait_until
+from testing.house import House, inline
+from testing.kafka import KafkaBroker, running_kafka
+from testing.service import ServiceProcess, running_service
+from testing.topics import committed_reader, publish
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
-PHOTOGRAPH = Path(__file__).parents[2] / "data" / "photographs" / "coffee.png"
+PHOTOGRAPH = Path(__file__).parents[3] / "testing" / "data" / "photographs" / "coffee.png"
 EVENTS = 150
 
 

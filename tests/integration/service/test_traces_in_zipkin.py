@@ -12,14 +12,14 @@ import yaml
 from aiohttp import web
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.house import House, inline
-from tests.support.http_server import serving
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.otlp_receiver import Collector, running_collector
-from tests.support.service import running_service
-from tests.support.topics import committed_reader, create_topics, publish
-from tests.support.trace_store import TraceStore, running_trace_store
-from tests.support.waiting import wait_until
+from testing.house import House, inline
+from testing.http_server import serving
+from testing.kafka import KafkaBroker, running_kafka
+from testing.otlp_receiver import Collector, running_collector
+from testing.service import running_service
+from testing.topics import committed_reader, create_topics, publish
+from testing.trace_store import TraceStore, running_trace_store
+from testing.waiting import wait_until
 
 pytestmark = [
     pytest.mark.docker,
@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-PHOTOGRAPH = (Path(__file__).parents[2] / "data" / "photographs" / "coffee.png").read_bytes()
+PHOTOGRAPH = (Path(__file__).parents[3] / "testing" / "data" / "photographs" / "coffee.png").read_bytes()
 UPLOADER = "b7ad6b7169203331"
 REVIEWED, BROKEN, FLAKY, BORING = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
 UNEVENTFUL = 5

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PHOTOGRAPHS = Path(__file__).parents[3] / "service/demo/photographs"
+PHOTOGRAPHS = Path(__file__).parents[3] / "service/tools/demo/photographs"
 
 
 def engine_try(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -15,17 +15,17 @@ from aiokafka import ConsumerRecord
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.cli.exits import ExitCode
-from service.processes import descendants
-from tests.models.tiny import model_folder
-from tests.support.house import House
-from tests.support.kafka import KafkaBroker, running_kafka
-from tests.support.scene_events import SceneEvent, right_shares, scene_events, wrong_verdicts
-from tests.support.service import running_service
-from tests.support.shapes_policy import write_shapes_policy
-from tests.support.topics import CommittedReader, committed_reader, publish
-from tests.support.vllm import ENVIRONMENT, tiny_settings
-from tests.support.vllm_server import vllm_server
-from tests.support.waiting import wait_until
+from service.runtime.process_tree import descendants
+from testing.house import House
+from testing.kafka import KafkaBroker, running_kafka
+from testing.scene_events import SceneEvent, right_shares, scene_events, wrong_verdicts
+from testing.service import running_service
+from testing.shapes_policy import write_shapes_policy
+from testing.tiny_model.tiny import model_folder
+from testing.topics import CommittedReader, committed_reader, publish
+from testing.vllm import ENVIRONMENT, tiny_settings
+from testing.vllm_server import vllm_server
+from testing.waiting import wait_until
 
 # Each run starts the engine twice: 40 s of CPU each, on a machine that may be busy.
 pytestmark = [
@@ -39,7 +39,7 @@ EVENTS = 120
 # So many verdicts are the sign that the engine is in the middle of its work.
 SIGN = 20
 START_S = 600.0
-# Held-out images that the tiny model may judge wrongly; tests/models/README.md has its figures.
+# Held-out images that the tiny model may judge wrongly; testing/tiny_model/README.md has its figures.
 MAX_WRONG = 3
 # What its tags must reach there: with a model of this size, a slogan that names every shape is a matter of luck.
 MIN_RIGHT = {"background": 0.95, "shapes": 0.85, "colours": 0.9, "slogan": 0.5}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.otlp_receiver import Collector, running_collector
+from testing.otlp_receiver import Collector, running_collector
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from socket import create_server
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from service.settings import TelemetrySettings
+from service.settings.process import TelemetrySettings
 from service.telemetry.commit_trace import committing
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.stopping import FLUSH_LIMIT_S
 from service.telemetry.tracing import build_sink
-from tests.support.otlp_receiver import Collector
+from testing.otlp_receiver import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 

@@ -7,14 +7,14 @@ import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from service.settings import TelemetrySettings
+from service.settings.process import TelemetrySettings
 from service.telemetry import instruments
 from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import RECORDS
 from service.telemetry.metrics import Metrics, build_metrics
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.tracing import build_sink
-from tests.support.otlp_receiver import Collector
+from testing.otlp_receiver import Collector
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PRODUCER = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()),)

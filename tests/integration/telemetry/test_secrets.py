@@ -15,29 +15,36 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import SecretStr
 
-from service.errors import FatalError, ModstreamError
+from service.core.errors import FatalError, ModstreamError
+from service.core.records import OutgoingRecord, SourceRecord
+from service.delivery.attempts import Attempts
 from service.inference.engine import EngineOutput, EngineRequest
 from service.inference.openai.model import OpenAIModel
-from service.kafka_settings import KafkaSettings
+from service.kafka.publisher import open_publisher
 from service.media.decode_pool import ImageDecoder
 from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
-from service.openai_settings import OpenAISettings
-from service.pipeline.attempts import Attempts
-from service.pipeline.judging import Judging
-from service.pipeline.moderate import Moderator
+from service.moderation.engine_client import EngineClient
+from service.moderation.moderate import Moderator
 from service.policy.loader import load_policies
-from service.settings import DecodeSettings, FetchSettings, RetrySettings, S3Settings, Settings, TelemetrySettings
-from service.stream.publisher import open_publisher
-from service.stream.records import OutgoingRecord, SourceRecord
+from service.settings.kafka import KafkaSettings
+from service.settings.openai import OpenAISettings
+from service.settings.process import (
+    DecodeSettings,
+    FetchSettings,
+    RetrySettings,
+    S3Settings,
+    Settings,
+    TelemetrySettings,
+)
 from service.telemetry.commit_trace import committing
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.sdk_spans import new_encoder
-from tests.support.engine import PaintedEngine
-from tests.support.http_server import serving
-from tests.support.resources import NotedResources
-from tests.support.spans import KeptSpans
+from testing.engine import PaintedEngine
+from testing.http_server import serving
+from testing.resources import NotedResources
+from testing.spans import KeptSpans
 
 QUERY, PASSWORD, CAPTION = "Signature=5ecre7", "pa55word", "a capti0n of one's own"
 S3_KEY, S3_SECRET, API_KEY, KAFKA_PASSWORD = "AKIDHIDDEN", "s3-h1dden", "sk-h1dden", "kafka-h1dden"
@@ -139,7 +146,7 @@ async def attempts(outputs: Outputs, chosen: Settings, engine: PaintedEngine) ->
         handler = Moderator(
             fetcher=fetcher,
             decoder=DecodeQueue(decoder),
-            judging=Judging(engine, timeout_s=5.0),
+            engine_client=EngineClient(engine, timeout_s=5.0),
             policies=load_policies(chosen.policy),
             topics=chosen.topics,
         )

@@ -9,11 +9,11 @@ from pathlib import Path
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from PIL import Image
 
-from service.settings import TopicSettings
-from tests.support.otlp_receiver import Collector
-from tests.support.service import running_service
-from tests.support.tansu import running_tansu
-from tests.support.topics import committed_reader, create_topics, publish
+from service.settings.process import TopicSettings
+from testing.otlp_receiver import Collector
+from testing.service import running_service
+from testing.tansu import running_tansu
+from testing.topics import committed_reader, create_topics, publish
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 OTHER_TRACE_ID = "1af7651916cd43dd8448eb211c80319c"

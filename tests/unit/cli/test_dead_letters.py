@@ -9,10 +9,10 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
-from service.stream.codec_errors import EventEmptyError
-from service.stream.errors import KafkaUnreachableError
-from tests.support.letters import MemoryDesk, a_letter, vanish
-from tests.support.uploads import BY_URL
+from service.events.codec_errors import EventEmptyError
+from service.kafka.errors import KafkaUnreachableError
+from testing.dead_letters import MemoryDesk, a_letter, vanish
+from testing.uploads import BY_URL
 
 SIGNED = BY_URL | {"image": {"url": "https://cdn.example.com/42.jpg?sig=secret"}, "tenant": "shop"}
 TRACEPARENT = (("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),)

@@ -7,16 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.commands import app
-from service.configuration.load import load_settings
-from service.planning.cost import CostQuestion, compare
-from service.planning.feeding import feed, process_wall
-from service.planning.gpus import find_gpu
-from service.planning.models import find_model
-from service.planning.overview import rate, with_tags_per_s
-from service.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
-from service.planning.roofline import ImageTime, image_time
-from service.planning.work import TYPICAL, Work
-from tests.unit.planning.candidates import candidate
+from service.settings.load import load_settings
+from service.tools.planning.cost import CostQuestion, compare
+from service.tools.planning.cpu_sizing import feed, process_wall
+from service.tools.planning.gpus import find_gpu
+from service.tools.planning.models import find_model
+from service.tools.planning.overview import rate, with_tags_per_s
+from service.tools.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
+from service.tools.planning.roofline import ImageTime, image_time
+from service.tools.planning.workload import TYPICAL, Workload
+from tests.unit.tools.planning.candidates import candidate
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_it_says_that_nobody_measured_its_rates() -> None:
 
 
 def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
-    closer = image_time(candidate("H100", work=Work(vision_tokens=1024)))
+    closer = image_time(candidate("H100", work=Workload(vision_tokens=1024)))
     assert closer is not None
     more = {
         "suspicious": time.suspicious / time.stage1,

@@ -6,8 +6,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
-from service.configuration.load import load_settings
-from service.planning.gpus import GPUS
+from service.settings.load import load_settings
+from service.tools.planning.gpus import GPUS
 
 
 def plan(*arguments: str) -> Result:

@@ -11,7 +11,7 @@ from service.cli.policy_text import estimated_tokens
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies, policy_paths
 from service.policy.policy import Policy
-from service.settings import PolicySettings
+from service.settings.process import PolicySettings
 
 POLICY = """\
 name: {name}
@@ -34,7 +34,7 @@ def write(folder: Path, content: str, file: str = "shop.yaml") -> str:
 
 
 def test_show_prints_what_a_model_is_told_and_nothing_else() -> None:
-    prompts = prompter(load_policies(PolicySettings()).default.brief)
+    prompts = prompter(load_policies(PolicySettings()).default.instructions)
     shown = modstream("show").stdout
     assert prompts.system in shown
     for question in (prompts.which(None), prompts.is_it(None, "CATEGORY"), prompts.describe(None)):
@@ -188,4 +188,4 @@ def test_the_schema_of_attributes_fits_the_bundled_ones() -> None:
 def test_estimates_of_tokens_are_near_what_was_counted(language: str, tokens: int) -> None:
     # Counted with the vocabulary of Qwen over the bundled policy's prompt.
     policy = Policy.model_validate(dict(load_policies(PolicySettings()).default) | {"language": language})
-    assert estimated_tokens(prompter(policy.brief).system) == pytest.approx(tokens, rel=0.1)
+    assert estimated_tokens(prompter(policy.instructions).system) == pytest.approx(tokens, rel=0.1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.cli.stderr_tail import stderr_tail
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 
 @contextmanager

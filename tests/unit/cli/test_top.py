@@ -9,11 +9,11 @@ from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from service.cli.top_screen import duration, screen
-from service.observing.arithmetic import Stretch
-from service.observing.figures import Figures, figures
-from service.observing.scrape import parse
-from tests.support.http_server import Handler, serving
-from tests.support.scrapes import scrape
+from service.tools.top.arithmetic import ScrapeInterval
+from service.tools.top.figures import Figures, figures
+from service.tools.top.scrape import parse
+from testing.http_server import Handler, serving
+from testing.scrapes import scrape
 
 
 def answers(texts: Sequence[str]) -> Handler:
@@ -34,7 +34,7 @@ def top(*arguments: str, **environment: str) -> Result:
 def figures_of_a_busy_service() -> Figures:
     before, now = scrape(judged=1000, failed=40), scrape(judged=1200, failed=80)
     url = "http://127.0.0.1:9464/metrics"
-    stretch = Stretch(parse(before, at_s=0.0), parse(now, at_s=10.0))
+    stretch = ScrapeInterval(parse(before, at_s=0.0), parse(now, at_s=10.0))
     return figures({url: stretch}, {"http://127.0.0.1:9465/metrics": "no answer within 5 s"})
 
 

@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 
 from service.cli import trying
 from service.cli.commands import app
-from service.configuration.load import load_settings
-from service.demo import tiny_model
-from service.demo.tiny_model import MODEL, PICTURES, with_tiny_model
 from service.inference.errors import EngineConfigurationError
 from service.policy.loader import load_policies
+from service.settings.load import load_settings
+from service.tools.demo import tiny_model
+from service.tools.demo.tiny_model import MODEL, PICTURES, with_tiny_model
 
 
 @pytest.fixture(autouse=True)

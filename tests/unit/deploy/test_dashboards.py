@@ -9,7 +9,7 @@ import yaml
 from deploy.grafana.__main__ import DASHBOARDS, dashboards
 from deploy.grafana.promql import TRIED_AGAIN
 from deploy.grafana.reading import Shown, read_board
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.monitoring.reference import prometheus_names
 from service.telemetry.instruments import declarations
 from tests.unit.test_house_rules import error_classes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.incidents.scenarios import SCENARIOS
+from testing.incidents.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[3]
 

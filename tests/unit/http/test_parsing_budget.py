@@ -3,7 +3,7 @@
 import asyncio
 
 from service.http.parsing_budget import BURST_S, SHARE, ParsingBudget
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 
 class Clock:

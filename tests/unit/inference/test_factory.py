@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from service.engine_settings import EngineSettings, OnnxSettings
 from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
 from service.inference.vision.engine import VisionEngine
-from tests.support.asking import BRIEF
+from service.settings.engine import EngineSettings, OnnxSettings
+from testing.asking import INSTRUCTIONS
 
 
 @pytest.mark.parametrize("kind", ["onnx", "rehearsal"])
 def test_the_settings_name_the_engine(kind: str) -> None:
-    assert build_engine(EngineSettings.model_validate({"kind": kind})).describe(BRIEF).kind == kind
+    assert build_engine(EngineSettings.model_validate({"kind": kind})).describe(INSTRUCTIONS).kind == kind
 
 
 def test_a_remote_engine_is_not_reached_before_it_starts() -> None:
@@ -41,7 +41,7 @@ def test_another_engine_does_not_load_onnxruntime() -> None:
     code = """
 import sys
 from service.inference.factory import build_engine
-from service.engine_settings import EngineSettings
+from service.settings.engine import EngineSettings
 build_engine(EngineSettings(kind="rehearsal"))
 assert not {"onnxruntime", "vllm", "torch"} & sys.modules.keys()
 """

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from service.engine_settings import RehearsalSettings
 from service.inference.engine import EngineOutput
 from service.inference.errors import EngineNotRunningError
 from service.inference.rehearsal_engine import RehearsalEngine
-from tests.support.asking import engine_request
-from tests.support.waiting import wait_until
+from service.settings.engine import RehearsalSettings
+from testing.asking import engine_request
+from testing.waiting import wait_until
 
 REQUEST = engine_request(np.zeros((32, 32, 3), np.uint8))
 

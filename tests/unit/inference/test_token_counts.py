@@ -8,7 +8,7 @@ import pytest
 from service.inference.openai.completions import usage
 from service.inference.vision.asking_trace import tell_tokens
 from service.telemetry.instruments import ENGINE_TOKENS
-from tests.support.metrics import counting
+from testing.metrics import counting
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from service.core.pixels import RgbPixels
 from service.media.image import DecodeLimits, PlainImage, decode_image
-from service.pixels import RgbPixels
 
 FULL_SIZE = DecodeLimits(max_pixels=1_000_000, max_frames=4, target_pixels=1_000_000, multiple_of=1)
 

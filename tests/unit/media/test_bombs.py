@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import ImageCorruptError, TooManyPixelsError
 from tests.unit.media.decoding import decode
 from tests.unit.media.image_files import (

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.decode_deaths import Cause, ProcessDiedError, conclusion, death_by
 from service.media.errors import DecodeCrashedError, DecodeMemoryError, DecodeOomKilledError, DecoderKilledError
 

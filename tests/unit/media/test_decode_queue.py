@@ -2,12 +2,12 @@
 
 import asyncio
 
+from service.core.pixels import ImageSpec
 from service.media.decode_queue import DecodeQueue
 from service.media.image_memory import ImageMemory
 from service.media.sandbox import UNCONFINED
 from service.media.types import DecodedImage, FetchedImage
-from service.pixels import ImageSpec
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 SPEC = ImageSpec(max_pixels=100, multiple_of=1)
 

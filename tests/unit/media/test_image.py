@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
+from service.core.pixels import RgbPixels
 from service.media.errors import ImageCorruptError
-from service.pixels import RgbPixels
 from tests.unit.media.decoding import decode, picture
 from tests.unit.media.image_files import encoded, gradient, plain
 

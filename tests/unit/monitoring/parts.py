@@ -2,28 +2,27 @@
 
 from dataclasses import dataclass, field, replace
 
+from service.core.records import Partition
+from service.delivery.lag import PartitionStatus, ProcessorStatus, StreamStatus
 from service.inference.engine import EngineLoad
 from service.media.sandbox import Confinement
 from service.monitoring.sources import Sources
-from service.pipeline.standing import Standing
-from service.stream.records import Partition
-from service.stream.standing import PartitionStanding, StreamStanding
-from tests.support.engine import PaintedEngine
-from tests.support.vision import BRIEF
+from testing.engine import PaintedEngine
+from testing.vision import INSTRUCTIONS
 
 NOW_S = 1000.0
 
-STREAM = StreamStanding(
+STREAM = StreamStatus(
     is_complete=True,
     open_partitions=2,
     partitions=(
-        PartitionStanding(Partition("images.uploaded", 0), lag=7, committed_lag=9, backlog=4),
-        PartitionStanding(Partition("images.uploaded", 1), lag=0, committed_lag=0, backlog=0),
+        PartitionStatus(Partition("images.uploaded", 0), lag=7, committed_lag=9, backlog=4),
+        PartitionStatus(Partition("images.uploaded", 1), lag=0, committed_lag=0, backlog=0),
     ),
     span_share=0.25,
     brokers_told_at_s=NOW_S - 1,
 )
-WORKING = Standing(
+WORKING = ProcessorStatus(
     in_flight=3,
     records_share=0.5,
     slots_share=0.9,
@@ -51,17 +50,17 @@ class BusyEngine(PaintedEngine):
         return EngineLoad(running=2, waiting=1)
 
 
-def sources(standing: Standing | None = WORKING) -> Sources:
+def sources(standing: ProcessorStatus | None = WORKING) -> Sources:
     """Return the sources of a service that has started."""
     engine = BusyEngine()
     return Sources(
         engine=engine,
-        description=engine.describe(BRIEF),
+        description=engine.describe(INSTRUCTIONS),
         decoder=Decoders(),
         processor=None if standing is None else lambda: standing,
     )
 
 
-def with_stream(**changes: object) -> Standing:
+def with_stream(**changes: object) -> ProcessorStatus:
     """Return the standing of a service whose stream differs."""
     return replace(WORKING, stream=replace(STREAM, **changes))  # type: ignore[arg-type]  # the test names the fields

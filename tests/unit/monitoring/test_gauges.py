@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from service.gpu_readings import Gpus
+from service.core.records import Partition
+from service.delivery.fetch_refusals import Refusal
+from service.delivery.lag import PartitionStatus
 from service.monitoring.gauges import Gauges
 from service.monitoring.sources import Sources
-from service.monitoring_settings import MonitoringSettings
-from service.stream.fetch_refusals import Refusal
-from service.stream.records import Partition
-from service.stream.standing import PartitionStanding
-from tests.support.metrics import Scrape, counting, scraped
-from tests.unit.fake_nvml import FakeNvml
+from service.runtime.nvml import Gpus
+from service.settings.monitoring import MonitoringSettings
+from testing.metrics import Scrape, counting, scraped
 from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
+from tests.unit.runtime.fake_nvml import FakeNvml
 
 
 def seen(given: Sources, *, settings: MonitoringSettings | None = None, nvml: FakeNvml | None = None) -> Scrape:
@@ -51,7 +51,7 @@ def test_gauges_tell_what_the_parts_say() -> None:
 
 
 def test_what_open_transactions_hold_back_is_told() -> None:
-    held = PartitionStanding(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
+    held = PartitionStatus(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
     scrape = seen(sources(with_stream(partitions=(held,))))
     assert scrape.value("modstream_unstable", topic="t", partition="3") == 51
     assert scrape.value("modstream_transaction_age_seconds", topic="t", partition="3") == 61
@@ -60,7 +60,7 @@ def test_what_open_transactions_hold_back_is_told() -> None:
 
 def test_how_long_brokers_have_refused_a_partition_is_told() -> None:
     refusal = Refusal("CorruptRecordException", since_s=NOW_S - 61, last_s=NOW_S, times=9, retry_at_s=NOW_S)
-    refused = PartitionStanding(Partition("t", 3), 0, 0, 0, refusal=refusal)
+    refused = PartitionStatus(Partition("t", 3), 0, 0, 0, refusal=refusal)
     scrape = seen(sources(with_stream(partitions=(refused,))))
     assert scrape.value("modstream_partition_refused_age_seconds", topic="t", partition="3") == 61
     assert seen(sources()).of("modstream_partition_refused_age_seconds", partition="1")[0].value == 0

@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from service.gpu_readings import GpuReading, GpuReadings
+from service.core.records import Partition
+from service.delivery.fetch_refusals import Refusal
+from service.delivery.lag import PartitionStatus, ProcessorStatus
 from service.inference.engine import EngineLoad
 from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
-from service.pipeline.standing import Standing
-from service.stream.fetch_refusals import Refusal
-from service.stream.records import Partition
-from service.stream.standing import PartitionStanding
-from tests.support.engine import PaintedEngine
+from service.runtime.nvml import GpuReading, GpuReadings
+from testing.engine import PaintedEngine
 from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
 
 NO_GPU = GpuReadings((), absence="no driver")
@@ -40,7 +39,7 @@ def test_a_service_that_works_is_ready() -> None:
     ],
     ids=["not joined", "not open", "rebalancing", "never answered", "silent", "late", "draining"],
 )
-def test_what_is_missing_is_named(standing: Standing | None, failed: set[str]) -> None:
+def test_what_is_missing_is_named(standing: ProcessorStatus | None, failed: set[str]) -> None:
     checks = check(sources(standing), now_s=NOW_S)
     good = {"assigned": True, "engine": True, "broker": True, "draining": False}
     assert {name for name in good if getattr(checks, name) != good[name]} == failed
@@ -82,7 +81,7 @@ def test_people_see_what_the_service_is_doing() -> None:
 
 
 def test_a_transaction_that_hangs_is_told_although_the_service_is_ready() -> None:
-    held = PartitionStanding(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
+    held = PartitionStatus(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
     told = summary(sources(with_stream(partitions=(held,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
     assert told["status"] == "degraded"
     assert told["warnings"] == ["t 3: an open transaction of a producer has held back 51 offsets for 61 s"]
@@ -93,7 +92,7 @@ def test_a_transaction_that_hangs_is_told_although_the_service_is_ready() -> Non
 
 def test_a_partition_that_brokers_refuse_is_told_although_the_service_is_ready() -> None:
     refusal = Refusal("CorruptRecordException", since_s=NOW_S - 16, last_s=NOW_S, times=9, retry_at_s=NOW_S)
-    refused = PartitionStanding(Partition("t", 3), 7, 7, 7, refusal=refusal)
+    refused = PartitionStatus(Partition("t", 3), 7, 7, 7, refusal=refusal)
     told = summary(sources(with_stream(partitions=(refused,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
     assert told["status"] == "degraded"
     assert "t 3: the brokers have refused to let it be read for 16 s (CorruptRecordException)" in str(told["warnings"])

@@ -11,18 +11,18 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
-from service.gpu_readings import Gpus
 from service.monitoring.errors import AddressUnusableError, PortTakenError
 from service.monitoring.health import Checks
 from service.monitoring.monitor import monitoring
 from service.monitoring.server import Endpoint
-from service.monitoring_settings import MonitoringSettings
-from service.settings import Settings
+from service.runtime.nvml import Gpus
+from service.settings.monitoring import MonitoringSettings
+from service.settings.process import Settings
 from service.telemetry import instruments
-from tests.support.kafka import free_port
-from tests.support.metrics import parsed
-from tests.unit.fake_nvml import FakeNvml
+from testing.kafka import free_port
+from testing.metrics import parsed
 from tests.unit.monitoring.parts import sources
+from tests.unit.runtime.fake_nvml import FakeNvml
 
 
 class State:

@@ -3,7 +3,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from service.brief import Attribute, Language, TextLimit
+from service.core.instructions import Attribute, Language, TextLimit
 from service.policy.attribute_file import AttributeFile, BundledSchema, bundled_schema
 
 COLOURS = {"key": "k", "asks": "main colours", "values": ["red", "blue"], "most": 2}

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from service.brief import Attribute, AttributeSchema, Language
+from service.core.instructions import Attribute, AttributeSchema, Language
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
 from service.policy.policy import Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
-from service.settings import PolicySettings
+from service.settings.process import PolicySettings
 from tests.unit.policy.policies import policies
 from tests.unit.policy.test_policy import build
 
@@ -17,38 +17,38 @@ OWN: dict[str, Any] = {"rival_brand": {"review": 0.5, "definition": {"means": "t
 
 def test_categories_are_asked_for_in_the_taxonomys_order_and_then_the_files() -> None:
     first = {"dull_photo": {"definition": {"means": "a dull photo"}}}
-    brief = build(categories=first | {"alcohol": {}} | OWN | {"violence": {}}).brief
-    assert [category.name for category in brief.categories] == [
+    instructions = build(categories=first | {"alcohol": {}} | OWN | {"violence": {}}).instructions
+    assert [category.name for category in instructions.categories] == [
         CHILD_SAFETY,
         "violence",
         "alcohol",
         "dull_photo",
         "rival_brand",
     ]
-    assert brief.categories[-1].label == "Z"
+    assert instructions.categories[-1].label == "Z"
 
 
 def test_categories_without_a_rule_are_not_asked_for() -> None:
-    assert [category.name for category in build().brief.categories] == [CHILD_SAFETY]
+    assert [category.name for category in build().instructions.categories] == [CHILD_SAFETY]
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "firearms"), ("zh", "枪支")])
 def test_definitions_and_attributes_are_in_the_policys_language(language: Language, word: str) -> None:
-    brief = build(language=language, categories={"weapons": {"review": 0.5}}).brief
-    assert brief.language == language
-    assert word in brief.categories[1].means
-    assert brief.attributes is not None
-    assert brief.attributes.attributes[0].values[0] == {"en": "clothing", "zh": "服装"}[language]
+    instructions = build(language=language, categories={"weapons": {"review": 0.5}}).instructions
+    assert instructions.language == language
+    assert word in instructions.categories[1].means
+    assert instructions.attributes is not None
+    assert instructions.attributes.attributes[0].values[0] == {"en": "clothing", "zh": "服装"}[language]
 
 
 def test_how_closely_and_by_which_adapter_is_the_policys_word() -> None:
-    brief = build(vision_tokens=1024, adapter="shop").brief
-    assert (brief.vision_tokens, brief.adapter) == (1024, "shop")
+    instructions = build(vision_tokens=1024, adapter="shop").instructions
+    assert (instructions.vision_tokens, instructions.adapter) == (1024, "shop")
 
 
 def test_tags_are_a_products_unless_the_policy_says_otherwise() -> None:
     own = AttributeSchema("shapes/1", (Attribute("shape", "s", "its shape", ("circle", "square")),))
-    asked = [build(**content).brief.attributes for content in ({}, {"attributes": None}, {"attributes": own})]
+    asked = [build(**content).instructions.attributes for content in ({}, {"attributes": None}, {"attributes": own})]
     assert [schema and schema.name for schema in asked] == ["product/1", None, "shapes/1"]
 
 
@@ -64,12 +64,12 @@ def test_tags_are_a_products_unless_the_policy_says_otherwise() -> None:
     ],
 )
 def test_suspicion_begins_at_half_of_the_lowest_bar(rules: dict[str, Any], suspicion: float) -> None:
-    assert build(categories=rules).brief.suspicion == pytest.approx(suspicion)
+    assert build(categories=rules).instructions.suspicion == pytest.approx(suspicion)
 
 
 @given(policies())
 def test_what_stays_below_suspicion_reaches_no_bar(policy: Policy) -> None:
-    suspicion = policy.brief.suspicion
+    suspicion = policy.instructions.suspicion
     bars = [bar for rule in policy.categories.values() for _, bar in rule.bars()]
     assert 0.0 < suspicion <= 0.5
     assert all(suspicion < bar for bar in bars if bar > 0.001)
@@ -78,7 +78,7 @@ def test_what_stays_below_suspicion_reaches_no_bar(policy: Policy) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_bundled_policy_asks_for_everything_in_a_prompt_of_bounded_length(language: Language) -> None:
     policy = Policy.model_validate(dict(load_policies(PolicySettings()).default) | {"language": language})
-    system = prompter(policy.brief).system
+    system = prompter(policy.instructions).system
     assert all(f": {name}: " in system for name in NAMES)
     # By the vocabulary of Qwen 4.4 characters a token in English and 1.5 in Chinese: about 1,100 and 1,200 tokens.
     assert len(system) <= {"en": 5000, "zh": 2000}[language]
@@ -90,4 +90,4 @@ def test_the_prompt_tells_a_changed_definition_and_the_rules_do_not() -> None:
         build(categories={"weapons": {"review": 0.5, "definition": {"means": "a sword"}}}),
     )
     assert plain.hash == changed.hash
-    assert prompter(plain.brief).hash != prompter(changed.brief).hash
+    assert prompter(plain.instructions).hash != prompter(changed.instructions).hash

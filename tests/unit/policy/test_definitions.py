@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from service.brief import CategoryDefinition, Language
+from service.core.instructions import CategoryDefinition, Language
 from service.policy.definitions import Definition, bundled_definitions, defined, mistakes_of
 from service.policy.taxonomy import NAMES
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.brief import Brief
+from service.core.instructions import ModelInstructions
 from service.inference.vision.prompt import prompter
 from service.policy.attribute_file import AttributeFile
 from service.policy.policy_file import check_policy
@@ -18,10 +18,10 @@ FRAGMENTS = [example for example in EXAMPLES if example.startswith("  ")]
 SCHEMAS = [example for example in EXAMPLES if example.startswith("name: shoes\n")]
 
 
-def brief_of(folder: Path, content: str) -> Brief:
+def brief_of(folder: Path, content: str) -> ModelInstructions:
     path = folder / "example.yaml"
     path.write_text(content, encoding="utf-8")
-    return check_policy(path).result().brief
+    return check_policy(path).result().instructions
 
 
 def test_every_example_is_tried() -> None:

@@ -41,7 +41,7 @@ def problems(path: Path) -> list[tuple[str, int, str]]:
 
 
 def test_an_own_category_is_a_name_a_bar_and_a_definition(tmp_path: Path) -> None:
-    category = check_policy(write(tmp_path)).result().brief.categories[-1]
+    category = check_policy(write(tmp_path)).result().instructions.categories[-1]
     assert (category.name, category.means, category.label) == ("rival_brand", "the brand of a rival", "K")
     assert category.not_meant == "our own brand, in every colour"
 
@@ -50,14 +50,14 @@ def test_a_policy_names_a_schema_in_a_file_beside_it(tmp_path: Path) -> None:
     folder = tmp_path / "tags"
     folder.mkdir()
     (folder / "shapes.yaml").write_text(SHAPES, encoding="utf-8")
-    schema = check_policy(write(tmp_path, "tags/shapes.yaml")).result().brief.attributes
+    schema = check_policy(write(tmp_path, "tags/shapes.yaml")).result().instructions.attributes
     assert schema is not None
     assert (schema.name, schema.attributes[0].values) == ("shapes/1", ("circle", "square"))
 
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
 def test_a_policy_may_ask_for_no_tags(tmp_path: Path, nothing: str) -> None:
-    assert check_policy(write(tmp_path, nothing)).result().brief.attributes is None
+    assert check_policy(write(tmp_path, nothing)).result().instructions.attributes is None
 
 
 @pytest.mark.parametrize("named", ["products", "none.yaml", "[product]", "{name: product}", "3"])

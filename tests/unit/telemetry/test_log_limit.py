@@ -8,12 +8,12 @@ import orjson
 import pytest
 import structlog
 
-from service.settings import TelemetrySettings
+from service.settings.process import TelemetrySettings
 from service.telemetry.instruments import LOG_DROPPED
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.logs import bind_record, configure_logging
-from tests.support.metrics import counting
-from tests.support.waiting import wait_until
+from testing.metrics import counting
+from testing.waiting import wait_until
 
 log = structlog.get_logger("service.tests")
 

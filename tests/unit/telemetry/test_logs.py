@@ -14,9 +14,9 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
 
-from service.errors import FatalError, ModstreamError, UnexpectedError
+from service.core.errors import FatalError, ModstreamError, UnexpectedError
 from service.media.errors import ImageNotFoundError
-from service.settings import TelemetrySettings
+from service.settings.process import TelemetrySettings
 from service.telemetry.logs import _CHATTER, bind_event, bind_record, configure_logging
 
 
@@ -72,7 +72,7 @@ def test_the_format_follows_the_setting_and_else_the_stream(
 def test_a_record_is_named_in_every_line_beneath_it_and_in_none_after(
     lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    log = structlog.get_logger("service.pipeline")
+    log = structlog.get_logger("service.delivery")
     with bind_record(topic="images.uploaded", partition=3, offset=17):
         log.info("record.received")
         bind_event("42")
@@ -92,7 +92,7 @@ async def test_records_under_way_at_once_keep_their_own_names(lines: Callable[[]
     async def handle(offset: int) -> None:
         with bind_record(topic="t", partition=0, offset=offset, event_id=f"event-{offset}"):
             await everyone_is_bound.wait()
-            structlog.get_logger("service.pipeline").info("record.finished")
+            structlog.get_logger("service.delivery").info("record.finished")
 
     async with asyncio.TaskGroup() as group:
         for offset in range(3):
@@ -134,7 +134,7 @@ def test_libraries_log_through_the_same_renderer(lines: Callable[[], list[dict[s
 def test_an_error_of_ours_gives_its_reason_and_what_to_do(
     lines: Callable[[], list[dict[str, Any]]], error: ModstreamError, branch: str
 ) -> None:
-    structlog.get_logger("service.pipeline").warning("record.failed", error=error, attempt=2)
+    structlog.get_logger("service.delivery").warning("record.failed", error=error, attempt=2)
 
     (line,) = lines()
     assert (line["error"], line["reason"], line["branch"]) == (str(error), error.reason, branch)
@@ -151,7 +151,7 @@ def test_a_traceback_is_structured_and_shows_no_local_variables(
     try:
         defect()
     except UnexpectedError:
-        structlog.get_logger("service.pipeline").exception("record.crashed")
+        structlog.get_logger("service.delivery").exception("record.crashed")
 
     (line,) = lines()
     assert line["reason"] == "internal.unexpected"

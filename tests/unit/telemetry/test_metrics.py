@@ -3,17 +3,17 @@
 import subprocess
 import sys
 
-from service.settings import TelemetrySettings
+from service.settings.process import TelemetrySettings
 from service.telemetry import instruments
 from service.telemetry.instruments import COMMIT_DURATION, FETCH_IO
 from service.telemetry.metrics import build_metrics
-from tests.support.metrics import counting, scraped
+from testing.metrics import counting, scraped
 
 LOADED = """
 import sys
-from service.settings import Settings
+from service.settings.process import Settings
 from service.telemetry.metrics import build_metrics
-import service.pipeline.moderate
+import service.moderation.moderate
 metrics = build_metrics(Settings().telemetry, scraped=False, version="1")
 assert metrics.scrape() == b""
 metrics.stop()

@@ -6,12 +6,12 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
 
+from service.core.spans import Value
 from service.media.errors import FetchTimeoutError
-from service.telemetry.live_span import LiveSpan, Timeline, link
 from service.telemetry.otlp_encoding import SpanEncoder
+from service.telemetry.recording_span import RecordingSpan, Timeline, link
 from service.telemetry.redaction import MAX_TEXT_CHARACTERS
-from service.telemetry.spans import Value
-from tests.support.spans import KeptSpans
+from testing.spans import KeptSpans
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 CONTEXT = SpanContext((7 << 64) + 5, 9, is_remote=False, trace_flags=SAMPLED, trace_state=TraceState([("a", "1")]))
@@ -27,16 +27,16 @@ FACTS: dict[str, Value] = {
 }
 
 
-def encoded(*spans: LiveSpan) -> ExportTraceServiceRequest:
+def encoded(*spans: RecordingSpan) -> ExportTraceServiceRequest:
     resource = Resource(attributes=[KeyValue(key="service.name", value=AnyValue(string_value="modstream"))])
     encoder = SpanEncoder(resource, InstrumentationScope(name="scope", version="1"), schema_url="https://schema")
     request: ExportTraceServiceRequest = ExportTraceServiceRequest.FromString(encoder.encode(spans))
     return request
 
 
-def span(attributes: dict[str, Value], parent: SpanContext | None = UPLOADER) -> LiveSpan:
+def span(attributes: dict[str, Value], parent: SpanContext | None = UPLOADER) -> RecordingSpan:
     sink, timeline = KeptSpans().sink(), Timeline(lambda: 1.0)
-    made = LiveSpan(sink, timeline, "process über", CONTEXT, parent, SpanKind.CONSUMER, attributes)
+    made = RecordingSpan(sink, timeline, "process über", CONTEXT, parent, SpanKind.CONSUMER, attributes)
     made.link(UPLOADER, to="uploader")
     made.links = (*made.links, link(CONTEXT, to="commit"))
     made.end(at_s=3.0)

@@ -17,13 +17,14 @@ from opentelemetry.semconv._incubating.attributes import (
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
+from service.core.spans import NOOP, current_span, waiting
 from service.media.errors import FetchTimeoutError
 from service.telemetry import names
 from service.telemetry.commit_trace import committing
 from service.telemetry.names import Headers, Stage
 from service.telemetry.record_trace import Arrival, RecordTracer, StageTimer
-from service.telemetry.spans import QUIET, SpanSink, current_span, waiting
-from tests.support.spans import KeptSpans
+from service.telemetry.recording_span import SpanSink
+from testing.spans import KeptSpans
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PRODUCER_SPAN_ID = "b7ad6b7169203331"
@@ -199,7 +200,7 @@ def test_opentelemetrys_own_current_span_is_the_records_so_that_logs_and_exempla
     with tracer.delivery(arrival()).attempt(1) as trace, trace.stage("fetch") as fetch:
         assert current_span() is fetch
         assert get_current_span().get_span_context() == trace.span.context
-    assert current_span() is QUIET
+    assert current_span() is NOOP
     assert not get_current_span().get_span_context().is_valid
 
 

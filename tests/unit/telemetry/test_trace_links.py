@@ -5,13 +5,13 @@ from contextlib import suppress
 import pytest
 from opentelemetry.trace import SpanKind
 
+from service.core.spans import NOOP
 from service.media.errors import FetchTimeoutError
-from service.telemetry.carrying import earlier_attempt_of
 from service.telemetry.commit_trace import MAX_LINKS, committing
 from service.telemetry.names import Headers
+from service.telemetry.propagation import earlier_attempt_of
 from service.telemetry.record_trace import Arrival, RecordTrace, RecordTracer
-from service.telemetry.spans import QUIET
-from tests.support.spans import KeptSpans, links_of
+from testing.spans import KeptSpans, links_of
 
 PRODUCER_SPAN_ID = "b7ad6b7169203331"
 PRODUCER: Headers = (("traceparent", f"00-0af7651916cd43dd8448eb211c80319c-{PRODUCER_SPAN_ID}-01".encode()),)
@@ -67,7 +67,7 @@ def test_a_commits_links_are_bounded_and_its_outcomes_are_not(tracer: RecordTrac
     for _ in range(MAX_LINKS + 5):
         with tracer.delivery(arrival()).attempt(1) as trace:
             sent.append(trace.sending("images.verdicts").span)
-    with committing([*sent, QUIET], partition="images.uploaded/3", records=len(sent) + 1):
+    with committing([*sent, NOOP], partition="images.uploaded/3", records=len(sent) + 1):
         pass
     commit = kept.named("commit images.uploaded")
     assert len(commit.links) == MAX_LINKS

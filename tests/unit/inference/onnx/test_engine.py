@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.core.pixels import RgbPixels
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.onnx.catalogue import load_catalogue
 from service.inference.onnx.engine import OnnxEngine
-from service.pixels import RgbPixels
-from tests.support.asking import BRIEF, engine_request
+from testing.asking import INSTRUCTIONS, engine_request
 from tests.unit.inference.onnx.models import SIDE, entry, write_catalogue, write_mean_model
 
-PHOTOGRAPHS = Path(__file__).parents[3] / "data" / "photographs"
+PHOTOGRAPHS = Path(__file__).parents[4] / "testing" / "data" / "photographs"
 
 RED = np.full((SIDE, SIDE, 3), (255, 0, 0), np.uint8)
 WHITE = np.full((SIDE, SIDE, 3), 255, np.uint8)
@@ -58,7 +58,7 @@ async def test_harmless_photographs_score_as_measured(
     scores = (await bundled.judge(engine_request(photograph(name)))).scores or {}
     assert scores["sexual_explicit"] == pytest.approx(explicit, abs=0.0015)
     assert scores["nudity_nonexplicit"] == pytest.approx(at_least_nude, abs=0.0015)
-    assert max(scores[name] for name in bundled.describe(BRIEF).hints) < 0.06
+    assert max(scores[name] for name in bundled.describe(INSTRUCTIONS).hints) < 0.06
 
 
 async def test_a_classifier_of_ones_own_judges_by_its_catalogue(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ async def test_a_classifier_of_ones_own_judges_by_its_catalogue(tmp_path: Path) 
     await engine.stop()
     # The softmax of (1, 0, 0).
     assert dict(scores) == pytest.approx({"violence": 0.576}, abs=0.001)
-    assert engine.describe(BRIEF).model_name == "means"
-    assert engine.describe(BRIEF).attribute_schema is None
+    assert engine.describe(INSTRUCTIONS).model_name == "means"
+    assert engine.describe(INSTRUCTIONS).attribute_schema is None
 
 
 async def test_a_failure_on_one_image_leaves_the_engine_running(tmp_path: Path) -> None:
@@ -139,5 +139,5 @@ async def test_what_waits_when_the_engine_stops_is_told_so(bundled: OnnxEngine) 
 
 async def test_images_are_judged_side_by_side_on_threads_of_its_own() -> None:
     engine = OnnxEngine(load_catalogue(None), threads=3)
-    assert engine.describe(BRIEF).concurrency == 6
-    assert OnnxEngine(load_catalogue(None), threads=0).describe(BRIEF).concurrency >= 2
+    assert engine.describe(INSTRUCTIONS).concurrency == 6
+    assert OnnxEngine(load_catalogue(None), threads=0).describe(INSTRUCTIONS).concurrency >= 2

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from service.core.pixels import RgbPixels
 from service.inference.onnx.catalogue import Preprocessing, Triple
 from service.inference.onnx.preprocessing import prepare
-from service.pixels import RgbPixels
 
 ALIGNED = Preprocessing(side=5, resampling="bilinear_aligned")
 

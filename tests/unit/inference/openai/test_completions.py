@@ -8,7 +8,7 @@ import pytest
 
 from service.inference.errors import EngineFailedError
 from service.inference.openai.completions import first_step, of_words, others, untold, written
-from service.inference.vision.token_model import Written
+from service.inference.vision.token_model import GeneratedText
 
 
 def completion(first: tuple[str, float], *top: tuple[str, float], finish_reason: str = "length") -> Mapping[str, Any]:
@@ -65,17 +65,17 @@ def text_of(text: str, *pieces: str) -> Mapping[str, Any]:
 
 
 def test_a_text_comes_in_the_pieces_that_it_was_written_in() -> None:
-    assert written(text_of("{}", "{", "}"), max_tokens=64) == Written("{}", [("{", -0.5), ("}", -0.5)])
+    assert written(text_of("{}", "{", "}"), max_tokens=64) == GeneratedText("{}", [("{", -0.5), ("}", -0.5)])
 
 
 def test_the_token_that_ends_a_text_is_no_piece_of_it() -> None:
-    assert written(text_of("{}", "{}", "<|im_end|>"), max_tokens=64) == Written("{}", [("{}", -0.5)])
+    assert written(text_of("{}", "{}", "<|im_end|>"), max_tokens=64) == GeneratedText("{}", [("{}", -0.5)])
     assert written(text_of("{}", "{}", ""), max_tokens=64).text == "{}"
 
 
 def test_pieces_that_do_not_make_up_the_text_are_left_out() -> None:
-    assert written(text_of('"é"', '"', "\ufffd", "\ufffd", '"'), max_tokens=64) == Written('"é"')
-    assert written({"choices": [{"message": {"content": "{}"}}]}, max_tokens=64) == Written("{}")
+    assert written(text_of('"é"', '"', "\ufffd", "\ufffd", '"'), max_tokens=64) == GeneratedText('"é"')
+    assert written({"choices": [{"message": {"content": "{}"}}]}, max_tokens=64) == GeneratedText("{}")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,9 @@ def test_a_token_that_is_no_text_is_a_failure(token: Any) -> None:
     with pytest.raises(EngineFailedError, match="no log-probabilities"):
         first_step(completion(("A", -0.1), (token, -1.0)))
     steps = {"content": [{"token": token, "logprob": -1.0}]}
-    assert written({"choices": [{"message": {"content": "x"}, "logprobs": steps}]}, max_tokens=64) == Written("x", ())
+    assert written({"choices": [{"message": {"content": "x"}, "logprobs": steps}]}, max_tokens=64) == GeneratedText(
+        "x", ()
+    )
 
 
 def test_a_text_that_is_longer_than_what_was_asked_for_is_a_failure() -> None:

@@ -2,13 +2,13 @@
 
 from typing import cast
 
-from service.errors import ModstreamError
-from service.inference.availability import EngineAvailability
+from service.core.availability import EngineAvailability
+from service.core.errors import ModstreamError
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.dispatch import Dispatcher
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
 from service.inference.openai.server_watch import ServerWatch
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 
 class SilentClient:

@@ -10,9 +10,9 @@ import pytest
 from service.inference.errors import (
     EngineFailedError,
 )
-from service.inference.vision.token_model import Ask, Written
-from tests.support.token_model import ScriptedModel
-from tests.support.vision import BRIEF, WHOLE, Answers, questions, request, says, started, writes
+from service.inference.vision.token_model import GeneratedText, ModelRequest
+from testing.token_model import ScriptedModel
+from testing.vision import INSTRUCTIONS, WHOLE, Answers, questions, request, says, started, writes
 
 
 async def test_a_harmless_image_costs_one_token() -> None:
@@ -73,7 +73,7 @@ async def test_the_settings_say_how_much_of_an_answer_must_be_labels() -> None:
 
 
 async def test_what_is_neither_yes_nor_no_leaves_the_lists_share() -> None:
-    def reads(_ask: Ask, words: Sequence[str]) -> Answers:
+    def reads(_ask: ModelRequest, words: Sequence[str]) -> Answers:
         return {"A": 0.3, "B": 0.7} if "A" in words else {"yes": 0.1, "no": 0.01}
 
     output = await (await started(ScriptedModel(reads=reads))).judge(request())
@@ -81,7 +81,7 @@ async def test_what_is_neither_yes_nor_no_leaves_the_lists_share() -> None:
 
 
 async def test_an_answer_restricted_to_the_labels_has_no_mass() -> None:
-    def reads(_ask: Ask, words: Sequence[str]) -> Answers:
+    def reads(_ask: ModelRequest, words: Sequence[str]) -> Answers:
         return {"A": 0.1, "B": 0.2} if "A" in words else {"yes": 0.03, "no": 0.01}
 
     output = await (await started(ScriptedModel(reads=reads, label_source="allowed"))).judge(request())
@@ -99,7 +99,7 @@ async def test_labels_that_are_not_among_the_likeliest_count_as_nothing() -> Non
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
 async def test_probabilities_that_are_no_numbers_are_a_failure_and_no_score(broken: float) -> None:
     class Broken(ScriptedModel):
-        async def read(self, ask: Ask, words: Mapping[str, int]) -> Mapping[str, float]:
+        async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
             return {**await super().read(ask, words), "B": broken}
 
     with pytest.raises(EngineFailedError):
@@ -121,12 +121,12 @@ async def test_tags_alone_cost_no_judgement() -> None:
 
 
 async def test_a_brief_without_attributes_has_no_tags() -> None:
-    brief = replace(BRIEF, attributes=None)
+    instructions = replace(INSTRUCTIONS, attributes=None)
     model = ScriptedModel(reads=says({"A": 1.0}))
-    engine = await started(model, brief=brief)
-    output = await engine.judge(request(brief=brief, wants_tags=True))
+    engine = await started(model, instructions=instructions)
+    output = await engine.judge(request(instructions=instructions, wants_tags=True))
     assert (output.tags, output.tags_complete, questions(model)) == ({}, True, ["which"])
-    assert engine.describe(brief).attribute_schema is None
+    assert engine.describe(instructions).attribute_schema is None
 
 
 @pytest.mark.parametrize("text", ["", "nothing of the kind", '{"k":'])
@@ -153,9 +153,9 @@ async def test_an_image_that_is_not_judged_may_have_tags() -> None:
 
 async def test_a_model_that_tells_no_probabilities_of_what_it_writes_has_tags_all_the_same() -> None:
     class Plain(ScriptedModel):
-        async def write(self, ask: Ask, json_schema: Mapping[str, Any], *, max_tokens: int) -> Written:
+        async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
             written = await super().write(ask, json_schema, max_tokens=max_tokens)
-            return Written(written.text)
+            return GeneratedText(written.text)
 
     output = await (await started(Plain(writes=writes(WHOLE)))).judge(request(wants_scores=False, wants_tags=True))
     assert output.tags["kind"][0].confidence == 0.5

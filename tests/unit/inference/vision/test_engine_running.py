@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from service.brief import Brief, CategoryDefinition
-from service.errors import ModstreamError
+from service.core.errors import EngineDeadError, ModstreamError
+from service.core.instructions import CategoryDefinition, ModelInstructions
 from service.inference.errors import (
-    EngineDeadError,
     EngineFailedError,
     EngineNotRunningError,
     EngineRejectedError,
@@ -21,17 +20,17 @@ from service.inference.errors import (
 )
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.image_input import preprocessing
-from service.inference.vision.token_model import Ask, ModelFacts
-from service.judging_settings import JudgingSettings
-from tests.support.token_model import ScriptedModel
-from tests.support.vision import BRIEF, WHOLE, Answers, request, says, started, writes
-from tests.support.waiting import wait_until
+from service.inference.vision.token_model import ModelFacts, ModelRequest
+from service.settings.engine import JudgingSettings
+from testing.token_model import ScriptedModel
+from testing.vision import INSTRUCTIONS, WHOLE, Answers, request, says, started, writes
+from testing.waiting import wait_until
 
 
 async def test_the_description_names_all_that_makes_a_verdict() -> None:
-    brief = replace(BRIEF, adapter="shop", vision_tokens=1024)
-    engine = await started(ScriptedModel(adapters=frozenset({"shop"}), concurrency=7), brief=brief)
-    description = engine.describe(brief)
+    instructions = replace(INSTRUCTIONS, adapter="shop", vision_tokens=1024)
+    engine = await started(ScriptedModel(adapters=frozenset({"shop"}), concurrency=7), instructions=instructions)
+    description = engine.describe(instructions)
     assert (description.kind, description.model_name, description.precision) == ("scripted", "scripted", "fp64")
     assert description.covers == {"weapons", "alcohol", "gambling"}
     assert (description.image_spec.max_pixels, description.image_spec.multiple_of) == (1024 * 1024, 32)
@@ -43,17 +42,17 @@ async def test_the_description_names_all_that_makes_a_verdict() -> None:
 
 @pytest.mark.parametrize("changed", [{"min_label_mass": 0.4}, {"noticeable_share": 0.02}, {"max_follow_ups": 3}])
 async def test_settings_that_change_scores_are_told_with_them(changed: dict[str, float]) -> None:
-    usual, other = await started(ScriptedModel()), await started(ScriptedModel(), brief=BRIEF, **changed)
-    assert usual.describe(BRIEF).calibration != other.describe(BRIEF).calibration
+    usual, other = await started(ScriptedModel()), await started(ScriptedModel(), instructions=INSTRUCTIONS, **changed)
+    assert usual.describe(INSTRUCTIONS).calibration != other.describe(INSTRUCTIONS).calibration
 
 
 async def test_briefs_are_described_apart() -> None:
     engine = await started(ScriptedModel())
-    other = replace(BRIEF, categories=BRIEF.categories[:1])
+    other = replace(INSTRUCTIONS, categories=INSTRUCTIONS.categories[:1])
     await engine.prepare(other)
     assert engine.describe(other).covers == {"weapons"}
-    assert engine.describe(other).prompt_hash != engine.describe(BRIEF).prompt_hash
-    assert engine.describe(BRIEF).covers == {"weapons", "alcohol", "gambling"}
+    assert engine.describe(other).prompt_hash != engine.describe(INSTRUCTIONS).prompt_hash
+    assert engine.describe(INSTRUCTIONS).covers == {"weapons", "alcohol", "gambling"}
 
 
 async def test_a_brief_is_prepared_once() -> None:
@@ -66,7 +65,7 @@ async def test_a_brief_is_prepared_once() -> None:
 
     model = Counting()
     engine = await started(model)
-    await engine.prepare(replace(BRIEF))
+    await engine.prepare(replace(INSTRUCTIONS))
     assert model.prepared == 1
 
 
@@ -77,35 +76,40 @@ async def test_a_brief_that_looks_closer_than_the_model_can_is_refused() -> None
 
     engine = await started(ShortSighted())
     with pytest.raises(VisionBudgetError, match="asks for 257 vision tokens; the engine takes 256 at most"):
-        await engine.prepare(replace(BRIEF, vision_tokens=257))
+        await engine.prepare(replace(INSTRUCTIONS, vision_tokens=257))
 
 
 async def test_the_adapter_of_the_brief_is_asked() -> None:
-    brief = replace(BRIEF, adapter="shop")
+    instructions = replace(INSTRUCTIONS, adapter="shop")
     model = ScriptedModel(reads=says({"A": 1.0}), adapters=frozenset({"shop"}))
-    await (await started(model, brief=brief)).judge(request(brief=brief))
+    await (await started(model, instructions=instructions)).judge(request(instructions=instructions))
     assert [ask.adapter for ask in model.asks] == ["shop"]
 
 
-def labelled(**labels: str) -> Brief:
-    return Brief(tuple(CategoryDefinition(name, name, label=label) for name, label in labels.items()))
+def labelled(**labels: str) -> ModelInstructions:
+    return ModelInstructions(tuple(CategoryDefinition(name, name, label=label) for name, label in labels.items()))
 
 
 @pytest.mark.parametrize(
-    ("brief", "expected"),
+    ("instructions", "expected"),
     [
         # The scripted model's tokens are characters.
         (labelled(weapons="Gun", gambling="Game"), LabelCollisionError),
         (labelled(weapons="Arms"), LabelCollisionError),
         (labelled(weapons="B", gambling="B"), LabelCollisionError),
-        (Brief(tuple(CategoryDefinition(f"c{number}", "x") for number in range(52))), TooManyCategoriesError),
-        (replace(BRIEF, adapter="nobody's"), UnknownAdapterError),
+        (
+            ModelInstructions(tuple(CategoryDefinition(f"c{number}", "x") for number in range(52))),
+            TooManyCategoriesError,
+        ),
+        (replace(INSTRUCTIONS, adapter="nobody's"), UnknownAdapterError),
     ],
 )
-async def test_a_brief_that_cannot_be_answered_is_refused(brief: Brief, expected: type[ModstreamError]) -> None:
+async def test_a_brief_that_cannot_be_answered_is_refused(
+    instructions: ModelInstructions, expected: type[ModstreamError]
+) -> None:
     engine = await started(ScriptedModel())
     with pytest.raises(expected):
-        await engine.prepare(brief)
+        await engine.prepare(instructions)
 
 
 async def test_no_more_requests_are_in_the_model_than_keep_it_busy() -> None:
@@ -152,7 +156,7 @@ async def test_a_cancelled_image_leaves_the_model_with_all_its_questions() -> No
 
 
 async def test_a_model_that_refuses_to_write_tags_takes_the_verdict_from_nobody() -> None:
-    def refuse(_ask: Ask, _schema: Mapping[str, Any]) -> str:
+    def refuse(_ask: ModelRequest, _schema: Mapping[str, Any]) -> str:
         raise EngineRejectedError(detail="the schema is too large")
 
     engine = await started(ScriptedModel(reads=says({"A": 1.0}), writes=refuse))
@@ -173,7 +177,7 @@ async def test_a_model_that_refuses_to_write_tags_takes_the_verdict_from_nobody(
 async def test_questions_that_fail_together_fail_for_the_gravest_cause(
     first: ModstreamError, second: ModstreamError, expected: type[ModstreamError]
 ) -> None:
-    def reads(ask: Ask, words: Sequence[str]) -> Answers:
+    def reads(ask: ModelRequest, words: Sequence[str]) -> Answers:
         if "A" in words:
             return {"B": 0.5, "C": 0.5}
         raise first if "weapons" in ask.prompt.question else second
@@ -184,18 +188,18 @@ async def test_questions_that_fail_together_fail_for_the_gravest_cause(
 
 async def test_nothing_is_answered_before_the_start_or_after_the_stop() -> None:
     engine = VisionEngine(ScriptedModel(), JudgingSettings(), kind="scripted")
-    for act in (engine.judge(request()), engine.prepare(BRIEF), engine.explain(request(), ["weapons"])):
+    for act in (engine.judge(request()), engine.prepare(INSTRUCTIONS), engine.explain(request(), ["weapons"])):
         with pytest.raises(EngineNotRunningError):
             await act
     await engine.start()
-    await engine.prepare(BRIEF)
+    await engine.prepare(INSTRUCTIONS)
     await engine.stop()
     with pytest.raises(EngineNotRunningError):
         await engine.judge(request())
-    assert engine.describe(BRIEF).kind == "scripted"
+    assert engine.describe(INSTRUCTIONS).kind == "scripted"
 
 
 async def test_a_brief_that_nobody_prepared_for_is_not_answered() -> None:
     engine = await started(ScriptedModel())
     with pytest.raises(EngineNotRunningError):
-        engine.describe(replace(BRIEF, language="zh"))
+        engine.describe(replace(INSTRUCTIONS, language="zh"))

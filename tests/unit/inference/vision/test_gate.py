@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference.errors import EngineNotRunningError
-from service.inference.vision.gate import Gate
+from service.inference.vision.request_limiter import RequestLimiter
 
 
 class Visitor:
     """Someone who stays inside until let out."""
 
-    def __init__(self, gate: Gate, name: int, deadline_s: float, inside: list[int]) -> None:
+    def __init__(self, gate: RequestLimiter, name: int, deadline_s: float, inside: list[int]) -> None:
         self._leave = asyncio.Event()
         self._gate = gate
         self._inside = inside
@@ -38,7 +38,7 @@ async def turns(count: int = 5) -> None:
 
 
 async def test_who_finds_a_place_goes_in_at_once_and_others_wait() -> None:
-    gate, inside = Gate(2), list[int]()
+    gate, inside = RequestLimiter(2), list[int]()
     visitors = [Visitor(gate, name, 10.0, inside) for name in range(3)]
     await turns()
     assert inside == [0, 1]
@@ -53,7 +53,7 @@ async def test_who_finds_a_place_goes_in_at_once_and_others_wait() -> None:
 
 
 async def test_the_earliest_deadline_goes_first_and_equal_ones_by_arrival() -> None:
-    gate, inside, order = Gate(1), list[int](), []
+    gate, inside, order = RequestLimiter(1), list[int](), []
     visitors = [Visitor(gate, name, deadline, inside) for name, deadline in enumerate([0.0, 9.0, 5.0, 9.0, 1.0])]
     for _ in visitors:
         await turns()
@@ -65,7 +65,7 @@ async def test_the_earliest_deadline_goes_first_and_equal_ones_by_arrival() -> N
 
 async def test_fresh_work_is_not_starved_by_attempts_of_what_failed() -> None:
     """Each attempt's deadline is a time from its start: what came between two attempts goes before the second."""
-    gate, inside = Gate(1), list[int]()
+    gate, inside = RequestLimiter(1), list[int]()
     holder = Visitor(gate, 0, 0.0, inside)
     await turns()
     retried, fresh = Visitor(gate, 1, 60.2, inside), Visitor(gate, 2, 60.1, inside)
@@ -79,7 +79,7 @@ async def test_fresh_work_is_not_starved_by_attempts_of_what_failed() -> None:
 
 
 async def test_a_place_that_comes_with_a_cancellation_is_passed_on() -> None:
-    gate, inside = Gate(1), list[int]()
+    gate, inside = RequestLimiter(1), list[int]()
     async with gate.place(deadline_s=0.0):
         cancelled, next_one = (Visitor(gate, name, float(name), inside) for name in (1, 2))
         await turns()
@@ -92,7 +92,7 @@ async def test_a_place_that_comes_with_a_cancellation_is_passed_on() -> None:
 
 
 async def test_a_place_is_freed_by_whoever_fails_inside() -> None:
-    gate = Gate(1)
+    gate = RequestLimiter(1)
     with pytest.raises(ValueError, match="inside"):
         async with gate.place(deadline_s=1.0):
             raise ValueError("inside")
@@ -101,7 +101,7 @@ async def test_a_place_is_freed_by_whoever_fails_inside() -> None:
 
 
 async def test_closing_tells_who_waits_and_who_comes_later() -> None:
-    gate, inside = Gate(1), list[int]()
+    gate, inside = RequestLimiter(1), list[int]()
     visitors = [Visitor(gate, name, 1.0, inside) for name in range(3)]
     await turns()
     gate.close()
@@ -137,7 +137,7 @@ def test_the_gate_does_what_a_plain_model_does(places: int, steps: list[tuple[st
 
 
 async def _compare(places: int, steps: list[tuple[str, int]], chance: random.Random) -> None:
-    gate, inside, model = Gate(places), list[int](), Model(places)
+    gate, inside, model = RequestLimiter(places), list[int](), Model(places)
     visitors: dict[int, Visitor] = {}
     for number, (step, deadline) in enumerate(steps):
         if step == "come":

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from service.core.pixels import RgbPixels
 from service.inference.vision.image_input import fit, image_key, image_spec, preprocessing
-from service.pixels import RgbPixels
 
 
 def pixels(height: int, width: int) -> RgbPixels:

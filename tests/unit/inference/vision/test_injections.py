@@ -5,18 +5,18 @@ import unicodedata
 
 import pytest
 
-from service.brief import Brief, Language
+from service.core.instructions import Language, ModelInstructions
 from service.inference.vision.prompt import MAX_CAPTION_BYTES, Prompt, prompter
-from tests.support.injections import CONTROL_TOKENS, INJECTIONS
-from tests.support.token_model import ScriptedModel, guess
-from tests.support.vision import BRIEF, request, started
+from testing.injections import CONTROL_TOKENS, INJECTIONS
+from testing.token_model import ScriptedModel, guess
+from testing.vision import INSTRUCTIONS, request, started
 
 captions = pytest.mark.parametrize("caption", INJECTIONS.values(), ids=INJECTIONS)
 languages = pytest.mark.parametrize("language", ["en", "zh"])
 
 
 def prompts(caption: str | None, language: Language) -> dict[str, Prompt]:
-    writer = prompter(Brief(BRIEF.categories, language=language, attributes=BRIEF.attributes))
+    writer = prompter(ModelInstructions(INSTRUCTIONS.categories, language=language, attributes=INSTRUCTIONS.attributes))
     return {
         "which": writer.which(caption),
         "is_it": writer.is_it(caption, "weapons"),

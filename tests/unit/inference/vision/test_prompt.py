@@ -2,17 +2,24 @@ from dataclasses import replace
 
 import pytest
 
-from service.brief import Attribute, AttributeSchema, Brief, CategoryDefinition, Language, TextLimit
+from service.core.instructions import (
+    Attribute,
+    AttributeSchema,
+    CategoryDefinition,
+    Language,
+    ModelInstructions,
+    TextLimit,
+)
 from service.inference.vision.prompt import prompter
-from tests.support.asking import GOODS
+from testing.asking import GOODS
 
-BRIEF = Brief(
+INSTRUCTIONS = ModelInstructions(
     (CategoryDefinition("weapons", "Guns.", "Toys."), CategoryDefinition("alcohol", "Wine.")), attributes=GOODS
 )
 
 
 def test_the_text_before_the_image_is_the_same_for_every_question() -> None:
-    writer = prompter(BRIEF)
+    writer = prompter(INSTRUCTIONS)
     prompts = [
         writer.which("a caption"),
         writer.is_it(None, "weapons"),
@@ -23,7 +30,7 @@ def test_the_text_before_the_image_is_the_same_for_every_question() -> None:
 
 
 def test_the_system_text_defines_every_label_and_attribute() -> None:
-    assert prompter(BRIEF).system.splitlines()[1:] == [
+    assert prompter(INSTRUCTIONS).system.splitlines()[1:] == [
         "Categories:",
         "A: none of the others",
         "B: weapons: Guns. Not meant: Toys.",
@@ -36,27 +43,27 @@ def test_the_system_text_defines_every_label_and_attribute() -> None:
 
 
 def test_questions_name_what_they_are_about() -> None:
-    writer = prompter(BRIEF)
+    writer = prompter(INSTRUCTIONS)
     assert writer.which(None).question == "Which category is it? Answer with its letter alone."
     assert writer.is_it(None, "weapons").question == "Does the image show weapons? Answer yes or no."
     assert "weapons, alcohol?" in writer.why(None, ["weapons", "alcohol"]).question
 
 
 def test_a_caption_stands_before_the_question() -> None:
-    assert prompter(BRIEF).which('a "fine" dress').question.splitlines() == [
+    assert prompter(INSTRUCTIONS).which('a "fine" dress').question.splitlines() == [
         'Caption, quoted from a stranger: "a \\"fine\\" dress"',
         "Which category is it? Answer with its letter alone.",
     ]
 
 
 def test_an_empty_caption_is_none() -> None:
-    assert prompter(BRIEF).which("") == prompter(BRIEF).which(None)
+    assert prompter(INSTRUCTIONS).which("") == prompter(INSTRUCTIONS).which(None)
 
 
 def test_a_brief_may_be_chinese() -> None:
     limit = TextLimit(20, "characters")
     schema = AttributeSchema("s/1", (Attribute("slogan", "s", "标语", limit=limit),))
-    writer = prompter(replace(BRIEF, language="zh", attributes=schema))
+    writer = prompter(replace(INSTRUCTIONS, language="zh", attributes=schema))
     assert writer.is_it(None, "weapons").question == "图片中有 weapons 吗？回答是或否。"
     assert writer.system.splitlines()[-1] == "s: 标语 (至多 20 个字)"
 
@@ -64,16 +71,18 @@ def test_a_brief_may_be_chinese() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(BRIEF, language="zh"),
-        replace(BRIEF, attributes=None),
-        replace(BRIEF, categories=BRIEF.categories[:1]),
-        replace(BRIEF, categories=(replace(BRIEF.categories[0], not_meant=""), BRIEF.categories[1])),
-        replace(BRIEF, categories=(replace(BRIEF.categories[0], label="x"), BRIEF.categories[1])),
+        replace(INSTRUCTIONS, language="zh"),
+        replace(INSTRUCTIONS, attributes=None),
+        replace(INSTRUCTIONS, categories=INSTRUCTIONS.categories[:1]),
+        replace(
+            INSTRUCTIONS, categories=(replace(INSTRUCTIONS.categories[0], not_meant=""), INSTRUCTIONS.categories[1])
+        ),
+        replace(INSTRUCTIONS, categories=(replace(INSTRUCTIONS.categories[0], label="x"), INSTRUCTIONS.categories[1])),
     ],
 )
-def test_the_hash_tells_other_questions_apart(other: Brief) -> None:
-    assert prompter(other).hash != prompter(BRIEF).hash
-    assert prompter(replace(BRIEF, suspicion=0.4)).hash == prompter(BRIEF).hash
+def test_the_hash_tells_other_questions_apart(other: ModelInstructions) -> None:
+    assert prompter(other).hash != prompter(INSTRUCTIONS).hash
+    assert prompter(replace(INSTRUCTIONS, suspicion=0.4)).hash == prompter(INSTRUCTIONS).hash
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,6 @@ def test_the_hash_tells_other_questions_apart(other: Brief) -> None:
 def test_a_definition_without_a_full_stop_does_not_melt_into_the_next_sentence(
     language: Language, means: str, line: str
 ) -> None:
-    category = replace(BRIEF.categories[0], means=means, not_meant="Toys")
-    system = prompter(replace(BRIEF, categories=(category,), language=language)).system
+    category = replace(INSTRUCTIONS.categories[0], means=means, not_meant="Toys")
+    system = prompter(replace(INSTRUCTIONS, categories=(category,), language=language)).system
     assert f": {line}\n" in f"{system}\n"

@@ -2,39 +2,41 @@ from dataclasses import replace
 
 import pytest
 
-from service.brief import Brief, CategoryDefinition
+from service.core.instructions import CategoryDefinition, ModelInstructions
 from service.inference.vision.labels import label_map
 from service.inference.vision.scores import LabelReading
 from service.inference.vision.suspicion import corrected, shares_by_category, suspects
-from service.judging_settings import JudgingSettings
+from service.settings.engine import JudgingSettings
 
-BRIEF = Brief(tuple(CategoryDefinition(name, name) for name in ("a", "b", "c", "d", "e", "f")), suspicion=0.1)
+INSTRUCTIONS = ModelInstructions(
+    tuple(CategoryDefinition(name, name) for name in ("a", "b", "c", "d", "e", "f")), suspicion=0.1
+)
 SETTINGS = JudgingSettings(noticeable_share=0.01, max_follow_ups=3)
 
 
 def shares(**given: float) -> dict[str, float]:
-    return {category.name: given.get(category.name, 0.0) for category in BRIEF.categories}
+    return {category.name: given.get(category.name, 0.0) for category in INSTRUCTIONS.categories}
 
 
 def test_an_image_that_looks_harmless_is_asked_nothing_more() -> None:
-    assert suspects(BRIEF, shares(a=0.05, b=0.04), SETTINGS) == ()
+    assert suspects(INSTRUCTIONS, shares(a=0.05, b=0.04), SETTINGS) == ()
 
 
 def test_categories_that_are_suspicious_together_are_asked_about() -> None:
-    assert suspects(BRIEF, shares(a=0.05, b=0.06), SETTINGS) == ("b", "a")
+    assert suspects(INSTRUCTIONS, shares(a=0.05, b=0.06), SETTINGS) == ("b", "a")
 
 
 def test_what_is_next_to_nothing_is_not_asked_about() -> None:
-    assert suspects(BRIEF, shares(a=0.9, b=0.009, c=0.011), SETTINGS) == ("a", "c")
+    assert suspects(INSTRUCTIONS, shares(a=0.9, b=0.009, c=0.011), SETTINGS) == ("a", "c")
 
 
 def test_no_more_is_asked_than_the_limit_and_the_gravest_goes_first_among_equals() -> None:
-    assert suspects(BRIEF, shares(b=0.1, c=0.2, d=0.1, e=0.1, f=0.1), SETTINGS) == ("c", "b", "d", "a")
+    assert suspects(INSTRUCTIONS, shares(b=0.1, c=0.2, d=0.1, e=0.1, f=0.1), SETTINGS) == ("c", "b", "d", "a")
 
 
 def test_the_likeliest_is_asked_about_where_none_is_noticeable() -> None:
-    brief, settings = replace(BRIEF, suspicion=0.001), replace_share(0.5)
-    assert suspects(brief, shares(a=0.01, b=0.02), settings) == ("b", "a")
+    instructions, settings = replace(INSTRUCTIONS, suspicion=0.001), replace_share(0.5)
+    assert suspects(instructions, shares(a=0.01, b=0.02), settings) == ("b", "a")
 
 
 def replace_share(share: float) -> JudgingSettings:
@@ -42,24 +44,24 @@ def replace_share(share: float) -> JudgingSettings:
 
 
 def test_the_gravest_is_asked_about_although_another_leaves_it_next_to_nothing() -> None:
-    assert suspects(BRIEF, shares(a=0.001, b=0.99), SETTINGS) == ("b", "a")
+    assert suspects(INSTRUCTIONS, shares(a=0.001, b=0.99), SETTINGS) == ("b", "a")
 
 
 @pytest.mark.parametrize("suspicion", [0.2, 0.100001])
 def test_the_brief_says_what_is_suspicious(suspicion: float) -> None:
-    assert suspects(replace(BRIEF, suspicion=suspicion), shares(a=0.1), SETTINGS) == ()
+    assert suspects(replace(INSTRUCTIONS, suspicion=suspicion), shares(a=0.1), SETTINGS) == ()
 
 
 def test_shares_are_told_by_category_without_that_of_none() -> None:
-    labels = label_map(BRIEF)
+    labels = label_map(INSTRUCTIONS)
     reading = LabelReading({label: place / 21 for place, label in enumerate(labels)}, mass=1.0)
     assert shares_by_category(labels, reading) == {name: (place + 1) / 21 for place, name in enumerate("abcdef")}
 
 
 def test_a_category_may_be_called_none() -> None:
-    brief = Brief((CategoryDefinition("none", "nothing"),))
+    instructions = ModelInstructions((CategoryDefinition("none", "nothing"),))
     reading = LabelReading({"A": 0.25, "B": 0.75}, mass=1.0)
-    assert shares_by_category(label_map(brief), reading) == {"none": 0.75}
+    assert shares_by_category(label_map(instructions), reading) == {"none": 0.75}
 
 
 def test_an_answer_about_a_category_replaces_its_share_up_and_down() -> None:

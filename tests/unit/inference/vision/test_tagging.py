@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.brief import Attribute, AttributeSchema, TextLimit
+from service.core.instructions import Attribute, AttributeSchema, TextLimit
 from service.inference.engine import Tag
 from service.inference.vision.tagging import UNTOLD, json_schema, longest_answer, read_tags
-from service.inference.vision.token_model import Written
-from tests.support.asking import GOODS
+from service.inference.vision.token_model import GeneratedText
+from testing.asking import GOODS
 
 WHOLE = '{"k":"toy","c":["red","blue"],"s":"a fine toy"}'
 
 
 def values(text: str) -> dict[str, list[str]]:
-    tags, _ = read_tags(GOODS, Written(text))
+    tags, _ = read_tags(GOODS, GeneratedText(text))
     return {name: [tag.value for tag in found] for name, found in tags.items()}
 
 
 def is_complete(text: str) -> bool:
-    return read_tags(GOODS, Written(text))[1]
+    return read_tags(GOODS, GeneratedText(text))[1]
 
 
 def test_the_schema_describes_the_answer() -> None:
@@ -76,7 +76,7 @@ def test_what_is_valid_stays_and_the_rest_is_not_passed_over_in_silence(
 def test_a_free_text_is_cut_at_its_limit_of_characters() -> None:
     schema = AttributeSchema("s/1", (Attribute("slogan", "s", "x", limit=TextLimit(4, "characters")),))
     assert json_schema(schema)["properties"]["s"]["maxLength"] == 4
-    tags, complete = read_tags(schema, Written('{"s":"一二三四五"}'))
+    tags, complete = read_tags(schema, GeneratedText('{"s":"一二三四五"}'))
     assert [tag.value for tag in tags["slogan"]] == ["一二三四"]
     assert not complete
 
@@ -90,8 +90,8 @@ def test_the_longest_answer_has_room_for_any_valid_one() -> None:
     assert len(longest.replace(" ", "").encode()) <= longest_answer(GOODS) <= 2 * len(longest.encode())
 
 
-def written(*pieces: tuple[str, float]) -> Written:
-    return Written("".join(piece for piece, _ in pieces), [(piece, math.log(chance)) for piece, chance in pieces])
+def written(*pieces: tuple[str, float]) -> GeneratedText:
+    return GeneratedText("".join(piece for piece, _ in pieces), [(piece, math.log(chance)) for piece, chance in pieces])
 
 
 def test_a_listed_value_is_as_likely_as_its_tokens_together() -> None:
@@ -118,14 +118,14 @@ def test_values_come_surest_first() -> None:
 
 @pytest.mark.parametrize("pieces", [(), [("other text", -0.1)]])
 def test_a_probability_that_the_model_does_not_tell_is_not_made_up(pieces: list[tuple[str, float]]) -> None:
-    tags, _ = read_tags(GOODS, Written(WHOLE, pieces))
+    tags, _ = read_tags(GOODS, GeneratedText(WHOLE, pieces))
     assert tags["kind"] == (Tag("toy", UNTOLD),)
 
 
 def test_what_stands_before_a_broken_character_is_still_known() -> None:
     text = '{"k":"toy","c":[],"s":"冏"}'
     pieces = [('{"k":"', 1.0), ("toy", 0.7), ('","c":[],"s":"', 1.0), ("\ufffd", 0.3), ("\ufffd", 0.3), ('"}', 1.0)]
-    tags, complete = read_tags(GOODS, Written(text, [(piece, math.log(chance)) for piece, chance in pieces]))
+    tags, complete = read_tags(GOODS, GeneratedText(text, [(piece, math.log(chance)) for piece, chance in pieces]))
     assert tags["kind"][0].confidence == pytest.approx(0.7)
     assert tags["slogan"] == (Tag("冏", UNTOLD),)
     assert complete
@@ -133,7 +133,7 @@ def test_what_stands_before_a_broken_character_is_still_known() -> None:
 
 def test_a_token_that_ends_the_answer_is_no_part_of_it() -> None:
     pieces = [('{"k":"', 0.0), ("toy", math.log(0.7)), ('","c":[],"s":""}', 0.0), ("<|im_end|>", -3.0)]
-    tags, _ = read_tags(GOODS, Written('{"k":"toy","c":[],"s":""}', pieces))
+    tags, _ = read_tags(GOODS, GeneratedText('{"k":"toy","c":[],"s":""}', pieces))
     assert tags["kind"][0].confidence == pytest.approx(0.7)
 
 

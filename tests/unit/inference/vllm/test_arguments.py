@@ -5,7 +5,7 @@ from pydantic import JsonValue
 
 from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.arguments import concurrency, engine_arguments
-from service.vllm_settings import VllmSettings
+from service.settings.vllm import VllmSettings
 
 KNOWN = ("async_scheduling", "max_num_seqs", "max_num_batched_tokens", "seed", "logprobs_mode")
 

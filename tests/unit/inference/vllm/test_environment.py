@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from service.inference.vllm.environment import prepare_environment
-from service.vllm_settings import VllmSettings
+from service.settings.vllm import VllmSettings
 
 
 def environment(settings: VllmSettings, **given: str) -> dict[str, str]:

@@ -3,10 +3,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.errors import FatalError
-from service.inference.errors import EngineDeadError, EngineNotRunningError
+from service.core.errors import EngineDeadError, FatalError
+from service.inference.errors import EngineNotRunningError
 from service.inference.vllm.watchdog import Watchdog
-from tests.support.waiting import wait_until
+from testing.waiting import wait_until
 
 
 class Model:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1
-from service.errors import RejectedError, TransientError
+from service.core.errors import RejectedError, TransientError
 from service.media.errors import (
     FetchTimeoutError,
     ImageReferenceError,
@@ -20,9 +20,9 @@ from service.media.errors import (
 )
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.hosts import host_of_url
-from service.settings import FetchSettings
+from service.settings.process import FetchSettings
 from service.telemetry.instruments import FETCH_IO
-from tests.support.metrics import counting
+from testing.metrics import counting
 
 
 class NoSuchName(AbstractResolver):

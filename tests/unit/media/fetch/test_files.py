@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import (
     FetchFailedError,
     ImageNotFoundError,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.errors import (
     AddressNotAllowedError,
     HostCircuitOpenError,
@@ -17,8 +17,8 @@ from service.media.fetch.host_circuits import (
     MAX_PATIENT_KNOWN,
     HostCircuits,
 )
-from tests.support.fetch_places import DOWN, World
-from tests.support.waiting import wait_until
+from testing.fetch_places import DOWN, World
+from testing.waiting import wait_until
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import ImageReferenceError, ImageTooLargeError
 from service.media.fetch.inline import decode_inline
 

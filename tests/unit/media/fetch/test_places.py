@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from service.errors import ModstreamError
+from service.core.errors import ModstreamError
 from service.media.errors import FetchCrowdedError
 from service.media.fetch.host_circuits import FIRST_LIMIT
 from service.media.fetch.places import FetchPlaces
-from tests.support.fetch_places import DOWN, World
-from tests.support.waiting import wait_until
+from testing.fetch_places import DOWN, World
+from testing.waiting import wait_until
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 from yarl import URL
 
-from service.errors import ModstreamError, RejectedError
+from service.core.errors import ModstreamError, RejectedError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.answer import Answer
 from service.media.fetch.client import Reserve
 from service.media.fetch.s3 import S3Fetcher, S3Reference, parse_s3
-from service.settings import S3Settings
+from service.settings.process import S3Settings
 
 ENDPOINT = "http://minio.internal:9000"
 SETTINGS = S3Settings(

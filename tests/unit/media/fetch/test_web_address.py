@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from service.errors import RejectedError
+from service.core.errors import RejectedError
 from service.media.errors import ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.web_address import canonical_hosts, host_of, parse_redirect, parse_web_address
 

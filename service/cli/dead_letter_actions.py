@@ -1,0 +1,181 @@
+"""`modstream dead-letters redrive` and `discard`: on paper first, and each letter once."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import structlog
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service.cli.as_json import as_json
+from service.cli.dead_letter_counts import print_tally, tally_json
+from service.cli.dead_letter_filters import filtered
+from service.cli.dead_letter_store import settings_of, store_of
+from service.cli.exits import ExitCode
+from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, output_console
+from service.settings.process import Settings
+from service.telemetry.logs import configure_logging
+from service.tools.dead_letters.actions import Discard, Redrive
+from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.rate_limit import Pace
+
+if TYPE_CHECKING:
+    from service.tools.dead_letters.run import Progress as ProgressTold
+    from service.tools.dead_letters.run import Tally
+
+log = structlog.get_logger(__name__)
+
+_REDRIVEN = "sent back"
+_WOULD_REDRIVE = "would be sent back (dry run: --execute sends them)"
+_DISCARDED = "discarded"
+_WOULD_DISCARD = "would be discarded (dry run: --execute does it)"
+
+ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it; else it is only told what would be done.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="So many letters at most.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The result for scripts.")]
+
+
+@filtered
+def redrive(
+    context: typer.Context,
+    wanted: LetterFilter,
+    config: ConfigOption = None,
+    *,
+    execute: ExecuteOption = False,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Letters a second at most.")] = None,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send dead letters back to the topic of uploads, each once: a dry run, unless --execute is given.
+
+    Key, value and the uploader's headers stay as they were. What was sent is remembered in the same transaction, so it
+    can be interrupted, killed, and run twice or by two people at once: no letter is sent twice. One that fails again
+    becomes a new dead letter, which tells how often it was sent back.
+
+    [bold]Examples[/]
+
+      modstream dead-letters redrive --reason 'fetch.*' --since 6h
+
+      modstream dead-letters redrive --reason 'fetch.*' --since 6h --rate 50 --execute
+
+      modstream dead-letters redrive --partition 3 --offset 17 --execute
+
+    [bold]Exit codes[/]  0 all were sent, or would be · 1 some or all were not · 2 wrong arguments or settings
+    """
+    from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
+
+    settings = settings_of(config)
+    move = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, who())
+    tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(rate), limit=limit)
+    _tell(tally, _REDRIVEN if execute else _WOULD_REDRIVE, json=json)
+
+
+@filtered
+def discard(
+    context: typer.Context,
+    wanted: LetterFilter,
+    config: ConfigOption = None,
+    *,
+    why: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with each letter; --execute needs it.")] = None,
+    execute: ExecuteOption = False,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Mark dead letters as dealt with, without sending them: a dry run, unless --execute is given.
+
+    They are no longer listed, counted or sent back. The records stay in their topic until the brokers delete them, and
+    'list --all' and 'show' tell when, by whom and why each was discarded.
+
+    [bold]Examples[/]
+
+      modstream dead-letters discard --reason 'event.*' --until 7d
+
+      modstream dead-letters discard --fingerprint 3f0c --why 'uploader mended, images are gone' --execute
+
+    [bold]Exit codes[/]  0 all are discarded, or would be · 1 some or all are not · 2 wrong arguments or settings
+    """
+    if execute and not (why or "").strip():
+        raise fail("--execute needs --why: whoever looks later wants to know", code=ExitCode.USAGE)
+    from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
+
+    settings = settings_of(config)
+    move = Discard(why or "", journal_topic(settings.topics), _now, who())
+    tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(), limit=limit)
+    _tell(tally, _DISCARDED if execute else _WOULD_DISCARD, json=json)
+
+
+def _carried_out(
+    context: typer.Context,
+    settings: Settings,
+    move: Redrive | Discard,
+    wanted: LetterFilter,
+    *,
+    execute: bool,
+    pace: Pace,
+    limit: int | None,
+) -> "Tally":
+    """Carry a move out behind a progress bar; end the command with what was done when it is interrupted."""
+    from service.tools.dead_letters.run import Tally, carry_out  # noqa: PLC0415 - the help need not load it
+
+    configure_logging(settings.telemetry)
+    # Of the connections it tells at length; what counts is one line about what was done.
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    tally, store = Tally(), store_of(context, settings)
+    try:
+        with errors_shown(), _bar() as on_progress:
+            asyncio.run(
+                carry_out(store, move, wanted, tally, execute=execute, pace=pace, limit=limit, on_progress=on_progress)
+            )
+    except (KeyboardInterrupt, typer.Exit) as error:
+        complain(f"interrupted after {tally.done:,} letters; the same command goes on behind them")
+        by_hand = isinstance(error, KeyboardInterrupt)
+        raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
+    finally:
+        if execute and tally.done:
+            _log(move, tally)
+    return tally
+
+
+def _log(move: Redrive | Discard, tally: "Tally") -> None:
+    """Leave a line for whoever keeps the logs; the journal knows it of every letter."""
+    if isinstance(move, Redrive):
+        log.info("dead_letters.redriven", letters=tally.done, by=move.by)
+    else:
+        log.info("dead_letters.discarded", letters=tally.done, by=move.by, why=move.why)
+
+
+@contextmanager
+def _bar() -> "Iterator[ProgressTold]":
+    """Show how far it came, on a terminal."""
+    console = error_console()
+    percentage, letters = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}")
+    columns = percentage, BarColumn(), letters, TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda snapshot, tally: bar.update(
+            task, total=snapshot.total, completed=snapshot.passed, description=f"{tally.done:,} letters"
+        )
+
+
+def _tell(tally: "Tally", words: str, *, json: bool) -> None:
+    """Say what came of it, and end the command with its exit code."""
+    if json:
+        typer.echo(as_json(tally_json(tally)))
+    else:
+        print_tally(output_console(), tally, words)
+    raise typer.Exit(ExitCode.FAILED if tally.refused else ExitCode.OK)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def who() -> str:
+    """Return who gives the command, as far as the system knows; containers often have no names of users."""
+    return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"

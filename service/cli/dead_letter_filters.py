@@ -1,0 +1,110 @@
+"""The options of `modstream dead-letters` that say which letters are meant, once for all its commands."""
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Annotated, TypeVar
+
+import typer
+
+from service.cli.exits import ExitCode
+from service.cli.options import fail
+from service.tools.dead_letters.filters import LetterFilter, parse_moment, parse_offsets
+
+Parsed = TypeVar("Parsed")
+
+PANEL = "Which letters"
+
+
+def chosen(
+    *,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=PANEL, metavar="CODE", help="A reason code, or a pattern such as 'image.*'; repeatable."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PANEL,
+            metavar="TIME",
+            help="Failed since: ISO 8601 (UTC without a zone), or 90s, 30m, 2h, 7d.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(rich_help_panel=PANEL, metavar="TIME", help="Failed before, in the same forms.")
+    ] = None,
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(rich_help_panel=PANEL, metavar="NAME", help="Of the event, where it can be read; repeatable."),
+    ] = None,
+    fingerprint: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=PANEL,
+            metavar="HEX",
+            help="The kind of failure, as 'stats' shows it; its beginning is enough.",
+        ),
+    ] = "",
+    partition: Annotated[
+        list[int] | None,
+        typer.Option(rich_help_panel=PANEL, min=0, metavar="P", help="Of the dead-letter topic; repeatable."),
+    ] = None,
+    offset: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PANEL, metavar="O", help="Of the dead-letter topic: 17, 17..42 (both included) or 17.. ."
+        ),
+    ] = None,
+    origin_partition: Annotated[
+        list[int] | None,
+        typer.Option(rich_help_panel=PANEL, min=0, metavar="P", help="Of the upload in its own topic; repeatable."),
+    ] = None,
+    origin_offset: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PANEL, metavar="O", help="Of the upload in its own topic, in the forms of --offset."
+        ),
+    ] = None,
+) -> LetterFilter:
+    """Return what was chosen, or end the command over what cannot be read."""
+    now = datetime.now(UTC)
+    return LetterFilter(
+        reasons=tuple(reason or ()),
+        since=_read("--since", since, lambda text: parse_moment(text, now)),
+        until=_read("--until", until, lambda text: parse_moment(text, now)),
+        tenants=tuple(tenant or ()),
+        partitions=frozenset(partition or ()),
+        offsets=_read("--offset", offset, parse_offsets),
+        origin_partitions=frozenset(origin_partition or ()),
+        origin_offsets=_read("--origin-offset", origin_offset, parse_offsets),
+        fingerprint=fingerprint.lower(),
+    )
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options above in place of its parameter `wanted`."""
+    options = inspect.signature(chosen).parameters
+    own = inspect.signature(command).parameters
+
+    @wraps(command)
+    def with_filter(**values: object) -> None:
+        options_given = {name: values.pop(name) for name in options}
+        command(**values, wanted=chosen(**options_given))  # type: ignore[arg-type]  # typer has checked the types
+
+    parameters = [*(each for each in own.values() if each.name != "wanted"), *options.values()]
+    keyword_only = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    with_filter.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # typer reads it
+    with_filter.__annotations__ = {each.name: each.annotation for each in keyword_only}
+    return with_filter
+
+
+def _read(option: str, text: str | None, parse: Callable[[str], Parsed]) -> Parsed | None:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except (ValueError, OverflowError):
+        raise fail(f"{option} {text}: see --help for the forms it can have", code=ExitCode.USAGE) from None

@@ -1,0 +1,121 @@
+"""Dead letters as tables and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.text import Text
+
+from service.telemetry.plain_text import one_line
+from service.telemetry.redaction import clean_text
+from service.tools.dead_letters.groups import Group
+from service.tools.dead_letters.journal import JournalEntry, State, state_of
+from service.tools.dead_letters.letter import Letter
+from service.tools.demo.fitted_table import Column
+
+MAX_GROUPS = 200
+"""Of the most frequent failures in a table; `--json` has all of them."""
+
+_KEY_WIDTH = 40
+"""Longer keys go on in further lines where the terminal is narrow."""
+_MESSAGE_WIDTH = 20
+"""Of a message where the terminal is narrow; `show` has all of it."""
+
+_COLOURS = {State.OPEN: "red", State.REDRIVEN: "green", State.DISCARDED: "dim"}
+
+
+def letter_columns(rows: Sequence[tuple[Letter, JournalEntry | None]], *, with_state: bool) -> list[Column]:
+    """Return the columns of a table with a line for each letter; letter, reason and key are never left out."""
+    columns = [
+        Column("letter"),
+        Column("failed at (UTC)", rank=1),
+        Column("reason"),
+        Column("tenant", rank=3),
+        Column("key", folds_at=_KEY_WIDTH),
+        Column("upload", rank=2),
+        Column("tries", rank=4),
+        *([Column("state")] if with_state else []),
+        Column("message", rank=5, cut_at=_MESSAGE_WIDTH),
+    ]
+    for letter, mark in rows:
+        state = state_of(mark)
+        cells = [
+            Text(letter.place),
+            Text(f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"),
+            _text(letter.reason, style="magenta"),
+            _text(letter.tenant or "?"),
+            _text(letter.key),
+            Text(_origin(letter)),
+            Text(_tries(letter)),
+            *([Text(state, style=_COLOURS[state])] if with_state else []),
+            _text(letter.message),
+        ]
+        _add(columns, cells)
+    return columns
+
+
+def group_columns(groups: Sequence[Group]) -> list[Column]:
+    """Return the columns of a table with a line for each kind of failure, the most frequent ones."""
+    columns = [
+        Column("fingerprint"),
+        Column("count", justify="right"),
+        Column("first (UTC)", rank=3),
+        Column("last (UTC)", rank=2),
+        Column("reason"),
+        Column("example"),
+        Column("message", rank=1, folds_at=_MESSAGE_WIDTH),
+    ]
+    for group in groups[:MAX_GROUPS]:
+        cells = [
+            Text(group.fingerprint),
+            Text(f"{group.count:,}"),
+            Text(f"{group.first:%Y-%m-%d %H:%M:%S}"),
+            Text(f"{group.last:%Y-%m-%d %H:%M:%S}"),
+            _text(group.reason, style="magenta"),
+            Text(group.example),
+            _text(group.message),
+        ]
+        _add(columns, cells)
+    return columns
+
+
+def letter_json(letter: Letter, mark: JournalEntry | None) -> dict[str, object]:
+    """Return what a letter says, its event left out."""
+    record, origin = letter.record, letter.origin
+    return {
+        "letter": letter.place,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "failed_at": letter.failed_at.isoformat(),
+        "reason": letter.reason,
+        "message": letter.message,
+        "error_class": letter.error_class,
+        "fingerprint": letter.fingerprint,
+        "tenant": letter.tenant,
+        "key": letter.key,
+        "origin": asdict(origin) if origin else None,
+        "attempts": letter.attempts,
+        "redrives": letter.redrives,
+        "truncated": letter.truncated or None,
+        "trace_id": letter.trace_id or None,
+        "state": state_of(mark),
+        "mark": {"at": mark.at.isoformat(), "by": mark.by, "why": mark.why or None} if mark else None,
+    }
+
+
+def _add(columns: Sequence[Column], cells: Sequence[Text]) -> None:
+    for column, cell in zip(columns, cells, strict=True):
+        column.cells.append(cell)
+
+
+def _text(text: str, *, style: str = "") -> Text:
+    """Return a stranger's text on one line, unable to steer the terminal."""
+    return Text(one_line(clean_text(text)), style=style)
+
+
+def _origin(letter: Letter) -> str:
+    return f"{letter.origin.partition}:{letter.origin.offset}" if letter.origin else "?"
+
+
+def _tries(letter: Letter) -> str:
+    return f"{letter.attempts}" + (f", sent back {letter.redrives}×" if letter.redrives else "")

@@ -1,0 +1,70 @@
+"""What is asked about an image, in words: written by policies, answered by engines."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryDefinition:
+    """A category as a model is told of it."""
+
+    name: str
+    means: str
+    """What an image of the category shows."""
+    not_meant: str = ""
+    """What looks similar and does not count."""
+    label: str | None = None
+    """The one-token answer that stands for it; None takes the next free letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextLimit:
+    """How long a free text may be."""
+
+    most: int
+    unit: Literal["characters", "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One thing that tags tell: values of a fixed list, or a short free text."""
+
+    name: str
+    key: str
+    """Stands for the name in the model's JSON: every character of it costs a step of generation."""
+    asks: str
+    values: tuple[str, ...] = ()
+    """What may be answered; empty for a free text."""
+    most: int = 1
+    """How many values may be answered."""
+    limit: TextLimit | None = None
+    """Of a free text."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSchema:
+    """The attributes that tags come in."""
+
+    name: str
+    """With its version, such as `product/1`."""
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInstructions:
+    """Everything that an engine gets besides the image and its caption; equal instructions share a prompt's cache."""
+
+    categories: tuple[CategoryDefinition, ...]
+    """Gravest first."""
+    language: Language = "en"
+    """Of the definitions above, of reasons, and of tags."""
+    attributes: AttributeSchema | None = None
+    """What tags are asked for; None if none are."""
+    vision_tokens: int = 256
+    """How closely the image is looked at: one token sees 32 × 32 pixels."""
+    suspicion: float = 0.05
+    """While the categories' probabilities together stay below this, one generated token is all that is spent."""
+    adapter: str | None = None
+    """The LoRA adapter, by its name in the engine's settings."""

@@ -1,0 +1,194 @@
+"""Which partitions are ours: an open partition for each, through every rebalance."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from service.core.errors import FatalError
+from service.core.records import OutgoingRecord, Partition
+from service.delivery.batch import CommitBacklog, CommitPace
+from service.delivery.commit_resources import CommitResources, FindOutage
+from service.delivery.committer import OutcomeWriter
+from service.delivery.group_state import Membership
+from service.delivery.offset_guard import OffsetGuard, StartingPoint
+from service.delivery.offsets import Progress
+from service.delivery.partition import AssignedPartition, PartitionWorker
+from service.kafka.connection import describe
+from service.kafka.errors import ConsumerFailedError, OutcomesRefusedError
+from service.kafka.topic_limits import TopicLimits
+from service.settings.process import CommitSettings
+from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
+
+log = structlog.get_logger(__name__)
+
+
+class StreamListener(Protocol):
+    """Hears what happens to partitions; records of a lost one may come again and their work can be adopted then."""
+
+    def on_held(self, partitions: frozenset[Partition]) -> None:
+        """Only these are ours now: work on records of others is in vain."""
+        ...
+
+    def on_opened(self, partition: Partition, progress: Progress) -> None:
+        """Every record that is unfinished by this progress will be delivered, again where it was before."""
+        ...
+
+    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+        """The outcomes of these records are committed."""
+        ...
+
+    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
+        """Return outcomes of a record that are smaller than those that a topic refused; may raise a `FatalError`."""
+        ...
+
+    def on_failed(self, error: FatalError) -> None:
+        """The stream cannot go on."""
+        ...
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Keeps every assigned partition open.
+
+    aiokafka's own view is not enough: it delivers records while callbacks run, and lists partitions that are lost.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        settings: CommitSettings,
+        listener: StreamListener,
+        *,
+        guard: OffsetGuard,
+        make_writer: Callable[[TopicPartition], OutcomeWriter],
+        limits: TopicLimits,
+        find_outage: FindOutage,
+        release_timeout_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._resources = CommitResources(
+            settings, CommitPace(settings.interval_s), CommitBacklog(settings.max_waiting_bytes), limits, find_outage
+        )
+        self._listener = listener
+        self._make_writer = make_writer
+        self.guard = guard
+        """Decides where partitions are read from."""
+        self._release_timeout_s = release_timeout_s
+        self._membership = Membership(consumer)
+        self._workers: dict[asyncio.Task[None], PartitionWorker] = {}
+        self._released = False
+        self._assigned: frozenset[Partition] | None = None
+        self._paused_at_s: float | None = None
+        self.open_partitions: dict[Partition, AssignedPartition] = {}
+        """Those whose records may be taken."""
+        self.unreadable: dict[Partition, int] = {}
+        """Offsets that the broker refused to read on at."""
+        self.changed = asyncio.Event()
+        """Set when an open partition opens or moves on."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the group has given this process its share, perhaps none at all, and all of it is open."""
+        return self._assigned is not None and self._assigned == self.open_partitions.keys()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Commit what is finished and let go; what is in flight goes on, in case the partition comes back."""
+        # aiokafka only logs what a listener raises, and would go on without us.
+        try:
+            log.info("partitions.revoked", count=len(revoked))
+            self._assigned = None
+            if self.open_partitions:
+                self._paused_at_s = time.perf_counter()
+            await self._close_lanes()
+        except Exception as error:  # noqa: BLE001 - reported, so that the process stops
+            self.fail(error)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Begin to open the partitions; a slow broker must not keep the group's heartbeat waiting for that."""
+        try:
+            log.info("partitions.assigned", count=len(assigned))
+            REBALANCES.add(1)
+            if not self._released:
+                self._assigned = frozenset(Partition(*partition) for partition in assigned)
+                self._paused_at_s = self._paused_at_s if assigned else None
+                self._listener.on_held(self._assigned)
+                for partition in assigned:
+                    self._keep(partition)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.fail(error)
+
+    def out_of_range(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take note that the broker refused to read on at these offsets; the log watch finds out why."""
+        for place, offset in offsets.items():
+            self.unreadable[Partition(*place)] = offset
+
+    async def release(self) -> None:
+        """Let go of everything for good."""
+        self._released = True
+        await self._close_lanes()
+
+    def _keep(self, partition: TopicPartition) -> None:
+        worker = PartitionWorker(
+            Partition(*partition),
+            self._make_writer(partition),
+            resources=self._resources,
+            is_member=self._membership.confirm,
+            find_start=self.guard.starting_point,
+            on_open=self._opened,
+            on_gone=self._gone,
+            on_committed=self._committed,
+            on_refused=self._listener.on_refused,
+        )
+        task = asyncio.create_task(worker.run(), name=f"keep {partition.topic}/{partition.partition}")
+        self._workers[task] = worker
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.pop(task, None)
+        if not task.cancelled() and (error := task.exception()):
+            self.fail(error)
+
+    async def _close_lanes(self) -> None:
+        self.open_partitions.clear()
+        workers = dict(self._workers)
+        for task, worker in workers.items():
+            if not worker.close():
+                task.cancel()
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=self._release_timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _opened(self, assigned: AssignedPartition, start: StartingPoint) -> None:
+        # Without it aiokafka may read from an offset that it learnt before the previous owner was fenced.
+        self._consumer.seek(TopicPartition(*assigned.partition), start.progress.base)
+        if start.is_other_log and self._assigned is not None:
+            self._listener.on_held(self._assigned - {assigned.partition})
+        self.open_partitions[assigned.partition] = assigned
+        if self._paused_at_s is not None:
+            REBALANCE_PAUSE.record(time.perf_counter() - self._paused_at_s)
+            self._paused_at_s = None
+        self._listener.on_opened(assigned.partition, start.progress)
+        self.changed.set()
+
+    def _gone(self, assigned: AssignedPartition) -> None:
+        if self.open_partitions.get(assigned.partition) is assigned:
+            del self.open_partitions[assigned.partition]
+        self.unreadable.pop(assigned.partition, None)
+
+    def _committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+        self._listener.on_committed(partition, offsets)
+        self.changed.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Report that the stream cannot go on."""
+        log.error("stream.failed", error=error, exc_info=error)
+        if not isinstance(error, FatalError):
+            failure = ConsumerFailedError(detail=describe(error))
+            failure.__cause__ = error
+            error = failure
+        self._listener.on_failed(error)

@@ -1,0 +1,65 @@
+"""For brokers without transactions: outcomes first, then progress; a crash in between repeats outcomes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from service.core.records import OutgoingRecord
+from service.delivery.group_state import StoredOffsets
+from service.delivery.offsets import Progress
+from service.kafka.broker_errors import unknown_unless_denied
+from service.kafka.errors import PartitionLostError
+from service.kafka.publisher import publish
+from service.kafka.topic_limits import TopicLimits
+from service.settings.process import CommitSettings
+
+
+class AtLeastOnceWriter:
+    """Writes one partition's outcomes through a producer that all partitions share."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        stored: StoredOffsets,
+        settings: CommitSettings,
+        *,
+        limits: TopicLimits,
+        is_member: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._producer = producer
+        self._consumer = consumer
+        self._partition = partition
+        self._stored = stored
+        self._settings = settings
+        self._limits = limits
+        self._is_member = is_member
+        self._published: Progress | None = None
+
+    async def open(self) -> Progress | None:
+        """Read what is stored; there is nobody to fence."""
+        with unknown_unless_denied("offsets"):
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._stored.fetch(self._partition)
+
+    async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
+        """Publish, wait for every acknowledgement, then store; a second try publishes only what it must."""
+        with unknown_unless_denied("offsets"):
+            async with asyncio.timeout(self._settings.timeout_s):
+                if self._published != progress:
+                    await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
+                    self._published = progress
+                offset = OffsetAndMetadata(progress.base, progress.encode())
+                await self._consumer.commit({self._partition: offset})
+
+    async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
+        """Have the commit done again, which may repeat outcomes, while the partition is ours."""
+        if not await self._is_member():
+            raise PartitionLostError
+        return False
+
+    async def close(self) -> None:
+        """Leave the producer to the other partitions."""

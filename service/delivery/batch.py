@@ -1,0 +1,135 @@
+"""Pure: finished records in the order of their commits, and the parts that they are committed in."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, takewhile
+from typing import NamedTuple
+
+from service.core.records import OutgoingRecord
+
+
+class Finished(NamedTuple):
+    """A record whose outcomes are to be committed."""
+
+    offset: int
+    outcomes: Sequence[OutgoingRecord]
+    published_bytes: int
+    """Of the outcomes."""
+    held_bytes: int
+    """Of the outcomes and of the record itself, which is kept until the commit."""
+
+
+def published(batch: Iterable[Finished]) -> int:
+    """Return the bytes of all outcomes."""
+    return sum(each.published_bytes for each in batch)
+
+
+def within(batch: list[Finished], max_bytes: int) -> list[list[Finished]]:
+    """Return those from the start on that take `max_bytes` together, one at least, and the rest if there is any."""
+    totals = accumulate(each.published_bytes for each in batch)
+    count = max(sum(1 for _ in takewhile(lambda total: total <= max_bytes, totals)), 1)
+    return [part for part in (batch[:count], batch[count:]) if part]
+
+
+def halves(batch: list[Finished]) -> list[list[Finished]]:
+    """Return the two halves of a batch of several."""
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]]
+
+
+def around(batch: list[Finished], refused: Iterable[OutgoingRecord]) -> list[list[Finished]]:
+    """Return what stands before the refused outcomes, what holds them, and what stands behind; halves if all do.
+
+    The order is kept, because outcomes of one key are published in it.
+    """
+    ids = {id(record) for record in refused}
+    holders = [n for n, each in enumerate(batch) if any(id(record) in ids for record in each.outcomes)]
+    first, last = (holders[0], holders[-1] + 1) if holders else (0, len(batch))
+    if (first, last) == (0, len(batch)):
+        return halves(batch)
+    return [part for part in (batch[:first], batch[first:last], batch[last:]) if part]
+
+
+_TARGET_SHARE = 0.25
+"""Of the time limit: a commit that takes longer is followed by smaller ones before any is given up."""
+
+_GROWTH = 16
+"""From the least to 8 MiB in eighty commits; faster growth would come back to what takes too long within seconds."""
+
+LEAST_BYTES = 64 * 1024
+"""A transaction of this size that takes too long is not slow for its size, so no smaller one is tried."""
+
+
+class BatchSize:
+    """The bound of one partition, between `LEAST_BYTES` and the setting's bytes."""
+
+    def __init__(self, max_bytes: int, *, timeout_s: float) -> None:
+        self._max_bytes = max_bytes
+        self._target_s = _TARGET_SHARE * timeout_s
+        self._bytes = max_bytes
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes the next transaction may hold; one outcome alone may be larger."""
+        return self._bytes
+
+    def committed(self, size_bytes: int, *, took_s: float) -> None:
+        """Take note of how long a commit took: the next one takes the target's time at most, at the same speed."""
+        if took_s > self._target_s:
+            self._set(int(size_bytes * self._target_s / took_s))
+        elif 2 * size_bytes >= self._bytes:
+            self._set(self._bytes + self._bytes // _GROWTH)
+
+    def timed_out(self, size_bytes: int) -> bool:
+        """Take note of a commit that was given up; True when smaller ones are to be tried."""
+        if size_bytes <= LEAST_BYTES:
+            return False
+        self._set(size_bytes // 2)
+        return True
+
+    def _set(self, size_bytes: int) -> None:
+        self._bytes = min(max(size_bytes, LEAST_BYTES), self._max_bytes)
+
+
+_SHARES = 4
+"""A partition whose commits stand still takes a quarter, so that the others go on."""
+
+
+class CommitBacklog:
+    """What all partitions hold until it is committed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.held_bytes = 0
+        """Of all partitions."""
+
+    def has_room(self, partition_bytes: int) -> bool:
+        """Tell whether a partition that holds so many bytes may read on."""
+        return self.held_bytes < self._max_bytes and _SHARES * partition_bytes < self._max_bytes
+
+
+_PARTITIONS_AT_FULL_PACE = 2
+"""At 20 Hz two partitions spend an eighth of a core on transactions, which cost 3 ms each whatever they hold."""
+
+_MAX_INTERVAL_S = 0.5
+"""Outcomes of a process with many partitions wait no longer than this, unless the setting says so."""
+
+_MEMORY_S = 1.0
+"""A partition that has not committed for so long costs nothing."""
+
+
+class CommitPace:
+    """The interval that all partitions of a process share; it grows with how many of them commit."""
+
+    def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shortest_s = interval_s
+        self._clock = clock
+        self._committed_at_s: dict[str, float] = {}
+
+    def interval_s(self, partition: str) -> float:
+        """Return the time from the commit that a partition begins now to its next one."""
+        now_s = self._clock()
+        self._committed_at_s[partition] = now_s
+        active = sum(now_s - then_s < _MEMORY_S for then_s in self._committed_at_s.values())
+        stretched_s = self._shortest_s * active / _PARTITIONS_AT_FULL_PACE
+        return max(self._shortest_s, min(stretched_s, _MAX_INTERVAL_S))

@@ -1,0 +1,23 @@
+"""Pure: the topics that the stream reads and writes, by the settings that name them."""
+
+from service.delivery.dead_letter import notice_topics
+from service.delivery.retry_topics import retry_tiers
+from service.settings.process import Settings, TopicSettings
+
+
+def named_topics(settings: TopicSettings) -> dict[str, str]:
+    """Return the topics that have a name of their own by the setting that names each."""
+    return {f"topics.{name}": topic for name, topic in settings.model_dump().items()}
+
+
+def required_topics(settings: Settings) -> dict[str, str]:
+    """Return every topic that the service reads or writes, by the setting that it comes from."""
+    tiers = zip(settings.retry.tiers, retry_tiers(settings), strict=True)
+    notices = {f"dead_letter.notice_tenants: {tenant}": topic for tenant, topic in notice_topics(settings).items()}
+    waiting = {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
+    return named_topics(settings.topics) | waiting | notices
+
+
+def output_topics(settings: Settings) -> dict[str, str]:
+    """Return every topic that outcomes are written to, by the setting that it comes from."""
+    return {name: topic for name, topic in required_topics(settings).items() if topic != settings.topics.uploads}

@@ -1,0 +1,104 @@
+"""Exactly once: outcomes and progress in one Kafka transaction, by one fencing producer a partition."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from service.core.records import OutgoingRecord
+from service.delivery.group_state import StoredOffsets
+from service.delivery.offsets import Progress
+from service.kafka.broker_errors import unknown_unless_denied
+from service.kafka.connection import KafkaConnection, discard, stop_client
+from service.kafka.errors import CommitUnknownError, PartitionLostError, TransactionsRefusedError
+from service.kafka.publisher import publish
+from service.kafka.topic_limits import TopicLimits
+from service.settings.process import CommitSettings
+from service.telemetry.instruments import PRODUCER_REBUILDS
+
+
+class TransactionalWriter:
+    """Writes one partition's outcomes; opening it fences whoever did so before."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        partition: TopicPartition,
+        stored: StoredOffsets,
+        settings: CommitSettings,
+        *,
+        limits: TopicLimits,
+        is_member: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._connection = connection
+        self._partition = partition
+        self._stored = stored
+        self._settings = settings
+        self._limits = limits
+        self._is_member = is_member
+        self._group_id = connection.settings.group_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> Progress | None:
+        """Fence the previous owner, which ends its transaction, and only then read what it stored."""
+        transactional_id = f"{self._group_id}.{self._partition.topic}.{self._partition.partition}"
+        with unknown_unless_denied("transactions"):
+            async with asyncio.timeout(self._settings.timeout_s):
+                self._producer = self._connection.transactional_producer(
+                    transactional_id, timeout_s=self._settings.transaction_timeout_s
+                )
+                await self._producer.start()
+                return await self._stored.fetch(self._partition)
+
+    async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
+        """Commit one transaction."""
+        if self._producer is None:
+            raise CommitUnknownError("the producer was thrown away")
+        offset = OffsetAndMetadata(progress.base, progress.encode())
+        with unknown_unless_denied("transactions"):
+            async with asyncio.timeout(self._settings.timeout_s):
+                await self._producer.begin_transaction()
+                # First, because aiokafka may commit ahead of offsets that follow records (its issue 1004).
+                await self._producer.send_offsets_to_transaction({self._partition: offset}, self._group_id)
+                await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
+                await self._producer.commit_transaction()
+
+    async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
+        """Start a new producer, which ends the transaction in doubt, and compare what is stored."""
+        # Two owners that rebuild without asking would fence each other in turn.
+        if not await self._is_member():
+            raise PartitionLostError
+        await self.close()
+        PRODUCER_REBUILDS.add(1)
+        return was_committed(await self.open(), attempted=attempted, committed=committed)
+
+    async def close(self) -> None:
+        """Throw the producer away."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await discard(producer)
+
+
+def was_committed(stored: Progress | None, *, attempted: Progress, committed: Progress) -> bool:
+    """Pure: tell the fate of a commit from what is stored; raises `PartitionLostError` when it is somebody else's."""
+    if stored == attempted:
+        return True
+    if stored == committed:
+        return False
+    raise PartitionLostError
+
+
+async def check_transactions(connection: KafkaConnection, settings: CommitSettings) -> None:
+    """Begin as every partition will; raises `TransactionsRefusedError` when the broker knows no transactions."""
+    producer = connection.transactional_producer(
+        f"{connection.settings.group_id}.check", timeout_s=settings.transaction_timeout_s
+    )
+    try:
+        with unknown_unless_denied("transactions"):
+            async with asyncio.timeout(settings.timeout_s):
+                await producer.start()
+    except CommitUnknownError as error:
+        raise TransactionsRefusedError(detail=str(error)) from error
+    finally:
+        await stop_client(producer)

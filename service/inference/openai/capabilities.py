@@ -1,0 +1,179 @@
+"""What a server serves, and how it lets labels be read: found out by asking it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from service.core.errors import FatalError
+from service.inference.errors import EngineConfigurationError, EngineFailedError, UnknownAdapterError
+from service.inference.openai.answers import Answer
+from service.inference.openai.client import OpenAIClient
+from service.inference.openai.completions import first_step, of_words, others, untold
+from service.inference.openai.fleet import Server
+from service.inference.openai.requests import Dialect, read_body
+from service.inference.openai.tokens import first_tokens
+from service.inference.vision.prompt import Prompt
+from service.inference.vision.token_model import LabelSource, ModelRequest
+from service.settings.openai import OpenAISettings
+
+SOURCES: Sequence[LabelSource] = ("exact", "allowed", "top")
+"""Best first."""
+
+_WORDS = ("A", "B")
+_ASK = ModelRequest(
+    request_id="probe",
+    prompt=Prompt("Answer with one letter.", "A or B?"),
+    # Small, and large enough for every model that looks at patches.
+    pixels=np.full((64, 64, 3), 128, np.uint8),
+    image_key="modstream-probe",
+    adapter=None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a server lists."""
+
+    name: str
+    owner: str
+    is_adapter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCapabilities:
+    """What one server is."""
+
+    dialect: Dialect
+    tokenizes: bool
+    label_source: LabelSource
+
+
+async def probe(client: OpenAIClient, server: Server, settings: OpenAISettings) -> ServerCapabilities:
+    """Find out what a server is.
+
+    Raises `EngineConfigurationError` if it cannot be used with these settings, `EngineFailedError` if it does not
+    answer as it should yet.
+    """
+    dialect = _dialect(server, await served_models(client, server), settings)
+    tokens = await first_tokens(client, server, dialect.model, _WORDS)
+    wanted = SOURCES if settings.label_source == "auto" else (settings.label_source,)
+    for source in wanted:
+        if await _offers(client, server, dialect, source, tokens):
+            return ServerCapabilities(dialect, tokenizes=tokens is not None, label_source=source)
+    detail = f"{server.name} does not offer this ({', '.join(wanted)})"
+    raise EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
+
+
+def agreed(found: Mapping[Server, ServerCapabilities]) -> ServerCapabilities:
+    """Return what holds for all servers; raise `EngineConfigurationError` if they serve different models."""
+    models = {found.dialect.model: server.name for server, found in found.items()}
+    if len(models) > 1:
+        told = ", ".join(f"{server} serves {model}" for model, server in models.items())
+        raise EngineConfigurationError(setting="engine.openai.model", detail=f"not set, and {told}: name one")
+    first = next(iter(found.values()))
+    speaks_vllm = all(found.dialect.speaks_vllm for found in found.values())
+    return ServerCapabilities(
+        replace(first.dialect, speaks_vllm=speaks_vllm),
+        tokenizes=all(found.tokenizes for found in found.values()),
+        label_source=max((found.label_source for found in found.values()), key=SOURCES.index),
+    )
+
+
+def unlike(fleet: ServerCapabilities, found: ServerCapabilities, server: Server) -> EngineConfigurationError | None:
+    """Return why a server cannot do what a fleet was found to do; None if it can."""
+    if found.dialect.model != fleet.dialect.model:
+        detail = f"{server.name} serves {found.dialect.model}, and the others {fleet.dialect.model}"
+        return EngineConfigurationError(setting="engine.openai.model", detail=detail)
+    is_worse = SOURCES.index(found.label_source) > SOURCES.index(fleet.label_source)
+    if is_worse or fleet.tokenizes > found.tokenizes or fleet.dialect.speaks_vllm > found.dialect.speaks_vllm:
+        detail = f"{server.name} offers less ({found.label_source}) than the others ({fleet.label_source})"
+        return EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
+    return None
+
+
+async def served_models(client: OpenAIClient, server: Server) -> Sequence[ServedModel]:
+    """Return the models that a server lists; errors as for `probe`."""
+    answer = await client.exchange(server, "/v1/models")
+    if not answer.succeeded:
+        raise answer.failure()
+    listed = answer.json().get("data")
+    if not isinstance(listed, list):
+        raise EngineFailedError(detail=f"{server.name} lists no models")
+    return [
+        # vLLM lists an adapter with its model as parent.
+        ServedModel(name=card["id"], owner=_owner(card), is_adapter=bool(card.get("parent")))
+        for card in listed
+        if isinstance(card, dict) and isinstance(card.get("id"), str)
+    ]
+
+
+def _owner(card: Mapping[str, Any]) -> str:
+    owner = card.get("owned_by")
+    return owner if isinstance(owner, str) else ""
+
+
+async def check_adapter(client: OpenAIClient, server: Server, adapter: str) -> None:
+    """Raise `UnknownAdapterError` if a server does not list an adapter; else errors as for `probe`."""
+    names = [card.name for card in await served_models(client, server)]
+    if adapter not in names:
+        raise UnknownAdapterError(name=adapter, detail=f"{server.name} serves {', '.join(names)}")
+
+
+def _dialect(server: Server, served: Sequence[ServedModel], settings: OpenAISettings) -> Dialect:
+    models = {card.name: card for card in served if not card.is_adapter}
+    names = ", ".join(models) or "nothing"
+    if settings.model is None and len(models) != 1:
+        detail = f"not set, and {server.name} serves {names}: name one"
+        raise EngineConfigurationError(setting="engine.openai.model", detail=detail)
+    name = settings.model or next(iter(models))
+    if name not in models:
+        detail = f"{server.name} serves {names}, not {name}"
+        raise EngineConfigurationError(setting="engine.openai.model", detail=detail)
+    return Dialect(name, settings.image_format, speaks_vllm=models[name].owner == "vllm")
+
+
+async def _offers(
+    client: OpenAIClient, server: Server, dialect: Dialect, source: LabelSource, tokens: Mapping[str, int] | None
+) -> bool:
+    """Return whether labels can be read that way."""
+    if source != "top" and tokens is None:
+        return False
+    words = tokens or dict.fromkeys(_WORDS, 0)
+    body = read_body(_ASK, dialect, source, list(words.values()))
+    answer = await client.exchange(server, "/v1/chat/completions", body)
+    if not answer.succeeded:
+        return _refused(answer, server, source)
+    return _read_as(source, answer.json(), words)
+
+
+def _refused(answer: Answer, server: Server, source: LabelSource) -> bool:
+    """Return False for a way that the server does not know; raise if it would refuse every request."""
+    failure = answer.failure()
+    if isinstance(failure, FatalError | EngineFailedError):
+        raise failure
+    if source == "top":
+        detail = f"{server.name} refuses an image with a question (engine.openai.image_format?): {failure}"
+        raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
+    return False
+
+
+def _read_as(source: LabelSource, answer: Mapping[str, Any], words: Mapping[str, int]) -> bool:
+    try:
+        step = first_step(answer)
+    except EngineFailedError:
+        return False
+    if max(step.values()) > 0.0:
+        detail = "a server tells logits for log-probabilities: start it with --logprobs-mode raw_logprobs"
+        raise EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
+    tokens = list(words.values())
+    match source:
+        case "exact":
+            return not untold(step, tokens)
+        case "allowed":
+            # vLLM tells probabilities before the restriction unless it was started with processed_logprobs: these say
+            # nothing that the likeliest tokens do not say too.
+            return not untold(step, tokens) and not others(step, tokens)
+        case "top":
+            return bool(of_words(step, words))

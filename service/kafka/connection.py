@@ -1,0 +1,231 @@
+"""Settings → aiokafka's clients, each with the choices that the stream's promise rests on."""
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
+
+from service.delivery.refusals import refusal
+from service.kafka.errors import (
+    AccessDeniedError,
+    CertificatesUnreadableError,
+    KafkaUnreachableError,
+    TokenUnavailableError,
+)
+from service.kafka.oauth import ClientCredentials
+from service.kafka.tolerant_consumer import TolerantConsumer
+from service.settings.kafka import KafkaSettings
+
+# Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
+# batch must stay under the brokers' message.max.bytes.
+_BATCH_BYTES = 256 * 1024
+
+# Ends the wait for a client that no longer answers; an orderly end takes milliseconds.
+_STOP_TIMEOUT_S = 5.0
+
+Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient
+ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
+
+
+class KafkaConnection:
+    """Makes clients for one cluster; who asks for one starts and stops it."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """The settings of every client made here."""
+        return self._settings
+
+    def group_consumer(self) -> TolerantConsumer:
+        """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
+        settings = self._settings
+        return TolerantConsumer(
+            **self._common(),
+            **self._reading(),
+            group_id=settings.group_id,
+            enable_auto_commit=False,
+            # Without it an offset that the log does not have would be left for another one, and nobody would know.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=_milliseconds(settings.session_timeout_s),
+            heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_s),
+            rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout_s),
+            metadata_max_age_ms=_milliseconds(settings.metadata_max_age_s),
+        )
+
+    def reader(self, topics: Sequence[str]) -> TolerantConsumer:
+        """Return a consumer of all partitions, outside any group, that sees committed records alone."""
+        return TolerantConsumer(
+            *topics,
+            **self._common(),
+            **self._reading(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # of partitions that are added later
+            isolation_level="read_committed",
+        )
+
+    def onlooker(self) -> AIOKafkaConsumer:
+        """Return a consumer of nothing, which sees where partitions end, open transactions included."""
+        return AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
+
+    def producer(self) -> AIOKafkaProducer:
+        """Return a producer whose records are acknowledged by all replicas in sync."""
+        return AIOKafkaProducer(**self._common(), **self._publishing(), acks="all")
+
+    def transactional_producer(self, transactional_id: str, *, timeout_s: float) -> AIOKafkaProducer:
+        """Return a producer; starting it fences every other one of the same id."""
+        return AIOKafkaProducer(
+            **self._common(),
+            **self._publishing(),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=_milliseconds(timeout_s),
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """Return a client for topics and stored offsets."""
+        return AIOKafkaAdminClient(**self._common())
+
+    @asynccontextmanager
+    async def running(self, client: ClientT) -> AsyncIterator[ClientT]:
+        """Start a client and stop it afterwards."""
+        await self.start(client)
+        try:
+            yield client
+        finally:
+            await stop_client(client)
+
+    async def start(self, client: Client) -> None:
+        """Start a client, or leave nothing open.
+
+        Raises `KafkaUnreachableError`, its subclass that names the setting where brokers answer and let no client in,
+        or `AccessDeniedError`.
+        """
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await client.start()
+        except (KafkaConnectionError, OSError, TimeoutError) as error:
+            await stop_client(client)
+            self._check_token()
+            raise await self.unreachable(error) from error
+        except KafkaError as error:
+            await stop_client(client)
+            self._check_token()
+            raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    async def unreachable(self, error: BaseException) -> KafkaUnreachableError:
+        """Return what an error that kept a client from the brokers means."""
+        servers = self._settings.bootstrap_servers
+        return await refusal(self._settings, self._admission()) or KafkaUnreachableError(
+            bootstrap_servers=servers, detail=describe(error)
+        )
+
+    def _check_token(self) -> None:
+        """Raise `TokenUnavailableError` if it was the token that was missing: aiokafka only says that it failed."""
+        if self._settings.sasl_mechanism == "OAUTHBEARER" and (failure := self._tokens.failure):
+            raise TokenUnavailableError(detail=failure.args[0]) from failure
+
+    def _common(self) -> dict[str, Any]:
+        return {"bootstrap_servers": self._settings.bootstrap_servers.split(","), **self._admission()}
+
+    def _admission(self) -> dict[str, Any]:
+        """Return how every connection introduces itself."""
+        settings = self._settings
+        password = settings.sasl_password
+        return {
+            "client_id": settings.client_id,
+            "request_timeout_ms": _milliseconds(settings.request_timeout_s),
+            "security_protocol": settings.security_protocol,
+            "ssl_context": self._ssl_context if settings.security_protocol.endswith("SSL") else None,
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+            "sasl_oauth_token_provider": self._tokens if settings.sasl_mechanism == "OAUTHBEARER" else None,
+        }
+
+    def _publishing(self) -> dict[str, object]:
+        settings = self._settings
+        return {
+            "compression_type": None if settings.compression == "none" else settings.compression,
+            "max_request_size": settings.max_request_bytes,
+            "max_batch_size": min(_BATCH_BYTES, settings.max_request_bytes),
+        }
+
+    def _reading(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "max_batch_bytes": settings.max_batch_bytes,
+            "max_held_bytes": settings.max_prefetch_bytes,
+            "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
+            "fetch_max_bytes": settings.max_prefetch_bytes,
+        }
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        settings = self._settings
+        try:
+            context = ssl.create_default_context(cafile=settings.ssl_cafile)
+            if settings.ssl_certfile is not None:
+                context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+        except OSError as error:  # ssl's own errors are such, too
+            raise CertificatesUnreadableError(detail=describe(error)) from error
+        return context
+
+    @cached_property
+    def _tokens(self) -> ClientCredentials:
+        return ClientCredentials(self._settings.oauth)
+
+
+async def stop_client(client: Client) -> None:
+    """Stop a client: in good order where that is possible, and soon in any case.
+
+    Errors do not matter any more: what was not committed is read again.
+    """
+    stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await stop()
+
+
+async def discard(producer: AIOKafkaProducer) -> None:
+    """End a producer in any state without waiting for what it still holds.
+
+    aiokafka's own `stop` waits for records that an idempotent producer retries for ever, and leaves the errors of a
+    fatal transaction and its batches to be reported as never retrieved; both can only be helped from within.
+    """
+    accumulator = producer._message_accumulator
+    accumulator.fail_all(ProducerClosed())
+    for batch in itertools.chain(*accumulator._batches.values(), accumulator._pending_batches):
+        _take_note(batch._drain_waiter)
+    await producer.client.close()
+    # Its sender may be about to send a batch once more that has just been failed, and dies of removing it twice.
+    with contextlib.suppress(KeyError):
+        await stop_client(producer)
+    _take_note(producer._txn_manager._transaction_waiter)
+
+
+def _take_note(future: asyncio.Future[None] | None) -> None:
+    if future is not None and future.done() and not future.cancelled():
+        future.exception()
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's name and text; many of Kafka's have no text."""
+    kind, words = type(error).__name__, str(error)
+    return words if words.startswith(kind) else f"{kind}: {words}".removesuffix(": ")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

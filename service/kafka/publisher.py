@@ -1,0 +1,240 @@
+"""Publishes records with confirmation, for commands and the demo; the service itself publishes by its committer."""
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from service.core.records import OutgoingRecord
+from service.kafka.broker_errors import unknown_unless_denied
+from service.kafka.connection import KafkaConnection, describe, discard
+from service.kafka.errors import (
+    CommitUnknownError,
+    OutcomesRefusedError,
+    PublishError,
+    PublishUnknownError,
+    ShutOutError,
+    TransactionsNeededError,
+)
+from service.settings.kafka import KafkaSettings
+from service.settings.process import CommitSettings
+
+MaxBatchBytes = Callable[[str], int | None]
+"""Topic → how large its batches may be; None for as large as the producer makes them."""
+
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
+"""The protocol's numbers."""
+
+
+class _Sent(NamedTuple):
+    """A batch on its way."""
+
+    topic: str
+    batch: BatchBuilder
+    records: Sequence[OutgoingRecord]
+    acknowledgement: asyncio.Future[object]
+
+
+def record_bytes(record: OutgoingRecord) -> int:
+    """Return what a record takes at most in a batch of its own, before compression."""
+    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
+    return size
+
+
+def compressed_bytes(record: OutgoingRecord, compression: str) -> int:
+    """Return what a record takes in a batch of its own as brokers measure it; costs as much as compressing it."""
+    batch = BatchBuilder(0, CODECS[compression], is_transactional=1)
+    _append(batch, record)
+    return len(batch._build())
+
+
+def _any_size(topic: str) -> None:
+    """No topic is known to accept less than others."""
+    del topic
+
+
+async def publish(
+    producer: AIOKafkaProducer, records: Iterable[OutgoingRecord], *, max_batch_bytes: MaxBatchBytes = _any_size
+) -> None:
+    """Publish records and return once every one is acknowledged; order holds within a partition.
+
+    Raises `OutcomesRefusedError` with the records of a batch that is too large for its topic.
+    """
+    sent: list[_Sent] = []
+    try:
+        for (topic, partition), group in (await _placed(producer, records)).items():
+            for batch, inside in _batches(producer, group, max_batch_bytes(topic)):
+                # A second batch for one partition waits here until the first is on its way.
+                acknowledgement = await producer.send_batch(batch, topic, partition=partition)
+                sent.append(_Sent(topic, batch, inside, acknowledgement))
+        # A transaction commits although a record in it failed, so each one is awaited.
+        await asyncio.gather(*(each.acknowledgement for each in sent))
+    except _TOO_LARGE as error:
+        raise _refusal(sent, error) from error
+    finally:
+        for each in sent:
+            each.acknowledgement.cancel()  # where it still matters, the error is under way already
+
+
+def _refusal(sent: Iterable[_Sent], error: Exception) -> OutcomesRefusedError:
+    refused = next(each for each in sent if each.acknowledgement.done() and each.acknowledgement.exception() is error)
+    return OutcomesRefusedError(
+        refused.topic, refused.records, size_bytes=refused.batch.size(), detail=type(error).__name__
+    )
+
+
+async def _placed(
+    producer: AIOKafkaProducer, records: Iterable[OutgoingRecord]
+) -> dict[tuple[str, int], list[OutgoingRecord]]:
+    """Group records by partition: by key as every client does, those without a key together in a random one."""
+    by_topic: dict[str, list[OutgoingRecord]] = defaultdict(list)
+    for record in records:
+        by_topic[record.topic].append(record)
+    placed: dict[tuple[str, int], list[OutgoingRecord]] = defaultdict(list)
+    for topic, group in by_topic.items():
+        partitions = sorted(await producer.partitions_for(topic))
+        keyless = random.choice(partitions)  # noqa: S311 - spreads load, guards nothing
+        for record in group:
+            placed[topic, keyless if record.key is None else _partition(record.key, partitions)].append(record)
+    return placed
+
+
+def _partition(key: bytes, partitions: list[int]) -> int:
+    if len(partitions) == 1:
+        return partitions[0]
+    index: int = (murmur2(key) & 0x7FFFFFFF) % len(partitions)
+    return partitions[index]
+
+
+def _batches(
+    producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], max_bytes: int | None
+) -> Iterator[tuple[BatchBuilder, Sequence[OutgoingRecord]]]:
+    """Fill batches one after the other; a record too large for any fills one alone."""
+    batch, first = producer.create_batch(), 0
+    for n, record in enumerate(records):
+        is_full = max_bytes is not None and n > first and batch.size() + record_bytes(record) > max_bytes
+        if not is_full and _append(batch, record):
+            continue
+        batch.close()
+        yield batch, records[first:n]
+        batch, first = producer.create_batch(), n
+        _append(batch, record)
+    batch.close()
+    yield batch, records[first:]
+
+
+def _append(batch: BatchBuilder, record: OutgoingRecord) -> bool:
+    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    return added is not None
+
+
+class Publisher:
+    """Publishes in the order given, partition by partition; made by `open_publisher`."""
+
+    def __init__(self, producer: AIOKafkaProducer, *, timeout_s: float) -> None:
+        self._producer = producer
+        self._timeout_s = timeout_s
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Return once every record is acknowledged; raises `PublishError`, after which some may be published."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await publish(self._producer, records)
+        except (KafkaError, OutcomesRefusedError, OSError, TimeoutError) as error:
+            topics = ", ".join(sorted({record.topic for record in records}))
+            raise PublishError(topic=topics, detail=describe(error)) from error
+
+
+@asynccontextmanager
+async def open_publisher(settings: KafkaSettings) -> AsyncIterator[Publisher]:
+    """Connect; raises `KafkaUnreachableError` or `AccessDeniedError`."""
+    connection = KafkaConnection(settings)
+    async with connection.running(connection.producer()) as producer:
+        yield Publisher(producer, timeout_s=settings.request_timeout_s)
+
+
+# An open transaction of a process that vanished holds back whoever reads committed records of the topics in it, so it
+# must not stay open much longer than a commit may take.
+_GRACE_S = 5.0
+
+# A transaction that failed is given up at once where the broker still listens.
+_ABORT_TIMEOUT_S = 5.0
+
+
+class ExclusivePublisher:
+    """The only one of its name; made by `open_exclusive_publisher`."""
+
+    def __init__(self, producer: AIOKafkaProducer, *, timeout_s: float) -> None:
+        self._producer = producer
+        self._timeout_s = timeout_s
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Publish records in one transaction; raises `ShutOutError`, `PublishUnknownError` or `AccessDeniedError`."""
+        try:
+            with unknown_unless_denied("transactions"):
+                async with asyncio.timeout(self._timeout_s):
+                    await self._producer.begin_transaction()
+                    await publish(self._producer, records)
+                    await self._producer.commit_transaction()
+        except CommitUnknownError as error:
+            if _was_fenced(error):
+                raise ShutOutError from error
+            raise PublishUnknownError(records=len(records), detail=str(error)) from error
+
+
+@asynccontextmanager
+async def open_exclusive_publisher(
+    connection: KafkaConnection, name: str, settings: CommitSettings
+) -> AsyncIterator[ExclusivePublisher]:
+    """Shut out whoever has the name: its open transaction is over, and it can begin no other, once the block begins.
+
+    Raises `TransactionsNeededError` where the broker has none, and `AccessDeniedError`.
+    """
+    producer = connection.transactional_producer(name, timeout_s=settings.timeout_s + _GRACE_S)
+    try:
+        await _start(producer, timeout_s=settings.timeout_s)
+        yield ExclusivePublisher(producer, timeout_s=settings.timeout_s)
+    finally:
+        await _abort(producer)
+        await discard(producer)
+
+
+async def _start(producer: AIOKafkaProducer, *, timeout_s: float) -> None:
+    try:
+        with unknown_unless_denied("transactions"):
+            async with asyncio.timeout(timeout_s):
+                await producer.start()
+    except CommitUnknownError as error:
+        raise TransactionsNeededError(detail=str(error)) from error
+
+
+async def _abort(producer: AIOKafkaProducer) -> None:
+    """Give up a transaction that is open, if any."""
+    with contextlib.suppress(AssertionError, IllegalOperation, KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(_ABORT_TIMEOUT_S):
+            await producer.abort_transaction()
+
+
+def _was_fenced(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ProducerFenced):
+            return True
+        error = error.__cause__
+    return False

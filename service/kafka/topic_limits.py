@@ -1,0 +1,122 @@
+"""How large a record each output topic accepts: read from the brokers, and learned from what they refuse."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from service.core.records import OutgoingRecord
+from service.kafka.errors import OutcomeTooLargeError
+from service.kafka.publisher import compressed_bytes, record_bytes
+
+SETTING = "kafka.max_request_bytes"
+TOPIC_CONFIG = "max.message.bytes"
+
+_REFRESH_S = 300.0
+"""How soon a limit that was raised is used; one that was lowered shows at once, by a refusal."""
+
+
+class TopicLimit(NamedTuple):
+    """What one topic accepts, in bytes of a batch as brokers measure it: compressed by the producer."""
+
+    batch_bytes: int
+    """Batches, and dead letters that have to be cut, are made no larger."""
+    record_bytes: int
+    """A larger record is refused."""
+    keeps_compression: bool = True
+    """Whether the topic stores batches as they come; otherwise the brokers measure them again after decompression."""
+
+
+ReadLimits = Callable[[], Awaitable[Mapping[str, TopicLimit]]]
+"""Asks the brokers; returns the topics that accept less than `kafka.max_request_bytes`, none when it is not told."""
+
+
+class TopicLimits:
+    """The limits of the output topics, shared by what makes outcomes and what publishes them."""
+
+    def __init__(
+        self,
+        max_request_bytes: int,
+        *,
+        compression: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._max_request_bytes = max_request_bytes
+        self._compression = compression
+        self._sleep = sleep
+        self._lower: Mapping[str, TopicLimit] = {}
+        self._read: ReadLimits | None = None
+
+    def reads_with(self, read: ReadLimits) -> None:
+        """Set how the brokers are asked."""
+        self._read = read
+
+    async def refresh(self) -> None:
+        """Replace all that is known by what the brokers tell: an operator may have changed a topic."""
+        if self._read is not None:
+            self._lower = await self._read()
+
+    async def follow(self) -> None:
+        """Ask the brokers every few minutes until cancelled; what was learned from refusals is learned anew then."""
+        while True:
+            await self._sleep(_REFRESH_S)
+            await self.refresh()
+
+    async def learn(self, topic: str, *, refused_bytes: int, records: int) -> bool:
+        """Take note of a batch that a topic refused; True when the topic's own limit explains it.
+
+        Where the limit cannot be read it is halved until the brokers accept what is sent.
+        """
+        await self.refresh()
+        known = self._lower.get(topic)
+        if known is not None and known.record_bytes < refused_bytes:
+            return True
+        half = max(refused_bytes // 2, 1)
+        largest = refused_bytes - 1 if records == 1 else self._max_request_bytes
+        if known is not None:
+            half, largest = min(half, known.batch_bytes), min(largest, known.record_bytes)
+        self._lower = {**self._lower, topic: TopicLimit(half, largest)}
+        return False
+
+    def batch_bytes(self, topic: str) -> int | None:
+        """Return how large batches for a topic may be, None when they may be as large as any."""
+        limit = self._lower.get(topic)
+        return None if limit is None else limit.batch_bytes
+
+    def cut_bytes(self, topic: str) -> int:
+        """Return the size that a record is cut to when it is too large for a topic."""
+        limit = self._lower.get(topic)
+        return self._max_request_bytes if limit is None else min(limit.batch_bytes, self._max_request_bytes)
+
+    def check(self, record: OutgoingRecord) -> None:
+        """Raise `OutcomeTooLargeError` for a record that its topic would refuse."""
+        size_bytes = record_bytes(record)
+        if size_bytes > self._max_request_bytes:
+            raise OutcomeTooLargeError(
+                topic=record.topic, size_bytes=size_bytes, limit_bytes=self._max_request_bytes, limit=SETTING
+            )
+        limit = self._lower.get(record.topic)
+        if limit is not None and size_bytes > limit.record_bytes:
+            self._check_compressed(record, limit, size_bytes)
+
+    def accepts(self, record: OutgoingRecord) -> bool:
+        """Tell whether a record fits its topic, as far as is known."""
+        try:
+            self.check(record)
+        except OutcomeTooLargeError:
+            return False
+        return True
+
+    def fits(self, topic: str, records: Iterable[OutgoingRecord]) -> bool:
+        """Tell whether a topic accepts those of the records that are for it, as far as is known."""
+        return all(self.accepts(record) for record in records if record.topic == topic)
+
+    def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int) -> None:
+        if limit.keeps_compression:
+            size_bytes = compressed_bytes(record, self._compression)
+        if size_bytes > limit.record_bytes:
+            raise OutcomeTooLargeError(
+                topic=record.topic,
+                size_bytes=size_bytes,
+                limit_bytes=limit.record_bytes,
+                limit=f"{TOPIC_CONFIG} of the topic",
+            )

@@ -1,0 +1,92 @@
+"""One image before the engine: every frame judged side by side, and words for what was found."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from service.core.availability import EngineAvailability, RequestClock
+from service.core.errors import RejectedError, TransientError
+from service.core.instructions import ModelInstructions
+from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
+from service.inference.errors import EngineTimeoutError
+from service.inference.fail_together import fail_together
+from service.moderation.outcomes import Subject
+from service.policy.decide import DecisionResult
+
+log = structlog.get_logger(__name__)
+
+
+class EngineClient:
+    """Asks the engine in a policy's words, within the time that a request may take."""
+
+    def __init__(self, engine: Engine, *, timeout_s: float, availability: EngineAvailability | None = None) -> None:
+        """The time of a judgement stands still while `availability` tells that nothing can answer."""
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self._availability = availability or EngineAvailability()
+
+    def describe(self, instructions: ModelInstructions) -> EngineDescription:
+        """Return what the engine is for that instructions."""
+        return self._engine.describe(instructions)
+
+    async def judge(self, subject: Subject, instructions: ModelInstructions) -> list[EngineOutput]:
+        """Judge all frames side by side, in order."""
+        try:
+            async with asyncio.timeout(self._timeout_s) as timeout:
+                with self._availability.clock(timeout, self._timeout_s) as clock:
+                    return await self._judge_all(self._requests(subject, instructions, clock))
+        except TimeoutError:
+            raise EngineTimeoutError(limit_s=self._timeout_s) from None
+
+    async def explain(
+        self, subject: Subject, instructions: ModelInstructions, result: DecisionResult, outputs: Sequence[EngineOutput]
+    ) -> Mapping[str, str]:
+        """Return words for what a policy found, asked of the frame that shows the deciding category most.
+
+        Nothing where the engine has none in time, or fails: raises fatal errors alone. The time goes on while nothing
+        can answer: a decision must not wait for its words.
+        """
+        deciding = result.deciding_category or ""
+        worst = max(range(len(outputs)), key=lambda frame: (outputs[frame].scores or {}).get(deciding, 0.0))
+        found = [reason.category for reason in result.reasons if reason.category and reason.decision != "allow"]
+        # Due at once, so that it goes first: only its words are missing, and the model's caches still hold the image.
+        request = replace(self._requests(subject, instructions, RequestClock())[worst], deadline_s=time.monotonic())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._engine.explain(request, found)
+        except TimeoutError:
+            failure: RejectedError | TransientError = EngineTimeoutError(limit_s=self._timeout_s)
+        except (RejectedError, TransientError) as error:
+            failure = error
+        # The decision stands without words for it; another attempt would cost a judgement and bring no better one.
+        log.warning("explanation.failed", error=failure)
+        return {}
+
+    async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
+        async with fail_together() as group:
+            tasks = [
+                group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
+                for request in requests
+            ]
+        return [task.result() for task in tasks]
+
+    def _requests(self, subject: Subject, instructions: ModelInstructions, clock: RequestClock) -> list[EngineRequest]:
+        event, record = subject.event, subject.record
+        return [
+            EngineRequest(
+                request_id=f"{record.topic}/{record.partition}/{record.offset}/{frame}",
+                pixels=pixels,
+                instructions=instructions,
+                image_key=f"{subject.image.sha256}/{frame}",
+                deadline_s=time.monotonic() + self._timeout_s,
+                wants_scores="moderation" in event.tasks,
+                wants_tags="tags" in event.tasks,
+                caption=event.caption,
+                losses=subject.losses,
+                clock=clock,
+            )
+            for frame, pixels in enumerate(subject.image.frames)
+        ]

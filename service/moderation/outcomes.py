@@ -1,0 +1,164 @@
+"""Pure: what the stages found, put together as the messages of the contract."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schemas.image_uploaded import ImageUploadedV1
+from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
+from schemas.tags import AttributeValueV1, TagsV1
+from schemas.verdict import PolicyV1, ReasonV1, VerdictV1
+from service.core.losses import EngineLosses
+from service.core.records import SourceRecord
+from service.inference.engine import EngineDescription, EngineOutput, Tag
+from service.media.types import DecodedImage
+from service.policy.decide import DecisionResult
+from service.policy.policy import Policy
+from service.telemetry import labels
+from service.telemetry.instruments import VERDICTS
+
+NO_ATTRIBUTES = "none"
+"""The attribute schema of tags from an engine that makes none: who waits for tags gets an answer all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an outcome is about: one event, the record it came in, and its image."""
+
+    record: SourceRecord
+    attempt: int
+    event: ImageUploadedV1
+    image: DecodedImage
+    losses: EngineLosses = field(default_factory=EngineLosses)
+    event_id: str | None = None
+    """CloudEvents id of the event; None for one that is no CloudEvent."""
+    event_source: str | None = None
+
+    def source(self) -> SourceRecordV1:
+        """Return the record's coordinates, and the event's CloudEvents id and source."""
+        record = self.record
+        return SourceRecordV1(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            event_id=self.event_id,
+            event_source=self.event_source,
+        )
+
+    def facts(self) -> ImageFactsV1:
+        """Return the image's facts."""
+        image = self.image
+        return ImageFactsV1(
+            sha256=image.sha256,
+            width=image.width,
+            height=image.height,
+            bytes=image.encoded_bytes,
+            media_type=image.media_type,
+            frames=image.frames_total,
+            frames_judged=len(image.frames),
+        )
+
+
+def verdict(
+    subject: Subject,
+    *,
+    engine: EngineDescription,
+    outputs: Sequence[EngineOutput],
+    scores: Mapping[str, float] | None,
+    policy: Policy,
+    result: DecisionResult,
+    explanations: Mapping[str, str],
+    timings_ms: Mapping[str, float],
+    moderated_at: datetime,
+) -> VerdictV1:
+    """Return the verdict; `scores` are those that the result was decided on."""
+    return VerdictV1(
+        image_id=subject.event.image_id,
+        tenant=subject.event.tenant,
+        status=result.status,
+        decision=result.decision,
+        deciding_category=result.deciding_category,
+        scores=dict(scores or {}),
+        not_covered=result.not_covered,
+        reasons=tuple(_explained(reason, explanations) for reason in result.reasons),
+        policy=PolicyV1(name=policy.name, version=policy.version, hash=policy.hash),
+        engine=engine.kind,
+        model=_model(engine),
+        prompt_hash=engine.prompt_hash,
+        label_map=engine.label_map,
+        label_mass=min((output.label_mass for output in outputs if output.label_mass is not None), default=None),
+        label_source=engine.label_source,
+        preprocessing=engine.preprocessing,
+        calibration=engine.calibration,
+        image=subject.facts(),
+        source=subject.source(),
+        attempt=subject.attempt,
+        timings_ms=dict(timings_ms),
+        moderated_at=moderated_at,
+        context=subject.event.context,
+    )
+
+
+def tags(
+    subject: Subject, *, engine: EngineDescription, outputs: Sequence[EngineOutput], tagged_at: datetime
+) -> TagsV1:
+    """Return the tags of all frames together, each value with its highest confidence."""
+    return TagsV1(
+        image_id=subject.event.image_id,
+        tenant=subject.event.tenant,
+        attribute_schema=engine.attribute_schema or NO_ATTRIBUTES,
+        attributes=_union([output.tags for output in outputs]),
+        complete=all(output.tags_complete for output in outputs),
+        engine=engine.kind,
+        model=_model(engine),
+        prompt_hash=engine.prompt_hash,
+        image=subject.facts(),
+        source=subject.source(),
+        attempt=subject.attempt,
+        tagged_at=tagged_at,
+        context=subject.event.context,
+    )
+
+
+def _model(engine: EngineDescription) -> ModelV1:
+    return ModelV1(
+        name=engine.model_name, revision=engine.model_revision, adapter=engine.adapter, precision=engine.precision
+    )
+
+
+def _explained(reason: ReasonV1, explanations: Mapping[str, str]) -> ReasonV1:
+    explanation = explanations.get(reason.category or "")
+    return reason.model_copy(update={"explanation": explanation}) if explanation else reason
+
+
+def _union(frames: Sequence[Mapping[str, Sequence[Tag]]]) -> dict[str, tuple[AttributeValueV1, ...]]:
+    best: dict[str, dict[str, float]] = {}
+    for frame in frames:
+        for attribute, values in frame.items():
+            confidences = best.setdefault(attribute, {})
+            for tag in values:
+                confidences[tag.value] = max(tag.confidence, confidences.get(tag.value, 0.0))
+    return {attribute: _surest_first(confidences) for attribute, confidences in best.items()}
+
+
+def _surest_first(confidences: Mapping[str, float]) -> tuple[AttributeValueV1, ...]:
+    ranked = sorted(confidences.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(AttributeValueV1(value=value, confidence=confidence) for value, confidence in ranked)
+
+
+class VerdictMetrics:
+    """Counts tenants that the settings name under their names, and all others together."""
+
+    def __init__(self, tenants: Collection[str] = ()) -> None:
+        self._tenants = frozenset(tenants)
+
+    def count(self, verdict: VerdictV1) -> None:
+        """Take note of one."""
+        attributes = {
+            labels.DECISION: verdict.decision,
+            labels.POLICY: verdict.policy.name,
+            labels.CATEGORY: verdict.deciding_category or labels.NONE,
+            labels.TENANT: verdict.tenant if verdict.tenant in self._tenants else labels.OTHER,
+            labels.STATUS: verdict.status,
+        }
+        VERDICTS.add(1, attributes)

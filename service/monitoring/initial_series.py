@@ -1,0 +1,50 @@
+"""Makes series known before their first event: `increase()` does not see a counter's step from nothing to 1."""
+
+from collections.abc import Iterator
+
+from service.core.errors import ModstreamError, RejectedError, TransientError
+from service.inference.token_counts import begin_tokens_at_zero
+from service.media.decode_deaths import REASONS
+from service.media.errors import DecoderStalledError, DecodeTimeoutError
+from service.settings.process import Settings
+from service.telemetry import labels
+from service.telemetry.instruments import (
+    ATTEMPTS_FAILED,
+    DECODE_CRASHES,
+    FETCH_IO,
+    OFFSETS_LOST,
+    PRODUCER_REBUILDS,
+    REBALANCES,
+    RECORDS,
+)
+
+_OF_LANGUAGE_MODELS = {"vllm", "openai"}
+
+
+def begin_at_zero(settings: Settings) -> None:
+    """Add 0 to every series whose labels are known beforehand."""
+    REBALANCES.add(0)
+    PRODUCER_REBUILDS.add(0)
+    RECORDS.add(0, {labels.OUTCOME: "judged", labels.REASON: ""})
+    for reason in sorted(_reasons()):
+        RECORDS.add(0, {labels.OUTCOME: "dead_lettered", labels.REASON: reason})
+        ATTEMPTS_FAILED.add(0, {labels.REASON: reason})
+    for cause in labels.LOST_OFFSETS:
+        OFFSETS_LOST.add(0, {labels.CAUSE: cause})
+    for scheme in labels.SCHEMES:
+        FETCH_IO.add(0, {labels.SCHEME: scheme})
+    for reason in (*REASONS.values(), DecodeTimeoutError.reason, DecoderStalledError.reason):
+        DECODE_CRASHES.add(0, {labels.REASON: reason})
+    if settings.engine.kind in _OF_LANGUAGE_MODELS:
+        begin_tokens_at_zero()
+
+
+def _reasons() -> set[str]:
+    """Return the reason codes that records can fail with."""
+    return {kind.reason for branch in (RejectedError, TransientError) for kind in _below(branch)}
+
+
+def _below(base: type[ModstreamError]) -> Iterator[type[ModstreamError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _below(kind)

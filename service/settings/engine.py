@@ -1,0 +1,78 @@
+"""The settings of what judges the images: one group for each kind of engine."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.settings.openai import OpenAISettings
+from service.settings.types import Group, Positive, PositiveSeconds
+from service.settings.vllm import VllmSettings
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class JudgingSettings(Group):
+    """How a vision-language model's answers become scores, tags and explanations, whichever engine runs it."""
+
+    min_label_mass: Share = 0.5
+    """With less of its answer on the labels, the model would rather have said something else than any of them: the
+    image counts as not moderated. Of an answer to a yes-or-no question it decides whether that counts."""
+    noticeable_share: Share = 0.01
+    """Categories with such a share of the answer get a yes-or-no question of their own once an image is suspicious.
+    Models are sure of themselves: what comes second may be as clear to see and get a fiftieth of the answer."""
+    max_follow_ups: Positive = 4
+    """Such questions an image, for the largest shares, and one for the gravest category whatever its share: each costs
+    one token more, and images that show more than four kinds of harm are blocked for the first."""
+    max_tag_tokens: Positive = 256
+    """Of one image's tags. A schema that can hold less lowers it; an answer that is cut off is kept as far as it goes,
+    and marked as incomplete."""
+    max_explained: Positive = 4
+    """Categories that an image's verdict is explained for, the gravest first."""
+    explanation_tokens: Positive = 64
+    """For each of them: the 15 words that are asked for take about 25, its name and the quotes 15."""
+    max_explanation_chars: Positive = 200
+    """Of each explanation; twice what 15 words take."""
+
+
+class OnnxSettings(Group):
+    """The embedded CPU engine."""
+
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Images judged side by side, one thread each; 0 takes one a core."""
+    classifiers: Path | None = None
+    """YAML file that names other ONNX classifiers; the bundled ones when not set."""
+
+
+class RehearsalSettings(Group):
+    """An engine for load rehearsals: answers after a set time and judges nothing."""
+
+    batch_size: Positive = 64
+    """Images that are answered together."""
+    batch_s: Annotated[float, Field(ge=0.0)] = 0.376
+    """Time a batch takes: 170 images a second, somewhat more than `modstream engine plan` expects of an H100."""
+
+
+class EngineSettings(Group):
+    """What judges the images."""
+
+    kind: Literal["onnx", "vllm", "openai", "rehearsal"] = "onnx"
+    """onnx: small classifiers on the CPU. vllm: a vision-language model on a GPU of this machine. openai: one behind
+    HTTP, such as `vllm serve`. rehearsal: judges nothing, for load rehearsals."""
+    onnx: OnnxSettings = OnnxSettings()
+    vllm: VllmSettings = VllmSettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
+    openai: OpenAISettings = OpenAISettings()
+    judging: JudgingSettings = JudgingSettings()
+    timeout_s: PositiveSeconds = 60.0
+    """For one image, waiting for its turn included."""
+    stall_s: PositiveSeconds = 120.0
+    """A model of this machine that answers nothing for so long while requests wait is taken for dead, and the process
+    ends. Twice `timeout_s`: by then every request has been given up once."""
+    max_memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Of this process and all that it started; above it the process drains and ends, to be started again. 0 sets no
+    limit. Below the container's limit, so that the memory that some engines lose over weeks ends in a drain."""
+    max_gpu_temperature_c: Annotated[int, Field(ge=0)] = 0
+    """Of any GPU that this process may use, in degrees Celsius; above it the process drains and ends, to be started
+    again, elsewhere where there is a choice. 0 sets no limit. GPUs slow themselves down before they get too hot, so one
+    above a limit close to that wants its cooling looked at."""

@@ -1,0 +1,73 @@
+"""Pure: what is done with a dead letter: sent back to where it came from, or discarded with a reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.core.headers import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, without_ours
+from service.core.records import OutgoingRecord
+from service.telemetry import names
+from service.tools.dead_letters.journal import JournalEntry, State, mark_record
+from service.tools.dead_letters.letter import Letter
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Publish to the topic of origin once more, with key, value and the uploader's headers as they were."""
+
+    uploads: str
+    """The only topic that is published to: a header of a record must not choose another."""
+    journal: str
+    now: Callable[[], datetime]
+    by: str = ""
+
+    def refusal(self, letter: Letter) -> str:
+        """Say why a letter cannot be sent back; empty when it can."""
+        if letter.raw:
+            return f"its value is a {letter.raw} in Kafka's format, which the service could not read, and no event"
+        if letter.truncated:
+            return f"cut when it was written ({letter.truncated}): only the uploader has the whole event"
+        if letter.origin is None:
+            return "no header tells where it came from: no dead letter of this service"
+        if letter.origin.topic != self.uploads:
+            return f"came from {letter.origin.topic}, and topics.uploads is {self.uploads}"
+        return ""
+
+    def records(self, letter: Letter) -> tuple[OutgoingRecord, ...]:
+        """Return the record and the mark that it was sent."""
+        record, now = letter.record, self.now()
+        mark = JournalEntry(State.REDRIVEN, now, self.by, "", record.timestamp_ms)
+        sent = OutgoingRecord(self.uploads, record.key, record.value, _headers(letter, now))
+        return sent, mark_record(self.journal, letter, mark)
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Mark as dealt with; the record stays in its topic until the brokers delete it."""
+
+    why: str
+    journal: str
+    now: Callable[[], datetime]
+    by: str = ""
+
+    def refusal(self, _letter: Letter) -> str:
+        """Refuse nothing."""
+        return ""
+
+    def records(self, letter: Letter) -> tuple[OutgoingRecord, ...]:
+        """Return the mark."""
+        mark = JournalEntry(State.DISCARDED, self.now(), self.by, self.why, letter.record.timestamp_ms)
+        return (mark_record(self.journal, letter, mark),)
+
+
+def _headers(letter: Letter, now: datetime) -> tuple[tuple[str, bytes], ...]:
+    record = letter.record
+    # The trace of the attempt that failed stays beside the uploader's, so that the next attempt can link to it.
+    failed = tuple(header for header in record.headers if header[0] == names.TRACEPARENT)
+    return (
+        *without_ours(record.headers),
+        *failed[-1:],
+        (REDRIVEN_FROM, f"{record.topic}/{record.partition}/{record.offset}".encode()),
+        (REDRIVEN_AT, now.isoformat(timespec="milliseconds").encode()),
+        (REDRIVES, b"%d" % (letter.redrives + 1)),
+    )

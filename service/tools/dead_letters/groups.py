@@ -1,0 +1,58 @@
+"""Pure: dead letters counted by the kind of their failure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.tools.dead_letters.fingerprint import normalised
+from service.tools.dead_letters.letter import Letter
+
+
+@dataclass
+class Group:
+    """Letters with one fingerprint."""
+
+    fingerprint: str
+    reason: str
+    error_class: str
+    message: str
+    """Without its particulars."""
+    count: int
+    first: datetime
+    last: datetime
+    example: str
+    """Where the newest of them stands, as `show` takes it."""
+
+
+class Groups:
+    """Counts letters as they come."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+
+    def add(self, letter: Letter) -> None:
+        """Count one."""
+        group = self._groups.get(letter.fingerprint)
+        if group is None:
+            self._groups[letter.fingerprint] = _begun_by(letter)
+            return
+        group.count += 1
+        group.first = min(group.first, letter.failed_at)
+        if letter.failed_at >= group.last:
+            group.last, group.example = letter.failed_at, letter.place
+
+    def largest_first(self) -> list[Group]:
+        """Return the groups."""
+        return sorted(self._groups.values(), key=lambda group: (-group.count, group.fingerprint))
+
+
+def _begun_by(letter: Letter) -> Group:
+    return Group(
+        fingerprint=letter.fingerprint,
+        reason=letter.reason,
+        error_class=letter.error_class,
+        message=normalised(letter.message),
+        count=1,
+        first=letter.failed_at,
+        last=letter.failed_at,
+        example=letter.place,
+    )

@@ -1,0 +1,133 @@
+"""Where the dead letters lie: what commands need of Kafka, and Kafka itself."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from service.core.errors import FatalError
+from service.core.records import OutgoingRecord, SourceRecord
+from service.kafka.connection import KafkaConnection
+from service.kafka.publisher import ExclusivePublisher, open_exclusive_publisher
+from service.kafka.reader import open_snapshot
+from service.kafka.topics import JOURNAL_SETTING, check_topics, is_compacted, journal_topic, partitions_of
+from service.settings.process import Settings
+from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.journal import Marks
+
+
+class JournalNotCompactedError(FatalError):
+    """The journal of the dead letters is a topic that forgets."""
+
+    reason = "dead_letters.journal_not_compacted"
+    message = (
+        "topic {topic} has a cleanup.policy other than compact, so it would forget which dead letters were sent back: "
+        "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
+    )
+
+
+class Snapshot(Protocol):
+    """The records that are there now."""
+
+    @property
+    def beginnings(self) -> Mapping[int, int]:
+        """The oldest offset of each partition that was asked for."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many offsets are read through."""
+        ...
+
+    @property
+    def passed(self) -> int:
+        """How many of them are behind."""
+        ...
+
+    def batches(self) -> AsyncIterator[Sequence[SourceRecord]]:
+        """Yield the records, in order within a partition."""
+        ...
+
+
+class JournalWriter(Protocol):
+    """The right to deal with letters, which one process has at a time."""
+
+    @property
+    def marks(self) -> Marks:
+        """What was dealt with before."""
+        ...
+
+    async def commit(self, records: Sequence[OutgoingRecord]) -> None:
+        """Publish all of these or none."""
+        ...
+
+
+class DeadLetterStore(Protocol):
+    """The dead letters of one service."""
+
+    def read(self, wanted: LetterFilter) -> AbstractAsyncContextManager[Snapshot]:
+        """Read the letters at the places that a filter names; it may name fewer of them than are read."""
+        ...
+
+    async def marks(self) -> Marks:
+        """Return what was dealt with up to now."""
+        ...
+
+    def take_over(self) -> AbstractAsyncContextManager[JournalWriter]:
+        """Shut out whoever deals with letters at the moment."""
+        ...
+
+
+class KafkaDeadLetterStore:
+    """The dead letters on the brokers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection = KafkaConnection(settings.kafka)
+        self._journal = journal_topic(settings.topics)
+
+    @asynccontextmanager
+    async def read(self, wanted: LetterFilter) -> AsyncIterator[Snapshot]:
+        """Read them from the topic."""
+        topic, setting = self._settings.topics.dead_letters, "topics.dead_letters"
+        async with open_snapshot(
+            self._connection, topic, setting=setting, partitions=wanted.partitions, offsets=wanted.offsets
+        ) as snapshot:
+            yield snapshot
+
+    async def marks(self) -> Marks:
+        """Read the journal; without one nothing was dealt with."""
+        if self._journal not in await partitions_of(self._connection):
+            return Marks()
+        return await self._read_journal(awaits_transactions=False)
+
+    @asynccontextmanager
+    async def take_over(self) -> AsyncIterator[JournalWriter]:
+        """Begin by the fixed name that belongs to the topic, and only then read the journal, up to its very end."""
+        # The name follows from the topic, not from the group: groups may share a topic of dead letters.
+        async with open_exclusive_publisher(self._connection, self._journal, self._settings.commit) as publisher:
+            await self._check_topics()
+            yield _KafkaLedger(publisher, await self._read_journal(awaits_transactions=True))
+
+    async def _check_topics(self) -> None:
+        topics = {"topics.uploads": self._settings.topics.uploads, JOURNAL_SETTING: self._journal}
+        await check_topics(self._connection, topics)
+        if not await is_compacted(self._connection, self._journal):
+            raise JournalNotCompactedError(topic=self._journal)
+
+    async def _read_journal(self, *, awaits_transactions: bool) -> Marks:
+        async with open_snapshot(
+            self._connection, self._journal, setting=JOURNAL_SETTING, awaits_transactions=awaits_transactions
+        ) as snapshot:
+            return Marks([record async for batch in snapshot.batches() for record in batch])
+
+
+class _KafkaLedger:
+    """One process's turn."""
+
+    def __init__(self, publisher: ExclusivePublisher, marks: Marks) -> None:
+        self._publisher = publisher
+        self.marks = marks
+
+    async def commit(self, records: Sequence[OutgoingRecord]) -> None:
+        """Publish in one transaction."""
+        await self._publisher.publish(records)

@@ -1,0 +1,46 @@
+"""The processes that the demo starts, and their end."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.settings.catalogue import ENVIRONMENT_PREFIX
+
+# The demo's drain time (see its settings) and some more.
+SERVICE_GRACE_S = 15.0
+
+
+@asynccontextmanager
+async def service_process(config: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the real service as a user would, with a settings file; stopped by SIGTERM at the end."""
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "service", "serve", "--config", str(config)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # The demo shows what its own settings do, not what the shell has for another service.
+            env={name: value for name, value in os.environ.items() if not name.upper().startswith(ENVIRONMENT_PREFIX)},
+            # Ctrl-C is ours to handle: one signal only, so that the service drains.
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        await stop_process(process, grace_s=SERVICE_GRACE_S)
+
+
+async def stop_process(process: asyncio.subprocess.Process, *, grace_s: float) -> None:
+    """Ask a process to end, and end it when it does not."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(grace_s):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

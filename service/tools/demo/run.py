@@ -1,0 +1,148 @@
+"""The demo's course: broker, topics, service, events in, outcomes out, everything stopped."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from schemas.base import now_utc
+from service.client.outcomes import key_of, outcome_of, outcome_topics
+from service.client.upload_events import Unusable
+from service.core.records import OutgoingRecord
+from service.delivery.required_topics import named_topics
+from service.events.codec import encode_upload
+from service.kafka.connection import KafkaConnection
+from service.kafka.publisher import open_publisher
+from service.kafka.reader import Reader, open_reader
+from service.kafka.topics import ensure_topics
+from service.settings.process import Settings
+from service.tools.demo.broker import embedded_broker
+from service.tools.demo.errors import DemoFailedError
+from service.tools.demo.outcomes import Outcomes
+from service.tools.demo.processes import service_process
+from service.tools.demo.samples import Sample, bundled_samples, folder_samples, noise
+from service.tools.demo.settings import write_settings
+
+# Nothing came for so long: the rest counts as lost. Longer than a model takes to load on a busy machine.
+STALL_TIMEOUT_S = 60.0
+# A record that is there comes at once; after so long a silence there is none.
+SILENCE_S = 0.3
+# Enough to show that they are served side by side.
+PARTITIONS = 4
+# Events published together.
+PUBLISH_BATCH = 500
+
+
+class DemoProgress(Protocol):
+    """Is told how far the demo is."""
+
+    def step(self, text: str) -> None:
+        """Say what begins now."""
+        ...
+
+    def answered(self, count: int, total: int) -> None:
+        """Say how many events have their verdict or dead letter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What came of a demo."""
+
+    samples: Sequence[Sample]
+    unusable: Sequence[Unusable]
+    """Files of the folder that were not sent."""
+    outcomes: Outcomes
+    service_exit_code: int | None
+    service_log: Path
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every event had exactly one outcome and the service ended in order."""
+        return not self.outcomes.lost and not self.outcomes.duplicated and self.service_exit_code == 0
+
+
+async def run_demo(images: Path | None, folder: Path, progress: DemoProgress) -> DemoResult:
+    """Judge the bundled samples, or the images of a folder; what is written goes into `folder`.
+
+    Raises `DemoFailedError` when it cannot begin.
+    """
+    progress.step("starting the embedded broker")
+    samples, unusable, file_root = _samples(images, folder)
+    outcomes = Outcomes(sent=frozenset(sample.key for sample in samples))
+    async with embedded_broker(folder / "broker.log") as broker:
+        config, log = folder / "modstream.yaml", folder / "service.log"
+        settings = write_settings(config, broker=broker, file_root=file_root)
+        await ensure_topics(KafkaConnection(settings.kafka), named_topics(settings.topics), partitions=PARTITIONS)
+        progress.step("starting the service")
+        async with open_reader(settings.kafka, outcome_topics(settings.topics), start="beginning") as reader:
+            async with service_process(config, log) as service:
+                await _publish(settings, samples)
+                await _while_alive(service, _collect(reader, outcomes, settings, progress))
+                progress.step("stopping the service")
+            # Only now can nothing more come, so only now is it known that nothing came twice.
+            while await _read(reader, outcomes, settings, timeout_s=SILENCE_S):
+                pass
+    return DemoResult(samples, unusable, outcomes, service.returncode, log)
+
+
+def _samples(images: Path | None, folder: Path) -> tuple[list[Sample], Sequence[Unusable], Path]:
+    """Return the samples, the files that make none, and the folder that the service may read from."""
+    if images is None:
+        own = folder / "samples"
+        own.mkdir()
+        return bundled_samples(own), (), own
+    samples, unusable = folder_samples(images)
+    if not samples:
+        reasons = "".join(f"\n  {each}" for each in unusable)
+        raise DemoFailedError(f"there is no image in {images} that can be used:{reasons}")
+    return samples, unusable, images
+
+
+async def _publish(settings: Settings, samples: Sequence[Sample]) -> None:
+    async with open_publisher(settings.kafka) as publisher:
+        for start in range(0, len(samples), PUBLISH_BATCH):
+            batch = samples[start : start + PUBLISH_BATCH]
+            await publisher.publish([_record(sample, settings.topics.uploads) for sample in batch])
+
+
+def _record(sample: Sample, topic: str) -> OutgoingRecord:
+    if sample.event is None:
+        return OutgoingRecord(topic, sample.key.encode(), noise(sample.key), headers=())
+    return encode_upload(sample.event, topic=topic, event_id=str(uuid4()), source="/modstream/demo", time=now_utc())
+
+
+async def _collect(reader: Reader, outcomes: Outcomes, settings: Settings, progress: DemoProgress) -> None:
+    """Read outcomes until every event has its own, or none has come for too long."""
+    while not outcomes.complete:
+        if not await _read(reader, outcomes, settings, timeout_s=STALL_TIMEOUT_S):
+            return
+        progress.answered(outcomes.answered, len(outcomes.sent))
+
+
+async def _read(reader: Reader, outcomes: Outcomes, settings: Settings, *, timeout_s: float) -> bool:
+    """Add what has come; tell whether anything has."""
+    records = await reader.read(timeout_s=timeout_s)
+    for record in records:
+        outcome = outcome_of(record, settings.topics)
+        if outcome is not None:
+            outcomes.add(key_of(record), outcome)
+    return bool(records)
+
+
+async def _while_alive(service: asyncio.subprocess.Process, work: Coroutine[None, None, None]) -> None:
+    """Do the work, but no longer than the service lives."""
+    working = asyncio.create_task(work, name="demo.collect")
+    dying = asyncio.create_task(service.wait(), name="demo.watch_service")
+    try:
+        await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, dying):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,91 @@
+"""The precisions that weights can have, and how fast a card computes with each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.tools.planning.gpus import Gpu
+from service.tools.planning.models import ModelShape
+
+PrecisionName = Literal["bf16", "fp8", "int8", "awq"]
+
+BF16_BYTES = 2.0
+# A scale of 32 bits for each block of 128 × 128.
+FP8_BYTES = 1 + 4 / 128**2
+# A scale of 16 bits for each row of thousands: nothing that counts.
+INT8_BYTES = 1.0
+# 4 bits, and for each group of 128 a scale of 16 bits and a zero point of 4.
+AWQ_BYTES = (4 + (16 + 4) / 128) / 8
+
+# Shares of a card's dense peak that large batches reach; `service.tools.planning.evidence` holds what they rest on.
+BF16_EFFICIENCY = 0.60
+EIGHT_BIT_EFFICIENCY = 0.45
+# Of the BF16 peak: large batches are computed in BF16, after unpacking the weights in every step.
+WEIGHT_ONLY_EFFICIENCY = 0.50
+# Of the BF16 peak: heads of 72 numbers and matrices of 1,152 fill a card badly. An assumption without a source.
+VISION_EFFICIENCY = 0.40
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Of the language model's matrices; everything else of the model stays in bf16."""
+
+    name: PrecisionName
+    linear_bytes: float
+    """For each weight, scales included."""
+    published: bool
+    """Qwen publishes the weights; the others you make yourself, or take from somebody whom you trust."""
+    suffix: str = ""
+    """Of the published model's name."""
+
+
+PRECISIONS: Sequence[Precision] = (
+    Precision("bf16", BF16_BYTES, published=True),
+    Precision("fp8", FP8_BYTES, published=True, suffix="-FP8"),
+    Precision("int8", INT8_BYTES, published=False),
+    Precision("awq", AWQ_BYTES, published=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """How a card computes with a precision."""
+
+    rate: float
+    """Operations a second that large batches reach."""
+    how: str
+
+
+def computation(gpu: Gpu, precision: Precision) -> Computation | None:
+    """Return how a card computes with a precision; None if vLLM cannot there."""
+    match precision.name:
+        case "bf16":
+            return None if not gpu.has_bf16 else _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16")
+        case "fp8" if gpu.fp8_tflops is not None:
+            return _at(gpu.fp8_tflops, EIGHT_BIT_EFFICIENCY, "in FP8")
+        case "int8":
+            return None if gpu.int8_tops is None else _at(gpu.int8_tops, EIGHT_BIT_EFFICIENCY, "in INT8")
+        case "fp8":
+            return _at(gpu.bf16_tflops, WEIGHT_ONLY_EFFICIENCY, "weights only: no FP8 hardware")
+        case "awq":
+            return _at(gpu.bf16_tflops, WEIGHT_ONLY_EFFICIENCY, "weights only")
+
+
+def vision_rate(gpu: Gpu) -> float:
+    """Return the operations a second that the vision encoder reaches; it stays in bf16 in all precisions."""
+    return gpu.bf16_tflops * 1e12 * VISION_EFFICIENCY
+
+
+def linear_bytes(model: ModelShape, precision: Precision) -> float:
+    """Return the bytes of the language model's layers: what each step reads."""
+    return model.linear_weights * precision.linear_bytes
+
+
+def weight_bytes(model: ModelShape, precision: Precision) -> float:
+    """Return the bytes of all weights."""
+    rest = model.parameters - model.linear_weights
+    return linear_bytes(model, precision) + rest * BF16_BYTES
+
+
+def _at(peak: float, efficiency: float, how: str) -> Computation:
+    return Computation(peak * 1e12 * efficiency, f"{how}, {efficiency:.0%} of {peak:g} · 10¹²/s")

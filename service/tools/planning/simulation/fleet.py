@@ -1,0 +1,171 @@
+"""All processes of a group in ticks, cohort by cohort: who reads what, rebalances, losses, scaling.
+
+A hundred million images a day cannot be followed one by one. Here a process takes in each tick as many images of its
+partitions as it can judge in that time; what an image then spends inside the process is added afterwards, from the
+simulation of one process image by image.
+"""
+
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import simpy
+
+from service.settings.kafka import KafkaSettings
+from service.tools.planning.incidents import REBALANCE_S
+from service.tools.planning.simulation.arrivals import Rate
+from service.tools.planning.simulation.cohorts import Backlog, Cohort, take_in_turn
+from service.tools.planning.simulation.scaler import Scaler
+from service.tools.planning.simulation.sharing import Shares, share_out
+
+Steps = Generator[simpy.Event, object, None]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """A group of processes of one kind."""
+
+    partitions: int
+    processes: int
+    """At the beginning."""
+    images_per_s: float
+    """Of each."""
+    start_s: float
+    """From the decision to add a process until it joins."""
+    inside_s: float = 1.0
+    """That an image spends in a process, on average: what is in flight counts as lag for the scaler."""
+    rebalance_s: float = REBALANCE_S
+    """In which nobody reads: members give back all partitions and get new ones."""
+    session_s: float = KafkaSettings().session_timeout_s
+    """Until the group notices that a member has vanished."""
+    tick_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A process that vanishes, and its replacement."""
+
+    at_s: float
+    for_s: float
+
+
+@dataclass(slots=True)
+class Sample:
+    """What happened in one tick."""
+
+    at_s: float
+    offered: float
+    judged: float
+    lag: float
+    processes: int
+    """That are paid for."""
+    waits: list[Cohort]
+    """Seconds that images waited on the brokers, and how many they were."""
+
+
+class Fleet:
+    """The group, its partitions, and what was seen of both."""
+
+    def __init__(
+        self, settings: FleetSettings, rate: Rate, *, scaler: Scaler | None = None, losses: Sequence[Loss] = ()
+    ) -> None:
+        self.settings = settings
+        self.samples: list[Sample] = []
+        self.rebalances = 0
+        self._rate = rate
+        self._scaler = scaler
+        self._losses = losses
+        self._shares: Shares = {}
+        self._members: list[int] = []
+        self._gone: set[int] = set()
+        self._starting = 0
+        self._paused_until_s = 0.0
+        self._next_member = 0
+
+    def run(self, duration_s: float) -> list[Sample]:
+        """Simulate so long."""
+        env = simpy.Environment()
+        backlogs = [Backlog() for _ in range(self.settings.partitions)]
+        self._join(env, self.settings.processes)
+        self._paused_until_s = 0.0
+        env.process(self._ticks(env, backlogs))
+        if self._scaler is not None:
+            env.process(self._scale(env, self._scaler))
+        for loss in self._losses:
+            env.process(self._lose(env, loss))
+        env.run(until=duration_s)
+        return self.samples
+
+    @property
+    def paid(self) -> int:
+        """Processes that run or start."""
+        return len(self._members) - len(self._gone) + self._starting
+
+    def _ticks(self, env: simpy.Environment, backlogs: list[Backlog]) -> Steps:
+        tick_s = self.settings.tick_s
+        while True:
+            yield env.timeout(tick_s)
+            began_s = env.now - tick_s
+            offered = self._rate(began_s + tick_s / 2) * tick_s
+            for backlog in backlogs:
+                backlog.add(began_s + tick_s / 2, offered / len(backlogs))
+            waits = self._judge(env.now, backlogs)
+            judged = sum(count for _, count in waits)
+            lag = sum(backlog.images for backlog in backlogs)
+            self.samples.append(Sample(env.now, offered, judged, lag, self.paid, waits))
+
+    def _judge(self, now_s: float, backlogs: list[Backlog]) -> list[Cohort]:
+        """Let every process that reads take what it can in the tick that ends now."""
+        tick_s = self.settings.tick_s
+        paused_from_s = max(self._paused_until_s - self.settings.rebalance_s, now_s - tick_s)
+        paused_s = max(0.0, min(now_s, self._paused_until_s) - paused_from_s)
+        quota = self.settings.images_per_s * (tick_s - paused_s)
+        waits: defaultdict[float, float] = defaultdict(float)
+        for member in self._shares.keys() - self._gone:
+            share = [backlogs[partition] for partition in self._shares[member]]
+            for at_s, count in take_in_turn(share, quota):
+                waits[round(now_s - tick_s / 2 - at_s, 1)] += count
+        return list(waits.items())
+
+    def _join(self, env: simpy.Environment, count: int) -> None:
+        self._members.extend(range(self._next_member, self._next_member + count))
+        self._next_member += count
+        self._rebalance(env)
+
+    def _rebalance(self, env: simpy.Environment) -> None:
+        self.rebalances += 1
+        self._paused_until_s = env.now + self.settings.rebalance_s
+        self._shares = share_out(self.settings.partitions, self._members, self._shares)
+
+    def _leave(self, env: simpy.Environment, members: list[int]) -> None:
+        self._members = [member for member in self._members if member not in members]
+        self._gone.difference_update(members)
+        self._rebalance(env)
+
+    def _lose(self, env: simpy.Environment, loss: Loss) -> Steps:
+        yield env.timeout(loss.at_s)
+        lost = self._members[0]
+        self._gone.add(lost)
+        yield env.timeout(self.settings.session_s)
+        self._leave(env, [lost])
+        yield env.timeout(loss.for_s - self.settings.session_s)
+        self._join(env, 1)
+
+    def _scale(self, env: simpy.Environment, scaler: Scaler) -> Steps:
+        while True:
+            yield env.timeout(scaler.settings.polling_s)
+            if not self.samples:
+                continue
+            last = self.samples[-1]
+            in_flight = last.judged / self.settings.tick_s * self.settings.inside_s
+            wanted = scaler.wanted(env.now, last.lag + in_flight, last.offered / self.settings.tick_s, self.paid)
+            if wanted > self.paid:
+                env.process(self._start(env, wanted - self.paid))
+            elif wanted < self.paid and not self._starting:
+                self._leave(env, self._members[wanted:])
+
+    def _start(self, env: simpy.Environment, count: int) -> Steps:
+        self._starting += count
+        yield env.timeout(self.settings.start_s)
+        self._starting -= count
+        self._join(env, count)

@@ -1,0 +1,40 @@
+"""What is asked about an image on average, in tokens: the two stages, and how often the second one runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Of one image on average; shares in [0, 1]."""
+
+    policy_tokens: int = 1100
+    """The policy's text, before the image; computed once and then cached. So many has the default policy in English,
+    with the product attributes, counted with Qwen's vocabulary."""
+    vision_tokens: int = 256
+    """512 × 512 pixels, or as many in another shape."""
+    text_tokens: int = 40
+    """After the image: chat frame and question take 17, the rest is a short caption."""
+    stage2_share: float = 0.05
+    """Of images that are suspicious: two yes/no questions, then a reason in words."""
+    tags_share: float = 0.0
+    """Of events that want tags."""
+
+    @property
+    def image_tokens(self) -> int:
+        """That stage 1 computes for each image."""
+        return self.vision_tokens + self.text_tokens
+
+    @property
+    def context_tokens(self) -> int:
+        """Before the answer."""
+        return self.policy_tokens + self.image_tokens
+
+
+TYPICAL = Workload()
+
+# The model's own words in stage 2. The policy and the image before each question are cached, and cost nothing again.
+FOLLOW_UPS = 2
+QUESTION_TOKENS = 40
+REASON_TOKENS = 40
+# A category, two colours, season, audience and a slogan, as JSON with short keys.
+TAGS_TOKENS = 60

@@ -1,0 +1,71 @@
+"""Looking at several processes again and again."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import aiohttp
+
+from service.tools.top.arithmetic import ScrapeInterval
+from service.tools.top.figures import Figures, figures
+from service.tools.top.scrape import Clock, EndpointUnreadableError, Scrape, look
+
+# Rates over less jump about; over more they tell of what is long over.
+RATES_OVER_S = 10.0
+
+
+class History:
+    """The looks at one process that rates are worked out from."""
+
+    def __init__(self, *, over_s: float = RATES_OVER_S) -> None:
+        self._over_s = over_s
+        self._looks: deque[Scrape] = deque()
+
+    def add(self, scrape: Scrape) -> ScrapeInterval:
+        """Take the newest look; return it with the one to compare it with."""
+        self._looks.append(scrape)
+        while len(self._looks) > 2 and scrape.at_s - self._looks[1].at_s >= self._over_s:  # noqa: PLR2004 - a pair
+            self._looks.popleft()
+        return ScrapeInterval(self._looks[0], scrape)
+
+    def forget(self) -> None:
+        """Begin anew: what comes next may be another process."""
+        self._looks.clear()
+
+
+class Watch:
+    """Several processes, looked at together."""
+
+    def __init__(self, urls: Sequence[str], session: aiohttp.ClientSession, *, clock: Clock = time.monotonic) -> None:
+        self._session = session
+        self._clock = clock
+        self._histories: Mapping[str, History] = {url: History() for url in urls}
+
+    async def look(self) -> Figures:
+        """Read all of them at once; who does not answer is named and left out."""
+        stretches: dict[str, ScrapeInterval] = {}
+        unreadable: dict[str, str] = {}
+        urls = list(self._histories)
+        for url, answer in zip(urls, await asyncio.gather(*map(self._ask, urls)), strict=True):
+            if isinstance(answer, EndpointUnreadableError):
+                self._histories[url].forget()
+                unreadable[url] = answer.why
+            else:
+                stretches[url] = self._histories[url].add(answer)
+        return figures(stretches, unreadable)
+
+    async def _ask(self, url: str) -> Scrape | EndpointUnreadableError:
+        try:
+            return await look(self._session, url, clock=self._clock)
+        except EndpointUnreadableError as error:
+            return error
+
+
+async def watching(urls: Sequence[str], *, every_s: float) -> AsyncIterator[Figures]:
+    """Yield what is seen, again and again."""
+    async with aiohttp.ClientSession() as session:
+        watch = Watch(urls, session)
+        while True:
+            yield await watch.look()
+            await asyncio.sleep(every_s)

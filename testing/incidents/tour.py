@@ -1,0 +1,50 @@
+"""Pictures of every dashboard, and of `modstream top`, from a service that judges photographs and meets some faults."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.grafana.answers import Window, asking
+from deploy.grafana.pictures import picture, save
+from testing.feed import Upload
+from testing.image_host import ImageHost
+from testing.incidents.run import RATE_INTERVAL_S, draw_top
+from testing.observed import Observed, by_url, observing
+
+# What the embedded engine does beside everything else on two cores.
+PACE = 6.0
+LOOKED_AT_S = 75.0
+SETTINGS: Mapping[str, object] = {"engine": {"kind": "onnx", "onnx": {"threads": 1}}}
+BOARDS = ("service", "decisions", "cost")
+
+
+def upload(images: ImageHost, number: int) -> Upload:
+    """Return photographs of two tenants, and now and then what cannot be judged."""
+    if number % 30 == 0:
+        return f"{number}".encode(), b"no event"
+    if number % 20 == 1:
+        return by_url(images, number, path="missing")
+    if number % 20 == 2:
+        return by_url(images, number, path="refused")
+    name = images.photographs[number % len(images.photographs)]
+    return by_url(images, number, path=f"photo/{name}", tenant="acme" if number % 3 else "bazaar")
+
+
+async def draw_all(folder: Path, out: Path) -> None:
+    """Run two processes for a while, and draw."""
+    async with observing(folder, upload=upload, pace=PACE, processes=2, settings=SETTINGS) as observed:
+        for port in observed.ports:
+            observed.start(port)
+            await observed.ready(port)
+        began_s = time.time()
+        await asyncio.sleep(LOOKED_AT_S)
+        await draw_top(observed, out / "top.svg", "modstream top")
+        await _draw_boards(observed, began_s, out)
+
+
+async def _draw_boards(observed: Observed, began_s: float, out: Path) -> None:
+    window = Window(began_s, time.time(), RATE_INTERVAL_S, {"stage": "engine"})
+    ask = asking(observed.prometheus.url)
+    for board in BOARDS:
+        save(await asyncio.to_thread(picture, board, window, ask), out / f"dashboard-{board}.png")

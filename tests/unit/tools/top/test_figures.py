@@ -1,0 +1,71 @@
+from service.tools.top.arithmetic import ScrapeInterval
+from service.tools.top.figures import Figures, figures
+from service.tools.top.scrape import parse
+from service.tools.top.watch import History
+from testing.scrapes import scrape
+
+
+def seen(**urls: tuple[str, str]) -> Figures:
+    looks = {url: ScrapeInterval(parse(one, at_s=0.0), parse(two, at_s=10.0)) for url, (one, two) in urls.items()}
+    return figures(looks, {})
+
+
+BUSY = (scrape(judged=1000, failed=40), scrape(judged=1200, failed=80))
+
+
+def test_rate_lag_and_age_are_told_at_a_glance() -> None:
+    told = seen(a=BUSY)
+    assert told.a_second == {"judged": 20.0, "dead_lettered": 1.0}
+    assert (told.lag, told.in_flight, told.oldest_age_s, told.over_s) == (1240, 140, 61.5, 10.0)
+    assert told.occupancy == {"records": 1.0, "bytes": 0.25, "span": 0.01}
+
+
+def test_the_partition_that_waits_most_comes_first() -> None:
+    first, second = seen(a=BUSY).partitions
+    assert (first.topic, first.partition, first.lag, first.on_broker, first.committed_lag) == (
+        "images.uploaded",
+        1,
+        1200,
+        1100,
+        1300,
+    )
+    assert second.partition == 0
+
+
+def test_a_partition_that_two_processes_tell_of_counts_once() -> None:
+    assert seen(a=BUSY, b=BUSY).lag == 1240
+
+
+def test_stages_come_in_the_order_in_which_an_image_passes_them() -> None:
+    stages = seen(a=BUSY).stages
+    assert [(stage.stage, stage.a_second) for stage in stages] == [("fetch", 20.0), ("engine", 20.0)]
+    assert stages[0].p50_s == 0.1
+
+
+def test_a_reason_that_was_never_met_is_left_out() -> None:
+    (reason,) = seen(a=BUSY).reasons
+    assert (reason.reason, reason.failed_attempts, reason.dead_letters, reason.put_off) == ("fetch.failed", 4.0, 1.0, 0)
+
+
+def test_engine_processes_and_gpus_are_told() -> None:
+    told = seen(a=BUSY, b=BUSY)
+    assert (told.engine.running, told.engine.waiting, told.engine.decode_workers) == (128, 24, 4)
+    assert told.engine.tokens_a_second == {"prompt": 12_000.0}
+    assert [(each.url, each.is_ready, each.engine, each.partitions) for each in told.processes] == [
+        ("a", True, "rehearsal", 2),
+        ("b", True, "rehearsal", 2),
+    ]
+    assert [gpu.utilization for gpu in told.gpus] == [0.97, 0.97]
+
+
+def test_a_process_that_only_just_started_has_no_figures_but_is_there() -> None:
+    told = seen(a=("", ""))
+    assert (told.lag, told.partitions, told.stages, told.reasons) == (0, (), (), ())
+    assert [each.is_ready for each in told.processes] == [False]
+
+
+def test_rates_are_over_the_last_ten_seconds_whatever_the_interval() -> None:
+    history = History(over_s=10.0)
+    stretches = [history.add(parse("", at_s=float(second))) for second in range(0, 40, 2)]
+    assert [stretch.seconds for stretch in stretches[:4]] == [0.0, 2.0, 4.0, 6.0]
+    assert stretches[-1].seconds == 10.0

@@ -60,8 +60,9 @@ def skip(
 
 async def _skip(settings: Settings, partition: Partition, offset: int, why: str | None) -> "Skippable":
     from service.delivery.skip import Skipper  # noqa: PLC0415 - the help need not load it
+    from service.events.raw_event import tenant_of  # noqa: PLC0415 - as above
 
-    skipper = Skipper(settings)
+    skipper = Skipper(settings, tenant_of=tenant_of)
     found = await skipper.find(partition, offset)
     if why is not None:
         await skipper.skip(found, by=who(), why=why, at=datetime.now(UTC))

@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from service.core.records import Partition, SourceRecord
 from service.delivery.assignment import Assignment
-from service.delivery.fetch_refusals import FetchRefusals
 from service.delivery.lag import StreamStatus, status_of
 from service.delivery.partition import AssignedPartition
 from service.delivery.retry_topics import due_s
 from service.kafka.broker_errors import denial
 from service.kafka.connection import describe
 from service.kafka.errors import ConsumerFailedError
+from service.kafka.fetch_refusals import FetchRefusals
 from service.kafka.log_bounds import LogEnds
 
 log = structlog.get_logger(__name__)

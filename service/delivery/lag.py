@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from service.core.records import Partition
-from service.delivery.fetch_refusals import Refusal
 from service.delivery.offsets import PartitionProgress
+from service.kafka.fetch_refusals import Refusal
 from service.kafka.log_bounds import LogBounds
 
 

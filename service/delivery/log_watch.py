@@ -10,11 +10,11 @@ from aiokafka.errors import KafkaError
 
 from service.core.records import Partition
 from service.delivery.assignment import Assignment
-from service.delivery.fetch_refusals import FetchRefusals
 from service.delivery.group_state import StoredOffsets
 from service.delivery.offsets import Progress
 from service.delivery.partition import AssignedPartition
 from service.kafka.errors import ProgressUnreadableError
+from service.kafka.fetch_refusals import FetchRefusals
 from service.kafka.log_bounds import LogBounds, LogEnds
 
 log = structlog.get_logger(__name__)

@@ -17,13 +17,13 @@ from service.core.errors import FatalError, RejectedError
 from service.core.records import OutgoingRecord, Partition, SourceRecord, Unreadable
 from service.delivery.dead_letter import cut, dead_letter, notice, notice_topics
 from service.delivery.group_state import StoredOffsets
+from service.delivery.handler import TenantOf, names_no_tenant
 from service.delivery.offsets import MAX_SPAN, Progress
 from service.delivery.origin import fresh, origin_of
 from service.delivery.required_topics import output_topics
 from service.delivery.retry_topics import retry_tiers
 from service.delivery.skip_commit import commit_as_one, commit_in_turn
 from service.delivery.transactional_writer import TransactionalWriter
-from service.events.raw_event import tenant_of
 from service.kafka.broker_errors import unknown_unless_denied
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import (
@@ -70,8 +70,9 @@ class Skippable:
 class Skipper:
     """Skips records of one service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, tenant_of: TenantOf = names_no_tenant) -> None:
         self._settings = settings
+        self._tenant_of = tenant_of
         self._connection = KafkaConnection(settings.kafka)
 
     async def find(self, partition: Partition, offset: int) -> Skippable:
@@ -169,7 +170,7 @@ class Skipper:
             failed_at=at,
         )
         is_event = record.unreadable is None and len(record.value or b"") <= self._settings.kafka.max_event_bytes
-        topic = notice_topics(self._settings).get(tenant_of(record) or "") if is_event else None
+        topic = notice_topics(self._settings).get(self._tenant_of(record) or "") if is_event else None
         return [letter] if topic is None else [letter, notice(letter, topic)]
 
     @asynccontextmanager

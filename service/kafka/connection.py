@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
-from service.delivery.refusals import refusal
 from service.kafka.errors import (
     AccessDeniedError,
     CertificatesUnreadableError,
@@ -22,6 +21,7 @@ from service.kafka.errors import (
     TokenUnavailableError,
 )
 from service.kafka.oauth import ClientCredentials
+from service.kafka.refusals import refusal
 from service.kafka.tolerant_consumer import TolerantConsumer
 from service.settings.kafka import KafkaSettings
 

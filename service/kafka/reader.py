@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.core.records import SourceRecord
-from service.delivery.fetch_refusals import Refusal
 from service.kafka.broker_errors import denial
 from service.kafka.connection import KafkaConnection, describe
 from service.kafka.errors import ConsumerFailedError, TopicMissingError
+from service.kafka.fetch_refusals import Refusal
 from service.kafka.tolerant_consumer import TolerantConsumer
 from service.kafka.topics import check_topics, partitions_of
 from service.settings.kafka import KafkaSettings

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 
 from service.core.records import SourceRecord
-from service.delivery.fetch_refusals import FetchRefusals, ObservedClient
+from service.kafka.fetch_refusals import FetchRefusals, ObservedClient
 from service.kafka.fetched_records import Answer, DamagedBatches, FetchedRecords
 
 _READ_WITHIN_S = 2.0

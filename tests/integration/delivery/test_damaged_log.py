@@ -12,6 +12,7 @@ from service.core.records import Partition
 from service.delivery.lag import PartitionStatus
 from service.delivery.processor import Processor
 from service.delivery.skip import Skipper
+from service.events.raw_event import tenant_of
 from testing.kafka import KafkaBroker
 from testing.logs import publish_to
 from testing.raw_batches import batch_of, send_raw
@@ -107,7 +108,7 @@ async def test_a_record_that_the_broker_refuses_is_skipped_beside_the_service_wh
     async with log.read() as processor:
         await log.world.outcomes(2)
         await wait_until(lambda: bool(refused(processor)), description="the refusal is told")
-        skipper = Skipper(log.world.settings)
+        skipper = Skipper(log.world.settings, tenant_of=tenant_of)
         found = await skipper.find(Partition(log.topic, 0), 2)
         await skipper.skip(found, by="operator", why="damaged", at=datetime.now(UTC))
         await log.world.outcomes(5)

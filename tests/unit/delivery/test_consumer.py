@@ -18,10 +18,10 @@ from aiokafka.errors import (
 from service.core.headers import NOT_BEFORE
 from service.core.records import Partition, SourceRecord, Unreadable
 from service.delivery.consumer import KafkaStream
-from service.delivery.fetch_refusals import FetchRefusals
 from service.delivery.offsets import PartitionProgress, Progress
 from service.delivery.partition import AssignedPartition
 from service.kafka.errors import ConsumerFailedError, RecordUnreadableError
+from service.kafka.fetch_refusals import FetchRefusals
 from service.kafka.log_bounds import LogBounds, LogEnds
 from testing.committing import a_committer
 from testing.partition_store import PartitionStore, StoreWriter

@@ -12,11 +12,11 @@ from structlog.typing import EventDict
 
 from service.core.errors import FatalError
 from service.core.records import Partition
-from service.delivery.fetch_refusals import FetchRefusals
 from service.delivery.log_watch import LogWatch
 from service.delivery.offsets import PartitionProgress, Progress
 from service.delivery.partition import AssignedPartition
 from service.kafka.errors import OffsetsLostError, PartitionLostError, ProgressUnreadableError
+from service.kafka.fetch_refusals import FetchRefusals
 from service.kafka.log_bounds import LogBounds, LogEnds
 from testing.committing import a_committer
 from testing.offset_guards import Logs, any_offset_fits

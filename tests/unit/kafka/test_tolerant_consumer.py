@@ -12,8 +12,8 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from service.delivery.fetch_refusals import ObservedClient
 from service.kafka.connection import KafkaConnection
+from service.kafka.fetch_refusals import ObservedClient
 from service.kafka.fetched_records import Answer, DamagedBatches, FetchedRecords
 from service.kafka.tolerant_consumer import TolerantConsumer, with_globals
 from service.settings.kafka import KafkaSettings

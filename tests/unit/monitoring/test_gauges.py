@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from service.core.records import Partition
-from service.delivery.fetch_refusals import Refusal
 from service.delivery.lag import PartitionStatus
+from service.kafka.fetch_refusals import Refusal
 from service.monitoring.gauges import Gauges
 from service.monitoring.sources import Sources
 from service.runtime.nvml import Gpus

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from service.core.records import Partition
-from service.delivery.fetch_refusals import Refusal
 from service.delivery.lag import PartitionStatus, ProcessorStatus
 from service.inference.engine import EngineLoad
+from service.kafka.fetch_refusals import Refusal
 from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
 from service.runtime.nvml import GpuReading, GpuReadings

@@ -12,7 +12,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 
-from service.delivery.fetch_refusals import FetchRefusals, ObservedClient
+from service.kafka.fetch_refusals import FetchRefusals, ObservedClient
 
 GOOD, BAD = TopicPartition("t", 0), TopicPartition("t", 1)
 

@@ -107,7 +107,7 @@ def _record(tracer: RecordTracer, headers: Headers) -> Span:
             pass
         with trace.stage("decide"):
             pass
-        trace.tell(ATTRIBUTES)
+        trace.set_attributes(ATTRIBUTES)
         return trace.sending(VERDICTS).span
 
 

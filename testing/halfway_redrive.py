@@ -17,7 +17,7 @@ from service.settings.process import Settings
 from service.tools.dead_letters.actions import Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace
-from service.tools.dead_letters.run import Tally, carry_out
+from service.tools.dead_letters.run import RunResult, carry_out
 from service.tools.dead_letters.store import JournalWriter, KafkaDeadLetterStore
 
 BATCH = 100
@@ -37,7 +37,7 @@ class HalfwayLedger:
     """Commits once."""
 
     def __init__(self, ledger: JournalWriter) -> None:
-        self._ledger = ledger
+        self._journal_writer = ledger
         self._commits = 0
         self.marks = ledger.marks
 
@@ -45,9 +45,9 @@ class HalfwayLedger:
         """Commit the first time."""
         self._commits += 1
         if self._commits == 1:
-            await self._ledger.commit(records)
+            await self._journal_writer.commit(records)
             return
-        producer = self._ledger._publisher._producer  # type: ignore[attr-defined]  # from within: nobody else stops here
+        producer = self._journal_writer._publisher._producer  # type: ignore[attr-defined]  # from within: nobody else stops here
         await producer.begin_transaction()
         await publish(producer, records)
         sys.stdout.write("halfway\n")
@@ -57,8 +57,8 @@ class HalfwayLedger:
 
 async def work(settings: Settings) -> None:
     """Send back until the second transaction is open."""
-    move = Redrive(settings.topics.uploads, journal_topic(settings.topics), lambda: datetime.now(UTC))
-    await carry_out(HalfwayDesk(settings), move, LetterFilter(), Tally(), execute=True, pace=Pace(BATCH))
+    action = Redrive(settings.topics.uploads, journal_topic(settings.topics), lambda: datetime.now(UTC))
+    await carry_out(HalfwayDesk(settings), action, LetterFilter(), RunResult(), execute=True, pace=Pace(BATCH))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class MemoryStream:
             open_partitions=len(self.open_partitions),
             partitions=(),
             span_share=0.0,
-            brokers_told_at_s=None,
+            brokers_answered_at_s=None,
         )
 
     def wake(self) -> None:

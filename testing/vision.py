@@ -16,7 +16,7 @@ from testing.token_model import Reads, ScriptedModel, Writes
 INSTRUCTIONS = ModelInstructions(
     tuple(CategoryDefinition(name, f"shows {name}") for name in ("weapons", "alcohol", "gambling")),
     attributes=GOODS,
-    suspicion=0.1,
+    follow_up_threshold=0.1,
 )
 PIXELS = np.zeros((32, 64, 3), np.uint8)
 WHOLE = '{"k":"toy","c":["red"],"s":"fine"}'

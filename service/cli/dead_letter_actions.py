@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.as_json import as_json
-from service.cli.dead_letter_counts import print_tally, tally_json
+from service.cli.dead_letter_counts import print_result, result_json
 from service.cli.dead_letter_filters import filtered
 from service.cli.dead_letter_store import settings_of, store_of
 from service.cli.exits import ExitCode
@@ -26,8 +26,8 @@ from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 
 if TYPE_CHECKING:
-    from service.tools.dead_letters.run import Progress as ProgressTold
-    from service.tools.dead_letters.run import Tally
+    from service.tools.dead_letters.run import Progress as OnProgress
+    from service.tools.dead_letters.run import RunResult
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +71,9 @@ def redrive(
     from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
 
     settings = settings_of(config)
-    move = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, who())
-    tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(rate), limit=limit)
-    _tell(tally, _REDRIVEN if execute else _WOULD_REDRIVE, json=json)
+    action = Redrive(settings.topics.uploads, journal_topic(settings.topics), _now, who())
+    result = _carried_out(context, settings, action, wanted, execute=execute, pace=Pace(rate), limit=limit)
+    _print(result, _REDRIVEN if execute else _WOULD_REDRIVE, json=json)
 
 
 @filtered
@@ -105,71 +105,73 @@ def discard(
     from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
 
     settings = settings_of(config)
-    move = Discard(why or "", journal_topic(settings.topics), _now, who())
-    tally = _carried_out(context, settings, move, wanted, execute=execute, pace=Pace(), limit=limit)
-    _tell(tally, _DISCARDED if execute else _WOULD_DISCARD, json=json)
+    action = Discard(why or "", journal_topic(settings.topics), _now, who())
+    result = _carried_out(context, settings, action, wanted, execute=execute, pace=Pace(), limit=limit)
+    _print(result, _DISCARDED if execute else _WOULD_DISCARD, json=json)
 
 
 def _carried_out(
     context: typer.Context,
     settings: Settings,
-    move: Redrive | Discard,
+    action: Redrive | Discard,
     wanted: LetterFilter,
     *,
     execute: bool,
     pace: Pace,
     limit: int | None,
-) -> "Tally":
-    """Carry a move out behind a progress bar; end the command with what was done when it is interrupted."""
-    from service.tools.dead_letters.run import Tally, carry_out  # noqa: PLC0415 - the help need not load it
+) -> "RunResult":
+    """Carry an action out behind a progress bar; end the command with what was done when it is interrupted."""
+    from service.tools.dead_letters.run import RunResult, carry_out  # noqa: PLC0415 - the help need not load it
 
     configure_logging(settings.telemetry)
     # Of the connections it tells at length; what counts is one line about what was done.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    tally, store = Tally(), store_of(context, settings)
+    result, store = RunResult(), store_of(context, settings)
     try:
-        with errors_shown(), _bar() as on_progress:
+        with errors_shown(), _progress() as on_progress:
             asyncio.run(
-                carry_out(store, move, wanted, tally, execute=execute, pace=pace, limit=limit, on_progress=on_progress)
+                carry_out(
+                    store, action, wanted, result, execute=execute, pace=pace, limit=limit, on_progress=on_progress
+                )
             )
     except (KeyboardInterrupt, typer.Exit) as error:
-        complain(f"interrupted after {tally.done:,} letters; the same command goes on behind them")
+        complain(f"interrupted after {result.done:,} letters; the same command goes on behind them")
         by_hand = isinstance(error, KeyboardInterrupt)
         raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
     finally:
-        if execute and tally.done:
-            _log(move, tally)
-    return tally
+        if execute and result.done:
+            _log(action, result)
+    return result
 
 
-def _log(move: Redrive | Discard, tally: "Tally") -> None:
+def _log(action: Redrive | Discard, result: "RunResult") -> None:
     """Leave a line for whoever keeps the logs; the journal knows it of every letter."""
-    if isinstance(move, Redrive):
-        log.info("dead_letters.redriven", letters=tally.done, by=move.by)
+    if isinstance(action, Redrive):
+        log.info("dead_letters.redriven", letters=result.done, by=action.by)
     else:
-        log.info("dead_letters.discarded", letters=tally.done, by=move.by, why=move.why)
+        log.info("dead_letters.discarded", letters=result.done, by=action.by, why=action.why)
 
 
 @contextmanager
-def _bar() -> "Iterator[ProgressTold]":
+def _progress() -> "Iterator[OnProgress]":
     """Show how far it came, on a terminal."""
     console = error_console()
     percentage, letters = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}")
     columns = percentage, BarColumn(), letters, TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda snapshot, tally: bar.update(
-            task, total=snapshot.total, completed=snapshot.passed, description=f"{tally.done:,} letters"
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda snapshot, result: progress.update(
+            task, total=snapshot.total, completed=snapshot.passed, description=f"{result.done:,} letters"
         )
 
 
-def _tell(tally: "Tally", words: str, *, json: bool) -> None:
+def _print(result: "RunResult", words: str, *, json: bool) -> None:
     """Say what came of it, and end the command with its exit code."""
     if json:
-        typer.echo(as_json(tally_json(tally)))
+        typer.echo(as_json(result_json(result)))
     else:
-        print_tally(output_console(), tally, words)
-    raise typer.Exit(ExitCode.FAILED if tally.refused else ExitCode.OK)
+        print_result(output_console(), result, words)
+    raise typer.Exit(ExitCode.FAILED if result.refused else ExitCode.OK)
 
 
 def _now() -> datetime:

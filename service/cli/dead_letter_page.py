@@ -12,7 +12,7 @@ from service.settings.types import TRACE_ID_PLACE
 from service.telemetry.plain_text import cut, escaped, escaped_lines, one_line
 from service.tools.dead_letters.event import shown_event, shown_text
 from service.tools.dead_letters.journal import JournalEntry
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 _MAX_HEADERS = 100
 """Of the uploader; a trace, a route and what a CloudEvent says take some dozen."""
@@ -20,12 +20,14 @@ _MAX_HEADER_BYTES = 1000
 _MAX_STACK_CHARS = 8000
 
 
-def trace_link(letter: Letter, template: str | None) -> str:
+def trace_link(letter: StoredDeadLetter, template: str | None) -> str:
     """Return the address of the letter's trace; its id alone without a template, nothing without a trace."""
     return template.replace(TRACE_ID_PLACE, letter.trace_id) if template and letter.trace_id else letter.trace_id
 
 
-def page_json(letter: Letter, mark: JournalEntry | None, *, reveal: bool, trace_url: str | None) -> dict[str, object]:
+def page_json(
+    letter: StoredDeadLetter, mark: JournalEntry | None, *, reveal: bool, trace_url: str | None
+) -> dict[str, object]:
     """Return the whole letter for programs."""
     return letter_json(letter, mark) | {
         "trace": trace_link(letter, trace_url) or None,
@@ -36,7 +38,7 @@ def page_json(letter: Letter, mark: JournalEntry | None, *, reveal: bool, trace_
 
 
 def print_page(
-    console: Console, letter: Letter, mark: JournalEntry | None, *, reveal: bool, trace_url: str | None
+    console: Console, letter: StoredDeadLetter, mark: JournalEntry | None, *, reveal: bool, trace_url: str | None
 ) -> None:
     """Print the whole letter for people."""
     for name, text in _facts(letter, mark, trace_url):
@@ -48,7 +50,7 @@ def print_page(
     _print_part(console, "stack, the innermost frame last", escaped_lines(stack) or "none was kept")
 
 
-def _facts(letter: Letter, mark: JournalEntry | None, trace_url: str | None) -> Iterator[tuple[str, str]]:
+def _facts(letter: StoredDeadLetter, mark: JournalEntry | None, trace_url: str | None) -> Iterator[tuple[str, str]]:
     record, origin = letter.record, letter.origin
     yield "letter", f"{letter.place} of {record.topic}"
     yield "upload", f"{origin.partition}:{origin.offset} of {origin.topic}" if origin else "unknown: no header tells"
@@ -79,7 +81,7 @@ def _state(mark: JournalEntry | None) -> str:
     return f"{mark.state} at {mark.at.isoformat()} by {mark.by}{why}"
 
 
-def _uploaders_headers(letter: Letter, *, reveal: bool) -> dict[str, str]:
+def _uploaders_headers(letter: StoredDeadLetter, *, reveal: bool) -> dict[str, str]:
     headers = without_ours(letter.record.headers)
     shown = {one_line(name): _header_text(value, reveal=reveal) for name, value in headers[:_MAX_HEADERS]}
     return shown | ({"…": f"{len(headers) - _MAX_HEADERS:,} more"} if len(headers) > _MAX_HEADERS else {})

@@ -9,7 +9,7 @@ from service.telemetry.plain_text import one_line
 from service.telemetry.redaction import clean_text
 from service.tools.dead_letters.groups import Group
 from service.tools.dead_letters.journal import JournalEntry, State, state_of
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 from service.tools.demo.fitted_table import Column
 
 MAX_GROUPS = 200
@@ -23,7 +23,7 @@ _MESSAGE_WIDTH = 20
 _COLOURS = {State.OPEN: "red", State.REDRIVEN: "green", State.DISCARDED: "dim"}
 
 
-def letter_columns(rows: Sequence[tuple[Letter, JournalEntry | None]], *, with_state: bool) -> list[Column]:
+def letter_columns(rows: Sequence[tuple[StoredDeadLetter, JournalEntry | None]], *, with_state: bool) -> list[Column]:
     """Return the columns of a table with a line for each letter; letter, reason and key are never left out."""
     columns = [
         Column("letter"),
@@ -78,7 +78,7 @@ def group_columns(groups: Sequence[Group]) -> list[Column]:
     return columns
 
 
-def letter_json(letter: Letter, mark: JournalEntry | None) -> dict[str, object]:
+def letter_json(letter: StoredDeadLetter, mark: JournalEntry | None) -> dict[str, object]:
     """Return what a letter says, its event left out."""
     record, origin = letter.record, letter.origin
     return {
@@ -113,9 +113,9 @@ def _text(text: str, *, style: str = "") -> Text:
     return Text(one_line(clean_text(text)), style=style)
 
 
-def _origin(letter: Letter) -> str:
+def _origin(letter: StoredDeadLetter) -> str:
     return f"{letter.origin.partition}:{letter.origin.offset}" if letter.origin else "?"
 
 
-def _tries(letter: Letter) -> str:
+def _tries(letter: StoredDeadLetter) -> str:
     return f"{letter.attempts}" + (f", sent back {letter.redrives}×" if letter.redrives else "")

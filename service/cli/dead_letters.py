@@ -20,7 +20,7 @@ from service.cli.options import ConfigOption, errors_shown, fail
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.groups import Groups
 from service.tools.dead_letters.journal import Marks
-from service.tools.dead_letters.letter import Letter, read_letter
+from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
 from service.tools.dead_letters.newest import Newest
 from service.tools.demo.fitted_table import print_table
 
@@ -196,7 +196,7 @@ async def _groups(store: "DeadLetterStore", wanted: LetterFilter, *, everything:
 
 async def _letters(
     store: "DeadLetterStore", wanted: LetterFilter, marks: Marks, *, everything: bool
-) -> AsyncIterator[Letter]:
+) -> AsyncIterator[StoredDeadLetter]:
     async with store.read(wanted) as snapshot:
         async for records in snapshot.batches():
             for letter in map(read_letter, records):

@@ -11,7 +11,7 @@ import typer
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
 from service.cli.policy_review import not_looked_for, review, together
-from service.cli.policy_text import told
+from service.cli.policy_text import policy_text
 from service.policy.attribute_file import AttributeFile
 from service.policy.errors import PolicySettingsError
 from service.policy.loader import load_policies, policy_paths
@@ -40,7 +40,7 @@ def show(
     """
     settings = load_or_exit(config).settings
     with errors_shown():
-        typer.echo(told(load_policies(settings.policy).select(name)), nl=False)
+        typer.echo(policy_text(load_policies(settings.policy).select(name)), nl=False)
 
 
 @app.command()

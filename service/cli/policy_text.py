@@ -13,7 +13,7 @@ WIDE_CHARACTERS_A_TOKEN = 1.15
 _FIRST_WIDE = "\u2e80"
 
 
-def told(policy: Policy) -> str:
+def policy_text(policy: Policy) -> str:
     """Return the prompt of a policy with its questions; raise `FatalError` if it can have none."""
     return "\n".join(_sections(policy, prompter(policy.instructions))) + "\n"
 
@@ -27,7 +27,7 @@ def estimated_tokens(text: str) -> int:
 def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield from _facts(policy, prompts)
     yield _heading("what scores call for; a model is not told of it")
-    yield from _bars(policy)
+    yield from _thresholds(policy)
     yield _heading(
         f"before every image: {len(prompts.system)} characters, about {estimated_tokens(prompts.system)} tokens"
     )
@@ -36,9 +36,9 @@ def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield _heading("the first question: one token answers it, and is the score of every category")
     yield prompts.which(None).question
     if prompts.instructions.categories:
-        yield _heading("for each category that this leaves suspicious")
+        yield _heading("for each category that needs a follow-up question")
         yield prompts.is_it(None, "CATEGORY").question
-    yield _heading("for what reaches a bar for review or block")
+    yield _heading("for what reaches a threshold for review or block")
     yield prompts.why(None, ["CATEGORY"]).question
     if prompts.instructions.attributes is not None:
         yield _heading("for events that want tags")
@@ -54,19 +54,19 @@ def _facts(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield f"language     {instructions.language}"
     yield f"adapter      {instructions.adapter or 'none'}"
     yield f"tags         {schema}"
-    yield f"suspicion    {instructions.suspicion:g}: below it, one token is all that an image costs"
+    yield f"follow-up    {instructions.follow_up_threshold:g}: below it, one token is all that an image costs"
     yield f"prompt hash  {prompts.hash}"
     yield f"label map    {label_map_hash(prompts.labels)}"
     yield f"labels       {', '.join(f'{label} {category}' for label, category in prompts.labels.items())}"
 
 
-def _bars(policy: Policy) -> Iterator[str]:
-    """Yield each category's bars, gravest category first."""
+def _thresholds(policy: Policy) -> Iterator[str]:
+    """Yield each category's thresholds, gravest category first."""
     rules = [(name, policy.categories[name]) for name in policy.names if name in policy.categories]
     width = max(len(name) for name, _ in rules)
     for name, rule in rules:
-        bars = ", ".join(f"{outcome} from {bar:g}" for outcome, bar in rule.bars())
-        yield f"{name:<{width}}  {bars or 'no bar: scored, and never counts'}"
+        thresholds = ", ".join(f"{outcome} from {threshold:g}" for outcome, threshold in rule.thresholds())
+        yield f"{name:<{width}}  {thresholds or 'no threshold: scored, and never counts'}"
     yield f"{'not judged':<{width}}  {policy.when_not_moderated}"
 
 

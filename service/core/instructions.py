@@ -64,7 +64,7 @@ class ModelInstructions:
     """What tags are asked for; None if none are."""
     vision_tokens: int = 256
     """How closely the image is looked at: one token sees 32 × 32 pixels."""
-    suspicion: float = 0.05
+    follow_up_threshold: float = 0.05
     """While the categories' probabilities together stay below this, one generated token is all that is spent."""
     adapter: str | None = None
     """The LoRA adapter, by its name in the engine's settings."""

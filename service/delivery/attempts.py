@@ -98,7 +98,7 @@ class Attempts:
                     outcomes = await self._handler(job)
                     for outcome in outcomes:
                         self._limits.check(outcome)
-                    trace.tell(_JUDGED)
+                    trace.set_attributes(_JUDGED)
                     return Resolution(outcomes, uploaded.timestamp_ms, attempt=attempt)
                 except FatalError:
                     raise
@@ -130,7 +130,7 @@ class Attempts:
         match decide(failure, attempts_here, following, self._settings.retry, chance=self._chance):
             case AttemptAgain(delay_s) as again:
                 _log("record.attempt_failed", job, failure, retry_in_s=round(delay_s, 3))
-                job.trace.tell({names.OUTCOME: "attempt_failed"})
+                job.trace.set_attributes({names.OUTCOME: "attempt_failed"})
                 return again
             case Defer(tier):
                 return self._defer(job, origin, failure, tier)
@@ -152,13 +152,13 @@ class Attempts:
         if not self._limits.accepts(later):
             return self._dead(job, origin, failure)
         _log("record.put_off", job, failure, retry_in_s=tier.delay_s)
-        job.trace.tell({names.OUTCOME: "put_off"})
+        job.trace.set_attributes({names.OUTCOME: "put_off"})
         sent = replace(later, span=job.trace.sending(tier.topic).span)
         return Resolution((sent,), job.record.timestamp_ms, "put_off", failure.reason, job.attempt)
 
     def _dead(self, job: Job, origin: Origin, failure: ModstreamError) -> Resolution:
         _log("record.dead_lettered", job, failure)
-        job.trace.tell({names.OUTCOME: "dead_lettered"})
+        job.trace.set_attributes({names.OUTCOME: "dead_lettered"})
         trace_headers = job.trace.failure_headers()
         letter, *notices = self._dead_letters.of(
             job.record, origin, failure, tenant=job.reading.tenant, attempt=job.attempt, trace_headers=trace_headers

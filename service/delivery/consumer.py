@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 _POLL_TIMEOUT_S = 0.2
 """How long a poll waits for records before it looks again which partitions may be read."""
 
-_NOBODYS = TopicPartition("", 0)
+_NO_PARTITION = TopicPartition("", 0)
 """Polling it tells the group that this process lives, and keeps what was fetched ahead where it is."""
 
 
@@ -80,13 +80,13 @@ class KafkaStream:
             span_share=max(
                 (assigned.progress.span / self._max_span for assigned in open_partitions.values()), default=0.0
             ),
-            brokers_told_at_s=self._ends.told_at_s,
+            brokers_answered_at_s=self._ends.answered_at_s,
             offsets_lost=self._assignment.guard.lost,
         )
 
     async def keep_alive(self) -> None:
         """Tell the group that this process works although it takes no records at the moment."""
-        await self._interruptibly(self._getmany(_NOBODYS, timeout_s=0.0, max_records=1))
+        await self._interruptibly(self._getmany(_NO_PARTITION, timeout_s=0.0, max_records=1))
 
     async def receive(self, max_records: int) -> list[tuple[AssignedPartition, list[SourceRecord]]]:
         """Return records that became available, at most so many, by partition; none when woken or after a while.
@@ -115,7 +115,7 @@ class KafkaStream:
     async def _fetch(self, max_records: int) -> Fetched:
         readable = self._readable()
         if not readable:
-            await self._getmany(_NOBODYS, timeout_s=0.0, max_records=1)
+            await self._getmany(_NO_PARTITION, timeout_s=0.0, max_records=1)
             await self._until_changed()
             return {}
         # Each poll begins with another partition: aiokafka itself empties one after the other.

@@ -132,10 +132,10 @@ def _unread(record: SourceRecord) -> Headers:
     unreadable = record.unreadable
     if unreadable is None:
         return ()
-    told = {RAW: unreadable.raw, RAW_OFFSETS: unreadable.raw_offsets}
+    fields = {RAW: unreadable.raw, RAW_OFFSETS: unreadable.raw_offsets}
     if unreadable.last_offset != record.offset:
-        told[LAST_OFFSET] = str(unreadable.last_offset)
-    return tuple((name, text.encode()) for name, text in told.items() if text)
+        fields[LAST_OFFSET] = str(unreadable.last_offset)
+    return tuple((name, text.encode()) for name, text in fields.items() if text)
 
 
 def _spring(origin: Origin, error: ModstreamError, group_id: str) -> Headers:

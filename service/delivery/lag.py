@@ -38,7 +38,7 @@ class StreamStatus:
     """Those whose ends the brokers have told."""
     span_share: float
     """How near the partition with the longest span is to the bound on spans, 0 to 1."""
-    brokers_told_at_s: float | None
+    brokers_answered_at_s: float | None
     """When they last answered, by `time.monotonic`; None if they never did."""
     offsets_lost: int = 0
     """How often a partition was gone on from although its log contradicted the stored offset."""

@@ -23,7 +23,7 @@ _EVERY_S = 3.0
 """Four small requests; the figures are as old as this at most. Also how often an idle partition may commit
 that it was read past markers: one transaction, where an uploader's transactions follow each other without a record."""
 
-_LOOK_EVERY_S = 0.25
+_CHECK_EVERY_S = 0.25
 """How soon a partition that was opened meanwhile is asked for: until then it has no lag to show.
 
 Looked for and not waited for: the event that tells of it, `Assignment.changed`, is cleared by the one who receives.
@@ -43,7 +43,7 @@ _REPEATED_EVERY_S = 60.0
 """How often the log names a partition that is still refused."""
 
 
-_NOT_TOLD = (KafkaError, OSError, TimeoutError, ProgressUnreadableError, AttributeError)
+_UNREADABLE = (KafkaError, OSError, TimeoutError, ProgressUnreadableError, AttributeError)
 """Of stored progress. What cannot be read may be that of a later version, which owns the partition by now; opening the
 partition, or a commit, says so otherwise. aiokafka raises AttributeError for the error of an old broker."""
 
@@ -77,8 +77,8 @@ class LogWatch:
             except Exception as error:  # noqa: BLE001 - reported, so that the process stops rather than not look any more
                 self._assignment.fail(error)
                 return
-            for _ in range(round(_EVERY_S / _LOOK_EVERY_S)):
-                await asyncio.sleep(_LOOK_EVERY_S)
+            for _ in range(round(_EVERY_S / _CHECK_EVERY_S)):
+                await asyncio.sleep(_CHECK_EVERY_S)
                 if (
                     self._assignment.unreadable
                     or not self._ends.by_partition.keys() >= self._assignment.open_partitions.keys()
@@ -142,7 +142,7 @@ class LogWatch:
                 return await self._stored.fetch_all(
                     [TopicPartition(*assigned.partition) for assigned in open_partitions]
                 )
-        except _NOT_TOLD as error:
+        except _UNREADABLE as error:
             log.debug("partitions.progress_unknown", error=error)
             return {}
 

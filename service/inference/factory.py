@@ -16,14 +16,14 @@ from service.inference.vllm.environment import prepare_environment
 from service.settings.engine import EngineSettings, OnnxSettings
 
 
-def _untold(error: FatalError) -> None:
+def _ignored(error: FatalError) -> None:
     """Leave it to the requests that fail."""
 
 
 def build_engine(
     settings: EngineSettings,
     *,
-    on_failure: Callable[[FatalError], None] = _untold,
+    on_failure: Callable[[FatalError], None] = _ignored,
     availability: EngineAvailability | None = None,
     traces_url: str | None = None,
 ) -> Engine:

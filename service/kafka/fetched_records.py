@@ -86,14 +86,14 @@ class _Place:
         """
         if self.previous >= self.last:
             raise RecordBrokenError("no offset left")
-        told = self.base + record.offset_delta if record.offset_delta is not None else None
+        stated = self.base + record.offset_delta if record.offset_delta is not None else None
         following = self.previous + 1
-        is_right = told == following or (not self.is_whole and told is not None and following < told <= self.last)
+        is_right = stated == following or (not self.is_whole and stated is not None and following < stated <= self.last)
         self.read += 1
-        self.previous = told if told is not None and is_right else following
+        self.previous = stated if stated is not None and is_right else following
         if is_right or record.detail:
             return self.previous, record.detail
-        return self.previous, f"the offset {told} where {following} comes next"
+        return self.previous, f"the offset {stated} where {following} comes next"
 
 
 class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types

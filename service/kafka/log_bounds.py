@@ -80,21 +80,21 @@ class LogEnds:
         self._without_any = without_any
         self._clock = clock
         self.by_partition: Mapping[Partition, LogBounds] = {}
-        self.told_at_s: float | None = None
+        self.answered_at_s: float | None = None
         """By `time.monotonic`; None before the first answer."""
 
     async def ask(self, partitions: Collection[Partition]) -> bool:
         """Ask once and tell whether there was an answer; without one everything stays as it was."""
         try:
-            told = await self._read(partitions or [self._without_any])
+            answer = await self._read(partitions or [self._without_any])
         except (KafkaError, OSError, TimeoutError) as error:
             log.debug("partitions.ends_unknown", error=error)
             return False
         now_s, before = self._clock(), self.by_partition
         self.by_partition = {
-            partition: _with_age(bounds, before.get(partition), now_s) for partition, bounds in told.items()
+            partition: _with_age(bounds, before.get(partition), now_s) for partition, bounds in answer.items()
         }
-        self.told_at_s = now_s
+        self.answered_at_s = now_s
         return True
 
 

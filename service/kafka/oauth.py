@@ -155,12 +155,16 @@ def _read(status: int, content_type: str, body: bytes) -> _Token:
     return _Token(token, _life_s(answer.get("expires_in")))
 
 
-def _life_s(told: object) -> float:
+def _life_s(expires_in: object) -> float:
     """Return the life that an answer tells; some servers write the number as text."""
-    if told is None:
+    if expires_in is None:
         return _UNTOLD_LIFE_S
     try:
-        life_s = math.nan if isinstance(told, bool) or not isinstance(told, int | float | str) else float(told)
+        life_s = (
+            math.nan
+            if isinstance(expires_in, bool) or not isinstance(expires_in, int | float | str)
+            else float(expires_in)
+        )
     except (OverflowError, ValueError):
         life_s = math.nan
     if math.isnan(life_s):

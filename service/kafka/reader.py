@@ -114,8 +114,8 @@ class KafkaSnapshot:
         except KafkaError as error:
             raise ConsumerFailedError(detail=describe(error)) from error
         except TimeoutError:
-            told = f" (the brokers answer {self.refusal.error})" if self.refusal else ""
-            detail = f"nothing came for {self._patience_s:g} s although there is more{told}"
+            answer = f" (the brokers answer {self.refusal.error})" if self.refusal else ""
+            detail = f"nothing came for {self._patience_s:g} s although there is more{answer}"
             raise ConsumerFailedError(detail=detail) from None
 
 

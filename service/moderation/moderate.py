@@ -133,7 +133,7 @@ class Moderator:
         bind_event(event.image_id)
         trace.identify(event.image_id)
         policy = self._policies.select(event.policy, tenant=event.tenant)
-        trace.tell({names.TENANT: event.tenant, names.POLICY: policy.name})
+        trace.set_attributes({names.TENANT: event.tenant, names.POLICY: policy.name})
         with self._memory.reservation(event.tenant) as memory:
             image = await self._image(job, event, policy, memory)
             subject = Subject(
@@ -217,7 +217,7 @@ class Moderator:
             scores = worst_of([output.scores for output in outputs])
             unjudged = next((output.unjudged for output in outputs if output.unjudged), None)
             result = decide(policy, scores, covers=engine.covers, hints=engine.hints, unjudged=unjudged)
-        trace.tell(
+        trace.set_attributes(
             {
                 names.STATUS: result.status,
                 names.DECISION: result.decision,

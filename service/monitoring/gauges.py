@@ -75,34 +75,34 @@ class Gauges:
 
     @property
     def _stream(self) -> StreamStatus | None:
-        standing = self._sources.status()
-        return standing.stream if standing else None
+        status = self._sources.status()
+        return status.stream if status else None
 
     def _in_flight(self) -> Iterable[Reading]:
-        if standing := self._sources.status():
-            yield standing.in_flight, {}
+        if status := self._sources.status():
+            yield status.in_flight, {}
 
     def _window_occupancy(self) -> Iterable[Reading]:
-        if standing := self._sources.status():
-            yield standing.records_share, {labels.BOUND: "records"}
-            yield standing.slots_share, {labels.BOUND: "slots"}
-            yield standing.bytes_share, {labels.BOUND: "bytes"}
-            yield standing.stream.span_share if standing.stream else 0.0, {labels.BOUND: "span"}
+        if status := self._sources.status():
+            yield status.records_share, {labels.BOUND: "records"}
+            yield status.slots_share, {labels.BOUND: "slots"}
+            yield status.bytes_share, {labels.BOUND: "bytes"}
+            yield status.stream.span_share if status.stream else 0.0, {labels.BOUND: "span"}
         if memory := self._sources.memory:
             yield memory.share, {labels.BOUND: "images"}
 
     def _by_partition(self, figure: Callable[[PartitionStatus], float]) -> Iterable[Reading]:
-        for standing in self._stream.partitions if self._stream else ():
-            topic, partition = standing.partition
-            yield figure(standing), {labels.TOPIC: topic, labels.PARTITION: str(partition)}
+        for status in self._stream.partitions if self._stream else ():
+            topic, partition = status.partition
+            yield figure(status), {labels.TOPIC: topic, labels.PARTITION: str(partition)}
 
     def _partitions(self) -> Iterable[Reading]:
         if stream := self._stream:
             yield stream.open_partitions, {}
 
     def _oldest_age(self) -> Iterable[Reading]:
-        if standing := self._sources.status():
-            yield max(self._now_s() - standing.oldest_ms / 1000, 0.0) if standing.oldest_ms is not None else 0.0, {}
+        if status := self._sources.status():
+            yield max(self._now_s() - status.oldest_ms / 1000, 0.0) if status.oldest_ms is not None else 0.0, {}
 
     def _engine_requests(self) -> Iterable[Reading]:
         if engine := self._sources.engine:

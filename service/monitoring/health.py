@@ -50,31 +50,31 @@ class Checks:
 
 def check(sources: Sources, *, now_s: float) -> Checks:
     """Look at everything once; `now_s` is by `time.monotonic`."""
-    standing = sources.status()
-    stream = standing.stream if standing else None
-    told_at_s = stream.brokers_told_at_s if stream else None
+    status = sources.status()
+    stream = status.stream if status else None
+    answered_at_s = stream.brokers_answered_at_s if stream else None
     return Checks(
         assigned=stream is not None and stream.is_complete,
         engine=sources.description is not None and sources.engine is not None and sources.engine.load().is_reachable,
-        broker=told_at_s is not None and now_s - told_at_s < BROKER_SILENT_S,
-        draining=standing is not None and standing.is_draining,
+        broker=answered_at_s is not None and now_s - answered_at_s < BROKER_SILENT_S,
+        draining=status is not None and status.is_draining,
     )
 
 
 def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: float, now_s: float) -> dict[str, object]:
     """Return the answer of /health."""
-    standing, checks = sources.status(), check(sources, now_s=now_s)
-    stream = standing.stream if standing else None
+    status, checks = sources.status(), check(sources, now_s=now_s)
+    stream = status.stream if status else None
     engine = sources.description
     warnings = _warnings(stream, now_s=now_s)
     return {
-        "status": _status(checks, standing, warnings),
+        "status": _status(checks, status, warnings),
         "warnings": warnings,
         "version": version,
         "uptime_s": round(uptime_s, 1),
         "partitions": stream.open_partitions if stream else 0,
         "lag": sum(partition.lag for partition in stream.partitions) if stream else None,
-        "in_flight": standing.in_flight if standing else 0,
+        "in_flight": status.in_flight if status else 0,
         "engine": {"kind": engine.kind, "model": engine.model_name} if engine else None,
         "gpu_memory_used": sum(gpu.memory_used_bytes for gpu in gpus.gpus) if gpus.gpus else None,
         "gpu_memory_total": sum(gpu.memory_total_bytes for gpu in gpus.gpus) if gpus.gpus else None,
@@ -117,9 +117,9 @@ def _warnings(stream: StreamStatus | None, *, now_s: float) -> list[str]:
     return found
 
 
-def _status(checks: Checks, standing: ProcessorStatus | None, warnings: list[str]) -> str:
+def _status(checks: Checks, status: ProcessorStatus | None, warnings: list[str]) -> str:
     if checks.draining:
         return "draining"
     if checks.ready:
         return "degraded" if warnings else "ok"
-    return "starting" if standing is None or standing.stream is None else "not ready"
+    return "starting" if status is None or status.stream is None else "not ready"

@@ -97,7 +97,7 @@ def reference_markdown() -> str:
 def _section(kind: str, exported: Mapping[str, str]) -> str:
     of_kind = [declaration for declaration in declarations() if declaration.kind == kind]
     rows = "".join(_row(declaration, exported[declaration.name]) for declaration in of_kind)
-    head = "| Prometheus | labels | tells | OpenTelemetry |\n|---|---|---|---|\n"
+    head = "| Prometheus | labels | description | OpenTelemetry |\n|---|---|---|---|\n"
     return f"\n## {_TITLES[kind]}\n{_NOTES.get(kind, '')}\n{head}{rows}"
 
 
@@ -106,10 +106,10 @@ _NOTES = {"histogram": "\nEach has `_bucket`, `_sum` and `_count`.\n"}
 
 def _row(declaration: Declaration, exported: str) -> str:
     labels = ", ".join(_label(name) for name in declaration.attributes) or "–"
-    tells = declaration.description
+    description = declaration.description
     if isinstance(declaration.aggregate, Histogram):
-        tells += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.aggregate.boundaries)}"
-    return f"| `{exported}` | {labels} | {tells} | `{declaration.name}` in `{declaration.unit}` |\n"
+        description += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.aggregate.boundaries)}"
+    return f"| `{exported}` | {labels} | {description} | `{declaration.name}` in `{declaration.unit}` |\n"
 
 
 def _label(name: str) -> str:

@@ -30,19 +30,19 @@ class DecisionResult:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """A bar that a score reached."""
+    """A threshold that a score reached."""
 
     category: str
     score: float
-    bar: float
+    threshold: float
     decision: Decision
     capped: bool
-    """The bar was for block, but the engine only hints at this category."""
+    """The threshold was for block, but the engine only hints at this category."""
 
     @property
     def rank(self) -> tuple[int, float]:
         """Graver decisions first, then the clearer ones."""
-        return _SEVERITY[self.decision], self.score - self.bar
+        return _SEVERITY[self.decision], self.score - self.threshold
 
 
 def decide(
@@ -121,7 +121,7 @@ def _findings(policy: Policy, scores: Scores, hints: Set[str]) -> Iterator[_Find
 
 
 def _judge(name: str, score: float, rule: CategoryRule, *, is_hint: bool) -> _Finding | None:
-    """Return the gravest bar that the score reaches."""
+    """Return the gravest threshold that the score reaches."""
     if rule.block is not None and score >= rule.block:
         return _Finding(name, score, rule.block, "review" if is_hint else "block", capped=is_hint)
     if rule.review is not None and score >= rule.review:
@@ -138,7 +138,7 @@ def _reason(finding: _Finding) -> ReasonV1:
         code="score_over_threshold",
         category=finding.category,
         score=finding.score,
-        threshold=finding.bar,
+        threshold=finding.threshold,
         decision=finding.decision,
-        message=f"{finding.category} {finding.score:.2f} reaches {finding.bar:.2f}: {outcome}{note}",
+        message=f"{finding.category} {finding.score:.2f} reaches {finding.threshold:.2f}: {outcome}{note}",
     )

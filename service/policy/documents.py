@@ -49,8 +49,8 @@ class Document:
 
     def problem(self, detail: str, *location: str | int) -> PolicyFileError:
         """Return the error of a part of the file."""
-        told = ".".join(str(step) for step in location)
-        return _error(self.path, _line_of(self.root, location), f"{told}: {detail}" if told else detail)
+        where = ".".join(str(step) for step in location)
+        return _error(self.path, _line_of(self.root, location), f"{where}: {detail}" if where else detail)
 
     def check(self, model: type[Model]) -> Checked[Model]:
         """Return the content as a model, or all that is wrong with it.
@@ -59,19 +59,21 @@ class Document:
         is left out and the rest checked again, until nothing new comes up.
         """
         problems, content, checked = list(self._repeated_keys()), self.content, None
-        told: list[Location] = []
+        reported: list[Location] = []
         for _ in range(_MAX_ROUNDS):
             try:
                 checked = model.model_validate(content)
             except ValidationError as invalid:
-                faults = [fault for fault in invalid.errors(include_url=False) if not _is_told(fault["loc"], told)]
+                faults = [
+                    fault for fault in invalid.errors(include_url=False) if not _is_reported(fault["loc"], reported)
+                ]
             else:
                 break
             if not faults:
                 break
             problems += [self.problem(fault["msg"], *fault["loc"]) for fault in faults]
-            told += [fault["loc"] for fault in faults]
-            content = _without(content, told)
+            reported += [fault["loc"] for fault in faults]
+            content = _without(content, reported)
         return Checked(None, tuple(problems), salvaged=checked) if problems else Checked(checked)
 
     def _repeated_keys(self) -> Iterator[PolicyFileError]:
@@ -103,9 +105,9 @@ def check_document(path: Path, model: type[Model]) -> Checked[Model]:
         return Checked(None, (problem,))
 
 
-def _is_told(location: Location, told: Sequence[Location]) -> bool:
+def _is_reported(location: Location, reported: Sequence[Location]) -> bool:
     """Tell whether a part, something inside it, or what it is a part of is known to be wrong."""
-    return any(location[: len(other)] == other or other[: len(location)] == location for other in told)
+    return any(location[: len(other)] == other or other[: len(location)] == location for other in reported)
 
 
 def _without(value: object, locations: Sequence[Location]) -> object:

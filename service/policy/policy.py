@@ -1,4 +1,4 @@
-"""A policy: named, versioned bars that turn scores into decisions, and the words in which an engine is asked."""
+"""A policy: named, versioned thresholds that turn scores into decisions, and the words in which an engine is asked."""
 
 import hashlib
 import json
@@ -19,18 +19,19 @@ from service.policy.words import Part, mistake, mistakes
 # A policy that is less than even sure may not let the gravest category pass.
 MAX_CHILD_SAFETY_REVIEW = 0.5
 
-# About what a model leaves to all categories together when an image shows nothing: below it every image is suspicious.
-MIN_SUSPICION = 0.001
+# About what a model leaves to all categories together when an image shows nothing. Below it every image would get
+# follow-up questions.
+MIN_FOLLOW_UP_THRESHOLD = 0.001
 # The list of categories is exclusive: two of them in one image share what is theirs, so that one may have only half.
-SHARE_OF_THE_LOWEST_BAR = 0.5
+SHARE_OF_THE_LOWEST_THRESHOLD = 0.5
 
 
-BARS = ("label", "review", "block")
+OUTCOMES = ("label", "review", "block")
 """What a score may call for, the mildest first."""
 
 
 class CategoryRule(Part):
-    """The bars of one category: a score at or over a bar calls for what the bar is named after."""
+    """The thresholds of one category: a score at or above one has the outcome of that name."""
 
     label: Score | None = None
     """Named among the reasons, and allowed."""
@@ -40,18 +41,18 @@ class CategoryRule(Part):
     """What a language model is told of it: required for a category of your own, else the bundled definition's parts
     that this one leaves out still hold."""
 
-    def bars(self) -> Iterator[tuple[str, float]]:
-        """Yield the bars that are set, each with what it calls for, the mildest first."""
-        for name in BARS:
-            bar: float | None = getattr(self, name)
-            if bar is not None:
-                yield name, bar
+    def thresholds(self) -> Iterator[tuple[str, float]]:
+        """Yield the thresholds that are set, each with what it calls for, the mildest first."""
+        for name in OUTCOMES:
+            threshold: float | None = getattr(self, name)
+            if threshold is not None:
+                yield name, threshold
 
     @model_validator(mode="after")
-    def _bars_ascend(self) -> Self:
-        for (lower, low), (higher, high) in pairwise(self.bars()):
+    def _thresholds_ascend(self) -> Self:
+        for (lower, low), (higher, high) in pairwise(self.thresholds()):
             if low > high:
-                raise mistake(f"the bar for {lower} ({low}) is above the bar for {higher} ({high})")
+                raise mistake(f"the threshold for {lower} ({low}) is above the threshold for {higher} ({high})")
         return self
 
 
@@ -90,9 +91,9 @@ class Policy(Part):
     @classmethod
     def _are_usable(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
         found = [*mistakes_of({name: rule.definition for name, rule in categories.items()})]
-        bar = categories.get(CHILD_SAFETY, CategoryRule()).review
-        if bar is None or bar > MAX_CHILD_SAFETY_REVIEW:
-            message = f"{CHILD_SAFETY} needs a bar for review of at most {MAX_CHILD_SAFETY_REVIEW}"
+        threshold = categories.get(CHILD_SAFETY, CategoryRule()).review
+        if threshold is None or threshold > MAX_CHILD_SAFETY_REVIEW:
+            message = f"{CHILD_SAFETY} needs a threshold for review of at most {MAX_CHILD_SAFETY_REVIEW}"
             found.append(((CHILD_SAFETY,), message))
         if found:
             raise mistakes(found)
@@ -112,7 +113,7 @@ class Policy(Part):
             language=self.language,
             attributes=self._attribute_schema(),
             vision_tokens=self.vision_tokens,
-            suspicion=self._suspicion(),
+            follow_up_threshold=self._follow_up_threshold(),
             adapter=self.adapter,
         )
 
@@ -123,19 +124,19 @@ class Policy(Part):
         Name, version and description are no part of it, and neither is what an engine is asked, which scores depend on
         and decisions do not: that is what a verdict's prompt hash, adapter and preprocessing tell.
         """
-        rules = {name: dict(rule.bars()) for name, rule in self.categories.items()}
-        told = {name: bars for name, bars in rules.items() if bars}
-        content = {"when_not_moderated": self.when_not_moderated, "categories": told}
+        rules = {name: dict(rule.thresholds()) for name, rule in self.categories.items()}
+        given = {name: thresholds for name, thresholds in rules.items() if thresholds}
+        content = {"when_not_moderated": self.when_not_moderated, "categories": given}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _attribute_schema(self) -> AttributeSchema | None:
         return bundled_schema(self.attributes, self.language) if isinstance(self.attributes, str) else self.attributes
 
-    def _suspicion(self) -> float:
-        """Return half of the lowest bar: an image that stays below it after one token can reach no bar.
+    def _follow_up_threshold(self) -> float:
+        """Return half of the lowest threshold: an image below it after one token reaches none.
 
-        Bars for labels count as well: what a verdict names has been worth a second look, not a share of the list alone.
+        Thresholds for labels count as well: a category that a verdict names gets a question of its own.
         """
-        lowest = min(bar for rule in self.categories.values() for _, bar in rule.bars())
-        return max(MIN_SUSPICION, lowest * SHARE_OF_THE_LOWEST_BAR)
+        lowest = min(threshold for rule in self.categories.values() for _, threshold in rule.thresholds())
+        return max(MIN_FOLLOW_UP_THRESHOLD, lowest * SHARE_OF_THE_LOWEST_THRESHOLD)

@@ -102,8 +102,8 @@ def _handle(nvml: Any, name: str) -> tuple[str, Any]:
 
 def _reading(nvml: Any, name: str, handle: Any) -> GpuReading:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    temperature_c = _told(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
-    percent = _told(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    temperature_c = _optional(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+    percent = _optional(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     return GpuReading(
         gpu=name,
         memory_used_bytes=int(memory.used),
@@ -113,7 +113,7 @@ def _reading(nvml: Any, name: str, handle: Any) -> GpuReading:
     )
 
 
-def _told(nvml: Any, ask: Callable[[], int]) -> int | None:
+def _optional(nvml: Any, ask: Callable[[], int]) -> int | None:
     """Return a figure that not every GPU has: parts of one, as MIG makes them, have neither of the two."""
     try:
         return int(ask())

@@ -106,8 +106,8 @@ def temperature_limits(limit_c: int, gpus: Gpus, *, setting: str) -> list[Limit]
         raise TemperatureNotMeasurableError(setting=setting, detail=detail)
 
     def exceeded() -> FatalError | None:
-        told = [(reading.temperature_c or 0, reading.gpu) for reading in gpus.read().gpus]
-        temperature_c, gpu = max(told, default=(0, ""))
+        temperatures = [(reading.temperature_c or 0, reading.gpu) for reading in gpus.read().gpus]
+        temperature_c, gpu = max(temperatures, default=(0, ""))
         if temperature_c <= limit_c:
             return None
         return TemperatureLimitError(gpu=gpu, temperature_c=temperature_c, limit_c=limit_c)

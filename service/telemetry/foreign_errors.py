@@ -1,4 +1,4 @@
-"""Exceptions of others, told without their words: those may be a caption, a key or a signed URL."""
+"""Exceptions of libraries, without their messages: those may hold a caption, a key or a signed URL."""
 
 from service.core.errors import ModstreamError
 
@@ -9,8 +9,8 @@ def scrub_exception(error: BaseException) -> BaseException:
         return error
     words = (str(error),) if isinstance(error, ModstreamError) else ()
     kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
-    told: BaseException = kind(*words).with_traceback(error.__traceback__)
-    told.__cause__ = scrub_exception(error.__cause__) if error.__cause__ else None
-    told.__context__ = scrub_exception(error.__context__) if error.__context__ else None
-    told.__suppress_context__ = error.__suppress_context__
-    return told
+    scrubbed: BaseException = kind(*words).with_traceback(error.__traceback__)
+    scrubbed.__cause__ = scrub_exception(error.__cause__) if error.__cause__ else None
+    scrubbed.__context__ = scrub_exception(error.__context__) if error.__context__ else None
+    scrubbed.__suppress_context__ = error.__suppress_context__
+    return scrubbed

@@ -80,7 +80,7 @@ class LogLimit:
         if window.dropped:
             self._on_dropped(event, window.dropped)
             # In an empty context, because the line is about none of the records.
-            Context().run(_tell, event, window.dropped)
+            Context().run(_report, event, window.dropped)
 
     def _end_in_time(self, event: str, window: _Window) -> None:
         """End it also if no further line comes; outside of the event loop one has to come."""
@@ -91,5 +91,5 @@ class LogLimit:
         loop.call_later(_WINDOW_S, self._end, event, window, context=Context())
 
 
-def _tell(event: str, count: int) -> None:
+def _report(event: str, count: int) -> None:
     log.warning("log.dropped", line=event, count=count)

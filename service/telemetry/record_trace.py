@@ -100,7 +100,7 @@ class RecordTrace:
         """Name the event once its id is known."""
         self.span.set(names.MESSAGING_MESSAGE_ID, event_id)
 
-    def tell(self, attributes: Mapping[str, Value | None]) -> None:
+    def set_attributes(self, attributes: Mapping[str, Value | None]) -> None:
         """Set attributes of the record's span, so that traces can be kept and found by them."""
         if not self.span.is_recording:
             return

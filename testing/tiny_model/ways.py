@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.core.instructions import ModelInstructions
+from service.inference.vision.follow_ups import follow_ups
 from service.inference.vision.labels import NONE, label_map
-from service.inference.vision.suspicion import suspects
 from service.settings.engine import JudgingSettings
 from testing.tiny_model.held_out import Judged
 from testing.tiny_model.shapes import HARMFUL
@@ -39,7 +39,7 @@ def by_list(judged: Judged, instructions: ModelInstructions) -> Scored:
 def by_list_then_questions(judged: Judged, instructions: ModelInstructions) -> Scored:
     """What the list leaves under suspicion is asked about one by one, as the service does."""
     shares = _shares(judged, instructions)
-    asked = suspects(instructions, shares, JudgingSettings())
+    asked = follow_ups(instructions, shares, JudgingSettings())
     return Scored({**shares, **{name: judged.yes[name] for name in asked}}, 1 + len(asked))
 
 

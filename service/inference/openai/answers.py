@@ -66,18 +66,18 @@ class Answer:
 
     def failure(self) -> ModstreamError:
         """Return the error that an answer other than a success stands for."""
-        told = f"{self.server} answered {self.status}{_message(self.body)}"
+        detail = f"{self.server} answered {self.status}{_message(self.body)}"
         if self.status in _BUSY:
-            return ServerBusyError(detail=told, asked_pause_s=retry_after_s(self.retry_after, datetime.now(UTC)))
+            return ServerBusyError(detail=detail, asked_pause_s=retry_after_s(self.retry_after, datetime.now(UTC)))
         if self.status in _REFUSES_US:
-            return EngineConfigurationError(setting="engine.openai.api_key", detail=f"the key is refused: {told}")
+            return EngineConfigurationError(setting="engine.openai.api_key", detail=f"the key is refused: {detail}")
         if self.status == HTTPStatus.NOT_FOUND:
-            return EngineConfigurationError(setting="engine.openai.model", detail=f"it is not served there: {told}")
+            return EngineConfigurationError(setting="engine.openai.model", detail=f"it is not served there: {detail}")
         if self.status < _CLIENT_ERRORS:
-            return EngineConfigurationError(setting="engine.openai.base_urls", detail=f"no OpenAI API: {told}")
+            return EngineConfigurationError(setting="engine.openai.base_urls", detail=f"no OpenAI API: {detail}")
         if self.status in _TRANSIENT or (self.status >= _SERVER_ERRORS and self.status != HTTPStatus.NOT_IMPLEMENTED):
-            return EngineFailedError(detail=told)
-        return EngineRejectedError(detail=told)
+            return EngineFailedError(detail=detail)
+        return EngineRejectedError(detail=detail)
 
 
 def _message(body: bytes) -> str:

@@ -10,7 +10,7 @@ from service.core.errors import FatalError
 from service.inference.errors import EngineConfigurationError, EngineFailedError, UnknownAdapterError
 from service.inference.openai.answers import Answer
 from service.inference.openai.client import OpenAIClient
-from service.inference.openai.completions import first_step, of_words, others, untold
+from service.inference.openai.completions import first_step, is_incomplete, of_words, others
 from service.inference.openai.fleet import Server
 from service.inference.openai.requests import Dialect, read_body
 from service.inference.openai.tokens import first_tokens
@@ -70,8 +70,8 @@ def agreed(found: Mapping[Server, ServerCapabilities]) -> ServerCapabilities:
     """Return what holds for all servers; raise `EngineConfigurationError` if they serve different models."""
     models = {found.dialect.model: server.name for server, found in found.items()}
     if len(models) > 1:
-        told = ", ".join(f"{server} serves {model}" for model, server in models.items())
-        raise EngineConfigurationError(setting="engine.openai.model", detail=f"not set, and {told}: name one")
+        served = ", ".join(f"{server} serves {model}" for model, server in models.items())
+        raise EngineConfigurationError(setting="engine.openai.model", detail=f"not set, and {served}: name one")
     first = next(iter(found.values()))
     speaks_vllm = all(found.dialect.speaks_vllm for found in found.values())
     return ServerCapabilities(
@@ -170,10 +170,10 @@ def _read_as(source: LabelSource, answer: Mapping[str, Any], words: Mapping[str,
     tokens = list(words.values())
     match source:
         case "exact":
-            return not untold(step, tokens)
+            return not is_incomplete(step, tokens)
         case "allowed":
             # vLLM tells probabilities before the restriction unless it was started with processed_logprobs: these say
             # nothing that the likeliest tokens do not say too.
-            return not untold(step, tokens) and not others(step, tokens)
+            return not is_incomplete(step, tokens) and not others(step, tokens)
         case "top":
             return bool(of_words(step, words))

@@ -29,8 +29,8 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     try:
         (choice,) = answer["choices"]
         step = choice["logprobs"]["content"][0]
-        told = [step, *step["top_logprobs"]]
-        found = {_text(each["token"]): _log_probability(each["logprob"]) for each in told}
+        alternatives = [step, *step["top_logprobs"]]
+        found = {_text(each["token"]): _log_probability(each["logprob"]) for each in alternatives}
     except (KeyError, IndexError, TypeError, ValueError):
         raise EngineFailedError(detail="a server's answer has no log-probabilities") from None
     if choice.get("finish_reason") == "error":
@@ -40,8 +40,8 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
 
 def usage(answer: Mapping[str, Any]) -> dict[str, int | None]:
     """Return what an answer says of its tokens, as far as it does."""
-    told = answer.get("usage")
-    found = told if isinstance(told, dict) else {}
+    reported = answer.get("usage")
+    found = reported if isinstance(reported, dict) else {}
     details = found.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     counts = {"given": found.get("prompt_tokens"), "cached": cached, "generated": found.get("completion_tokens")}
@@ -86,7 +86,7 @@ def of_words(step: Mapping[str, float], words: Mapping[str, int]) -> dict[str, f
     return {word: _of_word(step, word, token) for word, token in words.items()}
 
 
-def untold(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
+def is_incomplete(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
     """Return whether the log-probability of a token is missing."""
     return any(f"{_TOKEN_ID}{token}" not in step for token in tokens)
 

@@ -18,7 +18,7 @@ from service.inference.errors import (
 )
 from service.inference.openai.capabilities import ServerCapabilities, agreed, check_adapter, probe, unlike
 from service.inference.openai.client import OpenAIClient
-from service.inference.openai.completions import ROUNDING, first_step, of_words, untold, usage, written
+from service.inference.openai.completions import ROUNDING, first_step, is_incomplete, of_words, usage, written
 from service.inference.openai.dispatch import Dispatcher
 from service.inference.openai.errors import ServerBusyError
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
@@ -26,7 +26,7 @@ from service.inference.openai.requests import read_body, write_body
 from service.inference.openai.server_watch import ServerWatch
 from service.inference.openai.tokens import first_tokens
 from service.inference.openai.turns import Request
-from service.inference.vision.asking_trace import tell_tokens
+from service.inference.vision.asking_trace import record_token_counts
 from service.inference.vision.token_model import GeneratedText, LabelSource, ModelFacts, ModelRequest
 from service.settings.openai import OpenAISettings
 
@@ -103,8 +103,8 @@ class OpenAIModel:
         if fatal and (not tokens or not all(isinstance(each, UnknownAdapterError) for each in fatal)):
             raise fatal[0]
         if not tokens:
-            told = ", ".join(str(result) for result in results) or "every server is out"
-            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=told)
+            reasons = ", ".join(str(result) for result in results) or "every server is out"
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=reasons)
         if any(each != tokens[0] for each in tokens):
             detail = "the servers' tokenizers differ: they do not serve the same model"
             raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
@@ -114,7 +114,7 @@ class OpenAIModel:
         """Read labels in the best way that all servers offer."""
         found, tokens = self._ready(), list(words.values())
         body = await self._written(lambda: read_body(ask, found.dialect, found.label_source, tokens))
-        step = await self._answer(body, ask, lambda answer: _told(answer, found.label_source, tokens))
+        step = await self._answer(body, ask, lambda answer: _log_probabilities(answer, found.label_source, tokens))
         return of_words(step, words)
 
     async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
@@ -183,8 +183,8 @@ class OpenAIModel:
 
     async def _answer(self, body: bytes, ask: ModelRequest, read: Callable[[Mapping[str, Any]], T]) -> T:
         request = Request(_COMPLETIONS, body, ask.image_key, ask.adapter, ask.losses, ask.clock)
-        answer, usage_told = await self._dispatcher.post(request, lambda answer: (read(answer), usage(answer)))
-        tell_tokens(**usage_told)
+        answer, token_counts = await self._dispatcher.post(request, lambda answer: (read(answer), usage(answer)))
+        record_token_counts(**token_counts)
         return answer
 
     async def _written(self, write: Callable[[], bytes]) -> bytes:
@@ -192,12 +192,12 @@ class OpenAIModel:
         return await asyncio.get_running_loop().run_in_executor(self._writers, write)
 
 
-def _told(answer: Mapping[str, Any], source: LabelSource, tokens: Sequence[int]) -> Mapping[str, float]:
+def _log_probabilities(answer: Mapping[str, Any], source: LabelSource, tokens: Sequence[int]) -> Mapping[str, float]:
     """Return the log-probabilities that an answer tells; raise `EngineFailedError` if some are missing."""
     step = first_step(answer)
     if max(step.values()) > ROUNDING:
         raise EngineFailedError(detail="a server's log-probabilities are none: some are above 0")
-    if source == "exact" and untold(step, tokens):
+    if source == "exact" and is_incomplete(step, tokens):
         detail = "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
         raise EngineFailedError(detail=detail)
     return step

@@ -3,7 +3,7 @@
 Stage 1 asks which of the policy's categories fits best, and reads every category's share of the answer off one
 generated token: that is all that a harmless image costs. What looks suspicious or wants tags is asked about further,
 over the same beginning of the prompt and the same image, so that the model's caches hold all but the question.
-`service.inference.vision.suspicion` says why a list of categories comes first and single categories after it.
+`service.inference.vision.follow_ups` says why a list of categories comes first and single categories after it.
 """
 
 import itertools
@@ -17,11 +17,11 @@ from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineNotRunningError
 from service.inference.fail_together import fail_together
+from service.inference.vision.follow_ups import corrected, follow_ups, shares_by_category
 from service.inference.vision.preparation import Preparation, prepared
 from service.inference.vision.questions import Questions
 from service.inference.vision.request_limiter import RequestLimiter
 from service.inference.vision.scores import LabelReading
-from service.inference.vision.suspicion import corrected, shares_by_category, suspects
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.settings.engine import JudgingSettings
 from service.telemetry.instruments import ENGINE_LABEL_MASS
@@ -78,7 +78,7 @@ class VisionEngine:
             tags, is_complete = await questions.tags() if request.wants_tags else ({}, True)
             return EngineOutput(None, tags, is_complete)
         output = _first_look(await questions.which(), self._preparation(request.instructions), self._settings)
-        asked = suspects(request.instructions, output.scores, self._settings) if output.scores else ()
+        asked = follow_ups(request.instructions, output.scores, self._settings) if output.scores else ()
         if not asked and not request.wants_tags:
             return output
         return await _look_again(output, questions, asked, wants_tags=request.wants_tags)

@@ -8,10 +8,10 @@ from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription
 from service.inference.errors import VisionBudgetError
 from service.inference.vision import tagging
+from service.inference.vision.follow_ups import calibration
 from service.inference.vision.image_input import image_spec, preprocessing
 from service.inference.vision.labels import check_first_tokens, label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
-from service.inference.vision.suspicion import calibration
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.settings.engine import JudgingSettings
 

@@ -25,7 +25,7 @@ from service.inference.errors import (
     EngineRejectedError,
     UnknownAdapterError,
 )
-from service.inference.vision.asking_trace import tell_tokens
+from service.inference.vision.asking_trace import record_token_counts
 from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
@@ -162,7 +162,7 @@ class VllmModel:
             )
             async with aclosing(answers):
                 async for answer in answers:
-                    return _told(answer)
+                    return _only_output(answer)
         except VllmDeadError as error:
             self._watchdog.fail(EngineDeadError(detail="its process ended"))
             raise EngineDeadError(detail="its process ended") from error
@@ -263,11 +263,11 @@ async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
     return text_headers(current_span().context) or None if await engine.is_tracing_enabled() else None
 
 
-def _told(answer: RequestOutput) -> CompletionOutput:
+def _only_output(answer: RequestOutput) -> CompletionOutput:
     """Return the one output of an answer, and tell what it took."""
     output = answer.outputs[0]
     given = len(answer.prompt_token_ids or ())
-    tell_tokens(given=given, cached=answer.num_cached_tokens, generated=len(output.token_ids))
+    record_token_counts(given=given, cached=answer.num_cached_tokens, generated=len(output.token_ids))
     return output
 
 

@@ -8,7 +8,7 @@ from service.core.headers import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, without_o
 from service.core.records import OutgoingRecord
 from service.telemetry import names
 from service.tools.dead_letters.journal import JournalEntry, State, mark_record
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Redrive:
     now: Callable[[], datetime]
     by: str = ""
 
-    def refusal(self, letter: Letter) -> str:
+    def refusal(self, letter: StoredDeadLetter) -> str:
         """Say why a letter cannot be sent back; empty when it can."""
         if letter.raw:
             return f"its value is a {letter.raw} in Kafka's format, which the service could not read, and no event"
@@ -33,7 +33,7 @@ class Redrive:
             return f"came from {letter.origin.topic}, and topics.uploads is {self.uploads}"
         return ""
 
-    def records(self, letter: Letter) -> tuple[OutgoingRecord, ...]:
+    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return the record and the mark that it was sent."""
         record, now = letter.record, self.now()
         mark = JournalEntry(State.REDRIVEN, now, self.by, "", record.timestamp_ms)
@@ -50,17 +50,17 @@ class Discard:
     now: Callable[[], datetime]
     by: str = ""
 
-    def refusal(self, _letter: Letter) -> str:
+    def refusal(self, _letter: StoredDeadLetter) -> str:
         """Refuse nothing."""
         return ""
 
-    def records(self, letter: Letter) -> tuple[OutgoingRecord, ...]:
+    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return the mark."""
         mark = JournalEntry(State.DISCARDED, self.now(), self.by, self.why, letter.record.timestamp_ms)
         return (mark_record(self.journal, letter, mark),)
 
 
-def _headers(letter: Letter, now: datetime) -> tuple[tuple[str, bytes], ...]:
+def _headers(letter: StoredDeadLetter, now: datetime) -> tuple[tuple[str, bytes], ...]:
     record = letter.record
     # The trace of the attempt that failed stays beside the uploader's, so that the next attempt can link to it.
     failed = tuple(header for header in record.headers if header[0] == names.TRACEPARENT)

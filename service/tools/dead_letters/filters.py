@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
@@ -36,7 +36,7 @@ class LetterFilter:
     fingerprint: str = ""
     """Its first characters are enough."""
 
-    def matches(self, letter: Letter) -> bool:
+    def matches(self, letter: StoredDeadLetter) -> bool:
         """Tell whether a letter is meant; what costs most to find out is asked last."""
         return (
             self._matches_place(letter)
@@ -49,7 +49,7 @@ class LetterFilter:
     def _matches_time(self, failed_at: datetime) -> bool:
         return (self.since is None or failed_at >= self.since) and (self.until is None or failed_at < self.until)
 
-    def _matches_place(self, letter: Letter) -> bool:
+    def _matches_place(self, letter: StoredDeadLetter) -> bool:
         here, origin = letter.record, letter.origin
         if not _within(here.partition, here.offset, self.partitions, self.offsets):
             return False

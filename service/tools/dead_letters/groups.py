@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.tools.dead_letters.fingerprint import normalised
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Groups:
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
 
-    def add(self, letter: Letter) -> None:
+    def add(self, letter: StoredDeadLetter) -> None:
         """Count one."""
         group = self._groups.get(letter.fingerprint)
         if group is None:
@@ -45,7 +45,7 @@ class Groups:
         return sorted(self._groups.values(), key=lambda group: (-group.count, group.fingerprint))
 
 
-def _begun_by(letter: Letter) -> Group:
+def _begun_by(letter: StoredDeadLetter) -> Group:
     return Group(
         fingerprint=letter.fingerprint,
         reason=letter.reason,

@@ -15,7 +15,7 @@ import orjson
 
 from service.core.errors import FatalError
 from service.core.records import OutgoingRecord, SourceRecord
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 _KEY = re.compile(rb"(\d{1,10}):(\d{1,19})")
 
@@ -71,7 +71,7 @@ class Marks:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def of(self, letter: Letter) -> JournalEntry | None:
+    def of(self, letter: StoredDeadLetter) -> JournalEntry | None:
         """Return the mark of a letter; None when it is open."""
         mark = self._marks.get((letter.record.partition, letter.record.offset))
         return mark if mark and mark.letter_timestamp_ms == letter.record.timestamp_ms else None
@@ -82,7 +82,7 @@ class Marks:
         return [OutgoingRecord(journal, _key(*place), None, ()) for place in gone]
 
 
-def mark_record(journal: str, letter: Letter, mark: JournalEntry) -> OutgoingRecord:
+def mark_record(journal: str, letter: StoredDeadLetter, mark: JournalEntry) -> OutgoingRecord:
     """Return the record that marks a letter; for one letter there is one key."""
     value = {
         "state": mark.state.value,

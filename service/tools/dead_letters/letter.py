@@ -52,7 +52,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
 @dataclass(frozen=True)
-class Letter:
+class StoredDeadLetter:
     """One dead letter; what its headers do not tell is empty, 0 or None."""
 
     record: SourceRecord
@@ -95,14 +95,14 @@ class Letter:
         return tenant_of(self.record)
 
 
-def read_letter(record: SourceRecord) -> Letter:
+def read_letter(record: SourceRecord) -> StoredDeadLetter:
     """Read the headers; of repeated ones the last counts, because ours stand behind those of the original record."""
     texts = {
         name: (value or b"")[: _MAX_STACK_BYTES if name == STACK else _MAX_HEADER_BYTES].decode(errors="replace")
         for name, value in record.headers
         if name in _TOLD_IN
     }
-    return Letter(
+    return StoredDeadLetter(
         record=record,
         reason=texts.get(REASON, UNKNOWN_REASON),
         message=texts.get(MESSAGE, record.unreadable.detail if record.unreadable else ""),

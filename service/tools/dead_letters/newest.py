@@ -2,7 +2,7 @@
 
 import heapq
 
-from service.tools.dead_letters.letter import Letter
+from service.tools.dead_letters.letter import StoredDeadLetter
 
 
 class Newest:
@@ -10,10 +10,10 @@ class Newest:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._heap: list[tuple[tuple[float, int, int], Letter]] = []
+        self._heap: list[tuple[tuple[float, int, int], StoredDeadLetter]] = []
         self.seen = 0
 
-    def add(self, letter: Letter) -> None:
+    def add(self, letter: StoredDeadLetter) -> None:
         """Take note of one more."""
         self.seen += 1
         record = letter.record
@@ -23,6 +23,6 @@ class Newest:
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def oldest_first(self) -> list[Letter]:
+    def oldest_first(self) -> list[StoredDeadLetter]:
         """Return those that were kept."""
         return [letter for _, letter in sorted(self._heap)]

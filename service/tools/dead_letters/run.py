@@ -9,7 +9,7 @@ from service.core.records import OutgoingRecord
 from service.kafka.publisher import record_bytes
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.journal import Marks
-from service.tools.dead_letters.letter import Letter, read_letter
+from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
 from service.tools.dead_letters.rate_limit import MAX_BATCH, Pace
 from service.tools.dead_letters.store import DeadLetterStore, JournalWriter, Snapshot
 
@@ -28,17 +28,17 @@ class Action(Protocol):
         """The topic of the marks."""
         ...
 
-    def refusal(self, letter: Letter) -> str:
+    def refusal(self, letter: StoredDeadLetter) -> str:
         """Say why it cannot be done; empty when it can."""
         ...
 
-    def records(self, letter: Letter) -> tuple[OutgoingRecord, ...]:
+    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return what is published for it, its mark included."""
         ...
 
 
 @dataclass
-class Tally:
+class RunResult:
     """What came of it."""
 
     done: int = 0
@@ -50,11 +50,11 @@ class Tally:
     redrives: Counter[int] = field(default_factory=Counter)
     """How often those had been sent back before."""
     refused: int = 0
-    refused_shown: list[tuple[Letter, str]] = field(default_factory=list)
+    refused_shown: list[tuple[StoredDeadLetter, str]] = field(default_factory=list)
     limit_reached: bool = False
 
 
-Progress: TypeAlias = Callable[[Snapshot, Tally], None]
+Progress: TypeAlias = Callable[[Snapshot, RunResult], None]
 """Is told after each step."""
 
 
@@ -63,100 +63,100 @@ class Run:
 
     def __init__(
         self,
-        move: Action,
+        action: Action,
         wanted: LetterFilter,
         marks: Marks,
-        tally: Tally,
+        result: RunResult,
         *,
         journal_writer: JournalWriter | None = None,
         pace: Pace,
         limit: int | None,
         on_progress: Progress,
     ) -> None:
-        self._move = move
+        self._action = action
         self._wanted = wanted
         self._marks = marks
-        self._ledger = journal_writer
+        self._journal_writer = journal_writer
         self._pace = pace
         self._limit = limit
         self._on_progress = on_progress
-        self._batch: list[Letter] = []
+        self._batch: list[StoredDeadLetter] = []
         self._batch_bytes = 0
-        self._tally = tally
+        self._result = result
 
     async def run(self, snapshot: Snapshot) -> None:
         """Go through the letters."""
         async for records in snapshot.batches():
             for letter in self._to_do(map(read_letter, records)):
                 self._batch.append(letter)
-                self._batch_bytes += sum(map(record_bytes, self._move.records(letter)))
+                self._batch_bytes += sum(map(record_bytes, self._action.records(letter)))
                 if len(self._batch) >= self._pace.batch or self._batch_bytes >= MAX_BATCH_BYTES:
                     await self._finish_batch()
-                    self._on_progress(snapshot, self._tally)
-            self._on_progress(snapshot, self._tally)
-            if self._tally.limit_reached:
+                    self._on_progress(snapshot, self._result)
+            self._on_progress(snapshot, self._result)
+            if self._result.limit_reached:
                 break
         await self._finish_batch()
-        self._on_progress(snapshot, self._tally)
+        self._on_progress(snapshot, self._result)
 
-    def _to_do(self, letters: Iterable[Letter]) -> Iterator[Letter]:
+    def _to_do(self, letters: Iterable[StoredDeadLetter]) -> Iterator[StoredDeadLetter]:
         for letter in letters:
             if not self._wanted.matches(letter):
                 continue
             if self._marks.of(letter):
-                self._tally.done_before += 1
-            elif refusal := self._move.refusal(letter):
+                self._result.done_before += 1
+            elif refusal := self._action.refusal(letter):
                 self._refuse(letter, refusal)
-            elif self._limit is not None and self._tally.done + len(self._batch) >= self._limit:
-                self._tally.limit_reached = True
+            elif self._limit is not None and self._result.done + len(self._batch) >= self._limit:
+                self._result.limit_reached = True
                 return
             else:
                 yield letter
 
-    def _refuse(self, letter: Letter, why: str) -> None:
-        self._tally.refused += 1
-        if len(self._tally.refused_shown) < MAX_REFUSED_SHOWN:
-            self._tally.refused_shown.append((letter, why))
+    def _refuse(self, letter: StoredDeadLetter, why: str) -> None:
+        self._result.refused += 1
+        if len(self._result.refused_shown) < MAX_REFUSED_SHOWN:
+            self._result.refused_shown.append((letter, why))
 
     async def _finish_batch(self) -> None:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         if not batch:
             return
-        if self._ledger is not None:
+        if self._journal_writer is not None:
             await self._pace.wait(len(batch))
-            await self._ledger.commit([record for letter in batch for record in self._move.records(letter)])
-        self._tally.done += len(batch)
-        self._tally.reasons.update(letter.reason for letter in batch)
-        self._tally.redrives.update(letter.redrives for letter in batch)
+            await self._journal_writer.commit([record for letter in batch for record in self._action.records(letter)])
+        self._result.done += len(batch)
+        self._result.reasons.update(letter.reason for letter in batch)
+        self._result.redrives.update(letter.redrives for letter in batch)
 
 
 async def carry_out(
     store: DeadLetterStore,
-    move: Action,
+    action: Action,
     wanted: LetterFilter,
-    tally: Tally,
+    result: RunResult,
     *,
     execute: bool,
     pace: Pace,
     limit: int | None = None,
-    on_progress: Progress = lambda _snapshot, _tally: None,
+    on_progress: Progress = lambda _snapshot, _result: None,
 ) -> None:
     """Do it, or find out what would be done; what is new among the letters meanwhile is left for another time.
 
-    Raises the stream's errors, and those of the journal; `tally` says how far it came.
+    Raises the stream's errors, and those of the journal; `result` says how far it came.
     """
     if not execute:
         marks = await store.marks()
         async with store.read(wanted) as snapshot:
-            await Run(move, wanted, marks, tally, pace=pace, limit=limit, on_progress=on_progress).run(snapshot)
+            await Run(action, wanted, marks, result, pace=pace, limit=limit, on_progress=on_progress).run(snapshot)
         return
     async with store.take_over() as journal_writer, store.read(wanted) as snapshot:
-        await _forget_outlived(journal_writer, snapshot, move.journal)
+        await _forget_outlived(journal_writer, snapshot, action.journal)
         work = Run(
-            move,
+            action,
             wanted,
             journal_writer.marks,
-            tally,
+            result,
             journal_writer=journal_writer,
             pace=pace,
             limit=limit,

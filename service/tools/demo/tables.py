@@ -86,10 +86,10 @@ def _scores(verdict: VerdictV1, colour: str) -> Text:
     if verdict.status == "not_moderated":
         return Text("not judged", style="dim")
     top = sorted(verdict.scores.items(), key=lambda item: -item[1])[:MAX_CATEGORIES]
-    telling = [item for item in top if item[1] >= LEAST_SCORE]
+    notable = [item for item in top if item[1] >= LEAST_SCORE]
     parts = [
-        Text(f"{name} {score:.2f}", style=colour if name == verdict.deciding_category else "" if telling else "dim")
-        for name, score in telling or top[:1]
+        Text(f"{name} {score:.2f}", style=colour if name == verdict.deciding_category else "" if notable else "dim")
+        for name, score in notable or top[:1]
     ]
     return Text(", ").join(parts)
 

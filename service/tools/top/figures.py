@@ -123,8 +123,8 @@ def figures(stretches: Mapping[str, ScrapeInterval], unreadable: Mapping[str, st
 
 
 def _process(url: str, stretch: ScrapeInterval) -> ProcessFigures:
-    told = next(iter(stretch.now.of("modstream_info")), None)
-    labels = told.labels if told else {}
+    info = next(iter(stretch.now.of("modstream_info")), None)
+    labels = info.labels if info else {}
     return ProcessFigures(
         url=url,
         is_ready=_whole(sums([stretch], "modstream_ready")) == 1,

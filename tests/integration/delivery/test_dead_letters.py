@@ -18,7 +18,7 @@ from service.kafka.topics import ensure_journal, ensure_topics, journal_topic
 from service.tools.dead_letters.actions import Discard, Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace
-from service.tools.dead_letters.run import Tally, carry_out
+from service.tools.dead_letters.run import RunResult, carry_out
 from service.tools.dead_letters.store import JournalNotCompactedError, KafkaDeadLetterStore
 from testing.topics import CommittedReader, committed_reader
 from tests.integration.delivery.world import World
@@ -44,17 +44,17 @@ class Office:
         async with self.world.processor():
             await self.world.every_record_has_one_outcome()
 
-    async def send_back(self, wanted: LetterFilter = EVERY, *, rate: float | None = None) -> Tally:
+    async def send_back(self, wanted: LetterFilter = EVERY, *, rate: float | None = None) -> RunResult:
         """Do it, here."""
-        tally = Tally()
-        await carry_out(self.desk, self.redrive, wanted, tally, execute=True, pace=Pace(rate))
-        return tally
+        result = RunResult()
+        await carry_out(self.desk, self.redrive, wanted, result, execute=True, pace=Pace(rate))
+        return result
 
-    async def discard(self, wanted: LetterFilter) -> Tally:
+    async def discard(self, wanted: LetterFilter) -> RunResult:
         """Do it, here."""
-        tally, move = Tally(), Discard("a test", self._journal, lambda: datetime.now(UTC))
-        await carry_out(self.desk, move, wanted, tally, execute=True, pace=Pace())
-        return tally
+        result, move = RunResult(), Discard("a test", self._journal, lambda: datetime.now(UTC))
+        await carry_out(self.desk, move, wanted, result, execute=True, pace=Pace())
+        return result
 
     async def command(self, *arguments: str) -> asyncio.subprocess.Process:
         """Do it in a process of its own."""

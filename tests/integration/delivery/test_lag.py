@@ -82,9 +82,9 @@ async def test_retry_topics_and_the_uploads_come_to_rest(world_with_retries: Wor
     kafka = world.settings.kafka
     places = [TopicPartition(tier.topic, n) for n in range(PARTITIONS)]
     before = await stored_offsets(kafka.bootstrap_servers, kafka.group_id, places)
-    told_at_s = stream_of(processor).brokers_told_at_s
+    answered_at_s = stream_of(processor).brokers_answered_at_s
     await wait_until(
-        lambda: stream_of(processor).brokers_told_at_s != told_at_s, description="the log is looked at again"
+        lambda: stream_of(processor).brokers_answered_at_s != answered_at_s, description="the log is looked at again"
     )
     assert await stored_offsets(kafka.bootstrap_servers, kafka.group_id, places) == before
     processor.drain()

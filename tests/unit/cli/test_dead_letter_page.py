@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
-from service.cli.dead_letter_counts import print_tally
+from service.cli.dead_letter_counts import print_result
 from service.cli.dead_letter_page import page_json, print_page
 from service.cli.dead_letter_tables import group_columns, letter_columns, letter_json
 from service.client.outcomes import as_json as outcome_json
@@ -20,7 +20,7 @@ from service.core.records import SourceRecord
 from service.settings.process import TopicSettings
 from service.tools.dead_letters.groups import Groups
 from service.tools.dead_letters.letter import read_letter
-from service.tools.dead_letters.run import Tally
+from service.tools.dead_letters.run import RunResult
 from service.tools.demo.fitted_table import print_table
 from testing.dead_letters import DEAD, a_letter
 
@@ -38,15 +38,15 @@ def written(record: SourceRecord, *, reveal: bool = False) -> str:
     """Return all that the commands write about a letter."""
     letter, groups = read_letter(record), Groups()
     groups.add(letter)
-    tally = Tally()
-    tally.reasons[letter.reason] += 1
-    tally.refused, tally.refused_shown = 1, [(letter, letter.truncated)]
+    result = RunResult()
+    result.reasons[letter.reason] += 1
+    result.refused, result.refused_shown = 1, [(letter, letter.truncated)]
     file = io.StringIO()
     console = Console(file=file, width=200)
     print_page(console, letter, None, reveal=reveal, trace_url=None)
     print_table(console, letter_columns([(letter, None)], with_state=True))
     print_table(console, group_columns(groups.largest_first()))
-    print_tally(console, tally, "refused")
+    print_result(console, result, "refused")
     outcome = outcome_of(record, TopicSettings())
     assert outcome is not None
     for line in (

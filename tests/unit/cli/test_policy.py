@@ -101,11 +101,11 @@ def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
         f"{path}:2: version",
         f"{path}:3: colour",
         f"{path}:5: categories.violence.review",
-        f"{path}:6: categories.weapons: the bar for review (0.9) is above the bar for block (0.5)",
+        f"{path}:6: categories.weapons: the threshold for review (0.9) is above the threshold for block (0.5)",
         f"{path}:8: 'gadgets' stands there twice",
         f"{path}:7: categories.gadgets: unknown category",
         f"{path}:9: categories.toys.definition: a category of your own needs words",
-        "child_safety needs a bar for review",
+        "child_safety needs a threshold for review",
         "shoes.attributes.yaml:3: attributes.sole.key",
         "attributes.sole.asks",
     ):

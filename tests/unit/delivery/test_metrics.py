@@ -13,14 +13,14 @@ from testing.metrics import counting, scraped
 NOW_S = 1000.0
 
 
-def tally() -> OutcomeMetrics:
+def result() -> OutcomeMetrics:
     return OutcomeMetrics(now_s=lambda: NOW_S)
 
 
 def test_records_are_counted_by_what_came_of_them_and_why() -> None:
     judged, corrupt = Resolution((), 0), Resolution((), 0, "dead_lettered", "image.corrupt")
     with counting():
-        counted = tally()
+        counted = result()
         counted.committed([judged, judged, corrupt, Resolution((), 0, "put_off", "fetch.failed")])
         assert RECORDS.sums() == {
             ((labels.OUTCOME, "judged"), (labels.REASON, "")): 2,
@@ -32,7 +32,7 @@ def test_records_are_counted_by_what_came_of_them_and_why() -> None:
 
 def test_an_uploads_age_ends_when_its_outcome_is_committed() -> None:
     with counting():
-        tally().committed([Resolution((), 997_500), Resolution((), 1_000_500)])
+        result().committed([Resolution((), 997_500), Resolution((), 1_000_500)])
         (series,) = UPLOAD_AGE.series().values()
     assert series.total == 2.5, "a clock that is ahead counts as 0"
 

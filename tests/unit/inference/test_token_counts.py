@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.inference.openai.completions import usage
-from service.inference.vision.asking_trace import tell_tokens
+from service.inference.vision.asking_trace import record_token_counts
 from service.telemetry.instruments import ENGINE_TOKENS
 from testing.metrics import counting
 
@@ -34,6 +34,6 @@ def test_what_a_server_tells_is_counted_and_nothing_else(
     answer: Mapping[str, Any], counted: tuple[int, int, int]
 ) -> None:
     with counting():
-        tell_tokens(**usage(answer))
+        record_token_counts(**usage(answer))
         sums = {key[0][1]: value for key, value in ENGINE_TOKENS.sums().items()}
     assert (sums["prompt"], sums["cached"], sums["generated"]) == counted

@@ -34,10 +34,10 @@ async def test_brokers_that_do_not_answer_leave_what_was_told_before(failure: Ex
     assert await ends.ask([PLACE])
     brokers.failure, clock.now_s = failure, 2.0
     assert not await ends.ask([PLACE])
-    assert (ends.by_partition, ends.told_at_s) == ({PLACE: LogBounds(0, 7, 7)}, 1.0)
+    assert (ends.by_partition, ends.answered_at_s) == ({PLACE: LogBounds(0, 7, 7)}, 1.0)
     brokers.failure = None
     await ends.ask([PLACE])
-    assert ends.told_at_s == 2.0
+    assert ends.answered_at_s == 2.0
 
 
 async def test_a_process_without_partitions_asks_all_the_same_whether_brokers_are_there() -> None:
@@ -45,7 +45,7 @@ async def test_a_process_without_partitions_asks_all_the_same_whether_brokers_ar
     ends = LogEnds(brokers.read, without_any=PLACE, clock=lambda: 1.0)
     await ends.ask([])
     assert brokers.asked == [[PLACE]]
-    assert ends.told_at_s == 1.0
+    assert ends.answered_at_s == 1.0
 
 
 async def test_a_transaction_has_been_open_since_the_stable_end_stood_still() -> None:

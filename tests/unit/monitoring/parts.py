@@ -20,7 +20,7 @@ STREAM = StreamStatus(
         PartitionStatus(Partition("images.uploaded", 1), lag=0, committed_lag=0, backlog=0),
     ),
     span_share=0.25,
-    brokers_told_at_s=NOW_S - 1,
+    brokers_answered_at_s=NOW_S - 1,
 )
 WORKING = ProcessorStatus(
     in_flight=3,

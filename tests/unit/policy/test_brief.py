@@ -53,7 +53,7 @@ def test_tags_are_a_products_unless_the_policy_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "suspicion"),
+    ("rules", "threshold"),
     [
         ({}, 0.05),
         ({"weapons": {"review": 0.06}}, 0.03),
@@ -63,16 +63,16 @@ def test_tags_are_a_products_unless_the_policy_says_otherwise() -> None:
         ({CHILD_SAFETY: {"review": 0.5}}, 0.25),
     ],
 )
-def test_suspicion_begins_at_half_of_the_lowest_bar(rules: dict[str, Any], suspicion: float) -> None:
-    assert build(categories=rules).instructions.suspicion == pytest.approx(suspicion)
+def test_further_questions_begin_at_half_of_the_lowest_threshold(rules: dict[str, Any], threshold: float) -> None:
+    assert build(categories=rules).instructions.follow_up_threshold == pytest.approx(threshold)
 
 
 @given(policies())
-def test_what_stays_below_suspicion_reaches_no_bar(policy: Policy) -> None:
-    suspicion = policy.instructions.suspicion
-    bars = [bar for rule in policy.categories.values() for _, bar in rule.bars()]
-    assert 0.0 < suspicion <= 0.5
-    assert all(suspicion < bar for bar in bars if bar > 0.001)
+def test_what_gets_no_further_question_reaches_no_threshold(policy: Policy) -> None:
+    threshold = policy.instructions.follow_up_threshold
+    bars = [bar for rule in policy.categories.values() for _, bar in rule.thresholds()]
+    assert 0.0 < threshold <= 0.5
+    assert all(threshold < bar for bar in bars if bar > 0.001)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -26,9 +26,9 @@ def test_unknown_category_is_an_error_that_names_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"review": 0.6, "block": 0.5}, r"the bar for review \(0.6\) is above the bar for block \(0.5\)"),
-        ({"label": 0.6, "review": 0.5}, r"the bar for label \(0.6\) is above the bar for review \(0.5\)"),
-        ({"label": 0.6, "block": 0.5}, r"the bar for label \(0.6\) is above the bar for block \(0.5\)"),
+        ({"review": 0.6, "block": 0.5}, r"the threshold for review \(0.6\) is above the threshold for block \(0.5\)"),
+        ({"label": 0.6, "review": 0.5}, r"the threshold for label \(0.6\) is above the threshold for review \(0.5\)"),
+        ({"label": 0.6, "block": 0.5}, r"the threshold for label \(0.6\) is above the threshold for block \(0.5\)"),
         ({"review": 1.1}, "less than or equal to 1"),
         ({"review": float("nan")}, "finite"),
         ({"reveiw": 0.5}, "Extra inputs are not permitted"),
@@ -41,7 +41,7 @@ def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, float], message: 
 
 @pytest.mark.parametrize("rule", [{}, {"block": 0.1}, {"review": 0.6}])
 def test_no_policy_lets_child_safety_pass(rule: dict[str, float]) -> None:
-    with pytest.raises(ValidationError, match=r"child_safety needs a bar for review of at most 0\.5"):
+    with pytest.raises(ValidationError, match=r"child_safety needs a threshold for review of at most 0\.5"):
         build(categories={CHILD_SAFETY: rule})
 
 
@@ -72,7 +72,7 @@ def test_hash_is_the_checksum_of_canonical_json() -> None:
 
 def told(policy: Policy) -> tuple[object, object]:
     """Return the rules of a policy without what says nothing."""
-    rules = {name: dict(rule.bars()) for name, rule in policy.categories.items()}
+    rules = {name: dict(rule.thresholds()) for name, rule in policy.categories.items()}
     return policy.when_not_moderated, {name: bars for name, bars in rules.items() if bars}
 
 

@@ -44,7 +44,7 @@ class ProcessSimulation:
         self._window = simpy.Resource(self._env, costs.window)
         self._interpreter = simpy.Resource(self._env, 1)
         self._decoders = simpy.Resource(self._env, costs.decoders)
-        self._gate = simpy.Resource(self._env, costs.engine.in_flight)
+        self._engine_places = simpy.Resource(self._env, costs.engine.in_flight)
         self._requests: deque[simpy.Event] = deque()
         self._staying: deque[tuple[int, simpy.Event]] = deque()
         self._asked = self._env.event()
@@ -81,7 +81,7 @@ class ProcessSimulation:
         yield env.timeout(costs.fetch_s(self._chance))
         yield from self._hold(self._decoders, costs.decode_s)
         self.seen.decoding_s += costs.decode_s
-        with self._gate.request() as place:
+        with self._engine_places.request() as place:
             yield place
             yield self._ask()
         yield from self._hold(self._interpreter, costs.event_s / 2)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.inference.errors import EngineFailedError
-from service.inference.openai.completions import first_step, of_words, others, untold, written
+from service.inference.openai.completions import first_step, is_incomplete, of_words, others, written
 from service.inference.vision.token_model import GeneratedText
 
 
@@ -37,8 +37,8 @@ def test_what_stands_for_no_chance_at_all_is_none() -> None:
 
 def test_what_is_left_out_and_what_is_added_is_noticed() -> None:
     step = first_step(completion(("token_id:7", -0.1), ("token_id:8", -9999.0), ("token_id:9", -9999.0)))
-    assert untold(step, [7, 8, 10])
-    assert not untold(step, [7, 8])
+    assert is_incomplete(step, [7, 8, 10])
+    assert not is_incomplete(step, [7, 8])
     assert others(step, [8])
     assert not others(step, [7])
 

@@ -82,7 +82,7 @@ def test_a_brief_may_be_chinese() -> None:
 )
 def test_the_hash_tells_other_questions_apart(other: ModelInstructions) -> None:
     assert prompter(other).hash != prompter(INSTRUCTIONS).hash
-    assert prompter(replace(INSTRUCTIONS, suspicion=0.4)).hash == prompter(INSTRUCTIONS).hash
+    assert prompter(replace(INSTRUCTIONS, follow_up_threshold=0.4)).hash == prompter(INSTRUCTIONS).hash
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from service.core.records import SourceRecord
 from service.tools.dead_letters.filters import END, LetterFilter, parse_moment, parse_offsets
-from service.tools.dead_letters.letter import Letter, read_letter
+from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
 from testing.dead_letters import FAILED_AT, a_letter
 from testing.uploads import BY_URL
 
@@ -50,7 +50,7 @@ def test_a_letter_that_does_not_fit_is_not(wanted: LetterFilter) -> None:
 
 
 def test_a_letter_without_origin_or_event_is_not_found_by_them() -> None:
-    foreign: Letter = read_letter(SourceRecord("dead", 3, 17, 0, None, None, ()))
+    foreign: StoredDeadLetter = read_letter(SourceRecord("dead", 3, 17, 0, None, None, ()))
     assert LetterFilter(partitions=frozenset({3})).matches(foreign)
     assert not LetterFilter(origin_partitions=frozenset({0})).matches(foreign)
     assert not LetterFilter(tenants=("default",)).matches(foreign)

@@ -13,7 +13,7 @@ from service.kafka.errors import PublishUnknownError, ShutOutError
 from service.tools.dead_letters.actions import Discard, Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace
-from service.tools.dead_letters.run import Action, Tally, carry_out
+from service.tools.dead_letters.run import Action, RunResult, carry_out
 from testing.dead_letters import JOURNAL, UPLOADS, MemoryDesk, a_letter, vanish
 
 NOW = datetime(2026, 5, 5, tzinfo=UTC)
@@ -81,7 +81,7 @@ class LettersMachine(RuleBasedStateMachine):
             commits += 1
             if commits == at:
                 self.store.before_commit = None
-                await carry_out(self.store, REDRIVE, others, Tally(), execute=True, pace=Pace(), limit=3)
+                await carry_out(self.store, REDRIVE, others, RunResult(), execute=True, pace=Pace(), limit=3)
 
         self.store.before_commit = take_over
         self._run(REDRIVE, wanted, None, batch)
@@ -97,9 +97,9 @@ class LettersMachine(RuleBasedStateMachine):
             letter for letter in self.store.letters if letter.partition != partition or letter.offset >= beginning
         ]
 
-    def _run(self, move: Action, wanted: LetterFilter, limit: int | None, batch: int) -> None:
+    def _run(self, action: Action, wanted: LetterFilter, limit: int | None, batch: int) -> None:
         work = carry_out(
-            self.store, move, wanted, Tally(), execute=True, pace=Pace(batch, sleep=_no_sleep), limit=limit
+            self.store, action, wanted, RunResult(), execute=True, pace=Pace(batch, sleep=_no_sleep), limit=limit
         )
         with contextlib.suppress(PublishUnknownError, ShutOutError):
             asyncio.run(work)
@@ -120,9 +120,9 @@ class LettersMachine(RuleBasedStateMachine):
         self.nothing_is_sent_twice()
         dealt_with = {record.key for record in self.store.journal} | {record.key for record in self.store.sent}
         assert {letter.key for letter in self.store.letters} <= dealt_with
-        tally = Tally()
-        asyncio.run(carry_out(self.store, REDRIVE, LetterFilter(), tally, execute=False, pace=Pace()))
-        assert tally.done == 0
+        result = RunResult()
+        asyncio.run(carry_out(self.store, REDRIVE, LetterFilter(), result, execute=False, pace=Pace()))
+        assert result.done == 0
 
 
 LettersMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

@@ -10,7 +10,7 @@ from service.kafka.errors import PublishUnknownError, ShutOutError
 from service.tools.dead_letters.actions import Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import MAX_BATCH, Pace
-from service.tools.dead_letters.run import MAX_REFUSED_SHOWN, Tally, carry_out
+from service.tools.dead_letters.run import MAX_REFUSED_SHOWN, RunResult, carry_out
 from testing.dead_letters import JOURNAL, UPLOADS, MemoryDesk, a_letter, vanish
 
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: datetime(2026, 5, 5, tzinfo=UTC))
@@ -29,13 +29,13 @@ async def send_back(
     execute: bool = True,
     limit: int | None = None,
     pace: Pace = SLOW_STEPS,
-) -> Tally:
-    tally = Tally()
-    await carry_out(store, REDRIVE, wanted, tally, execute=execute, pace=pace, limit=limit)
-    return tally
+) -> RunResult:
+    result = RunResult()
+    await carry_out(store, REDRIVE, wanted, result, execute=execute, pace=pace, limit=limit)
+    return result
 
 
-async def in_steps_of_one(store: MemoryDesk) -> Tally:
+async def in_steps_of_one(store: MemoryDesk) -> RunResult:
     return await send_back(store, pace=Pace(1, sleep=no_sleep))
 
 
@@ -108,8 +108,8 @@ async def test_who_comes_second_shuts_out_who_came_first() -> None:
 async def test_what_cannot_be_sent_is_told_and_stays_open() -> None:
     cut = [a_letter(offset, value=b"x" * 50_000, max_bytes=16_384) for offset in range(MAX_REFUSED_SHOWN + 5)]
     store = MemoryDesk([*cut, a_letter(100)])
-    tally = await send_back(store)
-    assert (tally.done, tally.refused, len(tally.refused_shown)) == (1, MAX_REFUSED_SHOWN + 5, MAX_REFUSED_SHOWN)
+    result = await send_back(store)
+    assert (result.done, result.refused, len(result.refused_shown)) == (1, MAX_REFUSED_SHOWN + 5, MAX_REFUSED_SHOWN)
     assert len(store.journal) == 1
 
 

@@ -2,8 +2,8 @@
 
 The list is exclusive: its shares add up to 1, so that two harmful things in one image halve each other's. A yes-or-no
 question about one category is not, but asked for all of them it would cost eighteen tokens an image instead of one. So
-the list decides alone while it sees next to nothing (`suspicion` of the instructions). Above that the gravest category
-and those with a noticeable share are asked for one by one; their scores are those answers.
+the list decides alone while it sees next to nothing (`follow_up_threshold` of the instructions). Above that the gravest
+category and those with a noticeable share are asked for one by one; their scores are those answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,14 @@ def shares_by_category(labels: LabelMap, reading: LabelReading) -> Mapping[str, 
     return {category: reading.shares[label] for label, category in islice(labels.items(), 1, None)}
 
 
-def suspects(instructions: ModelInstructions, shares: Mapping[str, float], settings: JudgingSettings) -> Sequence[str]:
+def follow_ups(
+    instructions: ModelInstructions, shares: Mapping[str, float], settings: JudgingSettings
+) -> Sequence[str]:
     """Return the categories to ask about one by one, the likeliest first; none for an image that looks harmless.
 
     The gravest category is always among them: another one that is as plain to see would hide it in the list.
     """
-    if sum(shares.values()) < instructions.suspicion:
+    if sum(shares.values()) < instructions.follow_up_threshold:
         return ()
     # Sorting is stable: of equal shares the instructions' order, gravest first, decides.
     likeliest = sorted(shares, key=lambda name: -shares[name])[: settings.max_follow_ups]

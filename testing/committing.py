@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 from service.core.records import OutgoingRecord
-from service.delivery.batch import CommitBacklog, CommitPace
-from service.delivery.commit_resources import CommitResources
+from service.core.records import Partition as Place
+from service.delivery.batch import CommitBacklog, CommitPace, CommitResources
 from service.delivery.committer import OutcomeWriter, PartitionCommitter
 from service.delivery.offsets import PartitionProgress, Progress
+from service.delivery.resolution import FinishedRecord, Resolution
 from service.kafka.errors import OutcomesRefusedError
+from service.kafka.publisher import record_bytes
 from service.kafka.topic_limits import TopicLimits
 from service.settings.process import CommitSettings
 from testing.partition_store import Fault, PartitionStore, StoreWriter
@@ -24,6 +26,32 @@ def outcome(offset: int) -> OutgoingRecord:
     return OutgoingRecord("verdicts", b"%d" % offset, b"verdict", ())
 
 
+class Finished:
+    """A finished record, and how often its outcomes were replaced."""
+
+    def __init__(self, offset: int, *outcomes: OutgoingRecord, size_bytes: int = 0) -> None:
+        self.offset = offset
+        self.size_bytes = size_bytes
+        self.resolution = Resolution(outcomes, -1)
+        self.replaced = 0
+
+    @property
+    def published_bytes(self) -> int:
+        """Size of the outcomes."""
+        return sum(map(record_bytes, self.resolution.outcomes))
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of the outcomes and of the record."""
+        return self.published_bytes + self.size_bytes
+
+    def replace_outcomes(self, refusal: OutcomesRefusedError) -> None:
+        """Take a small outcome for those that are refused."""
+        self.replaced += 1
+        dead_letter = OutgoingRecord("dead", b"%d" % self.offset, refusal.topic.encode(), ())
+        self.resolution = Resolution((dead_letter,), -1, "dead_lettered")
+
+
 async def no_outage() -> None:
     """Find nothing."""
 
@@ -36,19 +64,13 @@ def some_resources() -> CommitResources:
         CommitBacklog(1_000_000),
         TopicLimits(1_000_000, compression="none"),
         no_outage,
+        lambda _, __: None,
     )
 
 
 def a_committer(writer: OutcomeWriter, progress: PartitionProgress) -> PartitionCommitter:
     """Return a committer with nothing special about it."""
-    return PartitionCommitter(
-        writer,
-        progress,
-        resources=some_resources(),
-        name="",
-        on_committed=lambda _: None,
-        on_refused=lambda _, __: (),
-    )
+    return PartitionCommitter(Place("images.uploaded", 0), writer, progress, some_resources())
 
 
 class Partition:
@@ -67,39 +89,48 @@ class Partition:
         self.writer = StoreWriter(self.store, faults)
         self.writer.is_open = True
         self.progress = PartitionProgress(Progress(0))
-        self.committed: list[int] = []
+        self.committed_records: list[FinishedRecord] = []
         self.backlog = CommitBacklog(max_waiting_bytes)
-        self.replaced: list[int] = []
         self.limits = TopicLimits(1_000_000, compression="none")
+        self.finished: list[Finished] = []
         self.committer = PartitionCommitter(
+            Place("uploads", 0),
             self.writer,
             self.progress,
-            resources=CommitResources(
+            CommitResources(
                 CommitSettings(max_outcomes=max_outcomes, max_bytes=max_bytes),
                 CommitPace(interval_s),
                 self.backlog,
                 self.limits,
                 self.store.find_outage,
+                lambda _, records: self.committed_records.extend(records),
             ),
-            name="uploads/0",
-            on_committed=self.committed.extend,
-            on_refused=self.replace,
         )
         for offset in range(10):
             self.progress.deliver(offset)
 
+    @property
+    def committed(self) -> list[int]:
+        """Offsets of the records whose outcomes are committed, in the order of their commits."""
+        return [record.offset for record in self.committed_records]
+
+    @property
+    def replaced(self) -> list[int]:
+        """Offsets of the records whose outcomes were replaced, once for each time."""
+        return [record.offset for record in self.finished for _ in range(record.replaced)]
+
+    def submit(self, record: Finished) -> None:
+        """Submit a record."""
+        self.finished.append(record)
+        self.committer.submit(record)
+
     def finish(self, *offsets: int) -> None:
         for offset in offsets:
-            self.committer.submit(offset, [outcome(offset)])
-
-    def replace(self, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
-        """Give a small outcome for one that is refused."""
-        self.replaced.append(offset)
-        return [OutgoingRecord("dead", b"%d" % offset, refusal.topic.encode(), ())]
+            self.submit(Finished(offset, outcome(offset)))
 
     def finish_large(self, offset: int, *, size_bytes: int, topic: str = "verdicts") -> OutgoingRecord:
         large = OutgoingRecord(topic, b"%d" % offset, b"x" * size_bytes, ())
-        self.committer.submit(offset, [large])
+        self.submit(Finished(offset, large))
         return large
 
     async def commit_until(self, count: int) -> None:

@@ -10,6 +10,7 @@ from service.core.records import OutgoingRecord, Partition, SourceRecord
 from service.delivery.assignment import StreamListener
 from service.delivery.lag import StreamStatus
 from service.delivery.offsets import Progress
+from service.delivery.resolution import FinishedRecord
 from service.kafka.topic_limits import TopicLimits
 from service.settings.process import Settings
 
@@ -29,11 +30,10 @@ class MemoryPartition:
         self._partition = partition
         self.is_closed = False
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int) -> None:
+    def submit(self, record: FinishedRecord, /) -> None:
         """Commit."""
-        del record_size_bytes
         if not self.is_closed:
-            self._stream.commit(self._partition, offset, outcomes)
+            self._stream.commit(self._partition, record)
 
 
 class MemoryStream:
@@ -75,12 +75,12 @@ class MemoryStream:
         self.listener.on_opened(partition, progress)
         self.arrive(*records)
 
-    def commit(self, partition: Partition, offset: int, outcomes: Sequence[OutgoingRecord]) -> None:
+    def commit(self, partition: Partition, record: FinishedRecord) -> None:
         """Store outcomes; each record's only once."""
         assert self.listener is not None
-        assert (partition.partition, offset) not in self.committed
-        self.committed[partition.partition, offset] = outcomes
-        self.listener.on_committed(partition, [offset])
+        assert (partition.partition, record.offset) not in self.committed
+        self.committed[partition.partition, record.offset] = record.resolution.outcomes
+        self.listener.on_committed(partition, [record])
 
     async def receive(self, max_records: int) -> list[tuple[MemoryPartition, list[SourceRecord]]]:
         """Return what arrived, none after a while."""

@@ -9,16 +9,16 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from service.core.errors import FatalError
-from service.core.records import OutgoingRecord, Partition
-from service.delivery.batch import CommitBacklog, CommitPace
-from service.delivery.commit_resources import CommitResources, FindOutage
+from service.core.records import Partition
+from service.delivery.batch import CommitBacklog, CommitPace, CommitResources, FindOutage
 from service.delivery.committer import OutcomeWriter
 from service.delivery.group_state import Membership
 from service.delivery.offset_guard import OffsetGuard, StartingPoint
 from service.delivery.offsets import Progress
 from service.delivery.partition import AssignedPartition, PartitionWorker
+from service.delivery.resolution import FinishedRecord
 from service.kafka.connection import describe
-from service.kafka.errors import ConsumerFailedError, OutcomesRefusedError
+from service.kafka.errors import ConsumerFailedError
 from service.kafka.topic_limits import TopicLimits
 from service.settings.process import CommitSettings
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
@@ -37,12 +37,8 @@ class StreamListener(Protocol):
         """Every record that is unfinished by this progress will be delivered, again where it was before."""
         ...
 
-    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+    def on_committed(self, partition: Partition, records: Sequence[FinishedRecord]) -> None:
         """The outcomes of these records are committed."""
-        ...
-
-    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
-        """Return outcomes of a record that are smaller than those that a topic refused; may raise a `FatalError`."""
         ...
 
     def on_failed(self, error: FatalError) -> None:
@@ -70,7 +66,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     ) -> None:
         self._consumer = consumer
         self._resources = CommitResources(
-            settings, CommitPace(settings.interval_s), CommitBacklog(settings.max_waiting_bytes), limits, find_outage
+            settings,
+            CommitPace(settings.interval_s),
+            CommitBacklog(settings.max_waiting_bytes),
+            limits,
+            find_outage,
+            listener.on_committed,
         )
         self._listener = listener
         self._make_writer = make_writer
@@ -86,8 +87,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         """Those whose records may be taken."""
         self.unreadable: dict[Partition, int] = {}
         """Offsets that the broker refused to read on at."""
-        self.changed = asyncio.Event()
-        """Set when an open partition opens or moves on."""
+        self.changed = self._resources.changed
+        """Set when a partition opens or commits."""
 
     @property
     def is_complete(self) -> bool:
@@ -139,8 +140,6 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             find_start=self.guard.starting_point,
             on_open=self._opened,
             on_gone=self._gone,
-            on_committed=self._committed,
-            on_refused=self._listener.on_refused,
         )
         task = asyncio.create_task(worker.run(), name=f"keep {partition.topic}/{partition.partition}")
         self._workers[task] = worker
@@ -179,10 +178,6 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         if self.open_partitions.get(assigned.partition) is assigned:
             del self.open_partitions[assigned.partition]
         self.unreadable.pop(assigned.partition, None)
-
-    def _committed(self, partition: Partition, offsets: Sequence[int]) -> None:
-        self._listener.on_committed(partition, offsets)
-        self.changed.set()
 
     def fail(self, error: BaseException) -> None:
         """Report that the stream cannot go on."""

@@ -7,18 +7,18 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import structlog
 
 from service.core.errors import FatalError, ModstreamError, TransientError, UnexpectedError
 from service.core.headers import ENGINE_LOSSES
 from service.core.losses import EngineLosses
-from service.core.records import Headers, OutgoingRecord, SourceRecord
+from service.core.records import Headers, SourceRecord
 from service.delivery.dead_letter import DeadLetters
 from service.delivery.dead_letter_limit import Fault
 from service.delivery.handler import UNREAD, Handler, Job, Reading, Resources, TenantOf, names_no_tenant
 from service.delivery.origin import Origin, fresh, origin_of
+from service.delivery.resolution import Resolution
 from service.delivery.retry import AttemptAgain, Defer, GiveUp, decide
 from service.delivery.retry_topics import RetryTier, deferred_record, next_tier, retry_tiers
 from service.kafka.errors import OutcomesRefusedError, OutcomeTooLargeError
@@ -32,22 +32,6 @@ from service.telemetry.recording_span import RecordingSpan
 log = structlog.get_logger(__name__)
 
 _JUDGED = {names.OUTCOME: "judged"}
-
-
-class Resolution(NamedTuple):
-    """What is published for a record; a tuple, because every record makes one."""
-
-    outcomes: tuple[OutgoingRecord, ...]
-    uploaded_ms: int
-    """Kafka timestamp of the record where it was first published."""
-    outcome: labels.Outcome = "judged"
-    """One that is put off waits in a retry topic: neither a success nor given up."""
-    reason: str = ""
-    """Why it was not judged."""
-    attempt: int = 0
-    """The one that it came of, counted over all deliveries."""
-    fault: Fault | None = None
-    """What the limit on dead letters has to know; None if it is none."""
 
 
 class Attempts:

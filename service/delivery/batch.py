@@ -1,49 +1,42 @@
-"""Pure: finished records in the order of their commits, and the parts that they are committed in."""
+"""How finished records are grouped into commits: by bytes, by time, and within what all partitions share."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
-from typing import NamedTuple
 
-from service.core.records import OutgoingRecord
-
-
-class Finished(NamedTuple):
-    """A record whose outcomes are to be committed."""
-
-    offset: int
-    outcomes: Sequence[OutgoingRecord]
-    published_bytes: int
-    """Of the outcomes."""
-    held_bytes: int
-    """Of the outcomes and of the record itself, which is kept until the commit."""
+from service.core.records import OutgoingRecord, Partition
+from service.delivery.resolution import FinishedRecord
+from service.kafka.topic_limits import TopicLimits
+from service.settings.process import CommitSettings
 
 
-def published(batch: Iterable[Finished]) -> int:
+def published(batch: Iterable[FinishedRecord]) -> int:
     """Return the bytes of all outcomes."""
     return sum(each.published_bytes for each in batch)
 
 
-def within(batch: list[Finished], max_bytes: int) -> list[list[Finished]]:
+def within(batch: list[FinishedRecord], max_bytes: int) -> list[list[FinishedRecord]]:
     """Return those from the start on that take `max_bytes` together, one at least, and the rest if there is any."""
     totals = accumulate(each.published_bytes for each in batch)
     count = max(sum(1 for _ in takewhile(lambda total: total <= max_bytes, totals)), 1)
     return [part for part in (batch[:count], batch[count:]) if part]
 
 
-def halves(batch: list[Finished]) -> list[list[Finished]]:
+def halves(batch: list[FinishedRecord]) -> list[list[FinishedRecord]]:
     """Return the two halves of a batch of several."""
     middle = len(batch) // 2
     return [batch[:middle], batch[middle:]]
 
 
-def around(batch: list[Finished], refused: Iterable[OutgoingRecord]) -> list[list[Finished]]:
+def around(batch: list[FinishedRecord], refused: Iterable[OutgoingRecord]) -> list[list[FinishedRecord]]:
     """Return what stands before the refused outcomes, what holds them, and what stands behind; halves if all do.
 
     The order is kept, because outcomes of one key are published in it.
     """
     ids = {id(record) for record in refused}
-    holders = [n for n, each in enumerate(batch) if any(id(record) in ids for record in each.outcomes)]
+    holders = [n for n, each in enumerate(batch) if any(id(record) in ids for record in each.resolution.outcomes)]
     first, last = (holders[0], holders[-1] + 1) if holders else (0, len(batch))
     if (first, last) == (0, len(batch)):
         return halves(batch)
@@ -133,3 +126,22 @@ class CommitPace:
         active = sum(now_s - then_s < _MEMORY_S for then_s in self._committed_at_s.values())
         stretched_s = self._shortest_s * active / _PARTITIONS_AT_FULL_PACE
         return max(self._shortest_s, min(stretched_s, _MAX_INTERVAL_S))
+
+
+FindOutage = Callable[[], Awaitable[str | None]]
+"""Returns why the output topics take no records although brokers answer; None where no reason is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResources:
+    """What the committers of all partitions share."""
+
+    settings: CommitSettings
+    pace: CommitPace
+    backlog: CommitBacklog
+    limits: TopicLimits
+    find_outage: FindOutage
+    on_committed: Callable[[Partition, Sequence[FinishedRecord]], None]
+    """Called once for each commit, with the records whose outcomes it published."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a partition opens or commits, so that more of it may be read."""

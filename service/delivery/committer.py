@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
 
-from service.core.records import OutgoingRecord
-from service.delivery.batch import BatchSize, Finished, around, published, within
-from service.delivery.commit_resources import CommitResources
+from service.core.records import OutgoingRecord, Partition
+from service.delivery.batch import BatchSize, CommitResources, around, published, within
 from service.delivery.offsets import PartitionProgress, Progress
+from service.delivery.resolution import FinishedRecord
 from service.kafka.broker_errors import until_answered
 from service.kafka.errors import (
     CommitRefusedError,
@@ -22,7 +22,6 @@ from service.kafka.errors import (
     OutcomesRefusedError,
     PartitionLostError,
 )
-from service.kafka.publisher import record_bytes
 from service.telemetry import labels
 from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import COMMIT_DURATION
@@ -75,29 +74,18 @@ class PartitionCommitter:
     """Gathers finished records and commits them: the next batch gathers while one commits."""
 
     def __init__(
-        self,
-        writer: OutcomeWriter,
-        progress: PartitionProgress,
-        *,
-        resources: CommitResources,
-        name: str,
-        on_committed: Callable[[Sequence[int]], None],
-        on_refused: Callable[[int, OutcomesRefusedError], Sequence[OutgoingRecord]],
+        self, partition: Partition, writer: OutcomeWriter, progress: PartitionProgress, resources: CommitResources
     ) -> None:
+        self._partition = partition
+        self._name = f"{partition.topic}/{partition.partition}"
         self._writer = writer
         self._progress = progress
+        self._shared = resources
         settings = resources.settings
         self._max_outcomes = settings.max_outcomes
         self._size = BatchSize(settings.max_bytes, timeout_s=settings.timeout_s)
-        self._pace = resources.pace
-        self._backlog = resources.backlog
-        self._limits = resources.limits
-        self._find_outage = resources.find_outage
-        self._name = name
-        self._log = log.bind(partition=name)
-        self._on_committed = on_committed
-        self._on_refused = on_refused
-        self._finished: list[Finished] = []
+        self._log = log.bind(partition=self._name)
+        self._finished: list[FinishedRecord] = []
         self._waiting_bytes = 0  # of what is to be published and not being committed yet
         self._held_bytes = 0  # of all that is not committed yet
         self._closing = False
@@ -107,18 +95,13 @@ class PartitionCommitter:
         self._waiting = asyncio.Event()  # something is to be committed, or it is time to close
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int = 0) -> None:
-        """Take over a finished record; ignored once closed, when the partition's next owner takes it on.
-
-        `record_size_bytes` are kept for the record itself until its commit.
-        """
+    def submit(self, record: FinishedRecord) -> None:
+        """Take over a finished record; ignored once closed, when the partition's next owner takes it on."""
         if self._closing:
             return
-        published_bytes = sum(map(record_bytes, outcomes))
-        held_bytes = published_bytes + record_size_bytes
-        self._finished.append(Finished(offset, outcomes, published_bytes, held_bytes))
-        self._waiting_bytes += published_bytes
-        self._hold(held_bytes)
+        self._finished.append(record)
+        self._waiting_bytes += record.published_bytes
+        self._hold(record.held_bytes)
         self._waiting.set()
         if self._is_full or (self._is_hasty and self._is_alone):
             self._urgent.set()
@@ -131,7 +114,8 @@ class PartitionCommitter:
     @property
     def has_room(self) -> bool:
         """Whether more of the partition may be read: outcomes must not pile up when brokers are slow."""
-        return len(self._finished) < _MAX_BATCHES * self._max_outcomes and self._backlog.has_room(self._held_bytes)
+        backlog = self._shared.backlog
+        return len(self._finished) < _MAX_BATCHES * self._max_outcomes and backlog.has_room(self._held_bytes)
 
     def close(self) -> None:
         """Let `run` end after what was submitted so far."""
@@ -150,10 +134,8 @@ class PartitionCommitter:
         began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
         try:
             while await self._batch_due(began_s, interval_s):
-                began_s, interval_s = loop.time(), self._pace.interval_s(self._name)
-                batch = self._take()
-                if batch or self._progress.is_ahead:  # the commit before may have taken the position along
-                    await self._commit(batch)
+                began_s, interval_s = loop.time(), self._shared.pace.interval_s(self._name)
+                await self._commit(self._take())  # not kept in a name, which would hold it until the next one
         finally:
             self.close()
             self._hold(-self._held_bytes)  # what is left comes again, here or elsewhere
@@ -187,9 +169,9 @@ class PartitionCommitter:
 
     def _hold(self, size_bytes: int) -> None:
         self._held_bytes += size_bytes
-        self._backlog.held_bytes += size_bytes
+        self._shared.backlog.held_bytes += size_bytes
 
-    def _take(self) -> list[Finished]:
+    def _take(self) -> list[FinishedRecord]:
         """Return what the next transaction may hold; what remains does not wait for the interval."""
         self._is_position_due = False
         batch, self._finished = self._finished, []
@@ -202,8 +184,10 @@ class PartitionCommitter:
             self._urgent.clear()
         return batch
 
-    async def _commit(self, batch: list[Finished]) -> None:
+    async def _commit(self, batch: list[FinishedRecord]) -> None:
         """Commit a batch, in parts where it is refused as a whole or takes too long; each part moves the progress."""
+        if not batch and not self._progress.is_ahead:
+            return  # the commit before has taken the position along
         parts = deque([batch])
         while parts:
             part, *rest = within(parts.popleft(), self._size.max_bytes) or [[]]  # the position alone
@@ -215,10 +199,10 @@ class PartitionCommitter:
             except CommitTimedOutError:
                 parts.appendleft(part)  # smaller ones are made of it
 
-    async def _commit_as_one(self, part: Sequence[Finished]) -> None:
+    async def _commit_as_one(self, part: Sequence[FinishedRecord]) -> None:
         """Commit a part as a whole; raises what is known not to have happened and is to be tried in other parts."""
         offsets = [each.offset for each in part]
-        records = [record for each in part for record in each.outcomes]
+        records = [record for each in part for record in each.resolution.outcomes]
         plan = self._progress.plan(offsets)
         with committing([each.span for each in records], partition=self._name, records=len(offsets)):
             failures = 0
@@ -235,16 +219,17 @@ class PartitionCommitter:
                         self._raise_if_in_vain(error, part, failures)
         self._progress.apply(plan, offsets)
         self._hold(-sum(each.held_bytes for each in part))
-        self._on_committed(offsets)
+        self._shared.on_committed(self._partition, part)
+        self._shared.changed.set()
 
     async def _is_outage(self, error: CommitUnknownError) -> bool:
         """Tell whether a commit failed because topics take nothing at the moment, which is waited for."""
-        outage = await self._find_outage() if isinstance(error, CommitTimedOutError) else None
+        outage = await self._shared.find_outage() if isinstance(error, CommitTimedOutError) else None
         if outage:
             self._log.warning("commit.waits_for_brokers", outage=outage)
         return bool(outage)
 
-    def _raise_if_in_vain(self, error: CommitUnknownError, part: Sequence[Finished], failures: int) -> None:
+    def _raise_if_in_vain(self, error: CommitUnknownError, part: Sequence[FinishedRecord], failures: int) -> None:
         """Raise the error of a commit that would fail in the same way if it were tried again as it is."""
         if isinstance(error, OutcomesRefusedError):
             raise error
@@ -253,27 +238,26 @@ class PartitionCommitter:
         if failures == _MAX_REFUSALS:
             raise CommitRefusedError(partition=self._name, attempts=failures, detail=str(error)) from error
 
-    async def _around(self, part: list[Finished], refusal: OutcomesRefusedError) -> list[list[Finished]]:
+    async def _around(self, part: list[FinishedRecord], refusal: OutcomesRefusedError) -> list[list[FinishedRecord]]:
         """Return in which parts to commit a refused one: what cannot fit is replaced, the others go on in order."""
-        topic = refusal.topic
-        is_known = await self._limits.learn(topic, refused_bytes=refusal.size_bytes, records=len(refusal.records))
+        topic, limits = refusal.topic, self._shared.limits
+        is_known = await limits.learn(topic, refused_bytes=refusal.size_bytes, records=len(refusal.records))
         # Of this topic alone: a replacement for another topic's sake would change nothing here, again and again.
-        misfits = [n for n, each in enumerate(part) if not self._limits.fits(topic, each.outcomes)]
+        misfits = [each for each in part if not limits.fits(topic, each.resolution.outcomes)]
         if is_known and misfits:
-            for n in misfits:
-                part[n] = self._replaced(part[n], refusal)
+            for each in misfits:
+                self._replace(each, refusal)
             return [part]
         if len(part) == 1:
-            return [[self._replaced(part[0], refusal)]]
+            self._replace(part[0], refusal)
+            return [part]
         return around(part, refusal.records)
 
-    def _replaced(self, each: Finished, refusal: OutcomesRefusedError) -> Finished:
-        """Return a record with outcomes that are smaller than those that were refused."""
-        outcomes = self._on_refused(each.offset, refusal)
-        published_bytes = sum(map(record_bytes, outcomes))
-        self._hold(published_bytes - each.published_bytes)
-        held_bytes = each.held_bytes + published_bytes - each.published_bytes
-        return Finished(each.offset, outcomes, published_bytes, held_bytes)
+    def _replace(self, record: FinishedRecord, refusal: OutcomesRefusedError) -> None:
+        """Have a record's outcomes replaced by smaller ones, and count those instead."""
+        held_bytes = record.held_bytes
+        record.replace_outcomes(refusal)
+        self._hold(record.held_bytes - held_bytes)
 
     async def _write(self, records: Sequence[OutgoingRecord], plan: Progress, *, size_bytes: int) -> None:
         began_s, result = time.perf_counter(), _FAILED

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from service.core.records import Partition, SourceRecord
 from service.delivery.assignment import Assignment
+from service.delivery.committer import PartitionCommitter
 from service.delivery.lag import StreamStatus, status_of
 from service.delivery.partition import AssignedPartition
 from service.delivery.retry_topics import due_s
@@ -88,10 +89,10 @@ class KafkaStream:
         """Tell the group that this process works although it takes no records at the moment."""
         await self._interruptibly(self._getmany(_NO_PARTITION, timeout_s=0.0, max_records=1))
 
-    async def receive(self, max_records: int) -> list[tuple[AssignedPartition, list[SourceRecord]]]:
-        """Return records that became available, at most so many, by partition; none when woken or after a while.
+    async def receive(self, max_records: int) -> list[tuple[PartitionCommitter, list[SourceRecord]]]:
+        """Return records that became available, at most so many, with the committer of their partition.
 
-        Raises `ConsumerFailedError`.
+        Returns none when woken or after a while. Raises `ConsumerFailedError`.
         """
         # Nothing may wait between aiokafka's answer and ours: a rebalance in between would take open_partitions away.
         fetched = await self._interruptibly(self._fetch(max_records))
@@ -128,7 +129,9 @@ class KafkaStream:
         return [
             TopicPartition(*partition)
             for partition, assigned in self._assignment.open_partitions.items()
-            if assigned.rests_until_s <= now_s and assigned.progress.span < self._max_span and assigned.has_room
+            if assigned.rests_until_s <= now_s
+            and assigned.progress.span < self._max_span
+            and assigned.committer.has_room
         ]
 
     async def _until_changed(self) -> None:
@@ -145,9 +148,7 @@ class KafkaStream:
         except OffsetOutOfRangeError as error:
             self._assignment.out_of_range(*error.args)
             return {}
-        except (
-            NoOffsetForPartitionError
-        ):  # of a partition that was not open yet; its assigned has sought its place since
+        except NoOffsetForPartitionError:  # of a partition that was not open yet; opening it has sought its place since
             return {}
         except KafkaError as error:
             if error.retriable:
@@ -158,11 +159,11 @@ class KafkaStream:
 
     def _deliver(
         self, partition: TopicPartition, records: list[SourceRecord]
-    ) -> tuple[AssignedPartition, list[SourceRecord]] | None:
+    ) -> tuple[PartitionCommitter, list[SourceRecord]] | None:
         assigned = self._assignment.open_partitions.get(Partition(*partition))
         if assigned is None:
             return None  # it will be read again once it is open
-        return assigned, self._admitted(partition, assigned, records)
+        return assigned.committer, self._admitted(partition, assigned, records)
 
     def _admitted(
         self, partition: TopicPartition, assigned: AssignedPartition, records: list[SourceRecord]

@@ -7,7 +7,7 @@ engine, and what dies with the same record twice is given up. Nothing is written
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
 
 import structlog
@@ -75,7 +75,7 @@ class EngineSuspects:
             texts = {partition: held.marks(is_running=False).encode() for partition, held in lost.items()}
             self._begin(self._write(texts))
 
-    def committed(self, partition: Partition, offsets: Collection[int]) -> None:
+    def committed(self, partition: Partition, offsets: Iterable[int]) -> None:
         """Forget suspects that have their outcomes; harmless for all others."""
         held = self._held.get(partition)
         if held is None or not held.suspects:

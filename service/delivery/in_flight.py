@@ -2,22 +2,37 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from service.core.records import OutgoingRecord, Partition, SourceRecord, record_size_bytes
-from service.delivery.attempts import Resolution
+from service.core.records import Partition, SourceRecord, record_size_bytes
 from service.delivery.handler import UNREAD, Reading
 from service.delivery.offsets import Progress
+from service.delivery.resolution import UNRESOLVED, FinishedRecord, Resolution
 from service.delivery.window import Window, WorkSlots
+from service.kafka.errors import OutcomesRefusedError
+from service.kafka.publisher import record_bytes
 
 
-class AssignedPartition(Protocol):
-    """The way back of a delivered record; closed when its partition is lost."""
+class Committer(Protocol):
+    """Commits the finished records of one partition; closed when the partition is lost."""
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int) -> None:
-        """Hand over the outcomes of a delivered record; ignored when closed."""
+    def submit(self, record: FinishedRecord, /) -> None:
+        """Take over a finished record; ignored when closed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightResources:
+    """What all records in flight share."""
+
+    window: Window
+    slots: WorkSlots
+    start: Callable[["InFlightRecord"], bool]
+    """Begins the work on a record; returns False when that is not wanted any more."""
+    smaller: Callable[["InFlightRecord", OutcomesRefusedError], Resolution]
+    """Returns a resolution with outcomes that fit, for a record whose outcomes a topic refused."""
 
 
 class InFlightRecord:
@@ -25,70 +40,65 @@ class InFlightRecord:
 
     __slots__ = (
         "_has_slot",
-        "_held_bytes",
-        "_slots",
-        "_start",
-        "_window",
-        "assigned",
+        "_shared",
+        "_window_bytes",
+        "committer",
+        "held_bytes",
         "is_in_window",
         "is_under_way",
+        "offset",
         "on_left",
+        "published_bytes",
         "reading",
         "received_at_s",
         "record",
         "resolution",
         "task",
-    )  # fmt: skip
+    )
 
-    def __init__(
-        self,
-        record: SourceRecord,
-        assigned: AssignedPartition,
-        *,
-        window: Window,
-        slots: WorkSlots,
-        start: Callable[["InFlightRecord"], bool],
-    ) -> None:
-        """`start` begins the work on the record; it returns False when that is not wanted any more."""
+    def __init__(self, record: SourceRecord, committer: Committer, shared: InFlightResources) -> None:
         self.record = record
-        self.assigned = assigned
+        self.offset = record.offset
+        self.committer = committer
         self.reading = UNREAD
         self.received_at_s = time.perf_counter()
-        self.resolution: Resolution | None = None
+        self.resolution = UNRESOLVED
+        self.published_bytes = 0
+        """Size of the outcomes."""
+        self.held_bytes = 0
+        """Size of the outcomes and of the record, which are kept until the commit; 0 until there are outcomes."""
         self.task: asyncio.Task[None] | None = None
         self.is_under_way = False
         """Set by the task; one that is cancelled before its first step never gets to leave the window itself."""
         self.on_left: Callable[[InFlightRecord], None] | None = None
         """Called once when the record leaves the window."""
-        self._slots = slots
-        self._start = start
+        self._shared = shared
         self._has_slot = False
-        self._window = window
-        self._held_bytes = len(record.value or b"")
+        self._window_bytes = len(record.value or b"")
         self.is_in_window = True
         """False once it has outcomes or is aborted."""
-        window.admit(self._held_bytes)
+        shared.window.admit(self._window_bytes)
 
     def take_reading(self, reading: Reading) -> None:
         """Take note of what the record says, and of the memory that this takes."""
         self.reading = reading
-        self._held_bytes += reading.held_bytes
-        self._window.hold(reading.held_bytes)
+        self._window_bytes += reading.held_bytes
+        self._shared.window.hold(reading.held_bytes)
 
     def request_slot(self) -> None:
         """Ask for the slot in which the work starts."""
-        self._slots.request(self.reading.tenant, self)
+        self._shared.slots.request(self.reading.tenant, self)
 
     def grant(self) -> bool:
         """Start in the slot that was asked for; False when the record was aborted, or is not to start any more."""
-        self._has_slot = self.is_in_window and self._start(self)
+        self._has_slot = self.is_in_window and self._shared.start(self)
         return self._has_slot
 
     async def acquire_slot(self) -> None:
         """Wait for a work slot, before the tenant's records that are yet to start."""
         if not self._has_slot:
             turn = _Turn(self)
-            self._slots.request(self.reading.tenant, turn, first=True)
+            self._shared.slots.request(self.reading.tenant, turn, first=True)
             await turn.came
 
     def take_slot(self) -> None:
@@ -99,13 +109,13 @@ class InFlightRecord:
         """Leave the slot to another record."""
         if self._has_slot:
             self._has_slot = False
-            self._slots.release()
+            self._shared.slots.release()
 
     def leave_window(self) -> None:
         """Make room for another."""
         if self.is_in_window:
             self.is_in_window = False
-            self._window.release(self._held_bytes)
+            self._shared.window.release(self._window_bytes)
             self.release_slot()
             if self.task is None:
                 # Aborted before it started; it is still in line for a slot, for as long as no slot becomes free.
@@ -113,11 +123,20 @@ class InFlightRecord:
             if self.on_left is not None:
                 self.on_left(self)
 
+    def resolve(self, resolution: Resolution) -> None:
+        """Set what is published for the record."""
+        self.resolution = resolution
+        self.published_bytes = sum(map(record_bytes, resolution.outcomes))
+        self.held_bytes = self.published_bytes + record_size_bytes(self.record)
+
     def submit(self) -> None:
-        """Hand the outcomes over, if there are any yet."""
-        if self.resolution is not None:
-            size_bytes = record_size_bytes(self.record)
-            self.assigned.submit(self.record.offset, self.resolution.outcomes, record_size_bytes=size_bytes)
+        """Hand the record to its committer, if it has outcomes yet."""
+        if self.resolution is not UNRESOLVED:
+            self.committer.submit(self)
+
+    def replace_outcomes(self, refusal: OutcomesRefusedError) -> None:
+        """Take smaller outcomes in place of those that a topic refused; may raise a `FatalError`."""
+        self.resolve(self._shared.smaller(self, refusal))
 
     def abort(self) -> None:
         """End the work; it is somebody else's, or in vain."""
@@ -163,7 +182,7 @@ class InFlightRecords:
         times_ms = (item.record.timestamp_ms for item in items)
         return min((time_ms for time_ms in times_ms if time_ms >= 0), default=None)
 
-    def adopt(self, record: SourceRecord, assigned: AssignedPartition) -> bool:
+    def adopt(self, record: SourceRecord, committer: Committer) -> bool:
         """Continue with a record that was delivered again; False when it is not in flight."""
         items = self._partitions.get((record.topic, record.partition))
         item = items.get(record.offset) if items else None
@@ -172,13 +191,9 @@ class InFlightRecords:
         if item.record != record:  # a topic that was deleted and made anew
             item.abort()
             return False
-        item.assigned = assigned
+        item.committer = committer
         item.submit()
         return True
-
-    def find(self, partition: Partition, offset: int) -> InFlightRecord | None:
-        """Return the record in flight at an offset, None when there is none any more."""
-        return self._partitions.get(partition, {}).get(offset)
 
     def begin(self, item: InFlightRecord) -> None:
         """Take note of a record."""
@@ -189,10 +204,11 @@ class InFlightRecords:
             items = self._partitions[place] = {}
         items[record.offset] = item
 
-    def end(self, partition: Partition, offsets: Iterable[int]) -> list[InFlightRecord]:
-        """Forget the records whose outcomes are committed, and return them."""
+    def end(self, partition: Partition, records: Iterable[FinishedRecord]) -> None:
+        """Forget records whose outcomes are committed."""
         items = self._partitions.get(partition, {})
-        return [items.pop(offset) for offset in offsets if offset in items]
+        for record in records:
+            items.pop(record.offset, None)
 
     def keep_only(self, partitions: frozenset[Partition]) -> None:
         """Abort the records of all other partitions."""

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from service.delivery.attempts import Resolution
+from service.delivery.resolution import Resolution
 from service.telemetry import labels
 from service.telemetry.instruments import RECORDS, UPLOAD_AGE
 

@@ -1,22 +1,18 @@
 """One assigned partition: opened, worked on, given up or opened again."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 import structlog
 
-from service.core.records import OutgoingRecord, Partition
-from service.delivery.commit_resources import CommitResources
+from service.core.records import Partition
+from service.delivery.batch import CommitResources
 from service.delivery.committer import OutcomeWriter, PartitionCommitter
 from service.delivery.offset_guard import StartingPoint
 from service.delivery.offsets import PartitionProgress, Progress
 from service.kafka.broker_errors import until_answered
-from service.kafka.errors import OutcomesRefusedError, PartitionLostError
+from service.kafka.errors import PartitionLostError
 
 log = structlog.get_logger(__name__)
-
-OnRefused = Callable[[Partition, int, OutcomesRefusedError], Sequence[OutgoingRecord]]
-"""Partition, offset and refusal → outcomes of the record that are smaller."""
 
 
 class AssignedPartition:
@@ -29,10 +25,6 @@ class AssignedPartition:
         self.rests_until_s = 0.0
         """Epoch seconds before which its next record must not be judged; 0 when nothing is put off."""
 
-    def submit(self, offset: int, outcomes: Sequence[OutgoingRecord], *, record_size_bytes: int = 0) -> None:
-        """Hand over what is to be committed for a delivered record, once; ignored when the partition is closed."""
-        self.committer.submit(offset, outcomes, record_size_bytes=record_size_bytes)
-
     def pass_to(self, position: int) -> None:
         """Take note of how far the partition was read; commit it when nothing else will.
 
@@ -41,11 +33,6 @@ class AssignedPartition:
         self.progress.pass_to(position)
         if self.progress.is_ahead:
             self.committer.commit_position()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether more of the partition may be read."""
-        return self.committer.has_room
 
 
 class PartitionWorker:
@@ -61,8 +48,6 @@ class PartitionWorker:
         find_start: Callable[[Partition, Progress | None], Awaitable[StartingPoint]],
         on_open: Callable[[AssignedPartition, StartingPoint], None],
         on_gone: Callable[[AssignedPartition], None],
-        on_committed: Callable[[Partition, Sequence[int]], None],
-        on_refused: OnRefused,
     ) -> None:
         self._partition = partition
         self._writer = writer
@@ -71,8 +56,6 @@ class PartitionWorker:
         self._find_start = find_start
         self._on_open = on_open
         self._on_gone = on_gone
-        self._on_committed = on_committed
-        self._on_refused = on_refused
         self._open_partition: AssignedPartition | None = None
         self._closed = False
         self._log = log.bind(topic=partition.topic, partition=partition.partition)
@@ -121,7 +104,9 @@ class PartitionWorker:
 
     async def _work(self, start: StartingPoint) -> None:
         stored = start.progress
-        assigned = self._opened_partition(stored)
+        progress = PartitionProgress(stored)
+        committer = PartitionCommitter(self._partition, self._writer, progress, self._resources)
+        assigned = AssignedPartition(self._partition, progress, committer)
         self._log.info("partition.opened", base=stored.base, finished_above=stored.bitmap.bit_count())
         self._open_partition = assigned
         self._on_open(assigned, start)
@@ -131,15 +116,3 @@ class PartitionWorker:
             self._open_partition = None
             assigned.committer.close()
             self._on_gone(assigned)
-
-    def _opened_partition(self, stored: Progress) -> AssignedPartition:
-        progress = PartitionProgress(stored)
-        committer = PartitionCommitter(
-            self._writer,
-            progress,
-            resources=self._resources,
-            name=f"{self._partition.topic}/{self._partition.partition}",
-            on_committed=partial(self._on_committed, self._partition),
-            on_refused=partial(self._on_refused, self._partition),
-        )
-        return AssignedPartition(self._partition, progress, committer)

@@ -11,20 +11,21 @@ import structlog
 
 from service.core.availability import EngineAvailability
 from service.core.errors import EngineDeadError, FatalError
-from service.core.records import OutgoingRecord, Partition, SourceRecord
+from service.core.records import Partition, SourceRecord
 from service.delivery.assignment import StreamListener
 from service.delivery.attempts import Attempts
 from service.delivery.dead_letter_limit import DeadLetterLimit
 from service.delivery.engine_marks import NO_MEMORY
 from service.delivery.engine_suspects import EngineSuspects
 from service.delivery.handler import READING_TURN_S, UNREAD, Handler, Read, Reading, TenantOf, names_no_tenant
-from service.delivery.in_flight import AssignedPartition, InFlightRecord, InFlightRecords
+from service.delivery.in_flight import Committer, InFlightRecord, InFlightRecords, InFlightResources
 from service.delivery.lag import ProcessorStatus, StreamStatus
 from service.delivery.metrics import OutcomeMetrics
 from service.delivery.offsets import Progress
 from service.delivery.open_stream import open_stream
+from service.delivery.resolution import FinishedRecord, Resolution
 from service.delivery.window import KeyOrder, Window, WorkSlots
-from service.kafka.errors import OutcomesRefusedError, PartitionLostError
+from service.kafka.errors import OutcomesRefusedError
 from service.kafka.topic_limits import TopicLimits
 from service.settings.process import Settings
 from service.telemetry import labels, names
@@ -42,8 +43,8 @@ _WAIT = {labels.STAGE: names.WAIT}
 class Stream(Protocol):
     """Where records come from."""
 
-    async def receive(self, max_records: int) -> Sequence[tuple[AssignedPartition, Sequence[SourceRecord]]]:
-        """Wait a while for records."""
+    async def receive(self, max_records: int) -> Sequence[tuple[Committer, Sequence[SourceRecord]]]:
+        """Wait a while for records; return them with the committer of their partition."""
         ...
 
     async def keep_alive(self) -> None:
@@ -101,6 +102,7 @@ class Processor:
         self._slots = WorkSlots(settings.window.max_records)
         self._order: KeyOrder[InFlightRecord] | None = KeyOrder() if settings.ordering == "key" else None
         self._in_flight = InFlightRecords()
+        self._shared = InFlightResources(self._window, self._slots, self._start, self._smaller)
         self._stream: Stream | None = None
         self._stopping = False
         self._failure: Exception | None = None
@@ -158,22 +160,11 @@ class Processor:
         self._in_flight.abort_finished(partition, progress)
         self._suspects.opened(partition, progress)
 
-    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
-        """Forget what is done."""
-        items = self._in_flight.end(partition, offsets)
-        self._suspects.committed(partition, offsets)
-        self._metrics.committed([item.resolution for item in items if item.resolution])
-
-    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
-        """Replace outcomes that their topic refuses for their size; raises `DeadLetterLimitError` among others."""
-        item = self._in_flight.find(partition, offset)
-        if item is None or item.resolution is None:
-            raise PartitionLostError  # the record is aborted, because its partition is somebody else's
-        resolution = self._attempts.replace(item.record, item.reading, item.resolution, refusal)
-        if item.resolution.outcome != "dead_lettered":
-            self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
-        item.resolution = resolution
-        return resolution.outcomes
+    def on_committed(self, partition: Partition, records: Sequence[FinishedRecord]) -> None:
+        """Count and forget the records of one commit."""
+        self._metrics.committed(record.resolution for record in records)
+        self._suspects.committed(partition, (record.offset for record in records))
+        self._in_flight.end(partition, records)
 
     def on_failed(self, error: FatalError) -> None:
         """Stop; what is unfinished stays uncommitted."""
@@ -190,7 +181,7 @@ class Processor:
             received = await stream.receive(self._window.poll)
             if self._stopping:
                 return  # what came meanwhile stays uncommitted, for the next owner
-            await self._begin([self._admit(record, assigned) for assigned, records in received for record in records])
+            await self._begin([self._admit(record, committer) for committer, records in received for record in records])
 
     async def _wait(self, stream: Stream, change: Callable[[], Awaitable[None]]) -> None:
         """Wait for a change for a while, and stay in the group meanwhile."""
@@ -200,11 +191,11 @@ class Processor:
         except TimeoutError:
             await stream.keep_alive()
 
-    def _admit(self, record: SourceRecord, assigned: AssignedPartition) -> InFlightRecord | None:
+    def _admit(self, record: SourceRecord, committer: Committer) -> InFlightRecord | None:
         """Take in a record; None for one that is in flight already."""
-        if self._in_flight.adopt(record, assigned):
+        if self._in_flight.adopt(record, committer):
             return None
-        item = InFlightRecord(record, assigned, window=self._window, slots=self._slots, start=self._start)
+        item = InFlightRecord(record, committer, self._shared)
         self._in_flight.begin(item)
         return item
 
@@ -256,12 +247,19 @@ class Processor:
             resolution = await self._attempts.resolve(item.record, item, item.reading, received_at_s=item.received_at_s)
             if resolution.outcome != "put_off":
                 self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
-            item.resolution = resolution
+            item.resolve(resolution)
             item.submit()
         except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
             self._fail(error)
         finally:
             item.leave_window()
+
+    def _smaller(self, item: InFlightRecord, refusal: OutcomesRefusedError) -> Resolution:
+        """Return outcomes that fit, for a record whose outcomes a topic refused; raises `DeadLetterLimitError`."""
+        resolution = self._attempts.replace(item.record, item.reading, item.resolution, refusal)
+        if item.resolution.outcome != "dead_lettered":
+            self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
+        return resolution
 
     async def _finish_all(self) -> None:
         """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""

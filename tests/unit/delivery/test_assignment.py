@@ -6,10 +6,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from service.core.errors import FatalError
-from service.core.records import OutgoingRecord, Partition
+from service.core.records import Partition
 from service.delivery.assignment import Assignment
 from service.delivery.offsets import Progress
-from service.kafka.errors import OutcomesRefusedError
+from service.delivery.resolution import FinishedRecord
 from service.kafka.topic_limits import TopicLimits
 from service.settings.process import CommitSettings
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
@@ -38,12 +38,8 @@ class Unmoved:
     def on_opened(self, partition: Partition, progress: Progress) -> None:
         """Nothing to adopt."""
 
-    def on_committed(self, partition: Partition, offsets: Sequence[int]) -> None:
+    def on_committed(self, partition: Partition, records: Sequence[FinishedRecord]) -> None:
         """Nothing to forget."""
-
-    def on_refused(self, partition: Partition, offset: int, refusal: OutcomesRefusedError) -> Sequence[OutgoingRecord]:
-        """No test lets a topic refuse anything."""
-        raise refusal
 
     def on_failed(self, error: FatalError) -> None:
         """No test lets it fail."""

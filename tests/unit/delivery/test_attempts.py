@@ -9,9 +9,10 @@ from service.core.errors import EnginePoisonError, ModstreamError
 from service.core.headers import NOT_BEFORE
 from service.core.losses import EngineLosses
 from service.core.records import OutgoingRecord, SourceRecord, Unreadable
-from service.delivery.attempts import Attempts, Resolution
+from service.delivery.attempts import Attempts
 from service.delivery.dead_letter_limit import Fault
 from service.delivery.handler import UNREAD, Job, Reading
+from service.delivery.resolution import Resolution
 from service.delivery.retry_topics import retry_tiers
 from service.events.raw_event import tenant_of
 from service.inference.errors import EngineRejectedError

@@ -6,7 +6,7 @@ from service.core.records import OutgoingRecord
 from service.delivery.batch import LEAST_BYTES, BatchSize
 from service.delivery.offsets import Progress
 from service.kafka.errors import CommitRefusedError, PartitionLostError
-from testing.committing import LATER_S, Partition, after_the_first_commit, outcome, partition_closes
+from testing.committing import LATER_S, Finished, Partition, after_the_first_commit, outcome, partition_closes
 from testing.waiting import wait_until
 
 
@@ -43,7 +43,7 @@ async def test_bytes_that_wait_for_their_commit_hold_back_reading_until_they_are
     partition = Partition(max_waiting_bytes=400_000)
     partition.finish_large(0, size_bytes=60_000)
     assert partition.committer.has_room
-    partition.committer.submit(1, [outcome(1)], record_size_bytes=60_000)
+    partition.submit(Finished(1, outcome(1), size_bytes=60_000))
     assert not partition.committer.has_room
     await partition.commit_all()
     assert partition.committer.has_room
@@ -99,7 +99,7 @@ async def test_a_replacement_that_is_refused_as_well_is_replaced_again() -> None
     partition = Partition()
     partition.store.max_record_bytes = {"verdicts": 10_000, "tags": 10_000}
     large = [OutgoingRecord(topic, b"0", b"x" * 20_000, ()) for topic in ("verdicts", "tags")]
-    partition.committer.submit(0, large)
+    partition.submit(Finished(0, *large))
     await partition.commit_until(1)
     assert [record.topic for record in partition.store.records] == ["dead"]
     assert partition.committed == [0]

@@ -7,7 +7,15 @@ import pytest
 from service.delivery.offsets import Progress
 from service.kafka.errors import CommitRefusedError, PartitionLostError
 from service.telemetry.instruments import COMMIT_DURATION
-from testing.committing import HASTY_S, LATER_S, Partition, after_the_first_commit, outcome, partition_closes
+from testing.committing import (
+    HASTY_S,
+    LATER_S,
+    Finished,
+    Partition,
+    after_the_first_commit,
+    outcome,
+    partition_closes,
+)
 from testing.metrics import counting
 from testing.partition_store import Fault
 from testing.waiting import wait_until
@@ -92,7 +100,7 @@ async def test_a_partition_is_read_no_further_while_four_batches_wait() -> None:
 
 async def test_a_record_without_outcomes_is_committed_as_well() -> None:
     partition = Partition()
-    partition.committer.submit(0, [])
+    partition.submit(Finished(0))
     await partition.commit_all()
     assert partition.store.progress == Progress(1)
 

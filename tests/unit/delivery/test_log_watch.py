@@ -18,7 +18,7 @@ from service.delivery.partition import AssignedPartition
 from service.kafka.errors import OffsetsLostError, PartitionLostError, ProgressUnreadableError
 from service.kafka.fetch_refusals import FetchRefusals
 from service.kafka.log_bounds import LogBounds, LogEnds
-from testing.committing import a_committer
+from testing.committing import Finished, a_committer
 from testing.offset_guards import Logs, any_offset_fits
 from testing.partition_store import PartitionStore, StoreWriter
 from testing.waiting import wait_until
@@ -119,7 +119,7 @@ async def test_markers_behind_the_last_record_are_committed_once() -> None:
     assigned = setup.open()
     running = asyncio.create_task(assigned.committer.run())
     assigned.progress.deliver(0)
-    assigned.submit(0, [])
+    assigned.committer.submit(Finished(0))
     setup.positions[PLACE] = 2  # the record and a marker
     await wait_until(lambda: setup.store.progress == Progress(1), description="the record is committed")
     for _ in range(3):
@@ -138,7 +138,7 @@ async def test_a_position_is_not_committed_over_a_record_that_is_unfinished() ->
     setup.positions[PLACE] = 9
     await setup.watch.look()
     assert setup.store.commits == []
-    assigned.submit(3, [])
+    assigned.committer.submit(Finished(3))
     await wait_until(lambda: setup.store.progress == Progress(9), description="all is finished")
     assigned.committer.close()
     await running
@@ -186,7 +186,7 @@ async def test_deleted_records_are_passed_while_what_is_in_flight_goes_on() -> N
     await setup.watch.look()
     assert setup.sought == {PLACE: 4}
     assert setup.assignment.guard.lost == 1
-    assigned.submit(0, [])
+    assigned.committer.submit(Finished(0))
     await wait_until(lambda: setup.store.progress == Progress(4), description="all below the start is finished")
     assigned.committer.close()
     await running

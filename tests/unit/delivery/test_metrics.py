@@ -1,9 +1,9 @@
 """What is counted of records once their outcomes are committed."""
 
 from service.core.records import OutgoingRecord
-from service.delivery.attempts import Resolution
 from service.delivery.handler import Job
 from service.delivery.metrics import OutcomeMetrics
+from service.delivery.resolution import Resolution
 from service.telemetry import labels
 from service.telemetry.instruments import RECORDS, UPLOAD_AGE
 from testing.handlers import BusyError, WrongError, committed, running, verdict

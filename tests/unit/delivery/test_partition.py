@@ -34,8 +34,6 @@ class Keeping:
             find_start=self.logs.guard("earliest").starting_point,
             on_open=lambda assigned, start: self.opened.append((assigned, start)),
             on_gone=lambda _: None,
-            on_committed=lambda *_: None,
-            on_refused=lambda *_: [],
         )
 
     async def _confirm(self) -> bool:

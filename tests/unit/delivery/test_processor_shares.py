@@ -243,8 +243,7 @@ async def test_what_is_aborted_before_it_starts_keeps_no_memory_while_no_slot_be
     stream, gate = MemoryStream([of("shop", offset) for offset in range(3)]), RequestLimiter()
     async with sharing(stream, gate) as processor:
         await wait_until(lambda: processor.counters().in_flight == 3, description="all are read")
-        waiting = processor._in_flight.find(UPLOADS_0, 2)
-        assert waiting is not None
+        waiting = processor._in_flight._partitions[UPLOADS_0][2]
         stream.take_away(UPLOADS_0)
         stream.give_back(Partition(TOPIC, 1), Progress(0))
         assert (waiting.record.value, waiting.reading.tenant) == (None, "")

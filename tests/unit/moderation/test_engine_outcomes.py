@@ -19,7 +19,8 @@ from service.core.errors import EngineDeadError, ModstreamError
 from service.core.instructions import ModelInstructions
 from service.core.pixels import ImageSpec
 from service.core.records import SourceRecord
-from service.delivery.attempts import Attempts, Resolution
+from service.delivery.attempts import Attempts
+from service.delivery.resolution import Resolution
 from service.inference.errors import EngineFailedError, EngineRejectedError, EngineTimeoutError
 from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import ModelRequest

@@ -1,0 +1,56 @@
+"""What becomes of a record, and the record as it goes to the committer with that."""
+
+from typing import NamedTuple, Protocol
+
+from service.core.records import OutgoingRecord
+from service.delivery.dead_letter_limit import Fault
+from service.kafka.errors import OutcomesRefusedError
+from service.telemetry import labels
+
+
+class Resolution(NamedTuple):
+    """What is published for a record; a tuple, because every record makes one."""
+
+    outcomes: tuple[OutgoingRecord, ...]
+    uploaded_ms: int
+    """Kafka timestamp of the record where it was first published."""
+    outcome: labels.Outcome = "judged"
+    """A record that is deferred waits in a retry topic: it is neither a success nor given up."""
+    reason: str = ""
+    """Reason code of the failure; empty for a record that was judged."""
+    attempt: int = 0
+    """Number of the attempt that led here, counted over all deliveries."""
+    fault: Fault | None = None
+    """What the limit on dead letters counts; None for all other outcomes."""
+
+
+UNRESOLVED = Resolution((), -1)
+"""Of a record whose handler still runs."""
+
+
+class FinishedRecord(Protocol):
+    """A record whose outcomes are to be committed; the committer changes nothing of it but its outcomes."""
+
+    @property
+    def offset(self) -> int:
+        """Where it was read."""
+        ...
+
+    @property
+    def resolution(self) -> Resolution:
+        """What is published for it."""
+        ...
+
+    @property
+    def published_bytes(self) -> int:
+        """Size of the outcomes."""
+        ...
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of the outcomes and of the record itself, which are kept until the commit."""
+        ...
+
+    def replace_outcomes(self, refusal: OutcomesRefusedError) -> None:
+        """Take smaller outcomes in place of those that a topic refused; may raise a `FatalError`."""
+        ...

@@ -7,7 +7,7 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 # A hardlink across file systems fails with a warning a package; copying is quiet everywhere.
 export UV_LINK_MODE ?= copy
-SOURCES := service schemas tests benchmarks scripts deploy
+SOURCES := service schemas testing tests benchmarks scripts deploy
 
 .PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract \
   dashboards pictures clean

@@ -18,7 +18,7 @@ from benchmarks.peers.running import running
 from benchmarks.runner import UnavailableError
 from service.settings.process import TopicSettings
 from testing.kafka import running_kafka
-from tests.conftest import missing_docker
+from testing.prerequisites import missing_docker
 
 ROOT = Path(__file__).parents[1]
 # Of one batch when a topic is filled.

@@ -9,7 +9,6 @@ import sys
 
 import orjson
 
-from benchmarks.peers.measured import peak_memory_mib
 from service.delivery.processor import Processor
 from service.delivery.window import images_bytes
 from service.inference.factory import build_engine
@@ -25,6 +24,7 @@ from service.settings.engine import EngineSettings, RehearsalSettings
 from service.settings.process import DecodeSettings, FetchSettings, MediaSettings, Settings
 from testing.handlers import committed
 from testing.memory_stream import MemoryStream, record
+from testing.peak_memory import peak_memory_mib
 
 SETTINGS = Settings(
     engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=0.01)),

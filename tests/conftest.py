@@ -1,32 +1,17 @@
 """What this machine cannot test is a skip that names its reason, and an error when REQUIRE_ALL=1."""
 
-import functools
-import importlib.util
 import os
-import shutil
-import subprocess
 
 import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from testing.prerequisites import missing_docker, missing_engine, missing_tool
+
 # Machines are shared: a busy moment is no fault of what is tested, and what hangs meets pytest's own time limit.
 hypothesis.settings.register_profile("modstream", deadline=None)
 hypothesis.settings.load_profile("modstream")
-
-# The executable that shows that a tool is there.
-TOOL_COMMANDS = {
-    "asyncapi": "asyncapi-check",
-    "checkov": "checkov",
-    "hadolint": "hadolint",
-    "helm": "helm",
-    "kubeconform": "kubeconform",
-    "otelcol": "otelcol",
-    "prometheus": "promtool",
-    "seaweedfs": "weed",
-    "zipkin": "zipkin",
-}
 
 # What starts vLLM, of which no parallel run should have several at once.
 ENGINE_TESTS = (
@@ -38,28 +23,6 @@ ENGINE_TESTS = (
     "tests/integration/service/test_vision_on_kafka.py",
     "tests/models/",
 )
-
-
-@functools.cache
-def missing_docker() -> str | None:
-    """Say why no container can be started, or None."""
-    if shutil.which("docker") is None:
-        return "needs a Docker engine: no docker command found"
-    answer = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    return None if answer.returncode == 0 else "needs a Docker engine: none answers"
-
-
-def missing_tool(name: str) -> str | None:
-    """Say which tool is missing, or None."""
-    command = TOOL_COMMANDS[name]
-    return None if shutil.which(command) else f"needs {name}: no {command} on the PATH"
-
-
-def missing_engine() -> str | None:
-    """Say that vLLM is missing, or None."""
-    if importlib.util.find_spec("vllm") is None:
-        return "needs vLLM, which `make install` brings where it runs on a CPU (Linux on x86-64 or ARM)"
-    return None
 
 
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types

@@ -6,7 +6,8 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from testing.peak_memory import peak_memory_mib
 
 # The workload that Confluent's Parallel Consumer reports on.
 MAX_HANDLER_S = 0.005
@@ -39,12 +40,6 @@ def parse_task() -> Task:
 def numbered(number: int) -> bytes:
     """Return a record of the size that Confluent's Parallel Consumer reports on."""
     return (b"%08d" % number).ljust(RECORD_BYTES, b".")
-
-
-def peak_memory_mib() -> float:
-    """Return this process's highest resident memory; `getrusage` would name the parent's where that is higher."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 class Meter:

@@ -19,8 +19,8 @@ from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import ModelFacts, ModelRequest
 from service.inference.vllm.environment import prepare_environment
 from service.settings.vllm import VllmSettings
+from testing.prerequisites import missing_engine
 from testing.tiny_model.tiny import model_folder
-from tests.conftest import missing_engine
 
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel

@@ -3,17 +3,15 @@
 import subprocess
 import sys
 
-LIST = """
-import sys
-sys.modules["vllm"] = None  # as where it is not installed
-import benchmarks.vision
-from benchmarks.runner import find_benchmarks
+WITHOUT_VLLM = """
+import runpy, sys
 
-for name in find_benchmarks(benchmarks.vision):
-    print(name)
+sys.modules["vllm"] = None  # as where it is not installed
+sys.argv = ["benchmarks", "--vision", "unknown"]
+runpy.run_module("benchmarks", run_name="__main__")
 """
 
 
 def test_benchmarks_of_the_vision_model_are_listed_without_vllm() -> None:
-    listed = subprocess.run([sys.executable, "-c", LIST], capture_output=True, text=True, check=False)
-    assert (listed.stdout.split(), listed.stderr) == (["engine", "first_tries", "saturation"], "")
+    listed = subprocess.run([sys.executable, "-c", WITHOUT_VLLM], capture_output=True, text=True, check=False)
+    assert "there are: engine, first_tries, saturation" in listed.stdout, listed.stderr

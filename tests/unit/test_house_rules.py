@@ -74,6 +74,15 @@ for name, listed in command.commands.items():
     print(name, *sys.modules)
 """
 
+# What the folders beside `service` may import, besides `service` and `schemas`: what two of them need is in `testing`.
+MAY_IMPORT = {
+    "deploy": {"deploy", "scripts"},
+    "scripts": {"scripts"},
+    "testing": {"testing", "deploy", "scripts"},
+    "benchmarks": {"benchmarks", "testing"},
+    "tests": {"tests", "testing", "deploy", "scripts"},
+}
+
 SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?P<rest>.*)")
 JUSTIFIED = re.compile(r"(?:: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*|\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:- |# )\w.*")
 
@@ -129,6 +138,13 @@ def test_no_command_imports_anything_heavy_to_show_its_help() -> None:
     loaded = {name: modules for name, *modules in map(str.split, run.stdout.splitlines())}
     assert len(loaded) > 1
     assert {name: found for name, modules in loaded.items() if (found := sorted(set(modules) & set(HEAVY)))} == {}
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_tests_and_benchmarks_share_what_is_in_testing(folder: str) -> None:
+    beside = re.compile(rf"^\s*(?:from|import) ({'|'.join(MAY_IMPORT)})\b", re.MULTILINE)
+    imported = {relative(path): set(beside.findall(path.read_text())) for path in tracked(f"{folder}/**.py")}
+    assert {name: found for name, names in imported.items() if (found := names - MAY_IMPORT[folder])} == {}
 
 
 def test_every_silenced_check_says_why() -> None:

@@ -9,9 +9,10 @@ import os
 import select
 import subprocess
 import sys
-from pathlib import Path
 
-from service.runtime.process_tree import Process, descendants, kill
+import psutil
+
+from service.runtime.process_tree import descendants, kill
 
 _EVERY_S = 2.0
 """How often it looks for new processes: what a parent started in its last moments ends by itself, or not at all."""
@@ -48,7 +49,7 @@ class OrphanWatch:
             watcher.communicate(_GOOD_ORDER)
 
 
-def watch(parent: int, stream: int) -> list[Process]:
+def watch(parent: int, stream: int) -> list[psutil.Process]:
     """Return what a parent has left behind once it is gone; nothing after good order."""
     started = _started(parent)
     os.write(sys.stdout.fileno(), b".")
@@ -59,21 +60,21 @@ def watch(parent: int, stream: int) -> list[Process]:
     return [] if is_in_good_order else started
 
 
-def _started(parent: int) -> list[Process]:
+def _started(parent: int) -> list[psutil.Process]:
     return [process for process in descendants(parent) if process.pid != os.getpid()]
 
 
-def _end(orphans: list[Process]) -> None:
+def _end(orphans: list[psutil.Process]) -> None:
     for orphan in orphans:
-        if _CLEANS_UP not in _command(orphan):
+        if not _cleans_up(orphan):
             kill(orphan)
 
 
-def _command(process: Process) -> str:
+def _cleans_up(process: psutil.Process) -> bool:
     try:
-        return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+        return any(_CLEANS_UP in argument for argument in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 if __name__ == "__main__":

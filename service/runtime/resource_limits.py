@@ -4,11 +4,12 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 
+import psutil
 import structlog
 
 from service.core.errors import FatalError
 from service.runtime.nvml import Gpus
-from service.runtime.process_tree import can_be_listed, memory_bytes
+from service.runtime.process_tree import memory_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ def memory_limits(limit_bytes: int, *, setting: str, measure: Callable[[], int] 
     """Return the limit, or none for 0; raise `MemoryNotMeasurableError`, naming the setting, if it cannot be kept."""
     if not limit_bytes:
         return []
-    if not can_be_listed():
+    if not psutil.LINUX:
         raise MemoryNotMeasurableError(setting=setting)
 
     def exceeded() -> FatalError | None:

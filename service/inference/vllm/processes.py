@@ -8,6 +8,7 @@ import sys
 from multiprocessing import active_children
 from typing import Any
 
+import psutil
 import structlog
 from vllm.config.logging import LoggingConfig
 from vllm.config.structured_outputs import StructuredOutputsConfig
@@ -20,7 +21,7 @@ from service.inference.vllm.arguments import engine_arguments
 from service.inference.vllm.loading import load_in_thread
 from service.inference.vllm.model_files import weights_precision
 from service.runtime.orphan_reaper import OrphanWatch
-from service.runtime.process_tree import Process, can_be_listed, descendants, kill
+from service.runtime.process_tree import descendants, kill
 from service.settings.vllm import VllmSettings
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,7 @@ class VllmProcesses:
     async def start(self) -> AsyncLLM:
         """Load the model in processes of its own; raises `EngineConfigurationError` if that fails or takes too long."""
         settings, others = self._settings, _children()
-        if can_be_listed():
-            self._orphans.start()
+        self._orphans.start()
         try:
             return await load_in_thread(self._load, model=settings.model, timeout_s=settings.startup_timeout_s)
         except TimeoutError:
@@ -73,13 +73,13 @@ class VllmProcesses:
         _log_as_the_service_does()
         return engine
 
-    def _tree(self) -> list[Process]:
+    def _tree(self) -> list[psutil.Process]:
         """Return the engine's processes and what they started."""
         below = descendants(os.getpid())
         engines = [process for process in below if process.pid in self._engines]
         return engines + [process for engine in engines for process in descendants(engine.pid)]
 
-    def _kill(self, tree: list[Process]) -> None:
+    def _kill(self, tree: list[psutil.Process]) -> None:
         killed = [process.pid for process in tree if kill(process)]
         if killed:
             log.warning("engine.killed", processes=killed)

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from service.runtime.process_tree import descendants
 from testing.chaos.fleet import ROOT
 
 _MODULE = "testing.chaos.hostile.servers"
-_PROC = Path("/proc")
-_KIB = 1024
 
 
 @contextmanager
@@ -79,10 +79,9 @@ class MemoryWatch:
 
 def _resident_bytes(pid: int) -> int:
     try:
-        lines = (_PROC / str(pid) / "status").read_text(encoding="ascii").splitlines()
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
         return 0
-    return sum(int(line.split()[1]) * _KIB for line in lines if line.startswith("VmRSS:"))
 
 
 async def sleep_until(due_s: float) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 import pytest_asyncio
 
 from service.core.errors import EngineDeadError, FatalError
 from service.inference.errors import EngineConfigurationError, EngineNotRunningError
-from service.runtime.process_tree import Process, descendants
+from service.runtime.process_tree import descendants
 from testing.vllm import new_model, tiny_settings
 from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, which
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 STALL_S = 6.0
 
 
-def command_line(process: Process) -> str:
+def command_line(process: psutil.Process) -> str:
     try:
-        return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
-    except OSError:
+        return " ".join(process.cmdline())
+    except psutil.Error:
         return ""
 
 
-def is_of_the_engine(process: Process) -> bool:
+def is_of_the_engine(process: psutil.Process) -> bool:
     """Tell whether a process is no helper, which frees shared memory and ends after the engine."""
     return "resource_tracker" not in command_line(process)
 
@@ -42,8 +43,8 @@ class Patient:
     """A model that something is done to, its processes, and what it told."""
 
     model: "VllmModel"
-    core: Process
-    worker: Process
+    core: psutil.Process
+    worker: psutil.Process
     failures: Sequence[FatalError]
 
     async def ask(self, count: int) -> list["asyncio.Task[object]"]:
@@ -56,7 +57,7 @@ class Patient:
         return not {self.core.pid, self.worker.pid} & {process.pid for process in descendants(1)}
 
 
-def named(processes: Sequence[Process], name: str) -> Process:
+def named(processes: Sequence[psutil.Process], name: str) -> psutil.Process:
     (found,) = (each for each in processes if name in command_line(each))
     return found
 

@@ -128,5 +128,5 @@ def last_line(service: ServiceProcess) -> str:
 
 def the_worker_of(service: ServiceProcess) -> int:
     below = descendants(service.pid)
-    (worker,) = (each.pid for each in below if "Worker" in Path(f"/proc/{each.pid}/cmdline").read_text())
+    (worker,) = (each.pid for each in below if "Worker" in " ".join(each.cmdline()))
     return worker

@@ -108,7 +108,7 @@ async def finish(reader: CommittedReader) -> None:
 
 def kill_engine(pid: int) -> None:
     """Kill what is called an engine below a process."""
-    (core,) = (each.pid for each in descendants(pid) if "EngineCore" in Path(f"/proc/{each.pid}/cmdline").read_text())
+    (core,) = (each.pid for each in descendants(pid) if "EngineCore" in " ".join(each.cmdline()))
     os.kill(core, signal.SIGKILL)
 
 

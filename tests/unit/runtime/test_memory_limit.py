@@ -1,6 +1,6 @@
+import psutil
 import pytest
 
-from service.runtime import resource_limits as memory_guard
 from service.runtime.resource_limits import MemoryLimitError, MemoryNotMeasurableError, memory_limits, own_memory_bytes
 
 
@@ -18,7 +18,7 @@ def test_a_limit_of_0_is_none() -> None:
 
 
 def test_a_limit_that_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_guard, "can_be_listed", lambda: False)
+    monkeypatch.setattr(psutil, "LINUX", False)
     with pytest.raises(MemoryNotMeasurableError, match=r"engine\.max_memory_bytes"):
         memory_limits(1000, setting="engine.max_memory_bytes")
     assert memory_limits(0, setting="engine.max_memory_bytes") == []

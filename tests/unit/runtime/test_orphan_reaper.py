@@ -3,11 +3,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+import psutil
 import pytest
 
-from service.runtime.process_tree import Process, descendants, kill
+from service.runtime.process_tree import descendants, kill
 from testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -38,28 +38,28 @@ def service() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def model(service: subprocess.Popen[bytes]) -> Iterator[Process]:
+def model(service: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
     (model,) = (process for process in descendants(service.pid) if "sleep" in command(process))
     yield model
     kill(model)
 
 
-def command(process: Process) -> str:
-    return Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+def command(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())
 
 
-def runs(process: Process) -> bool:
-    return any((each.pid, each.started) == (process.pid, process.started) for each in descendants(1))
+def runs(process: psutil.Process) -> bool:
+    return process in descendants(1)
 
 
-async def test_a_killed_service_takes_its_model_along(service: subprocess.Popen[bytes], model: Process) -> None:
+async def test_a_killed_service_takes_its_model_along(service: subprocess.Popen[bytes], model: psutil.Process) -> None:
     watchers = [process for process in descendants(service.pid) if "orphan_reaper" in command(process)]
     assert len(watchers) == 1
     os.kill(service.pid, signal.SIGKILL)
     await wait_until(lambda: not runs(model), description="the model has ended")
 
 
-async def test_after_good_order_nothing_is_ended(service: subprocess.Popen[bytes], model: Process) -> None:
+async def test_after_good_order_nothing_is_ended(service: subprocess.Popen[bytes], model: psutil.Process) -> None:
     assert service.stdin is not None
     service.stdin.write(b"\n")
     service.stdin.flush()

@@ -4,9 +4,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
-from service.runtime.process_tree import Process, descendants, kill, memory_bytes
+from service.runtime.process_tree import descendants, kill, memory_bytes
 from testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -37,13 +38,13 @@ def greedy() -> Iterator[subprocess.Popen[bytes]]:
     yield from running(GREEDY)
 
 
-def child_of(process: subprocess.Popen[bytes]) -> Process:
+def child_of(process: subprocess.Popen[bytes]) -> psutil.Process:
     (child,) = descendants(process.pid)
     return child
 
 
 def test_descendants_are_children_and_theirs(family: subprocess.Popen[bytes]) -> None:
-    found = {process.pid: process.parent for process in descendants(os.getpid())}
+    found = {process.pid: process.ppid() for process in descendants(os.getpid())}
     assert found[family.pid] == os.getpid()
     assert found[child_of(family).pid] == family.pid
 
@@ -68,10 +69,20 @@ async def test_a_process_is_known_again_when_its_parent_has_ended(family: subpro
     assert kill(child)
 
 
-def test_another_process_with_the_same_number_is_let_alone(family: subprocess.Popen[bytes]) -> None:
-    child = child_of(family)
-    assert not kill(Process(child.pid, child.parent, child.started - 1))
+def test_another_process_with_the_same_number_is_let_alone(
+    family: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, earlier = child_of(family), child_of(family)
+    # psutil knows a process by its number and the moment of its start.
+    monkeypatch.setattr(earlier, "_ident", (child.pid, child.create_time() - 1))
+    assert not kill(earlier)
     assert descendants(family.pid) == [child]
+
+
+def test_a_process_that_has_ended_has_no_descendants() -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert descendants(process.pid) == []
 
 
 def test_memory_is_counted_over_all_descendants(greedy: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,6 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 
 from service.telemetry import labels, names
-from service.telemetry.aggregates import Histogram
 from service.telemetry.instruments import Declaration, declarations
 
 _INTRODUCTION = """# Metrics
@@ -107,8 +106,8 @@ _NOTES = {"histogram": "\nEach has `_bucket`, `_sum` and `_count`.\n"}
 def _row(declaration: Declaration, exported: str) -> str:
     labels = ", ".join(_label(name) for name in declaration.attributes) or "–"
     description = declaration.description
-    if isinstance(declaration.aggregate, Histogram):
-        description += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.aggregate.boundaries)}"
+    if declaration.boundaries:
+        description += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.boundaries)}"
     return f"| `{exported}` | {labels} | {description} | `{declaration.name}` in `{declaration.unit}` |\n"
 
 

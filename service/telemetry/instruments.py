@@ -1,17 +1,19 @@
-"""Every instrument, with its unit, its labels and what it tells; docs/metrics.md is written from this module.
+"""Every instrument, with its unit, its labels and what it measures; docs/metrics.md is written from this module.
 
-Counters and histograms do nothing until `switch_on` is called, so that whoever counts needs no meter. Gauges are
-declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
+Counters and histograms are OpenTelemetry's. They keep nothing until `set_meter` is called, so that modules can declare
+and use them without a meter. Gauges are declared here and read by `service.monitoring`. No label holds an id, a host
+or a text of an event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from service.telemetry import labels
-from service.telemetry.aggregates import Counter, Histogram
+from opentelemetry.metrics import Meter, NoOpMeter
 
-_declared: list["Declaration"] = []
+from service.telemetry import labels, names
+
+_NOTHING = NoOpMeter(names.SCOPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,55 @@ class Declaration:
     kind: Literal["counter", "histogram", "gauge"]
     name: str
     unit: str
-    """After UCUM; what is counted stands in braces."""
+    """In UCUM; what is counted stands in braces."""
     description: str
     attributes: tuple[str, ...]
-    aggregate: Counter | Histogram | None = None
-    """What it has measured; None for a gauge, which is read when somebody asks."""
+    """Names of its labels."""
+    boundaries: tuple[float, ...] = ()
+    """Upper bounds of a histogram's buckets, in its unit; one more bucket is above them."""
+
+
+class Counter:
+    """A counter that adds up amounts by labels."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self._declaration = declaration
+        self.set_meter(_NOTHING)
+
+    def set_meter(self, meter: Meter) -> None:
+        """Count in a meter from now on."""
+        declared = self._declaration
+        self._counter = meter.create_counter(declared.name, declared.unit, declared.description)
+
+    def add(self, amount: float, labels: Mapping[str, str] | None = None) -> None:
+        """Add an amount; 0 creates the series."""
+        self._counter.add(amount, labels)
+
+
+class Histogram:
+    """A histogram that counts values by labels and buckets, with the trace of the current span as exemplar."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self._declaration = declaration
+        self.set_meter(_NOTHING)
+
+    def set_meter(self, meter: Meter) -> None:
+        """Record in a meter from now on."""
+        declared = self._declaration
+        self._histogram = meter.create_histogram(
+            declared.name,
+            declared.unit,
+            declared.description,
+            explicit_bucket_boundaries_advisory=declared.boundaries,
+        )
+
+    def record(self, value: float, labels: Mapping[str, str] | None = None) -> None:
+        """Record a value, in the histogram's unit."""
+        self._histogram.record(value, labels)
+
+
+_declared: list[Declaration] = []
+_recording: list[Counter | Histogram] = []
 
 
 def declarations() -> tuple[Declaration, ...]:
@@ -33,30 +79,21 @@ def declarations() -> tuple[Declaration, ...]:
     return tuple(_declared)
 
 
-def switch_on() -> None:
-    """Begin to count: somebody is going to read it."""
-    for declaration in _declared:
-        if declaration.aggregate is not None:
-            declaration.aggregate.is_on = True
-
-
-def switch_off() -> None:
-    """Count no more, and forget what was counted; for tests."""
-    for declaration in _declared:
-        if declaration.aggregate is not None:
-            declaration.aggregate.is_on = False
-            declaration.aggregate.reset()
+def set_meter(meter: Meter = _NOTHING) -> None:
+    """Let every counter and histogram measure in a meter; without one they keep nothing."""
+    for instrument in _recording:
+        instrument.set_meter(meter)
 
 
 def _counter(name: str, unit: str, description: str, *attributes: str) -> Counter:
-    counter = Counter()
-    _declared.append(Declaration("counter", name, unit, description, attributes, counter))
+    _declared.append(declaration := Declaration("counter", name, unit, description, attributes))
+    _recording.append(counter := Counter(declaration))
     return counter
 
 
 def _histogram(name: str, unit: str, description: str, *attributes: str, boundaries: Sequence[float]) -> Histogram:
-    histogram = Histogram(boundaries)
-    _declared.append(Declaration("histogram", name, unit, description, attributes, histogram))
+    _declared.append(declaration := Declaration("histogram", name, unit, description, attributes, tuple(boundaries)))
+    _recording.append(histogram := Histogram(declaration))
     return histogram
 
 

@@ -1,6 +1,7 @@
-"""Where what is counted goes: to a Prometheus endpoint, to an OTLP collector, to both or nowhere.
+"""Where metrics go: to a Prometheus endpoint, to an OTLP collector, to both or nowhere.
 
-Without either nothing of OpenTelemetry's SDK is even imported.
+OpenTelemetry's SDK aggregates them, at 4 µs of processor time a measurement and reader. Eight measurements an event are
+1.4 % of the processor time of an event without a model. Without a reader nothing of the SDK is imported.
 """
 
 from collections.abc import Callable
@@ -25,13 +26,13 @@ class Metrics:
     meter: Meter
     """For gauges."""
     scrape: Callable[[], bytes]
-    """Return all metrics in Prometheus' text form; takes milliseconds and waits, so it is for a thread."""
+    """Return all metrics in Prometheus' text form; blocks for milliseconds, so call it in a thread."""
     stop: Callable[[], None]
     """Send what is left, if anything is to be sent; blocks for `stopping.FLUSH_LIMIT_S` at most."""
 
 
 def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -> Metrics:
-    """Let every instrument count for what the settings name."""
+    """Let every instrument measure for the readers that the settings name; `scraped` adds the Prometheus endpoint."""
     if not scraped and settings.otlp_endpoint is None:
         return Metrics(NoOpMeter(names.SCOPE), _nothing_to_scrape, nothing_to_stop)
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - costs memory and start-up time
@@ -40,12 +41,14 @@ def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -
     if settings.otlp_endpoint is not None:
         readers.append(_otlp(settings.otlp_endpoint, interval_s=settings.metrics_interval_s))
     provider = MeterProvider(readers, process_resource(version), shutdown_on_exit=False)
-    instruments.switch_on()
-    return Metrics(
-        meter=provider.get_meter(names.SCOPE),
-        scrape=scrape,
-        stop=lambda: stop_within_limit(provider.shutdown, name="metrics-shutdown"),
-    )
+    meter = provider.get_meter(names.SCOPE)
+    instruments.set_meter(meter)
+
+    def stop() -> None:
+        instruments.set_meter()
+        stop_within_limit(provider.shutdown, name="metrics-shutdown")
+
+    return Metrics(meter, scrape, stop)
 
 
 def _nothing_to_scrape() -> bytes:
@@ -53,21 +56,19 @@ def _nothing_to_scrape() -> bytes:
 
 
 def _prometheus() -> tuple[list["MetricReader"], Callable[[], bytes]]:
-    """Return a reader and what writes down all that it reads, together with what libraries registered themselves."""
+    """Return a reader, and what writes all that it reads and what libraries registered themselves."""
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - as above
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
 
-    from service.telemetry.readers import PrometheusReader  # noqa: PLC0415 - as above
-
     ours = CollectorRegistry()
-    reader = PrometheusReader(scope_info_enabled=False, registry=ours)
+    reader = PrometheusMetricReader(scope_info_enabled=False, registry=ours)
     # The other one is prometheus_client's own: this process's memory and CPU, and vLLM's metrics where it runs here.
     return [reader], lambda: generate_latest(ours) + generate_latest(REGISTRY)
 
 
 def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
 
-    from service.telemetry.readers import OtlpExporter  # noqa: PLC0415 - as above
-
-    exporter = OtlpExporter(f"{endpoint.rstrip('/')}/v1/metrics")
+    exporter = OTLPMetricExporter(f"{endpoint.rstrip('/')}/v1/metrics")
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

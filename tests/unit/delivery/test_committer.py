@@ -6,7 +6,6 @@ import pytest
 
 from service.delivery.offsets import Progress
 from service.kafka.errors import CommitRefusedError, PartitionLostError
-from service.telemetry.instruments import COMMIT_DURATION
 from testing.committing import (
     HASTY_S,
     LATER_S,
@@ -16,7 +15,7 @@ from testing.committing import (
     outcome,
     partition_closes,
 )
-from testing.metrics import counting
+from testing.metrics import counting, scraped
 from testing.partition_store import Fault
 from testing.waiting import wait_until
 
@@ -125,13 +124,13 @@ async def test_what_comes_after_closing_is_left_to_the_next_owner() -> None:
 )
 async def test_every_outcome_is_committed_once_whatever_gets_lost(faults: list[Fault]) -> None:
     partition = Partition(faults=faults)
-    with counting():
+    with counting() as metrics:
         run = asyncio.create_task(partition.committer.run())
         partition.finish(1, 0)
         await wait_until(lambda: partition.committed == [1, 0], description="the batch is committed")
         partition.finish(2)
         await partition_closes(partition, run)
-        commits = {key[0][1]: sum(series.counts) for key, series in COMMIT_DURATION.series().items()}
+        commits = scraped(metrics).by("result", "modstream_commit_duration_seconds_count")
     losses = [fault for fault in faults if fault != "unreachable"]
     assert commits["failed"] == len(losses)
     assert partition.store.records == [outcome(1), outcome(0), outcome(2)]

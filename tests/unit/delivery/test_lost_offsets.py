@@ -7,8 +7,7 @@ from service.delivery.lost_offsets import Choice
 from service.delivery.offsets import Progress
 from service.kafka.errors import OffsetsLostError
 from service.kafka.log_bounds import LogBounds
-from service.telemetry.instruments import OFFSETS_LOST
-from testing.metrics import counting
+from testing.metrics import counting, scraped
 from testing.offset_guards import Logs
 
 PLACE = Partition("images.uploaded", 0)
@@ -42,10 +41,10 @@ async def test_a_log_that_does_not_fit_stops_the_service(stored: Progress, cause
 @pytest.mark.parametrize(("stored", "cause"), LOSSES)
 @pytest.mark.parametrize("choice", ["earliest", "latest"])
 async def test_or_it_goes_on_where_it_was_told_and_counts_that(stored: Progress, cause: str, choice: Choice) -> None:
-    with counting():
+    with counting() as metrics:
         guard = Logs(LOG).guard(choice)
         start = await guard.starting_point(PLACE, stored)
-        assert OFFSETS_LOST.sums() == {(("cause", cause),): 1}
+        assert scraped(metrics).by("cause", "modstream_offsets_lost_total") == {cause: 1}
     assert guard.lost == 1
     expected = Progress(10) if cause == "records_deleted" or choice == "earliest" else Progress(30)
     assert (start.progress, start.progress.topic_id) == (expected, "this")

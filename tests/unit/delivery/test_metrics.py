@@ -4,8 +4,6 @@ from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.metrics import OutcomeMetrics
 from service.delivery.resolution import Resolution
-from service.telemetry import labels
-from service.telemetry.instruments import RECORDS, UPLOAD_AGE
 from testing.handlers import BusyError, WrongError, committed, running, verdict
 from testing.memory_stream import MemoryStream, record
 from testing.metrics import counting, scraped
@@ -19,22 +17,23 @@ def result() -> OutcomeMetrics:
 
 def test_records_are_counted_by_what_came_of_them_and_why() -> None:
     judged, corrupt = Resolution((), 0), Resolution((), 0, "dead_lettered", "image.corrupt")
-    with counting():
+    with counting() as metrics:
         counted = result()
         counted.committed([judged, judged, corrupt, Resolution((), 0, "put_off", "fetch.failed")])
-        assert RECORDS.sums() == {
-            ((labels.OUTCOME, "judged"), (labels.REASON, "")): 2,
-            ((labels.OUTCOME, "dead_lettered"), (labels.REASON, "image.corrupt")): 1,
-            ((labels.OUTCOME, "put_off"), (labels.REASON, "fetch.failed")): 1,
-        }
+        series = scraped(metrics).of("modstream_records_total")
+    assert {(each.labels["outcome"], each.labels["reason"]): each.value for each in series} == {
+        ("judged", ""): 2,
+        ("dead_lettered", "image.corrupt"): 1,
+        ("put_off", "fetch.failed"): 1,
+    }
     assert (counted.finished, counted.dead_lettered) == (4, 1)
 
 
 def test_an_uploads_age_ends_when_its_outcome_is_committed() -> None:
-    with counting():
+    with counting() as metrics:
         result().committed([Resolution((), 997_500), Resolution((), 1_000_500)])
-        (series,) = UPLOAD_AGE.series().values()
-    assert series.total == 2.5, "a clock that is ahead counts as 0"
+        age_s = scraped(metrics).value("modstream_upload_age_seconds_sum")
+    assert age_s == 2.5, "a clock that is ahead counts as 0"
 
 
 async def judge(job: Job) -> tuple[OutgoingRecord, ...]:

@@ -18,7 +18,6 @@ from service.monitoring.server import Endpoint
 from service.runtime.nvml import Gpus
 from service.settings.monitoring import MonitoringSettings
 from service.settings.process import Settings
-from service.telemetry import instruments
 from testing.kafka import free_port
 from testing.metrics import parsed
 from tests.unit.monitoring.parts import sources
@@ -118,7 +117,6 @@ async def test_an_address_that_is_not_here_is_a_fatal_error_that_names_the_setti
 async def monitored() -> AsyncIterator[str]:
     settings = Settings(monitoring=MonitoringSettings(port=free_port()))
     gpus = Gpus(nvml=FakeNvml, environment={})
-    instruments.switch_off()
     async with monitoring(settings, gpus, version="1.2.3") as told:
         given = sources()
         told.engine, told.description, told.decoder, told.processor = (
@@ -128,7 +126,6 @@ async def monitored() -> AsyncIterator[str]:
             given.processor,
         )
         yield f"http://127.0.0.1:{settings.monitoring.port}"
-    instruments.switch_off()
 
 
 async def test_counters_that_are_known_beforehand_start_at_0(monitored: str) -> None:

@@ -3,10 +3,7 @@
 import subprocess
 import sys
 
-from service.settings.process import TelemetrySettings
-from service.telemetry import instruments
 from service.telemetry.instruments import COMMIT_DURATION, FETCH_IO
-from service.telemetry.metrics import build_metrics
 from testing.metrics import counting, scraped
 
 LOADED = """
@@ -26,10 +23,10 @@ def test_without_a_reader_nothing_of_the_sdk_is_loaded() -> None:
     assert found.stdout.strip() == ""
 
 
-def test_without_a_reader_nothing_is_counted() -> None:
-    build_metrics(TelemetrySettings(), scraped=False, version="1").stop()
+def test_what_was_counted_before_there_was_a_reader_is_not_in_a_scrape() -> None:
     FETCH_IO.add(1, {"scheme": "https"})
-    assert FETCH_IO.sums() == {}
+    with counting() as metrics:
+        assert scraped(metrics).of("modstream_fetch_io_bytes_total") == []
 
 
 def test_a_scrape_has_what_was_counted_in_the_units_of_prometheus() -> None:
@@ -56,4 +53,12 @@ def test_what_one_run_counted_is_not_in_the_next() -> None:
         FETCH_IO.add(1)
     with counting() as metrics:
         assert scraped(metrics).of("modstream_fetch_io_bytes_total") == []
-    assert not any(each.aggregate.is_on for each in instruments.declarations() if each.aggregate)
+
+
+def test_a_label_without_bounds_ends_in_one_series() -> None:
+    with counting() as metrics:
+        for number in range(2100):
+            FETCH_IO.add(1, {"scheme": str(number)})
+        seen = scraped(metrics)
+    assert len(seen.of("modstream_fetch_io_bytes_total")) <= 2001
+    assert seen.value("modstream_fetch_io_bytes_total", otel_metric_overflow="true") >= 100

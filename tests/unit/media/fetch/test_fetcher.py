@@ -21,8 +21,7 @@ from service.media.errors import (
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.hosts import host_of_url
 from service.settings.process import FetchSettings
-from service.telemetry.instruments import FETCH_IO
-from testing.metrics import counting
+from testing.metrics import counting, scraped
 
 
 class NoSuchName(AbstractResolver):
@@ -52,10 +51,10 @@ class SilentResolver(AbstractResolver):
 
 async def test_an_inline_image_is_decoded_within_the_limit() -> None:
     reference = ImageInlineV1(inline=base64.b64encode(b"an image").decode(), media_type="image/jpeg")
-    with counting():
+    with counting() as metrics:
         async with ImageFetcher(FetchSettings(max_bytes=8)) as fetcher:
             assert (await fetcher.fetch(reference)).data == b"an image"
-        assert FETCH_IO.sums() == {(("scheme", "inline"),): 8}
+        assert scraped(metrics).by("scheme", "modstream_fetch_io_bytes_total") == {"inline": 8}
     async with ImageFetcher(FetchSettings(max_bytes=7)) as fetcher:
         with pytest.raises(ImageTooLargeError):
             await fetcher.fetch(reference)

@@ -18,6 +18,7 @@ from service.core.records import Partition
 from service.delivery.engine_mark_store import EngineMarkStore
 from service.delivery.processor import Processor
 from service.delivery.required_topics import required_topics
+from service.events.raw_event import tenant_of
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import AccessDeniedError
 from service.kafka.topics import ensure_journal, ensure_topics
@@ -90,7 +91,7 @@ async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrant
     everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
     await ensure_topics(everything, required_topics(settings), partitions=1)
     await ensure_journal(everything, settings.topics)
-    processor = Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow"))
+    processor = Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow"), tenant_of=tenant_of)
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         group.create_task(processor.run(), name="processor")
         # A verdict, a dead letter, and a record that first goes through a retry topic.
@@ -131,7 +132,7 @@ async def test_a_missing_grant_is_named_with_its_setting(kafka: KafkaWithGrants,
     await ensure_topics(everything, required_topics(settings), partitions=1)
     async with asyncio.timeout(60):
         with pytest.raises(AccessDeniedError, match=MISSING[resource]):
-            await Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow")).run()
+            await Processor(settings, ObedientHandler(settings.topics.verdicts, b"allow"), tenant_of=tenant_of).run()
 
 
 def notices_of(tenant: str) -> str:

@@ -51,6 +51,13 @@ _MAX_DIGITS = len(str(2**63 - 1))
 _ADDED_PREFIXES = ("modstream-", "kafka_dlt-", "__connect.errors.")
 REDRIVE_MARKS = frozenset({REDRIVEN_FROM, REDRIVEN_AT, REDRIVES})
 
+_ESSENTIAL = frozenset(
+    {REASON, MESSAGE, ATTEMPT, FAILED_AT, RAW, RAW_OFFSETS, LAST_OFFSET, *COORDINATES, *REDRIVE_MARKS}
+)
+
+_SHORT_BYTES = 256
+"""Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""
+
 
 def decimal(digits: bytes | None, *, at_most: int) -> int | None:
     """Return the number that a header holds as decimal digits; None for anything else, and for a larger number."""
@@ -75,3 +82,9 @@ def to_carry_on(headers: Headers) -> Headers:
     return tuple(
         (name, value) for name, value in headers if name in REDRIVE_MARKS or not name.startswith(_ADDED_PREFIXES)
     )
+
+
+def essential(headers: Headers) -> Headers:
+    """Return the reason, the origin and the marks of a re-drive, each once and short: uploaders may write the marks."""
+    found = {name: value[:_SHORT_BYTES] for name, value in headers if name in _ESSENTIAL and value is not None}
+    return tuple(found.items())

@@ -5,6 +5,7 @@ import itertools
 import random
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from service.core.records import Headers, SourceRecord
 from service.delivery.dead_letter import DeadLetters
 from service.delivery.dead_letter_limit import Fault
 from service.delivery.handler import UNREAD, Handler, Job, Reading, Resources, TenantOf, names_no_tenant
-from service.delivery.origin import Origin, fresh, origin_of
+from service.delivery.origin import Origin, as_uploaded, fresh, origin_of
 from service.delivery.resolution import Resolution
 from service.delivery.retry import AttemptAgain, Defer, GiveUp, decide
 from service.delivery.retry_topics import RetryTier, deferred_record, next_tier, retry_tiers
@@ -66,7 +67,7 @@ class Attempts:
     ) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
         waited = None if record.topic == self._uploads else origin_of(record, uploads=self._uploads)
-        uploaded = _as_uploaded(record, waited) if waited else record
+        uploaded = as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
         losses = losses_of(record) if waited else EngineLosses()
         delivery = self._tracer.delivery(_arrival(record, uploaded, received_at_s))
@@ -86,15 +87,8 @@ class Attempts:
                     return Resolution(outcomes, uploaded.timestamp_ms, attempt=attempt)
                 except FatalError:
                     raise
-                except ModstreamError as error:
-                    failure = error
                 except Exception as error:  # noqa: BLE001 - a defect must not stop the stream, nor pass unseen
-                    failure = _unexpected(error)
-                ATTEMPTS_FAILED.add(1, {labels.REASON: failure.reason})
-                trace.fail(failure)
-                step = self._after(job, record, waited or fresh(record), failure, attempts_here)
-                # Its traceback leads back to this frame: such a circle keeps the record until the collector's next run.
-                del failure
+                    step = self._failed(job, record, waited, error, attempts_here)
             if isinstance(step, Resolution):
                 return step
             await self._pause(job, step.delay_s)
@@ -106,6 +100,19 @@ class Attempts:
         await self._sleep(delay_s)
         if not job.reading.is_fetched:
             await job.resources.acquire_slot()
+
+    def _failed(
+        self, job: Job, record: SourceRecord, waited: Origin | None, error: Exception, attempts_here: int
+    ) -> Resolution | AttemptAgain:
+        """Return what follows from a failure; the least dead letter where that cannot be built."""
+        reason = error.reason if isinstance(error, ModstreamError) else UnexpectedError.reason
+        try:
+            failure = error if isinstance(error, ModstreamError) else _unexpected(error)
+            ATTEMPTS_FAILED.add(1, {labels.REASON: reason})
+            job.trace.fail(failure)
+            return self._after(job, record, waited or fresh(record), failure, attempts_here)
+        except Exception:  # noqa: BLE001 - a defect met here would be met again at each start
+            return self.reduced(record, job.reading, reason, attempt=job.attempt)
 
     def _after(
         self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int
@@ -165,8 +172,16 @@ class Attempts:
                 outcome.span.end()
         if resolution.outcome == "dead_lettered":
             return resolution._replace(outcomes=self._dead_letters.smaller(resolution.outcomes, refusal))
+        try:
+            return self._too_large(record, reading, resolution, refusal)
+        except Exception:  # noqa: BLE001 - as in `_failed`
+            return self.reduced(record, reading, OutcomeTooLargeError.reason, attempt=resolution.attempt)
+
+    def _too_large(
+        self, record: SourceRecord, reading: Reading, resolution: Resolution, refusal: OutcomesRefusedError
+    ) -> Resolution:
         waited = None if record.topic == self._uploads else origin_of(record, uploads=self._uploads)
-        uploaded = _as_uploaded(record, waited) if waited else record
+        uploaded = as_uploaded(record, waited) if waited else record
         failure = OutcomeTooLargeError(
             topic=refusal.topic,
             size_bytes=refusal.size_bytes,
@@ -187,6 +202,20 @@ class Attempts:
         )
         fault = _fault(failure, reading)
         return Resolution(outcomes, resolution.uploaded_ms, "dead_lettered", failure.reason, resolution.attempt, fault)
+
+    def reduced(
+        self, record: SourceRecord, reading: Reading, reason: str = UnexpectedError.reason, *, attempt: int = 1
+    ) -> Resolution:
+        """Return the least dead letter, called while an exception is handled that kept anything else from being built.
+
+        `reason` is what the record itself failed of.
+        """
+        with suppress(Exception):  # the log may be what failed
+            place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            log.exception("record.dead_letter_reduced", attempt=attempt, reason=reason, **place)
+        outcomes = (self._dead_letters.least(record, reason, attempt=attempt),)
+        fault = Fault(reason, UnexpectedError.blame, reading.tenant, reading.host)
+        return Resolution(outcomes, record.timestamp_ms, "dead_lettered", reason, attempt, fault)
 
 
 def _fault(failure: ModstreamError, reading: Reading) -> Fault:
@@ -209,16 +238,6 @@ def losses_of(record: SourceRecord) -> EngineLosses:
 
 def _log(event: str, job: Job, failure: ModstreamError, **facts: object) -> None:
     log.warning(event, attempt=job.attempt, error=failure, **facts)
-
-
-def _as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
-    """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
-    return record._replace(
-        topic=origin.topic,
-        partition=origin.partition,
-        offset=origin.offset,
-        timestamp_ms=origin.timestamp_ms,
-    )
 
 
 def _arrival(record: SourceRecord, uploaded: SourceRecord, received_at_s: float) -> Arrival:

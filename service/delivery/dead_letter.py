@@ -1,15 +1,16 @@
 """Pure: failure → dead letter, the original record with its reasons, for people, re-drives and existing tools."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+
+import structlog
 
 from service.core.errors import ModstreamError
 from service.core.headers import (
     ATTEMPT,
     CAUSE_CLASS,
-    COORDINATES,
     ERROR_CLASS,
     FAILED_AT,
     LAST_OFFSET,
@@ -17,15 +18,17 @@ from service.core.headers import (
     RAW,
     RAW_OFFSETS,
     REASON,
-    REDRIVE_MARKS,
     STACK,
     TRUNCATED,
     added_by_us,
+    essential,
     to_carry_on,
 )
 from service.core.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
 from service.core.spans import NOOP
 from service.delivery.handler import TenantOf
+from service.delivery.least_dead_letter import least_dead_letter
+from service.delivery.notices import notice, notice_topics, tenant_named
 from service.delivery.origin import Origin
 from service.kafka.errors import DeadLetterUnfitError, OutcomesRefusedError
 from service.kafka.publisher import record_bytes
@@ -33,16 +36,12 @@ from service.kafka.topic_limits import TopicLimits
 from service.settings.process import Settings
 from service.telemetry.plain_text import one_line
 
+log = structlog.get_logger(__name__)
+
 # Connect's stages: a sink's converter could not read the value, or its task could not deal with it.
 _VALUE_STAGE, _TASK_STAGE = b"VALUE_CONVERTER", b"TASK_PUT"
 
 _MAX_MESSAGE_CHARS = 1000
-_ESSENTIAL = frozenset(
-    {REASON, MESSAGE, ATTEMPT, FAILED_AT, RAW, RAW_OFFSETS, LAST_OFFSET, *COORDINATES, *REDRIVE_MARKS}
-)
-
-_SHORT_BYTES = 256
-"""Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""
 
 _LENGTHS_BYTES = 8
 """What the lengths of a key and a value take at most beyond those of none."""
@@ -110,12 +109,6 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
 def is_value_cut(letter: OutgoingRecord) -> bool:
     """Tell whether more than headers is missing from a dead letter."""
     return any(name == TRUNCATED and value != b"headers" for name, value in letter.headers)
-
-
-def essential(headers: Headers) -> Headers:
-    """Return the reason, the origin and the marks of a re-drive, each once and short: uploaders may write the marks."""
-    found = {name: value[:_SHORT_BYTES] for name, value in headers if name in _ESSENTIAL and value is not None}
-    return tuple(found.items())
 
 
 def _reasons(error: ModstreamError, attempt: int, failed_at: datetime) -> Headers:
@@ -195,42 +188,6 @@ def _stack(error: ModstreamError) -> bytes:
     return "".join(traceback.format_tb(cause.__traceback__))[-_MAX_STACK_CHARS:].encode(errors="replace")
 
 
-_MAX_KEY_BYTES = 1024
-"""A longer key is left out: a notice fits wherever a cut dead letter does."""
-
-_MAX_READ_BYTES = 64 * 1024
-"""Of an event that broke the rules; a larger one is not read again for its tenant."""
-
-
-_OPERATORS = (b"engine.", b"internal.", b"kafka.", b"policy.unusable_scores")
-"""Reasons whose messages name the operator's servers, or repeat what these said."""
-
-_UNTOLD = b"The operator has the details."
-
-
-def notice_topics(settings: Settings) -> dict[str, str]:
-    """Return the topic of each tenant that has one."""
-    return {
-        tenant: f"{settings.topics.dead_letters}.notices.{tenant}" for tenant in settings.dead_letter.notice_tenants
-    }
-
-
-def tenant_named(record: SourceRecord, tenant: str, tenant_of: TenantOf) -> str:
-    """Return whose record it is; `tenant` is empty for one that broke the rules, which may name its tenant anyway."""
-    if tenant or len(record.value or b"") > _MAX_READ_BYTES:
-        return tenant
-    return tenant_of(record) or ""
-
-
-def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
-    """Return what a dead letter's tenant is told: its key, and in headers why, when, and which record."""
-    key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
-    headers = dict(essential(letter.headers))
-    if (headers.get(REASON) or b"").startswith(_OPERATORS):
-        headers[MESSAGE] = _UNTOLD
-    return OutgoingRecord(topic, key, None, tuple(headers.items()))
-
-
 class DeadLetters:
     """Makes them as large as their topics accept."""
 
@@ -239,6 +196,7 @@ class DeadLetters:
     ) -> None:
         self._group_id = settings.kafka.group_id
         self._topic = settings.topics.dead_letters
+        self._uploads = settings.topics.uploads
         self._notices = notice_topics(settings)
         self._limits = limits
         self._now = now
@@ -267,8 +225,30 @@ class DeadLetters:
         )
         if not self._limits.accepts(letter):
             letter = cut(letter, max_bytes=self._limits.cut_bytes(self._topic))
-        topic = self._notices.get(tenant_named(record, tenant, self._tenant_of)) if self._notices else None
-        return (letter,) if topic is None else (letter, notice(letter, topic))
+        return (letter, *self._notices_of(letter, record, tenant))
+
+    def least(self, record: SourceRecord, reason: str, *, attempt: int) -> OutgoingRecord:
+        """Return the dead letter of a record whose full one cannot be built."""
+        return least_dead_letter(
+            record,
+            reason,
+            topic=self._topic,
+            uploads=self._uploads,
+            attempt=attempt,
+            failed_at=self._now(),
+            max_bytes=self._limits.cut_bytes(self._topic),
+        )
+
+    def _notices_of(self, letter: OutgoingRecord, record: SourceRecord, tenant: str) -> Iterator[OutgoingRecord]:
+        """Yield the tenant's notice if it gets one; a defect in it costs the notice alone."""
+        if not self._notices:
+            return
+        try:
+            topic = self._notices.get(tenant_named(record, tenant, self._tenant_of))
+            if topic is not None:
+                yield notice(letter, topic)
+        except Exception:
+            log.exception("record.notice_failed")
 
     def smaller(
         self, outcomes: tuple[OutgoingRecord, ...], refusal: OutcomesRefusedError

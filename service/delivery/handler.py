@@ -36,6 +36,15 @@ READING_TURN_S = 0.01
 
 Read = Callable[[SourceRecord], Reading]
 
+
+def reading_of(read: Read, record: SourceRecord) -> Reading:
+    """Read a record; a defect that it meets is met again by the handler, where it costs this record alone."""
+    try:
+        return read(record)
+    except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts tell
+        return UNREAD
+
+
 TenantOf = Callable[[SourceRecord], str | None]
 """Returns the tenant that a record names although it breaks the rules; None where it names none."""
 

@@ -17,7 +17,7 @@ from service.delivery.attempts import Attempts
 from service.delivery.dead_letter_limit import DeadLetterLimit
 from service.delivery.engine_marks import NO_MEMORY
 from service.delivery.engine_suspects import EngineSuspects
-from service.delivery.handler import READING_TURN_S, UNREAD, Handler, Read, Reading, TenantOf, names_no_tenant
+from service.delivery.handler import READING_TURN_S, Handler, Read, TenantOf, names_no_tenant, reading_of
 from service.delivery.in_flight import Committer, InFlightRecord, InFlightRecords, InFlightResources
 from service.delivery.lag import ProcessorStatus, StreamStatus
 from service.delivery.metrics import OutcomeMetrics
@@ -206,7 +206,7 @@ class Processor:
             if item is None or not item.is_in_window:
                 continue
             if self._read is not None and item.record.unreadable is None:
-                item.take_reading(_reading(self._read, item.record))
+                item.take_reading(reading_of(self._read, item.record))
                 if self._clock() > until_s:
                     await asyncio.sleep(0)
                     until_s = self._clock() + READING_TURN_S
@@ -245,12 +245,11 @@ class Processor:
         try:
             STAGE_DURATION.record(time.perf_counter() - item.received_at_s, _WAIT)
             resolution = await self._attempts.resolve(item.record, item, item.reading, received_at_s=item.received_at_s)
-            if resolution.outcome != "put_off":
-                self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
-            item.resolve(resolution)
-            item.submit()
-        except Exception as error:  # noqa: BLE001 - handlers' errors have become outcomes; these stop the service
+            self._finish(item, resolution)
+        except FatalError as error:
             self._fail(error)
+        except Exception:  # noqa: BLE001 - a defect around the handler: it would end each process that reads the record
+            self._finish_reduced(item)
         finally:
             item.leave_window()
 
@@ -260,6 +259,18 @@ class Processor:
         if item.resolution.outcome != "dead_lettered":
             self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
         return resolution
+
+    def _finish(self, item: InFlightRecord, resolution: Resolution) -> None:
+        if resolution.outcome != "put_off":
+            self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
+        item.resolve(resolution)
+        item.submit()
+
+    def _finish_reduced(self, item: InFlightRecord) -> None:
+        try:
+            self._finish(item, self._attempts.reduced(item.record, item.reading))
+        except Exception as error:  # noqa: BLE001 - nothing is left to publish for the record
+            self._fail(error)
 
     async def _finish_all(self) -> None:
         """Wait for what is in flight as long as a drain may take; a failed service only commits what is done."""
@@ -282,11 +293,3 @@ class Processor:
             log.error("processor.failed", error=error)
             self._failure = error
         self.drain()
-
-
-def _reading(read: Read, record: SourceRecord) -> Reading:
-    """Read a record; a defect that it meets is met again by the handler, where it costs this record alone."""
-    try:
-        return read(record)
-    except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts tell
-        return UNREAD

@@ -1,6 +1,6 @@
 """Pure: the topics that the stream reads and writes, by the settings that name them."""
 
-from service.delivery.dead_letter import notice_topics
+from service.delivery.notices import notice_topics
 from service.delivery.retry_topics import retry_tiers
 from service.settings.process import Settings, TopicSettings
 

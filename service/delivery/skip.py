@@ -15,9 +15,10 @@ from aiokafka import TopicPartition
 
 from service.core.errors import FatalError, RejectedError
 from service.core.records import OutgoingRecord, Partition, SourceRecord, Unreadable
-from service.delivery.dead_letter import cut, dead_letter, notice, notice_topics
+from service.delivery.dead_letter import cut, dead_letter
 from service.delivery.group_state import StoredOffsets
 from service.delivery.handler import TenantOf, names_no_tenant
+from service.delivery.notices import notice, notice_topics
 from service.delivery.offsets import MAX_SPAN, Progress
 from service.delivery.origin import fresh, origin_of
 from service.delivery.required_topics import output_topics

@@ -26,13 +26,17 @@ class Policies:
     def select(self, name: str | None, *, tenant: str = "") -> Policy:
         """Return a policy by its name; for None the tenant's, or else the default.
 
-        Raises `UnknownPolicyError` for a name that no policy has.
+        Raises `UnknownPolicyError` for a name that no policy has; it names those that the tenant may use.
         """
         if name is None:
             return self.by_tenant.get(tenant, self.default)
         if name not in self.by_name:
-            raise UnknownPolicyError(name=name, known=", ".join(sorted(self.by_name)))
+            raise UnknownPolicyError(name=name, known=", ".join(self._names_for(tenant)) or "none for this tenant")
         return self.by_name[name]
+
+    def _names_for(self, tenant: str) -> list[str]:
+        """Return the policies that are the tenant's, or nobody's in particular: other tenants' names are theirs."""
+        return sorted(name for name, policy in self.by_name.items() if not policy.tenants or tenant in policy.tenants)
 
 
 def load_policies(settings: PolicySettings) -> Policies:

@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 # A process that is too busy to answer within this is shown as such, and the screen goes on.
 TIMEOUT_S = 5.0
+# A process with thousands of partitions has less than a tenth of this; more is no metrics endpoint.
+MAX_BYTES = 16 * 1024 * 1024
 # The older text format: exemplars, which the newer one adds, are of no use here.
 ACCEPT = {"Accept": "text/plain; version=0.0.4"}
 
@@ -70,10 +72,20 @@ async def look(session: aiohttp.ClientSession, url: str, *, clock: Clock = time.
     try:
         async with asyncio.timeout(TIMEOUT_S), session.get(url, headers=ACCEPT) as answer:
             answer.raise_for_status()
-            return parse(await answer.text(), at_s=clock())
+            return parse(await _text(answer), at_s=clock())
     except TimeoutError:
         raise EndpointUnreadableError(f"no answer within {TIMEOUT_S:g} s") from None
     except aiohttp.ClientResponseError as error:
         raise EndpointUnreadableError(f"status {error.status}") from None
     except (aiohttp.ClientError, ValueError) as error:
         raise EndpointUnreadableError(str(error)) from None
+
+
+async def _text(answer: aiohttp.ClientResponse) -> str:
+    """Return the body, unpacked; raises `EndpointUnreadableError` for one without end before it takes memory."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise EndpointUnreadableError(f"more than {MAX_BYTES:,} bytes: no metrics endpoint")
+    return body.decode()

@@ -19,7 +19,8 @@ from service.core.headers import (
     TRUNCATED,
 )
 from service.core.records import OutgoingRecord, Unreadable
-from service.delivery.dead_letter import cut, dead_letter, notice
+from service.delivery.dead_letter import cut, dead_letter
+from service.delivery.notices import notice
 from service.delivery.origin import Origin, fresh
 from service.events.codec_errors import EventEmptyError
 from service.kafka.errors import RecordUnreadableError

@@ -15,7 +15,7 @@ from schemas.example_files import read_examples
 from schemas.json_schemas import json_schema
 from schemas.registry import MESSAGES, MessageVersion
 from scripts.contract import PUBLISHED, contract
-from service.delivery.dead_letter import notice_topics
+from service.delivery.notices import notice_topics
 from service.settings.process import DeadLetterSettings, Settings, TopicSettings
 
 each_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.slug)

@@ -140,6 +140,16 @@ def test_a_policy_that_an_event_names_goes_before_its_tenants(tmp_path: Path) ->
         policies.select("shoes", tenant="shoes")
 
 
+@pytest.mark.parametrize(("tenant", "named"), [("shoes", "default, shop"), ("cars", "default"), ("", "default")])
+def test_an_unknown_policy_names_none_of_another_tenant(tmp_path: Path, tenant: str, named: str) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default"))
+    write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [shoes]\n")
+    write(tmp_path, "c.yaml", VALID.format(name="launch-2027") + "tenants: [hats]\n")
+    policies = load_policies(PolicySettings(path=tmp_path))
+    with pytest.raises(UnknownPolicyError, match=rf"there are {named}$"):
+        policies.select("none", tenant=tenant)
+
+
 def test_two_policies_for_one_tenant_are_an_error(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", VALID.format(name="default") + "tenants: [shoes]\n")
     write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [hats, shoes]\n")

@@ -1,8 +1,10 @@
+import gzip
+
 import aiohttp
 import pytest
 
 from service.tools.top.scrape import EndpointUnreadableError, look, metrics_url, parse
-from testing.http_server import body, serving, status
+from testing.http_server import Handler, body, endless, serving, status
 from testing.scrapes import scrape
 
 
@@ -36,6 +38,16 @@ async def test_what_is_no_metrics_endpoint_is_said_to_be_none(answer: object, wh
     assert callable(answer)
     async with serving(answer) as server, aiohttp.ClientSession() as session:
         with pytest.raises(EndpointUnreadableError, match=why):
+            await look(session, server.url)
+
+
+PACKED = gzip.compress(bytes(64 * 1024 * 1024))
+
+
+@pytest.mark.parametrize("answer", [endless(b"# a comment\n" * 100_000), body(PACKED, Content_Encoding="gzip")])
+async def test_an_answer_without_end_is_left_at_a_bound(answer: Handler) -> None:
+    async with serving(answer) as server, aiohttp.ClientSession() as session:
+        with pytest.raises(EndpointUnreadableError, match="more than 16,777,216 bytes"):
             await look(session, server.url)
 
 

@@ -1,0 +1,41 @@
+"""Pure: what a tenant with a topic of its own is told of a dead letter."""
+
+from service.core.headers import MESSAGE, REASON, essential
+from service.core.records import OutgoingRecord, SourceRecord
+from service.delivery.handler import TenantOf
+from service.settings.process import Settings
+
+_MAX_KEY_BYTES = 1024
+"""A longer key is left out: a notice fits wherever a cut dead letter does."""
+
+_MAX_READ_BYTES = 64 * 1024
+"""Of an event that broke the rules; a larger one is not read again for its tenant."""
+
+
+_OPERATORS = (b"engine.", b"internal.", b"kafka.", b"policy.unusable_scores")
+"""Reasons whose messages name the operator's servers, or repeat what these said."""
+
+_UNTOLD = b"The operator has the details."
+
+
+def notice_topics(settings: Settings) -> dict[str, str]:
+    """Return the topic of each tenant that has one."""
+    return {
+        tenant: f"{settings.topics.dead_letters}.notices.{tenant}" for tenant in settings.dead_letter.notice_tenants
+    }
+
+
+def tenant_named(record: SourceRecord, tenant: str, tenant_of: TenantOf) -> str:
+    """Return whose record it is; `tenant` is empty for one that broke the rules, which may name its tenant anyway."""
+    if tenant or len(record.value or b"") > _MAX_READ_BYTES:
+        return tenant
+    return tenant_of(record) or ""
+
+
+def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
+    """Return what a dead letter's tenant is told: its key, and in headers why, when, and which record."""
+    key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
+    headers = dict(essential(letter.headers))
+    if (headers.get(REASON) or b"").startswith(_OPERATORS):
+        headers[MESSAGE] = _UNTOLD
+    return OutgoingRecord(topic, key, None, tuple(headers.items()))

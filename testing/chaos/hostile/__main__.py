@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.hostile`: the hostile hour, with its table; exit code 1 when the promise is broken."""
+"""`python -m testing.chaos.hostile`: the hostile hour, with its table; exit code 1 when the promise is broken."""
 
 import argparse
 import asyncio
@@ -88,7 +88,7 @@ def _first(found: object) -> str:
 
 def _options(arguments: Sequence[str]) -> Options:
     defaults = Options()
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.hostile", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m testing.chaos.hostile", description=__doc__)
     parser.add_argument("--minutes", type=float, default=defaults.minutes)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="random when not given")
     parser.add_argument("--brokers", type=int, default=defaults.brokers)

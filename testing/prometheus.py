@@ -1,5 +1,6 @@
 """A real Prometheus that scrapes the services of a test, and its API."""
 
+import math
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ JOB = "modstream"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Series = tuple[Mapping[str, str], tuple[float, ...]]
-"""Labels, and values over time; NaN where Prometheus says so."""
+"""Labels, and a value for each step; NaN where there is none."""
 
 
 class Prometheus:
@@ -38,7 +39,10 @@ class Prometheus:
         """Return what an expression was between two moments."""
         asked = {"query": expr, "start": f"{begin_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
         found = await self._ask("query_range", asked)
-        return [(series["metric"], tuple(float(value) for _, value in series["values"])) for series in found["result"]]
+        steps = range(int((end_s - begin_s) / step_s) + 1)
+        return [
+            (series["metric"], _at_each_step(series["values"], begin_s, step_s, steps)) for series in found["result"]
+        ]
 
     async def now(self, expr: str) -> list[tuple[Mapping[str, str], float]]:
         """Return what an expression is."""
@@ -64,6 +68,11 @@ class Prometheus:
             told = await answer.json()
         assert told["status"] == "success", (asked, told)
         return told["data"]
+
+
+def _at_each_step(values: Sequence[tuple[float, str]], begin_s: float, step_s: float, steps: int) -> tuple[float, ...]:
+    known = {round((at_s - begin_s) / step_s): float(value) for at_s, value in values}
+    return tuple(known.get(step, math.nan) for step in range(steps))
 
 
 @dataclass(frozen=True, slots=True)

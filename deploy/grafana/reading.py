@@ -1,7 +1,6 @@
 """A dashboard's JSON, read back: what tests and pictures need of it."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ class Shown:
     description: str
     queries: tuple[ShownQuery, ...]
     unit: str
-    is_stacked: bool
-    limits: tuple[tuple[float, str], ...]
-    """From which value on it has which colour."""
     x: int
     y: int
     width: int
@@ -68,18 +64,12 @@ def _shown(panel: dict[str, Any]) -> Shown:
         for target in panel.get("targets") or ()
         if target["datasource"]["type"] == "prometheus"
     ]
-    stacking = defaults.get("custom", {}).get("stacking", {}).get("mode", "none")
     return Shown(
         title=panel["title"],
         kind=panel["type"],
         description=panel.get("description", ""),
         queries=tuple(queries),
         unit=defaults.get("unit", "short"),
-        is_stacked=stacking != "none",
-        limits=tuple(
-            (-math.inf if step["value"] is None else step["value"], step["color"])
-            for step in defaults.get("thresholds", {}).get("steps", ())
-        ),
         x=place["x"],
         y=place["y"],
         width=place["w"],

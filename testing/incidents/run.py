@@ -10,16 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deploy.grafana.answers import Window, asking
-from deploy.grafana.pictures import picture, save
 from service.cli.top_screen import screen
 from service.tools.top.scrape import metrics_url
 from service.tools.top.watch import watching
+from testing.incidents.pictures import Window, picture
 from testing.incidents.scenarios import PACE, Scenario, upload
 from testing.observed import Observed, observing
 
 ROWS = ("Is it healthy?", "What comes out, and what waits", "What limits it", "Engine")
-RATE_INTERVAL_S = 10.0
 TOP_WIDTH = 110
 
 
@@ -85,12 +83,8 @@ async def _fact(observed: Observed, expr: str) -> str:
 
 
 async def _draw(observed: Observed, scenario: Scenario, began_s: float, marks: Mapping[str, float], path: Path) -> None:
-    window = Window(began_s, time.time(), RATE_INTERVAL_S, {"stage": scenario.stage})
-    ask = asking(observed.prometheus.url)
-    figure = await asyncio.to_thread(
-        picture, "service", window, ask, rows=ROWS, marks=marks, numbers_at_s=marks[scenario.mends], alerts=True
-    )
-    save(figure, path)
+    window = Window(began_s, time.time(), stage=scenario.stage, marks=tuple(marks.values()))
+    await picture("service", window, observed.prometheus, path, rows=ROWS)
 
 
 async def draw_top(observed: Observed, path: Path, title: str) -> None:

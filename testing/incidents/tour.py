@@ -5,12 +5,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.grafana.answers import Window, asking
-from deploy.grafana.pictures import picture, save
 from testing.feed import Upload
 from testing.image_host import ImageHost
-from testing.incidents.run import RATE_INTERVAL_S, draw_top
-from testing.observed import Observed, by_url, observing
+from testing.incidents.pictures import Window, picture
+from testing.incidents.run import draw_top
+from testing.observed import by_url, observing
 
 # What the embedded engine does beside everything else on two cores.
 PACE = 6.0
@@ -40,11 +39,6 @@ async def draw_all(folder: Path, out: Path) -> None:
         began_s = time.time()
         await asyncio.sleep(LOOKED_AT_S)
         await draw_top(observed, out / "top.svg", "modstream top")
-        await _draw_boards(observed, began_s, out)
-
-
-async def _draw_boards(observed: Observed, began_s: float, out: Path) -> None:
-    window = Window(began_s, time.time(), RATE_INTERVAL_S, {"stage": "engine"})
-    ask = asking(observed.prometheus.url)
-    for board in BOARDS:
-        save(await asyncio.to_thread(picture, board, window, ask), out / f"dashboard-{board}.png")
+        window = Window(began_s, time.time())
+        for board in BOARDS:
+            await picture(board, window, observed.prometheus, out / f"dashboard-{board}.png")

@@ -1,57 +1,56 @@
 """Pictures of dashboards, from canned answers."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from deploy.grafana.answers import Window, last, lines
-from deploy.grafana.pictures import picture, save
-from deploy.grafana.reading import Shown, ShownQuery, concrete
+from deploy.grafana.reading import concrete
+from testing.incidents.pictures import Window, named, picture
+from testing.prometheus import Prometheus, Series
 
-WINDOW = Window(begin_s=1000.0, end_s=1060.0, rate_interval_s=10.0, chosen={"stage": "fetch"})
+WINDOW = Window(begin_s=1000.0, end_s=1002.0, stage="fetch", marks=(1.0,))
 
 
-class CannedPrometheus:
+class CannedPrometheus(Prometheus):
     """Answers every question with two series, and remembers the questions."""
 
     def __init__(self) -> None:
+        super().__init__("http://prometheus.test")
         self.asked: list[str] = []
 
-    def ask(self, what: str, asked: Mapping[str, str]) -> list[Mapping[str, object]]:
-        assert what == "query_range"
-        self.asked.append(asked["query"])
+    async def range(self, expr: str, *, begin_s: float, end_s: float, step_s: float = 1.0) -> list[Series]:
+        self.asked.append(expr)
         labels = {"stage": "fetch", "outcome": "judged", "alertname": "ModstreamStuck"}
-        return [
-            {"metric": labels | {"le": "1.0"}, "values": [[1000.0, "1"], [1030.0, "NaN"], [1060.0, "3"]]},
-            {"metric": labels | {"le": "+Inf"}, "values": [[1000.0, "2"], [1060.0, "5"]]},
-        ]
+        return [({"le": "1.0"} | labels, (1.0, math.nan, 3.0)), (labels, (2.0, 2.0, 5.0))]
 
 
 @pytest.mark.parametrize("board", ["decisions", "cost"])
-def test_a_dashboard_is_drawn_with_all_its_panels(board: str, tmp_path: Path) -> None:
+async def test_a_dashboard_is_drawn_with_all_its_panels(board: str, tmp_path: Path) -> None:
     prometheus = CannedPrometheus()
-    figure = picture(board, WINDOW, prometheus.ask, marks={"breaks": 20.0}, alerts=True)
-    save(figure, tmp_path / "board.png")
+    await picture(board, WINDOW, prometheus, tmp_path / "board.png")
     with Image.open(tmp_path / "board.png") as drawn:
         assert drawn.width > 1000
     assert not [expr for expr in prometheus.asked if "$" in expr]
 
 
-def test_chosen_rows_are_drawn_alone() -> None:
+async def test_chosen_rows_are_drawn_alone(tmp_path: Path) -> None:
     prometheus = CannedPrometheus()
-    picture("service", WINDOW, prometheus.ask, rows=["GPU"])
-    assert len(prometheus.asked) == 3
-    assert all("modstream_gpu_" in expr for expr in prometheus.asked)
+    await picture("service", WINDOW, prometheus, tmp_path / "board.png", rows=["GPU"])
+    *asked, alerts = prometheus.asked
+    assert len(asked) == 3
+    assert all("modstream_gpu_" in expr for expr in asked)
+    assert alerts.startswith("ALERTS")
 
 
-def test_series_are_named_by_the_legend_and_their_newest_number_is_known() -> None:
-    panel = Shown("t", "timeseries", "", (ShownQuery("x", "{{stage}} p50"),), "s", False, (), 0, 0, 8, 8)
-    first, _ = lines(panel, WINDOW, CannedPrometheus().ask)
-    assert first.name == "fetch p50"
-    assert first.seconds == (0.0, 30.0, 60.0)
-    assert last(first) == 3.0
+@pytest.mark.parametrize(
+    ("legend", "labels", "name"),
+    [("{{stage}} p50", {"stage": "fetch"}, "fetch p50"), ("", {"le": "0.5"}, "0.5"), ("", {}, "")],
+)
+def test_series_are_named_by_the_legend(legend: str, labels: Mapping[str, str], name: str) -> None:
+    assert named(legend, labels) == name
 
 
 def test_variables_that_nobody_chose_are_everything() -> None:

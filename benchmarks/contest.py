@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.peers.measured import MAX_HANDLER_S, Task, numbered
 from benchmarks.peers.running import running
 from benchmarks.runner import UnavailableError
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from testing.kafka import running_kafka
 from testing.prerequisites import missing_docker
 

@@ -13,7 +13,7 @@ from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.image import DecodeLimits, decode_image
 from service.media.types import FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 
 PHOTOGRAPHS = {"2 MP": (1600, 1200), "12 MP": (4000, 3000)}
 SPEC = ImageSpec(max_pixels=512 * 512, multiple_of=32)

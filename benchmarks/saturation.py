@@ -16,8 +16,8 @@ from benchmarks.contest import Contest, running_contest
 from benchmarks.photographs import by_reference, photo_server
 from benchmarks.runner import Comparison, Contender, TimedRun
 from service.inference.rehearsal_engine import RehearsalEngine
+from service.settings.delivery import WindowSettings
 from service.settings.engine import RehearsalSettings
-from service.settings.process import WindowSettings
 from testing.asking import engine_request
 
 BATCHES = 120

@@ -26,8 +26,10 @@ from service.moderation import outcomes
 from service.moderation.outcomes import Subject
 from service.policy.decide import decide
 from service.policy.loader import load_policies
+from service.settings.delivery import TopicSettings
 from service.settings.engine import RehearsalSettings
-from service.settings.process import DecodeSettings, FetchSettings, PolicySettings, TopicSettings
+from service.settings.media import DecodeSettings, FetchSettings
+from service.settings.settings import PolicySettings
 
 # Enough for a steady mean: each takes well under a millisecond.
 TIMES = 500

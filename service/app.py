@@ -39,7 +39,7 @@ from service.runtime.forced_exit import FailureRelay
 from service.runtime.nvml import Gpus
 from service.runtime.resource_limits import LimitGuard, memory_limits, temperature_limits
 from service.settings.kafka import LARGEST_MAX_EVENT_BYTES
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_sink, traces_url
 

@@ -7,7 +7,7 @@ from service.core.instructions import Attribute, AttributeSchema, ModelInstructi
 from service.core.pixels import RgbPixels
 from service.inference.engine import EngineRequest
 from service.policy.loader import load_policies
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 
 INSTRUCTIONS = load_policies(PolicySettings()).default.instructions
 """The bundled policy's."""

@@ -12,7 +12,7 @@ from service.delivery.resolution import FinishedRecord, Resolution
 from service.kafka.errors import OutcomesRefusedError
 from service.kafka.publisher import record_bytes
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 from testing.partition_store import Fault, PartitionStore, StoreWriter
 from testing.waiting import wait_until
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.image_uploaded import ImageByUrlV1
 from service.core.errors import ModstreamError
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from testing.http_server import Handler, LocalServer, serving
 from testing.public_host import as_if_public
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from service.core.records import OutgoingRecord
 from service.kafka.publisher import publish
 from service.kafka.topics import journal_topic
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.tools.dead_letters.actions import Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace

@@ -8,7 +8,8 @@ from service.core.errors import FatalError, RejectedError, TransientError
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Handler, Job
 from service.delivery.processor import Processor
-from service.settings.process import RetrySettings, Settings
+from service.settings.delivery import RetrySettings
+from service.settings.settings import Settings
 from testing.memory_stream import MemoryStream
 from testing.waiting import wait_until
 

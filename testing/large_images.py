@@ -21,7 +21,8 @@ from service.moderation.moderate import Moderator, read_upload
 from service.policy.loader import load_policies
 from service.runtime import allocator
 from service.settings.engine import EngineSettings, RehearsalSettings
-from service.settings.process import DecodeSettings, FetchSettings, MediaSettings, Settings
+from service.settings.media import DecodeSettings, FetchSettings, MediaSettings
+from service.settings.settings import Settings
 from testing.handlers import committed
 from testing.memory_stream import MemoryStream, record
 from testing.peak_memory import peak_memory_mib

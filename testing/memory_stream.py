@@ -12,7 +12,7 @@ from service.delivery.lag import StreamStatus
 from service.delivery.offsets import Progress
 from service.delivery.resolution import FinishedRecord
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 TOPIC = "images.uploaded"
 

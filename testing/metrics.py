@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.metrics import Metrics, build_metrics
 
 

@@ -19,7 +19,7 @@ from service.core.errors import FatalError, RejectedError, TransientError
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 
 

@@ -24,8 +24,8 @@ from benchmarks.contest import Contest, running_contest
 from benchmarks.decode import reduced_decode
 from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.photographs import photo_server
+from service.settings.delivery import CommitSettings
 from service.settings.engine import RehearsalSettings
-from service.settings.process import CommitSettings
 from service.tools.planning.daily_curve import DailyCurve
 from service.tools.planning.plan_tables import plain_table
 from service.tools.planning.simulation.arrivals import Burst, Day, arrivals

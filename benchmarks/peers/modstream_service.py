@@ -29,10 +29,12 @@ from service.monitoring.monitor import monitoring
 from service.policy.loader import load_policies
 from service.runtime.allocator import tune_gc
 from service.runtime.nvml import Gpus
+from service.settings.delivery import TopicSettings
 from service.settings.engine import EngineSettings, RehearsalSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.monitoring import MonitoringSettings
-from service.settings.process import FetchSettings, MediaSettings, Settings, TelemetrySettings, TopicSettings
+from service.settings.media import FetchSettings, MediaSettings
+from service.settings.monitoring import MonitoringSettings, TelemetrySettings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
 from service.telemetry.tracing import build_sink

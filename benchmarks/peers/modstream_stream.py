@@ -10,9 +10,10 @@ from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
 from service.runtime.allocator import tune_gc
+from service.settings.delivery import TopicSettings, WindowSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.monitoring import MonitoringSettings
-from service.settings.process import Settings, TelemetrySettings, TopicSettings, WindowSettings
+from service.settings.monitoring import MonitoringSettings, TelemetrySettings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 
 POLL_S = 0.002

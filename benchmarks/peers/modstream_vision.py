@@ -8,7 +8,7 @@ import uvloop
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_service import moderate
 from service.inference.factory import build_engine
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 
 

@@ -28,7 +28,7 @@ from service.moderation.outcomes import Subject
 from service.policy.decide import decide
 from service.policy.loader import load_policies
 from service.settings.engine import RehearsalSettings
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 
 CONCURRENCY = 256
 BATCH_RECORDS = 512

@@ -12,7 +12,7 @@ from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import RunningModel
 from service.inference.vision.prompt import prompter
 from service.media.image import DecodeLimits, decode_image
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from testing.asking import INSTRUCTIONS
 
 IMAGES = 5

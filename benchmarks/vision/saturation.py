@@ -31,10 +31,11 @@ from service.inference.vision.engine import VisionEngine
 from service.inference.vision.prompt import prompter
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
 from service.policy.loader import load_policies
+from service.settings.delivery import TopicSettings, WindowSettings
 from service.settings.engine import JudgingSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.monitoring import MonitoringSettings
-from service.settings.process import PolicySettings, Settings, TelemetrySettings, TopicSettings, WindowSettings
+from service.settings.monitoring import MonitoringSettings, TelemetrySettings
+from service.settings.settings import PolicySettings, Settings
 from service.telemetry.logs import configure_logging
 from testing.shapes_policy import write_shapes_policy
 from testing.tiny_model.scenes import draw, random_scene

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 CHART = Path(__file__).parents[2] / "deploy" / "chart"
 OWN_PART = Path(__file__).parent / "values.schema.yaml"

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from service.cli.options import ConfigOption, load_or_exit
-from service.settings.process import Settings
 from service.settings.render import defaults_yaml, effective_yaml, reference_markdown
+from service.settings.settings import Settings
 
 
 def config(

@@ -19,7 +19,7 @@ from service.cli.dead_letter_filters import filtered
 from service.cli.dead_letter_store import settings_of, store_of
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, output_console
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.tools.dead_letters.actions import Discard, Redrive
 from service.tools.dead_letters.filters import LetterFilter

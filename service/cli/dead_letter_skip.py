@@ -13,7 +13,7 @@ from service.cli.dead_letter_store import settings_of
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.core.records import Partition
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 if TYPE_CHECKING:
     from service.delivery.skip import Skippable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from service.cli.options import load_or_exit
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 if TYPE_CHECKING:
     from service.tools.dead_letters.store import DeadLetterStore

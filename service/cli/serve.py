@@ -9,7 +9,7 @@ import uvloop
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, load_or_exit
 from service.core.errors import FatalError, UnexpectedEndError
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.foreign_errors import scrub_exception
 from service.telemetry.logs import configure_logging
 

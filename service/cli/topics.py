@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.tools.demo.fitted_table import Column, print_table
 from service.tools.planning.partitions import EVEN
 

@@ -18,7 +18,7 @@ from service.client.offline import OfflineRun, Tried, judge_all
 from service.client.upload_events import Upload, UploadOptions
 from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.memory_advice import memory_advice
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.tools.demo.fitted_table import print_table
 from service.tools.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row

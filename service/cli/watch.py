@@ -17,7 +17,7 @@ from service.cli.as_json import as_json_line
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.client.outcomes import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
 from service.core.records import SourceRecord
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.plain_text import one_line
 from service.tools.demo.fitted_table import fitted_table
 from service.tools.demo.tables import verdict_columns, verdict_row

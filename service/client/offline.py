@@ -17,7 +17,7 @@ from service.core.records import OutgoingRecord, SourceRecord
 from service.delivery.handler import Handler, Job
 from service.events.codec import encode_upload
 from service.media.errors import FetchFailedError
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from service.telemetry.record_trace import RecordTrace
 
 SOURCE = "/modstream/try"

@@ -8,7 +8,7 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.headers import ATTEMPT, MESSAGE, REASON, decimal
 from service.core.records import SourceRecord
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 
 # Ours are shorter; others may write to the topics, too.
 _MAX_TEXT_BYTES = 4000

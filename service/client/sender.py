@@ -13,7 +13,7 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.publisher import open_publisher
 from service.kafka.topics import check_topics
 from service.settings.kafka import KafkaSettings
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.plain_text import one_line
 
 # The CloudEvents source of what is sent by hand.

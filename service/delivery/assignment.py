@@ -20,7 +20,7 @@ from service.delivery.resolution import FinishedRecord
 from service.kafka.connection import describe
 from service.kafka.errors import ConsumerFailedError
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 from service.telemetry.instruments import REBALANCE_PAUSE, REBALANCES
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from service.kafka.broker_errors import unknown_unless_denied
 from service.kafka.errors import PartitionLostError
 from service.kafka.publisher import publish
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 
 
 class AtLeastOnceWriter:

@@ -24,7 +24,7 @@ from service.delivery.retry import AttemptAgain, Defer, GiveUp, decide
 from service.delivery.retry_topics import RetryTier, deferred_record, next_tier, retry_tiers
 from service.kafka.errors import OutcomesRefusedError, OutcomeTooLargeError
 from service.kafka.topic_limits import TOPIC_CONFIG, TopicLimits
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry import labels, names
 from service.telemetry.instruments import ATTEMPTS_FAILED
 from service.telemetry.record_trace import Arrival, RecordTracer

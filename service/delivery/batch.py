@@ -9,7 +9,7 @@ from itertools import accumulate, takewhile
 from service.core.records import OutgoingRecord, Partition
 from service.delivery.resolution import FinishedRecord
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 
 
 def published(batch: Iterable[FinishedRecord]) -> int:

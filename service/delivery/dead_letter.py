@@ -33,7 +33,7 @@ from service.delivery.origin import Origin
 from service.kafka.errors import DeadLetterUnfitError, OutcomesRefusedError
 from service.kafka.publisher import record_bytes
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.plain_text import one_line
 
 log = structlog.get_logger(__name__)

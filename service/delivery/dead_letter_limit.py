@@ -9,7 +9,7 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from service.core.errors import Blame, FatalError
-from service.settings.process import DeadLetterSettings
+from service.settings.delivery import DeadLetterSettings
 
 
 class DeadLetterLimitError(FatalError):

@@ -3,7 +3,7 @@
 from service.core.headers import MESSAGE, REASON, essential
 from service.core.records import OutgoingRecord, SourceRecord
 from service.delivery.handler import TenantOf
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 _MAX_KEY_BYTES = 1024
 """A longer key is left out: a notice fits wherever a cut dead letter does."""

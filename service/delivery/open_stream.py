@@ -25,7 +25,7 @@ from service.kafka.outage import find_outage
 from service.kafka.topic_configs import check_limits
 from service.kafka.topic_limits import TopicLimits
 from service.kafka.topics import check_topics
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 WriterFactory = Callable[[TopicPartition], OutcomeWriter]
 

@@ -27,7 +27,7 @@ from service.delivery.resolution import FinishedRecord, Resolution
 from service.delivery.window import KeyOrder, Window, WorkSlots
 from service.kafka.errors import OutcomesRefusedError
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry import labels, names
 from service.telemetry.instruments import STAGE_DURATION
 from service.telemetry.record_trace import RecordTracer

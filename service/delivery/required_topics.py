@@ -2,7 +2,8 @@
 
 from service.delivery.notices import notice_topics
 from service.delivery.retry_topics import retry_tiers
-from service.settings.process import Settings, TopicSettings
+from service.settings.delivery import TopicSettings
+from service.settings.settings import Settings
 
 
 def named_topics(settings: TopicSettings) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.core.errors import ModstreamError, TransientError
 from service.delivery.retry_topics import RetryTier
-from service.settings.process import RetrySettings
+from service.settings.delivery import RetrySettings
 
 
 @dataclass(frozen=True, slots=True)

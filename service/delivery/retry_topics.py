@@ -7,7 +7,7 @@ from service.core.errors import ModstreamError
 from service.core.headers import ATTEMPT, LAST_MS, NOT_BEFORE, REASON, decimal, to_carry_on
 from service.core.records import Headers, OutgoingRecord, SourceRecord
 from service.delivery.origin import Origin
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.settings.types import delay_s
 
 _CLOCK_TOLERANCE_S = 60.0

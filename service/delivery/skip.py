@@ -36,7 +36,7 @@ from service.kafka.reader import open_snapshot
 from service.kafka.topic_configs import check_limits
 from service.kafka.topic_limits import TopicLimits
 from service.kafka.topics import partitions_of
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 
 class NotSkippableError(FatalError):

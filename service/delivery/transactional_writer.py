@@ -14,7 +14,7 @@ from service.kafka.connection import KafkaConnection, discard, stop_client
 from service.kafka.errors import CommitUnknownError, PartitionLostError, TransactionsRefusedError
 from service.kafka.publisher import publish
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 from service.telemetry.instruments import PRODUCER_REBUILDS
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Generic, Protocol, TypeVar
 
 from service.core.fair_queue import FairQueue
-from service.settings.process import WindowSettings
+from service.settings.delivery import WindowSettings
 
 _POLL = 4
 """A poll takes a quarter more records than there are work slots at most: what it returns is read in one step."""

@@ -31,8 +31,8 @@ from service.kafka.errors import (
     ShutOutError,
     TransactionsNeededError,
 )
+from service.settings.delivery import CommitSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.process import CommitSettings
 
 MaxBatchBytes = Callable[[str], int | None]
 """Topic → how large its batches may be; None for as large as the producer makes them."""

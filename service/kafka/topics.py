@@ -12,7 +12,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from service.kafka.connection import KafkaConnection, describe
 from service.kafka.errors import AccessDeniedError, TopicCreationError, TopicMissingError
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 
 JOURNAL_SETTING = "topics.dead_letters"
 """The setting that the name of the journal follows from."""

@@ -22,7 +22,7 @@ from service.media.errors import DecoderStalledError, DecodeTimeoutError
 from service.media.oom_kills import oom_kills
 from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage, FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from service.telemetry import labels, names
 from service.telemetry.instruments import DECODE_CRASHES
 

@@ -28,8 +28,8 @@ from service.moderation.engine_client import EngineClient
 from service.moderation.outcomes import Subject, VerdictMetrics
 from service.policy.decide import decide, worst_of
 from service.policy.policy import Policy
+from service.settings.delivery import TopicSettings
 from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES
-from service.settings.process import TopicSettings
 from service.telemetry import names
 from service.telemetry.logs import bind_event
 from service.telemetry.record_trace import RecordTrace

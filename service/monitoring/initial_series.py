@@ -6,7 +6,7 @@ from service.core.errors import ModstreamError, RejectedError, TransientError
 from service.inference.token_counts import begin_tokens_at_zero
 from service.media.decode_deaths import REASONS
 from service.media.errors import DecoderStalledError, DecodeTimeoutError
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry import labels
 from service.telemetry.instruments import (
     ATTEMPTS_FAILED,

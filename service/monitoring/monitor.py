@@ -14,7 +14,7 @@ from service.monitoring.initial_series import begin_at_zero
 from service.monitoring.server import Endpoint
 from service.monitoring.sources import Sources
 from service.runtime.nvml import Gpus
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.metrics import build_metrics
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.policy.errors import PolicySettingsError, UnknownPolicyError
 from service.policy.policy import Policy
 from service.policy.policy_file import ATTRIBUTES_SUFFIX, check_policy
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 
 SUFFIXES = (".yaml", ".yml")
 

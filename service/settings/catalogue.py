@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 ENVIRONMENT_PREFIX = "MODSTREAM_"
 NESTING = "__"

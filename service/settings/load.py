@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from service.settings.catalogue import Setting, catalogue
 from service.settings.problems import InvalidSettingsError, Problem, describe_value, hide_credentials
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.settings.sources import CONFIG_VARIABLE, Given, read_environment, read_file
 
 

@@ -1,10 +1,10 @@
-"""The settings of what operators look at: the endpoint, and what its figures are told in."""
+"""The settings of what operators look at: logs, traces, metrics and the endpoint."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.settings.types import Group
+from service.settings.types import Group, OptionalTraceUrl, Positive, PositiveSeconds
 
 
 class MonitoringSettings(Group):
@@ -23,3 +23,24 @@ class MonitoringSettings(Group):
     """What the machine of one process costs an hour, for the cost of 1,000 images; 0 tells none."""
     currency: str = "USD"
     """Of `machine_price`."""
+
+
+class TelemetrySettings(Group):
+    """Logs, traces, and where metrics are sent."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """auto: readable in a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Less than this is not written."""
+    log_limit_per_s: Positive = 20
+    """Lines of one event about records in a second; what comes beyond is counted and told by `log.dropped`. Errors are
+    always written. Enough to see what goes wrong; each line costs 65 µs, one that is held back 15."""
+    otlp_endpoint: str | None = None
+    """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced or sent when not set."""
+    metrics_interval_s: PositiveSeconds = 15.0
+    """How often metrics are sent there: as often as Prometheus usually asks."""
+    trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    """Share of traces that start here; an upstream decision is always kept."""
+    trace_url: OptionalTraceUrl = None
+    """Where people look at a trace, such as http://jaeger:16686/trace/{trace_id}: for the links of
+    `modstream dead-letters show`."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from service.settings.catalogue import SettingGroup, group_model, groups
 from service.settings.load import LoadedSettings
 from service.settings.problems import HIDDEN, hide_credentials
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 
 def effective_yaml(loaded: LoadedSettings) -> str:
@@ -57,7 +57,7 @@ def reference_markdown() -> str:
 
 _INTRODUCTION = """# Settings
 
-<!-- Written by `modstream config --markdown`; the tests compare. Change service/settings/process.py instead. -->
+<!-- Written by `modstream config --markdown`; the tests compare. Change service/settings/*.py instead. -->
 
 Settings come from a YAML file (`--config FILE`, or `MODSTREAM_CONFIG`) and from the environment, which wins.
 `kafka.group_id` is `MODSTREAM_KAFKA__GROUP_ID` there: two underscores for each step inwards. Lists are written with

@@ -7,6 +7,8 @@ from typing import Annotated, LiteralString
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+MIB = 1024 * 1024
+
 PositiveSeconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[int, Field(gt=0)]
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import format_span_id, format_trace_id, get_current_spa
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.core.errors import FatalError, ModstreamError, RejectedError, TransientError
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.foreign_errors import scrub_exception
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.redaction import redact

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Meter, NoOpMeter
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry import instruments, names
 from service.telemetry.resource import process_resource
 from service.telemetry.stopping import nothing_to_stop, stop_within_limit

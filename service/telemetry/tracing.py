@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.recording_span import SpanSink
 from service.telemetry.stopping import nothing_to_stop, stop_within_limit
 

@@ -16,7 +16,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from service.core.errors import RejectedError, TransientError
 from service.core.records import OutgoingRecord, SourceRecord
-from service.settings.process import Settings, TopicSettings
+from service.settings.delivery import TopicSettings
+from service.settings.settings import Settings
 from testing.chaos.workload import MAX_HANDLER_S, Judge
 
 POLL_MS = 200

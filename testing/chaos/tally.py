@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from testing.chaos.workload import expected_topics
 
 

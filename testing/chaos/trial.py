@@ -12,9 +12,10 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
+from service.settings.delivery import CommitSettings, RetrySettings, TopicSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.monitoring import MonitoringSettings
-from service.settings.process import CommitSettings, RetrySettings, Settings, ShutdownSettings, TopicSettings
+from service.settings.settings import Settings, ShutdownSettings
 from testing.chaos.broker import ENVIRONMENT, Bouncer, rebalances
 from testing.chaos.feeder import Feeder, create_topics, running_producer
 from testing.chaos.fleet import Fleet, command

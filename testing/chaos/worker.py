@@ -10,7 +10,7 @@ import uvloop
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 from testing.chaos.workload import MAX_HANDLER_S, Judge
 

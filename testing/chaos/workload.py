@@ -2,7 +2,7 @@
 
 from service.core.errors import RejectedError, TransientError
 from service.core.records import OutgoingRecord, SourceRecord
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 
 # As in the workload that Confluent's Parallel Consumer reports on.
 RECORD_BYTES = 100

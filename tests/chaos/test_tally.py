@@ -1,6 +1,6 @@
 """The judge of the chaos runs, judged: it must see every way in which a run can fail."""
 
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from testing.chaos.tally import Tally
 from testing.chaos.workload import expected_topics, is_rejected, stumbles
 

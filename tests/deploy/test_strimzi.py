@@ -7,7 +7,7 @@ import yaml
 
 from service.delivery.required_topics import named_topics
 from service.kafka.topics import journal_topic
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.tools.planning.partitions import EVEN
 
 STRIMZI = Path(__file__).parents[2] / "deploy" / "strimzi"

@@ -9,7 +9,7 @@ import pytest
 
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 from testing.tiny_model.shapes import ALL_INSTRUCTIONS, INSTRUCTIONS
 from testing.tiny_model.tiny import model_folder, policy_file
 

@@ -13,10 +13,11 @@ from service.delivery.handler import Job
 from service.events.codec import encode_upload
 from service.media.errors import UnsupportedFormatError
 from service.policy.errors import PolicySettingsError, UnknownCategoriesError
+from service.settings.delivery import TopicSettings
 from service.settings.engine import EngineSettings, OnnxSettings
 from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES, KafkaSettings
 from service.settings.monitoring import MonitoringSettings
-from service.settings.process import PolicySettings, Settings, TopicSettings
+from service.settings.settings import PolicySettings, Settings
 from service.telemetry.record_trace import RecordTrace
 from testing.resources import NotedResources
 from tests.unit.inference.onnx.models import entry, write_catalogue, write_mean_model

@@ -17,7 +17,7 @@ from service.inference.onnx.catalogue import load_catalogue
 from service.policy.loader import load_policies
 from service.policy.taxonomy import NAMES
 from service.settings.catalogue import catalogue, groups
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 from service.settings.sources import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from service.media.fetch.connection_trace import connection_trace
 from service.media.fetch.failures import failure_of
 from service.media.fetch.guard import DIALLED, AddressGuard, Dialled
 from service.media.fetch.web_address import host_of
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from service.telemetry import names
 
 # Of Amazon's S3, on every answer about a bucket.

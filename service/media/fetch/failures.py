@@ -12,7 +12,7 @@ from service.http.bounded_connection import AnswerRefusedError, AnswerTooSlowErr
 from service.media.errors import AddressNotAllowedError, FetchFailedError, FetchTimeoutError, ImageReferenceError
 from service.media.fetch.guard import AddressRefusedError
 from service.media.fetch.resolver import NameTimeoutError
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 
 log = structlog.get_logger(__name__)
 

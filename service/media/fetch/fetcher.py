@@ -23,7 +23,7 @@ from service.media.fetch.s3 import S3Fetcher
 from service.media.fetch.web import WebFetcher
 from service.media.image_memory import Reservation
 from service.media.types import FetchedImage
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from service.telemetry import labels
 from service.telemetry.instruments import FETCH_IO
 

@@ -16,7 +16,7 @@ from service.core.errors import ModstreamError
 from service.media.errors import FetchFailedError, ImageNotFoundError, ImageReferenceError, SchemeNotAllowedError
 from service.media.fetch.answer import Answer
 from service.media.fetch.client import Reserve, reserve_nothing
-from service.settings.process import S3Settings
+from service.settings.media import S3Settings
 
 log = structlog.get_logger(__name__)
 

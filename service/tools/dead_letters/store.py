@@ -10,7 +10,7 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.publisher import ExclusivePublisher, open_exclusive_publisher
 from service.kafka.reader import open_snapshot
 from service.kafka.topics import JOURNAL_SETTING, check_topics, is_compacted, journal_topic, partitions_of
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.journal import Marks
 

@@ -18,7 +18,7 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.publisher import open_publisher
 from service.kafka.reader import Reader, open_reader
 from service.kafka.topics import ensure_topics
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.tools.demo.broker import embedded_broker
 from service.tools.demo.errors import DemoFailedError
 from service.tools.demo.outcomes import Outcomes

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from service.settings.load import load_settings
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 
 def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:

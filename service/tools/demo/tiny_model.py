@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from service.inference.errors import EngineConfigurationError
-from service.settings.process import PolicySettings, Settings
+from service.settings.settings import PolicySettings, Settings
 from service.settings.vllm import VllmSettings
 
 HOME = Path(str(files("service.tools.demo").joinpath("tiny")))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from service.settings.process import WindowSettings
+from service.settings.delivery import WindowSettings
 from service.tools.planning.cpu_sizing import DECODES_A_CORE, ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S
 from service.tools.planning.evidence import PREFILL_SOURCE, PREFILLS
 from service.tools.planning.gpus import Gpu

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from service.settings.process import MIB, WindowSettings
+from service.settings.delivery import WindowSettings
+from service.settings.types import MIB
 from service.tools.planning.cpu_sizing import ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S, decode_s, process_wall
 from service.tools.planning.models import short_name
 from service.tools.planning.plan import GpuPlan

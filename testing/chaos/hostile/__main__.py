@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from service.settings.process import MIB
+from service.settings.types import MIB
 from testing.chaos.hostile.balance import GOOD
 from testing.chaos.hostile.run import ALL_LIMIT_BYTES, MAIN_LIMIT_BYTES, Options, Report, run
 

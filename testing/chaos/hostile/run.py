@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from aiokafka import AIOKafkaProducer
 
-from service.settings.process import MIB
+from service.settings.types import MIB
 from testing.chaos.broker import ENVIRONMENT
 from testing.chaos.feeder import create_topics, running_producer
 from testing.chaos.fleet import Fleet

@@ -16,7 +16,8 @@ from schemas.json_schemas import json_schema
 from schemas.registry import MESSAGES, MessageVersion
 from scripts.contract import PUBLISHED, contract
 from service.delivery.notices import notice_topics
-from service.settings.process import DeadLetterSettings, Settings, TopicSettings
+from service.settings.delivery import DeadLetterSettings, TopicSettings
+from service.settings.settings import Settings
 
 each_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.slug)
 

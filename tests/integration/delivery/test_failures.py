@@ -9,8 +9,8 @@ from service.delivery.required_topics import required_topics
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import KafkaUnreachableError, TopicMissingError, TransactionsRefusedError
 from service.kafka.topics import ensure_topics
+from service.settings.delivery import DeadLetterSettings, TopicSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.process import DeadLetterSettings, TopicSettings
 from testing.kafka import KafkaBroker, free_port
 from testing.stream_worker import ObedientHandler, ToldToStopError
 from testing.topics import committed_reader

@@ -13,7 +13,8 @@ from service.delivery.lag import PartitionStatus
 from service.delivery.lost_offsets import Choice
 from service.delivery.processor import Processor
 from service.kafka.errors import OffsetsLostError
-from service.settings.process import Settings, WindowSettings
+from service.settings.delivery import WindowSettings
+from service.settings.settings import Settings
 from testing.kafka import KafkaBroker
 from testing.logs import (
     add_partitions,

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from service.settings.process import CommitSettings, WindowSettings
+from service.settings.delivery import CommitSettings, WindowSettings
 from testing.topics import publish
 from tests.integration.delivery.world import World
 

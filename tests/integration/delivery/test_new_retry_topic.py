@@ -2,7 +2,7 @@
 
 from aiokafka import TopicPartition
 
-from service.settings.process import RetrySettings
+from service.settings.delivery import RetrySettings
 from testing.logs import publish_to
 from tests.integration.delivery.world import World
 

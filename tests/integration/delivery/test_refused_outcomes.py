@@ -19,7 +19,7 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.errors import TopicLimitError, TopicMissingError
 from service.kafka.topic_configs import topic_configs
 from service.kafka.topic_limits import TOPIC_CONFIG, TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 from testing.kafka import KafkaBroker
 from testing.stream_worker import ObedientHandler
 from testing.topics import publish

@@ -17,9 +17,10 @@ from service.kafka.errors import CertificatesUnreadableError, KafkaUnreachableEr
 from service.kafka.publisher import open_publisher
 from service.kafka.reader import open_reader
 from service.kafka.topics import ensure_topics
+from service.settings.delivery import TopicSettings
 from service.settings.kafka import KafkaSettings, OAuthSettings
 from service.settings.monitoring import MonitoringSettings
-from service.settings.process import Settings, TopicSettings
+from service.settings.settings import Settings
 from testing.secured_kafka import (
     CERTIFICATES,
     PASSWORD,

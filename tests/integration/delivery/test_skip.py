@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from service.delivery.processor import Processor
-from service.settings.process import DeadLetterSettings
+from service.settings.delivery import DeadLetterSettings
 from testing.kafka import KafkaBroker
 from testing.raw_batches import ZSTD, batch_of, bomb, send_raw
 from testing.stream_worker import ObedientHandler

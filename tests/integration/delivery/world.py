@@ -21,9 +21,10 @@ from service.delivery.required_topics import required_topics
 from service.events.raw_event import tenant_of
 from service.kafka.connection import KafkaConnection
 from service.kafka.topics import ensure_topics
+from service.settings.delivery import CommitSettings, RetrySettings, TopicSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.monitoring import MonitoringSettings
-from service.settings.process import CommitSettings, RetrySettings, Settings, TopicSettings
+from service.settings.settings import Settings
 from testing.stream_worker import ObedientHandler
 from testing.topics import CommittedReader, committed_reader, publish
 

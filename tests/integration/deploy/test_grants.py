@@ -22,8 +22,9 @@ from service.events.raw_event import tenant_of
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import AccessDeniedError
 from service.kafka.topics import ensure_journal, ensure_topics
+from service.settings.delivery import DeadLetterSettings, RetrySettings
 from service.settings.kafka import KafkaSettings
-from service.settings.process import DeadLetterSettings, RetrySettings, Settings
+from service.settings.settings import Settings
 from testing.kafka_with_grants import PASSWORD, KafkaWithGrants, running_kafka_with_grants
 from testing.stream_worker import ObedientHandler
 

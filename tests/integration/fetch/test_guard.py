@@ -11,7 +11,7 @@ from schemas.image_uploaded import ImageByUrlV1
 from service.core.errors import RejectedError
 from service.media.errors import AddressNotAllowedError, FetchFailedError, ImageReferenceError
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from testing.dns import NameServerResolver, name_server
 from testing.http_server import LocalServer, body, redirect, serving
 

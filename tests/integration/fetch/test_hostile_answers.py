@@ -13,7 +13,7 @@ from service.core.errors import ModstreamError
 from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.errors import FetchFailedError, FetchTimeoutError
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from testing.flood_server import flooding
 from testing.http_server import LocalServer, Script, request_head, scripted
 from testing.public_host import as_if_public

@@ -23,7 +23,7 @@ from service.media.fetch.resolver import (
     NameTimeoutError,
     NameUnknownError,
 )
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from testing.http_server import body, serving
 from testing.waiting import wait_until
 from testing.zone import Zone, serving_names

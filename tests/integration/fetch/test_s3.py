@@ -16,7 +16,7 @@ from service.media.errors import (
     SchemeNotAllowedError,
 )
 from service.media.fetch.fetcher import ImageFetcher
-from service.settings.process import FetchSettings, S3Settings
+from service.settings.media import FetchSettings, S3Settings
 from testing.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore, object_store
 
 pytestmark = pytest.mark.tool("seaweedfs")

@@ -18,7 +18,9 @@ from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator, read_upload
 from service.policy.loader import load_policies
-from service.settings.process import FetchSettings, MediaSettings, PolicySettings, Settings, TopicSettings
+from service.settings.delivery import TopicSettings
+from service.settings.media import FetchSettings, MediaSettings
+from service.settings.settings import PolicySettings, Settings
 from testing.engine import PaintedEngine
 from testing.http_server import Handler, body, endless, raw, serving
 from testing.memory_stream import MemoryStream, record

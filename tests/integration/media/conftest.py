@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.media.decode_pool import ImageDecoder
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 
 HOSTILE_WORKER = "tests.integration.media.hostile_worker"
 MEMORY_BYTES = 256 * 1024 * 1024

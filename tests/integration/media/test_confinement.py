@@ -15,7 +15,7 @@ from service.media.decode_pool import ImageDecoder
 from service.media.errors import UnsupportedFormatError
 from service.media.sandbox import hide_process
 from service.media.types import FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from tests.integration.media.taken_over_worker import ATTEMPTS
 from tests.unit.media.image_files import RED, encoded, plain
 
@@ -114,7 +114,7 @@ import asyncio, ctypes
 from contextlib import AsyncExitStack
 from service.app import _opened
 from service.media.decode_pool import ImageDecoder
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 
 async def main():
     async with AsyncExitStack() as stack:

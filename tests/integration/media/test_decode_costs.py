@@ -11,7 +11,7 @@ from PIL import Image
 from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from tests.unit.media.costly_files import jpeg_of_scans
 from tests.unit.media.image_files import encoded, png
 

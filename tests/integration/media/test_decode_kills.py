@@ -11,7 +11,7 @@ from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.errors import DecodeOomKilledError, DecoderKilledError
 from service.media.types import DecodedImage, FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from tests.integration.media.conftest import HOSTILE_WORKER
 from tests.integration.media.hostile_worker import LINGER
 from tests.integration.media.processes import kill_at_work

@@ -21,7 +21,7 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.types import DecodedImage, FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from testing.metrics import counting, scraped
 from testing.waiting import wait_until
 from tests.integration.media.conftest import MEMORY_BYTES
@@ -213,7 +213,7 @@ import asyncio, sys
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
 from service.core.pixels import ImageSpec
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 
 async def main():
     decoder = ImageDecoder(DecodeSettings(workers=2), worker_module="tests.integration.media.hostile_worker")

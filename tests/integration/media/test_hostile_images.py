@@ -16,7 +16,7 @@ from service.core.errors import RejectedError
 from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.types import DecodedImage, FetchedImage
-from service.settings.process import DecodeSettings
+from service.settings.media import DecodeSettings
 from tests.integration.media.mutations import cuts, mutate, originals
 from tests.unit.media.test_bombs import BOMBS, gif_frame_bomb
 

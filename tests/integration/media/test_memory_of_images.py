@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.settings.process import WindowSettings
+from service.settings.delivery import WindowSettings
 from testing.http_server import body, serving
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from socket import create_server
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.commit_trace import committing
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.stopping import FLUSH_LIMIT_S

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.commit_trace import committing
 from service.telemetry.instruments import RECORDS
 from service.telemetry.metrics import Metrics, build_metrics

@@ -27,16 +27,12 @@ from service.media.fetch.fetcher import ImageFetcher
 from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator
 from service.policy.loader import load_policies
+from service.settings.delivery import RetrySettings
 from service.settings.kafka import KafkaSettings
+from service.settings.media import DecodeSettings, FetchSettings, S3Settings
+from service.settings.monitoring import TelemetrySettings
 from service.settings.openai import OpenAISettings
-from service.settings.process import (
-    DecodeSettings,
-    FetchSettings,
-    RetrySettings,
-    S3Settings,
-    Settings,
-    TelemetrySettings,
-)
+from service.settings.settings import Settings
 from service.telemetry.commit_trace import committing
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer

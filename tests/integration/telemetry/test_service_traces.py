@@ -9,7 +9,7 @@ from pathlib import Path
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from PIL import Image
 
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from testing.otlp_receiver import Collector
 from testing.service import running_service
 from testing.tansu import running_tansu

@@ -17,7 +17,7 @@ from service.cli.dead_letter_tables import group_columns, letter_columns, letter
 from service.client.outcomes import as_json as outcome_json
 from service.client.outcomes import outcome_of
 from service.core.records import SourceRecord
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from service.tools.dead_letters.groups import Groups
 from service.tools.dead_letters.letter import read_letter
 from service.tools.dead_letters.run import RunResult

@@ -11,7 +11,7 @@ from service.cli.policy_text import estimated_tokens
 from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies, policy_paths
 from service.policy.policy import Policy
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 
 POLICY = """\
 name: {name}

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.commands import app
-from service.settings.process import Settings
+from service.settings.settings import Settings
 
 
 async def crash(_settings: Settings) -> None:

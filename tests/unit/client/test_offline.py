@@ -13,7 +13,7 @@ from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.events.codec import decode_upload
 from service.inference.errors import EngineRejectedError
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 
 TOPICS = TopicSettings()
 OPTIONS = UploadOptions(caption="two for one")

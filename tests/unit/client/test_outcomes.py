@@ -4,7 +4,7 @@ import pytest
 
 from service.client.outcomes import DeadLetter, Outcome, as_json, outcome_of
 from service.core.records import Headers, SourceRecord
-from service.settings.process import TopicSettings
+from service.settings.delivery import TopicSettings
 from tests.unit.tools.demo.messages import tags, verdict
 
 TOPICS = TopicSettings()

@@ -11,7 +11,7 @@ from service.delivery.assignment import Assignment
 from service.delivery.offsets import Progress
 from service.delivery.resolution import FinishedRecord
 from service.kafka.topic_limits import TopicLimits
-from service.settings.process import CommitSettings
+from service.settings.delivery import CommitSettings
 from service.telemetry.metrics import Metrics
 from testing.committing import no_outage
 from testing.metrics import counting, scraped

@@ -18,8 +18,9 @@ from service.events.raw_event import tenant_of
 from service.inference.errors import EngineRejectedError
 from service.kafka.errors import BatchTooLargeError, OutcomesRefusedError, PublishError, RecordUnreadableError
 from service.media.errors import FetchFailedError, ImageNotFoundError
+from service.settings.delivery import DeadLetterSettings, RetrySettings
 from service.settings.kafka import KafkaSettings
-from service.settings.process import DeadLetterSettings, RetrySettings, Settings
+from service.settings.settings import Settings
 from testing.handlers import BusyError, WrongError, verdict
 from testing.memory_stream import TOPIC, record
 from testing.resources import NotedResources

@@ -16,7 +16,7 @@ from service.events.codec_errors import EventNotJsonError
 from service.kafka.publisher import record_bytes
 from service.policy.errors import UnknownPolicyError
 from service.policy.loader import load_policies
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 from testing.handlers import BusyError
 from testing.uploads import a_record
 

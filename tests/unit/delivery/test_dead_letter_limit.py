@@ -6,7 +6,7 @@ import pytest
 
 from service.core.errors import Blame
 from service.delivery.dead_letter_limit import DeadLetterLimit, DeadLetterLimitError, Fault
-from service.settings.process import DeadLetterSettings
+from service.settings.delivery import DeadLetterSettings
 
 ROW = DeadLetterSettings(max_consecutive=20, window_records=1000)
 RATIO = DeadLetterSettings(max_consecutive=1000, max_ratio=0.5, window_records=10)

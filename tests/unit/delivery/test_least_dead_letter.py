@@ -15,7 +15,8 @@ from service.delivery.processor import Processor
 from service.delivery.resolution import Resolution
 from service.kafka.errors import OutcomesRefusedError, RecordUnreadableError
 from service.kafka.publisher import record_bytes
-from service.settings.process import DeadLetterSettings, RetrySettings, Settings
+from service.settings.delivery import DeadLetterSettings, RetrySettings
+from service.settings.settings import Settings
 from service.telemetry.record_trace import Arrival, Delivery, QuietDelivery, RecordTracer
 from service.tools.dead_letters.letter import read_letter
 from testing.dead_letters import as_read

@@ -9,8 +9,9 @@ from service.delivery.dead_letter_limit import DeadLetterLimitError
 from service.delivery.handler import Job
 from service.delivery.processor import Counters, Processor
 from service.kafka.errors import ConsumerFailedError
+from service.settings.delivery import DeadLetterSettings, WindowSettings
 from service.settings.kafka import KafkaSettings
-from service.settings.process import DeadLetterSettings, ShutdownSettings, WindowSettings
+from service.settings.settings import ShutdownSettings
 from testing.handlers import SETTINGS, BrokenError, BusyError, RequestLimiter, WrongError, committed, running, verdict
 from testing.memory_stream import MemoryStream, record
 from testing.waiting import wait_until

@@ -9,7 +9,8 @@ from service.core.records import OutgoingRecord, Partition, SourceRecord
 from service.delivery.handler import Job, Reading
 from service.delivery.offsets import Progress
 from service.delivery.processor import Processor
-from service.settings.process import RetrySettings, Settings, WindowSettings
+from service.settings.delivery import RetrySettings, WindowSettings
+from service.settings.settings import Settings
 from testing.handlers import SETTINGS, BusyError, RequestLimiter, committed, verdict
 from testing.memory_stream import TOPIC, MemoryPartition, MemoryStream, record
 from testing.waiting import wait_until

@@ -7,7 +7,7 @@ from service.core.errors import ModstreamError, RejectedError, TransientError
 from service.delivery.retry import AttemptAgain, Decision, Defer, GiveUp, backoff_s, decide
 from service.delivery.retry_topics import RetryTier
 from service.media.errors import FetchFailedError, HostCircuitOpenError
-from service.settings.process import RetrySettings
+from service.settings.delivery import RetrySettings
 
 SETTINGS = RetrySettings(max_attempts=3, initial_backoff_s=1.0, multiplier=2.0, max_backoff_s=3.0, jitter=0.5)
 TIER = RetryTier(30, "images.uploaded.retry.30s")

@@ -3,7 +3,7 @@
 import asyncio
 
 from service.delivery.window import Window
-from service.settings.process import WindowSettings
+from service.settings.delivery import WindowSettings
 
 
 def test_records_bound_the_window() -> None:

@@ -16,7 +16,8 @@ from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator
 from service.moderation.outcomes import VerdictMetrics
 from service.policy.loader import load_policies
-from service.settings.process import DeadLetterSettings, PolicySettings, TopicSettings
+from service.settings.delivery import DeadLetterSettings, TopicSettings
+from service.settings.settings import PolicySettings
 from testing.engine import PaintedEngine
 from testing.handlers import SETTINGS, committed, running
 from testing.memory_stream import TOPIC, MemoryStream

@@ -30,8 +30,9 @@ from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator
 from service.policy.loader import Policies, load_policies
 from service.policy.policy import Policy
+from service.settings.delivery import RetrySettings
 from service.settings.engine import JudgingSettings
-from service.settings.process import PolicySettings, RetrySettings, Settings
+from service.settings.settings import PolicySettings, Settings
 from testing.asking import GOODS
 from testing.resources import NotedResources
 from testing.token_model import ScriptedModel, fill_in

@@ -26,7 +26,8 @@ from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator, read_upload
 from service.policy.loader import load_policies
-from service.settings.process import PolicySettings, TopicSettings
+from service.settings.delivery import TopicSettings
+from service.settings.settings import PolicySettings
 from service.telemetry.record_trace import RecordTrace
 from testing.engine import PaintedEngine
 from testing.resources import NotedResources

@@ -17,7 +17,7 @@ from service.monitoring.monitor import monitoring
 from service.monitoring.server import Endpoint
 from service.runtime.nvml import Gpus
 from service.settings.monitoring import MonitoringSettings
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from testing.kafka import free_port
 from testing.metrics import parsed
 from tests.unit.monitoring.parts import sources

@@ -8,7 +8,7 @@ from service.inference.vision.prompt import prompter
 from service.policy.loader import load_policies
 from service.policy.policy import Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 from tests.unit.policy.policies import policies
 from tests.unit.policy.test_policy import build
 

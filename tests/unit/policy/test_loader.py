@@ -7,7 +7,7 @@ from service.policy.errors import PolicyFileError, PolicySettingsError, UnknownP
 from service.policy.loader import load_policies
 from service.policy.policy_file import check_policy
 from service.policy.taxonomy import NAMES
-from service.settings.process import PolicySettings
+from service.settings.settings import PolicySettings
 
 VALID = """\
 name: {name}

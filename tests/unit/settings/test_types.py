@@ -4,7 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from service.delivery.required_topics import output_topics
-from service.settings.process import DeadLetterSettings, FetchSettings, S3Settings, Settings
+from service.settings.delivery import DeadLetterSettings
+from service.settings.media import FetchSettings, S3Settings
+from service.settings.settings import Settings
 
 
 @pytest.mark.parametrize("network", ["10.20.0.0/16", "10.20.0.1", "fd00:1::/32", "0.0.0.0/0"])

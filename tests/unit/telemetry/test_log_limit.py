@@ -8,7 +8,7 @@ import orjson
 import pytest
 import structlog
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.log_limit import LogLimit
 from service.telemetry.logs import bind_record, configure_logging
 from testing.metrics import counting, scraped

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from service.core.errors import FatalError, ModstreamError, UnexpectedError
 from service.media.errors import ImageNotFoundError
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.logs import _CHATTER, bind_event, bind_record, configure_logging
 
 

@@ -8,7 +8,7 @@ from testing.metrics import counting, scraped
 
 LOADED = """
 import sys
-from service.settings.process import Settings
+from service.settings.settings import Settings
 from service.telemetry.metrics import build_metrics
 import service.moderation.moderate
 metrics = build_metrics(Settings().telemetry, scraped=False, version="1")

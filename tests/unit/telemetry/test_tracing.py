@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import cast
 
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.names import Headers
 from service.telemetry.propagation import earlier_attempt_of, failure_headers, kafka_headers, text_headers, uploader_of
 from service.telemetry.tracing import build_sink, traces_url
@@ -13,7 +13,7 @@ TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 UNTRACED = """
 import sys
-from service.settings.process import TelemetrySettings
+from service.settings.monitoring import TelemetrySettings
 from service.telemetry.record_trace import Arrival, RecordTracer
 from service.telemetry.tracing import build_sink
 

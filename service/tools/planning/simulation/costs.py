@@ -4,7 +4,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from service.settings.process import CommitSettings, WindowSettings
+from service.settings.delivery import CommitSettings, WindowSettings
 from service.tools.planning.capacity import FETCH_S
 from service.tools.planning.cpu_sizing import EVENT_CPU_S, SUBMISSION_CPU_S, decode_s
 from service.tools.planning.plan import GpuPlan

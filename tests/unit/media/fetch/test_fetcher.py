@@ -20,7 +20,7 @@ from service.media.errors import (
 )
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.fetch.hosts import host_of_url
-from service.settings.process import FetchSettings
+from service.settings.media import FetchSettings
 from testing.metrics import counting, scraped
 
 

@@ -15,7 +15,7 @@ from service.media.errors import FetchFailedError, ImageNotFoundError, ImageRefe
 from service.media.fetch.answer import Answer
 from service.media.fetch.client import Reserve
 from service.media.fetch.s3 import S3Fetcher, S3Reference, parse_s3
-from service.settings.process import S3Settings
+from service.settings.media import S3Settings
 
 ENDPOINT = "http://minio.internal:9000"
 SETTINGS = S3Settings(

@@ -1,0 +1,61 @@
+"""All settings of one process: every group, its default and the reason for it.
+
+`load.py` fills them from a YAML file and the environment; the docstrings become docs/settings.md.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from service.settings.delivery import CommitSettings, DeadLetterSettings, RetrySettings, TopicSettings, WindowSettings
+from service.settings.engine import EngineSettings
+from service.settings.kafka import KafkaSettings
+from service.settings.media import MediaSettings
+from service.settings.monitoring import MonitoringSettings, TelemetrySettings
+from service.settings.types import Group, PositiveSeconds, settings_conflict
+
+
+class PolicySettings(Group):
+    """The rules that turn scores into decisions."""
+
+    path: Path | None = None
+    """A YAML policy, or a folder of them; the bundled default policy when not set."""
+    default: str = "default"
+    """Name of the policy for events that name none."""
+
+
+class ShutdownSettings(Group):
+    """How the service stops."""
+
+    drain_s: PositiveSeconds = 25.0
+    """Time for work in flight after SIGTERM: under the 30 s that Kubernetes grants."""
+
+
+class Settings(Group):
+    """All settings of one process."""
+
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """exactly_once: each record has exactly one outcome for those who read committed records; after a crash its image
+    may be judged again. at_least_once is for brokers without transactions: after a crash some outcomes come twice."""
+    ordering: Literal["unordered", "key"] = "unordered"
+    """key: records with one key are judged one after the other; others overtake."""
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    window: WindowSettings = WindowSettings()
+    commit: CommitSettings = CommitSettings()
+    retry: RetrySettings = RetrySettings()
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
+    media: MediaSettings = MediaSettings()
+    engine: EngineSettings = EngineSettings()
+    policy: PolicySettings = PolicySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+
+    @model_validator(mode="after")
+    def _commits_end_before_requests(self) -> Self:
+        if self.commit.timeout_s >= self.kafka.request_timeout_s:
+            message = "commit.timeout_s must be under kafka.request_timeout_s"
+            raise settings_conflict(message, "commit.timeout_s", "kafka.request_timeout_s")
+        return self

@@ -39,10 +39,8 @@ class Prometheus:
         """Return what an expression was between two moments."""
         asked = {"query": expr, "start": f"{begin_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
         found = await self._ask("query_range", asked)
-        steps = range(int((end_s - begin_s) / step_s) + 1)
-        return [
-            (series["metric"], _at_each_step(series["values"], begin_s, step_s, steps)) for series in found["result"]
-        ]
+        steps = int((end_s - begin_s) / step_s) + 1
+        return [(each["metric"], _at_each_step(each["values"], begin_s, step_s, steps)) for each in found["result"]]
 
     async def now(self, expr: str) -> list[tuple[Mapping[str, str], float]]:
         """Return what an expression is."""

@@ -1,6 +1,7 @@
 """One GET through the guard, within limits; whatever goes wrong becomes one of our errors."""
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -143,6 +144,7 @@ class GuardedClient:
         return body
 
 
+@functools.cache  # reading the certificates of the system takes 40 ms
 def _tls() -> ssl.SSLContext:
     """Return what aiohttp would use, less renegotiation: each one costs as much as a new connection."""
     context = ssl.create_default_context()

@@ -37,7 +37,9 @@ class TokenServer:
             return web.json_response({"error": "invalid_client"}, status=401)
         self.forms.append({key: str(value) for key, value in (await request.post()).items()})
         await asyncio.sleep(self.delay_s)
-        return self.answer or web.json_response({"access_token": f"token-{len(self.forms)}", "expires_in": 100})
+        if self.answer is not None:  # a response can be sent once
+            return web.Response(status=self.answer.status, headers=self.answer.headers, body=self.answer.body)
+        return web.json_response({"access_token": f"token-{len(self.forms)}", "expires_in": 100})
 
     def settings(self, secret: str = "geheim", client_id: str = "modstream") -> OAuthSettings:  # noqa: S107 - the test's own
         url = str(self.server.make_url("/token"))

@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_LINK_MODE ?= copy
 SOURCES := service schemas testing tests benchmarks scripts deploy
 
-.PHONY: help demo install install-gpu test lint format bench bench-engine capacity test-model chaos lock contract \
+.PHONY: help demo install install-gpu test test-fast lint format bench bench-engine capacity test-model chaos lock contract \
   dashboards pictures clean
 
 help: ## Show this help
@@ -27,6 +27,12 @@ PARALLEL := -n 3 --no-loadscope-reorder --durations 20
 
 test: .venv/.installed ## Run every test that this machine can run (REQUIRE_ALL=1 turns skips into errors; ARGS="tests/unit -k x")
 	$(BIN)/pytest $(or $(ARGS),$(PARALLEL))
+
+# For the inner loop: neither Docker nor vLLM nor a server is started, and one test that takes long is an error.
+FAST := -n 2 --no-loadscope-reorder --timeout 30 -m "not docker and not engine and not tool" tests/unit tests/contract
+
+test-fast: .venv/.installed ## Run the tests that start no container, engine or server: under a minute on two cores
+	$(BIN)/pytest $(FAST) $(ARGS)
 
 lint: .venv/.installed ## ruff, mypy --strict and import-linter
 	$(BIN)/ruff check $(SOURCES)

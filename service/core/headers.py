@@ -20,6 +20,9 @@ REDRIVES = "modstream-redrives"
 
 COORDINATES = (TOPIC, PARTITION, OFFSET, TIMESTAMP)
 
+EVENT_ID = "ce_id"
+"""The id of a CloudEvent in binary mode."""
+
 REASON = "modstream-reason"
 MESSAGE = "modstream-message"
 FAILED_AT = "modstream-failed-at"

@@ -50,7 +50,7 @@ class AtLeastOnceWriter:
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._settings.timeout_s):
                 if self._published != progress:
-                    await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
+                    await publish(self._producer, records, demands=self._limits)
                     self._published = progress
                 offset = OffsetAndMetadata(progress.base, progress.encode())
                 await self._consumer.commit({self._partition: offset})

@@ -61,7 +61,7 @@ class TransactionalWriter:
                 await self._producer.begin_transaction()
                 # First, because aiokafka may commit ahead of offsets that follow records (its issue 1004).
                 await self._producer.send_offsets_to_transaction({self._partition: offset}, self._group_id)
-                await publish(self._producer, records, max_batch_bytes=self._limits.batch_bytes)
+                await publish(self._producer, records, demands=self._limits)
                 await self._producer.commit_transaction()
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:

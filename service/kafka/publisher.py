@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -15,11 +17,13 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     ProducerFenced,
     RecordListTooLargeError,
+    UnknownError,
 )
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from service.core.headers import COORDINATES, EVENT_ID
 from service.core.records import OutgoingRecord
 from service.kafka.broker_errors import unknown_unless_denied
 from service.kafka.connection import KafkaConnection, describe, discard
@@ -34,8 +38,25 @@ from service.kafka.errors import (
 from service.settings.delivery import CommitSettings
 from service.settings.kafka import KafkaSettings
 
-MaxBatchBytes = Callable[[str], int | None]
-"""Topic → how large its batches may be; None for as large as the producer makes them."""
+
+class TopicDemands(Protocol):
+    """What topics demand of the records that are published to them."""
+
+    def batch_bytes(self, topic: str) -> int | None:
+        """Return how large batches may be; None for as large as the producer makes them."""
+        ...
+
+    def needs_key(self, topic: str) -> bool:
+        """Tell whether a topic refuses records without a key, as compacted ones do."""
+        ...
+
+    async def learn_key(self, topic: str) -> None:
+        """Take note that a topic refused records without a key, for a reason that the client does not know."""
+        ...
+
+
+STAND_IN_KEY_BYTES = 320
+"""The name of a topic has 249 bytes at most, three numbers have 60."""
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -51,6 +72,11 @@ class _Sent(NamedTuple):
     records: Sequence[OutgoingRecord]
     acknowledgement: asyncio.Future[object]
 
+    @property
+    def has_keyless(self) -> bool:
+        """Whether a record in it has no key."""
+        return any(record.key is None for record in self.records)
+
 
 def record_bytes(record: OutgoingRecord) -> int:
     """Return what a record takes at most in a batch of its own, before compression."""
@@ -65,13 +91,25 @@ def compressed_bytes(record: OutgoingRecord, compression: str) -> int:
     return len(batch._build())
 
 
-def _any_size(topic: str) -> None:
-    """No topic is known to accept less than others."""
-    del topic
+class _NoDemands:
+    """No topic is known to demand anything."""
+
+    def batch_bytes(self, topic: str) -> None:
+        del topic
+
+    def needs_key(self, topic: str) -> bool:
+        del topic
+        return False
+
+    async def learn_key(self, topic: str) -> None:
+        pass
+
+
+_NO_DEMANDS = _NoDemands()
 
 
 async def publish(
-    producer: AIOKafkaProducer, records: Iterable[OutgoingRecord], *, max_batch_bytes: MaxBatchBytes = _any_size
+    producer: AIOKafkaProducer, records: Iterable[OutgoingRecord], *, demands: TopicDemands = _NO_DEMANDS
 ) -> None:
     """Publish records and return once every one is acknowledged; order holds within a partition.
 
@@ -79,8 +117,9 @@ async def publish(
     """
     sent: list[_Sent] = []
     try:
-        for (topic, partition), group in (await _placed(producer, records)).items():
-            for batch, inside in _batches(producer, group, max_batch_bytes(topic)):
+        keyed = [with_key(each) if demands.needs_key(each.topic) else each for each in records]
+        for (topic, partition), group in (await _placed(producer, keyed)).items():
+            for batch, inside in _batches(producer, group, demands.batch_bytes(topic)):
                 # A second batch for one partition waits here until the first is on its way.
                 acknowledgement = await producer.send_batch(batch, topic, partition=partition)
                 sent.append(_Sent(topic, batch, inside, acknowledgement))
@@ -88,16 +127,37 @@ async def publish(
         await asyncio.gather(*(each.acknowledgement for each in sent))
     except _TOO_LARGE as error:
         raise _refusal(sent, error) from error
+    except UnknownError as error:  # aiokafka's name for INVALID_RECORD, by which brokers refuse one without a key
+        for topic in {each.topic for each in _failed(sent, error) if each.has_keyless}:
+            await demands.learn_key(topic)
+        raise
     finally:
         for each in sent:
             each.acknowledgement.cancel()  # where it still matters, the error is under way already
 
 
 def _refusal(sent: Iterable[_Sent], error: Exception) -> OutcomesRefusedError:
-    refused = next(each for each in sent if each.acknowledgement.done() and each.acknowledgement.exception() is error)
+    refused = _failed(sent, error)[0]
     return OutcomesRefusedError(
         refused.topic, refused.records, size_bytes=refused.batch.size(), detail=type(error).__name__
     )
+
+
+def _failed(sent: Iterable[_Sent], error: Exception) -> list[_Sent]:
+    return [each for each in sent if each.acknowledgement.done() and each.acknowledgement.exception() is error]
+
+
+def with_key(record: OutgoingRecord) -> OutgoingRecord:
+    """Return an outcome with a key: its own, or one that no other outcome has.
+
+    That is the place of its upload, or the id of its CloudEvent; an uploader cannot choose the same one twice.
+    """
+    if record.key is not None:
+        return record
+    written = dict(record.headers)
+    place = [written.get(name) for name in COORDINATES]
+    parts = [part for part in place if part] if all(place) else [written.get(EVENT_ID) or uuid4().bytes]
+    return replace(record, key=b"/".join(parts)[:STAND_IN_KEY_BYTES])
 
 
 async def _placed(

@@ -19,6 +19,7 @@ LEAST_BYTES = 2048
 
 _COMPRESSION = "compression.type"
 _AS_PRODUCED = "producer"
+_CLEANUP, _COMPACT = "cleanup.policy", "compact"
 
 
 async def check_limits(connection: KafkaConnection, outputs: Mapping[str, str], limits: TopicLimits) -> None:
@@ -31,7 +32,7 @@ async def check_limits(connection: KafkaConnection, outputs: Mapping[str, str], 
     await limits.refresh()
     for setting, topic in outputs.items():
         limit_bytes = limits.batch_bytes(topic)
-        if limit_bytes is None:
+        if limit_bytes is None or limit_bytes >= max_bytes:
             continue
         if limit_bytes < LEAST_BYTES:
             raise TopicLimitError(topic=topic, setting=setting, limit_bytes=limit_bytes, least_bytes=LEAST_BYTES)
@@ -47,20 +48,23 @@ async def check_limits(connection: KafkaConnection, outputs: Mapping[str, str], 
         )
 
 
-async def read_limits(connection: KafkaConnection, topics: Iterable[str], max_bytes: int) -> dict[str, TopicLimit]:
-    """Return the topics that accept less than `max_bytes`; none, with a warning, when the brokers do not tell."""
+async def read_limits(
+    connection: KafkaConnection, topics: Iterable[str], max_bytes: int
+) -> dict[str, TopicLimit] | None:
+    """Return the topics that accept less than `max_bytes` or are compacted; None, with a warning, when not told."""
     try:
         async with asyncio.timeout(connection.settings.request_timeout_s):
-            configs = await topic_configs(connection, topics, (TOPIC_CONFIG, _COMPRESSION))
+            configs = await topic_configs(connection, topics, (TOPIC_CONFIG, _COMPRESSION, _CLEANUP))
     except (AccessDeniedError, KafkaError, KafkaUnreachableError, OSError, TimeoutError) as error:
         log.warning("topic.limits_unknown", config=TOPIC_CONFIG, needed="DescribeConfigs", detail=describe(error))
-        return {}
+        return None
     lower = {}
     for topic, entries in configs.items():
         limit_bytes = int(entries.get(TOPIC_CONFIG) or max_bytes)
-        if limit_bytes < max_bytes:
+        needs_key = _COMPACT in (entries.get(_CLEANUP) or "")
+        if limit_bytes < max_bytes or needs_key:
             keeps = entries.get(_COMPRESSION, _AS_PRODUCED) == _AS_PRODUCED
-            lower[topic] = TopicLimit(limit_bytes, limit_bytes, keeps_compression=keeps)
+            lower[topic] = TopicLimit(limit_bytes, limit_bytes, keeps_compression=keeps, needs_key=needs_key)
     return lower
 
 

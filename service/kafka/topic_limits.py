@@ -1,4 +1,4 @@
-"""How large a record each output topic accepts: read from the brokers, and learned from what they refuse."""
+"""What records each output topic accepts, how large and whether without a key: read, and learned from refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from service.core.records import OutgoingRecord
 from service.kafka.errors import OutcomeTooLargeError
-from service.kafka.publisher import compressed_bytes, record_bytes
+from service.kafka.publisher import STAND_IN_KEY_BYTES, compressed_bytes, record_bytes
 
 SETTING = "kafka.max_request_bytes"
 TOPIC_CONFIG = "max.message.bytes"
@@ -24,10 +24,13 @@ class TopicLimit(NamedTuple):
     """A larger record is refused."""
     keeps_compression: bool = True
     """Whether the topic stores batches as they come; otherwise the brokers measure them again after decompression."""
+    needs_key: bool = False
+    """Whether the topic is compacted: brokers refuse a record without a key, and its whole batch with it."""
 
 
-ReadLimits = Callable[[], Awaitable[Mapping[str, TopicLimit]]]
-"""Asks the brokers; returns the topics that accept less than `kafka.max_request_bytes`, none when it is not told."""
+ReadLimits = Callable[[], Awaitable[Mapping[str, TopicLimit] | None]]
+"""Asks the brokers; returns the topics that accept less than `kafka.max_request_bytes` or need keys; None when the
+brokers do not say."""
 
 
 class TopicLimits:
@@ -44,6 +47,7 @@ class TopicLimits:
         self._compression = compression
         self._sleep = sleep
         self._lower: Mapping[str, TopicLimit] = {}
+        self._is_known = False
         self._read: ReadLimits | None = None
 
     def reads_with(self, read: ReadLimits) -> None:
@@ -53,7 +57,9 @@ class TopicLimits:
     async def refresh(self) -> None:
         """Replace all that is known by what the brokers tell: an operator may have changed a topic."""
         if self._read is not None:
-            self._lower = await self._read()
+            limits = await self._read()
+            self._is_known = limits is not None
+            self._lower = limits or {}
 
     async def follow(self) -> None:
         """Ask the brokers every few minutes until cancelled; what was learned from refusals is learned anew then."""
@@ -74,8 +80,21 @@ class TopicLimits:
         largest = refused_bytes - 1 if records == 1 else self._max_request_bytes
         if known is not None:
             half, largest = min(half, known.batch_bytes), min(largest, known.record_bytes)
-        self._lower = {**self._lower, topic: TopicLimit(half, largest)}
+        needs_key = known is not None and known.needs_key
+        self._lower = {**self._lower, topic: TopicLimit(half, largest, needs_key=needs_key)}
         return False
+
+    async def learn_key(self, topic: str) -> None:
+        """Take note of records without a key that a topic refused; where the brokers do not say why, that is why."""
+        await self.refresh()
+        if not self._is_known:
+            limit = self._lower.get(topic) or TopicLimit(self._max_request_bytes, self._max_request_bytes)
+            self._lower = {**self._lower, topic: limit._replace(needs_key=True)}
+
+    def needs_key(self, topic: str) -> bool:
+        """Tell whether a topic refuses records without a key."""
+        limit = self._lower.get(topic)
+        return limit is not None and limit.needs_key
 
     def batch_bytes(self, topic: str) -> int | None:
         """Return how large batches for a topic may be, None when they may be as large as any."""
@@ -85,7 +104,9 @@ class TopicLimits:
     def cut_bytes(self, topic: str) -> int:
         """Return the size that a record is cut to when it is too large for a topic."""
         limit = self._lower.get(topic)
-        return self._max_request_bytes if limit is None else min(limit.batch_bytes, self._max_request_bytes)
+        if limit is None:
+            return self._max_request_bytes
+        return min(limit.batch_bytes, self._max_request_bytes) - STAND_IN_KEY_BYTES * limit.needs_key
 
     def check(self, record: OutgoingRecord) -> None:
         """Raise `OutcomeTooLargeError` for a record that its topic would refuse."""
@@ -95,8 +116,11 @@ class TopicLimits:
                 topic=record.topic, size_bytes=size_bytes, limit_bytes=self._max_request_bytes, limit=SETTING
             )
         limit = self._lower.get(record.topic)
-        if limit is not None and size_bytes > limit.record_bytes:
-            self._check_compressed(record, limit, size_bytes)
+        if limit is None:
+            return
+        key_bytes = STAND_IN_KEY_BYTES if limit.needs_key and record.key is None else 0
+        if size_bytes + key_bytes > limit.record_bytes:
+            self._check_compressed(record, limit, size_bytes, key_bytes)
 
     def accepts(self, record: OutgoingRecord) -> bool:
         """Tell whether a record fits its topic, as far as is known."""
@@ -110,9 +134,10 @@ class TopicLimits:
         """Tell whether a topic accepts those of the records that are for it, as far as is known."""
         return all(self.accepts(record) for record in records if record.topic == topic)
 
-    def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int) -> None:
+    def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int, key_bytes: int) -> None:
         if limit.keeps_compression:
             size_bytes = compressed_bytes(record, self._compression)
+        size_bytes += key_bytes
         if size_bytes > limit.record_bytes:
             raise OutcomeTooLargeError(
                 topic=record.topic,

@@ -65,7 +65,7 @@ class EngineSettings(Group):
     openai: OpenAISettings = OpenAISettings()
     judging: JudgingSettings = JudgingSettings()
     timeout_s: PositiveSeconds = 60.0
-    """For one image, waiting for its turn included."""
+    """For one image, waiting for its turn included; a wait for a place at a remote server does not count."""
     stall_s: PositiveSeconds = 120.0
     """A model of this machine that answers nothing for so long while requests wait is taken for dead, and the process
     ends. Twice `timeout_s`: by then every request has been given up once."""

@@ -50,14 +50,14 @@ class Turns:
             if request.losses.is_suspect:
                 if server := self._fleet.take_alone(tried=tried):
                     return server
-                self._check_settings()
-                with request.clock.stopped():  # the others' turns are no fault of this one
-                    await self._turn(self._suspects)
+                queue = self._suspects
             else:
                 if server := self._fleet.take(request.image_key, tried=tried):
                     return server
-                self._check_settings()
-                await self._turn(self._waiting)
+                queue = self._waiting
+            self._check_settings()
+            with request.clock.stopped():  # the others' turns are no fault of this one, and no server was tried
+                await self._turn(queue)
         raise EngineNotRunningError
 
     def release(self, server: Server) -> None:

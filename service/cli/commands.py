@@ -15,7 +15,7 @@ SUBCOMMANDS = (
     ),
     Subcommand(
         "try",
-        "service.cli.trying:try_files",
+        "service.cli.try_files:try_files",
         "Judge files at once: no Kafka, no settings file, nothing published.",
         "Try it",
     ),

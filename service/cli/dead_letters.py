@@ -18,10 +18,9 @@ from service.cli.dead_letter_tables import MAX_GROUPS, group_columns, letter_col
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.tools.dead_letters.filters import LetterFilter
-from service.tools.dead_letters.groups import Groups
+from service.tools.dead_letters.groups import Groups, Newest
 from service.tools.dead_letters.journal import Marks
 from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
-from service.tools.dead_letters.newest import Newest
 from service.tools.demo.fitted_table import print_table
 
 if TYPE_CHECKING:

@@ -125,7 +125,7 @@ add(
     app,
     Subcommand(
         "try",
-        "service.cli.trying:try_images",
+        "service.cli.try_files:try_images",
         "Judge images as 'modstream serve' would, without Kafka: nothing is published.",
     ),
 )

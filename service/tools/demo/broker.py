@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from service.tools.demo.errors import DemoFailedError
-from service.tools.demo.processes import stop_process
+from service.tools.demo.processes import DemoFailedError, stop_process
 
 START_TIMEOUT_S = 10.0
 

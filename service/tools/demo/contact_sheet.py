@@ -4,10 +4,16 @@ Flagged pictures stay blurred until someone asks for them, by a checkbox and not
 content security policy forbids scripts and every request.
 """
 
+import base64
+import io
+import warnings
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
+
+from PIL import Image, ImageOps
 
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
@@ -177,3 +183,24 @@ def _origin(verdicts: Iterable[VerdictV1]) -> str:
     }
     heading = '<h2 id="origin">What judged them</h2>'
     return f'<section class="below" aria-labelledby="origin">{heading}{_definitions(facts)}</section>'
+
+
+# Twice the width at which a card shows them, for sharp screens.
+MAX_SIZE = (560, 420)
+JPEG_QUALITY = 80
+
+
+def thumbnail(path: Path) -> str | None:
+    """Return the picture as a data URI; None for one that cannot be read, which is no reason to show nothing else."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            # Pillow warns of large pictures; the service has judged this one already.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image.draft("RGB", MAX_SIZE)
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.thumbnail(MAX_SIZE)
+            buffer = io.BytesIO()
+            upright.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

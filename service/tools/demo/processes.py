@@ -44,3 +44,7 @@ async def stop_process(process: asyncio.subprocess.Process, *, grace_s: float) -
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+class DemoFailedError(Exception):
+    """The demo cannot go on; the text says why and what to do."""

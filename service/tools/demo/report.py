@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from service.tools.demo.contact_sheet import cards_shown, contact_sheet
+from service.tools.demo.contact_sheet import cards_shown, contact_sheet, thumbnail
 from service.tools.demo.run import DemoResult
 from service.tools.demo.tables import print_result
-from service.tools.demo.thumbnails import thumbnail
 
 # What explains the end of a service is in its last lines.
 LOG_LINES = 25

@@ -20,9 +20,8 @@ from service.kafka.reader import Reader, open_reader
 from service.kafka.topics import ensure_topics
 from service.settings.settings import Settings
 from service.tools.demo.broker import embedded_broker
-from service.tools.demo.errors import DemoFailedError
 from service.tools.demo.outcomes import Outcomes
-from service.tools.demo.processes import service_process
+from service.tools.demo.processes import DemoFailedError, service_process
 from service.tools.demo.samples import Sample, bundled_samples, folder_samples, noise
 from service.tools.demo.settings import write_settings
 

@@ -6,11 +6,10 @@ model, and as many vision tokens at once through the encoder.
 
 from dataclasses import dataclass
 
-from service.tools.planning.candidate import Candidate
 from service.tools.planning.models import ModelShape
 from service.tools.planning.precisions import BF16_BYTES, weight_bytes
 from service.tools.planning.throughput import STEP_TOKENS, images_a_step
-from service.tools.planning.workload import QUESTION_TOKENS, TAGS_TOKENS, Workload
+from service.tools.planning.workload import QUESTION_TOKENS, TAGS_TOKENS, Candidate, Workload
 
 GIB = 1024**3
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from service.tools.planning.candidate import Candidate
 from service.tools.planning.gpus import GPUS, Gpu
 from service.tools.planning.memory import GIB, needed_gib, plan_memory
 from service.tools.planning.models import MODELS, ModelShape, find_model, short_name
 from service.tools.planning.plan import GpuPlan, PrecisionPlan, plan_gpu, plan_precision
 from service.tools.planning.precisions import PRECISIONS, Precision, computation, weight_bytes
 from service.tools.planning.throughput import STEP_TOKENS
-from service.tools.planning.workload import Workload
+from service.tools.planning.workload import Candidate, Workload
 
 _HEADER = (
     "| Card | Take | Weights GiB | Step tokens | Images in the cache | Images/s | if all are safe | with tags for all "

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from service.tools.planning.candidate import Candidate
 from service.tools.planning.cpu_sizing import CpuSizing, feed
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.memory import GIB, MemoryPlan, missing_gib, plan_memory
@@ -11,7 +10,7 @@ from service.tools.planning.models import ModelShape, short_name, smaller_than
 from service.tools.planning.precisions import PRECISIONS, Precision, computation, weight_bytes
 from service.tools.planning.roofline import ImageTime, image_time
 from service.tools.planning.throughput import MAX_STEP_S, STEP_TOKENS, Pace, pace
-from service.tools.planning.workload import Workload
+from service.tools.planning.workload import Candidate, Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from service.tools.planning.candidate import Candidate
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.models import ModelShape
 from service.tools.planning.precisions import BF16_BYTES, computation, linear_bytes, vision_rate
-from service.tools.planning.workload import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Workload
+from service.tools.planning.workload import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Candidate, Workload
 
 # Of the data sheet's memory bandwidth, that reading weights and caches reaches. An assumption without a source.
 BANDWIDTH_EFFICIENCY = 0.70

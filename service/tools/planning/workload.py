@@ -1,6 +1,10 @@
-"""What is asked about an image on average, in tokens: the two stages, and how often the second one runs."""
+"""What is asked about an image on average, in tokens, and the model, precision and card that are weighed for it."""
 
 from dataclasses import dataclass
+
+from service.tools.planning.gpus import Gpu
+from service.tools.planning.models import ModelShape
+from service.tools.planning.precisions import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,13 @@ QUESTION_TOKENS = 40
 REASON_TOKENS = 40
 # A category, two colours, season, audience and a slogan, as JSON with short keys.
 TAGS_TOKENS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One combination."""
+
+    gpu: Gpu
+    model: ModelShape
+    precision: Precision
+    work: Workload

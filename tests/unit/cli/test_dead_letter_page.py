@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
-from service.cli.dead_letter_counts import print_result
 from service.cli.dead_letter_page import page_json, print_page
-from service.cli.dead_letter_tables import group_columns, letter_columns, letter_json
+from service.cli.dead_letter_tables import group_columns, letter_columns, letter_json, print_result
 from service.client.outcomes import as_json as outcome_json
 from service.client.outcomes import outcome_of
 from service.core.records import SourceRecord

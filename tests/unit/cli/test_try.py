@@ -11,7 +11,7 @@ import structlog
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from service.cli import trying
+from service.cli import try_files
 from service.cli.commands import app
 from service.inference.errors import EngineConfigurationError
 from service.policy.loader import load_policies
@@ -97,7 +97,7 @@ def test_a_memory_error_of_vllms_processes_becomes_the_setting_to_change(
         raise EngineConfigurationError(setting="engine.vllm", detail="Engine core initialization failed")
 
     monkeypatch.setattr(tiny_model, "find_spec", lambda name: name)
-    monkeypatch.setattr(trying, "_judged", fails)
+    monkeypatch.setattr(try_files, "_judged", fails)
     result = tried("--engine", "tiny")
     assert result.exit_code == 1
     assert "engine.vllm.gpu_memory_fraction: weights and intermediate results leave no memory" in result.stderr

@@ -11,10 +11,9 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
-from service.monitoring.errors import AddressUnusableError, PortTakenError
 from service.monitoring.health import Checks
 from service.monitoring.monitor import monitoring
-from service.monitoring.server import Endpoint
+from service.monitoring.server import AddressUnusableError, Endpoint, PortTakenError
 from service.runtime.nvml import Gpus
 from service.settings.monitoring import MonitoringSettings
 from service.settings.settings import Settings

@@ -1,4 +1,4 @@
-from service.inference.vllm.stall_clock import StallClock
+from service.inference.vllm.watchdog import StallClock
 
 
 def clock() -> StallClock:

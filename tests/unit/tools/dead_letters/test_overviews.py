@@ -4,9 +4,8 @@ from datetime import timedelta
 
 from service.events.codec_errors import EventEmptyError
 from service.media.errors import ImageNotFoundError
-from service.tools.dead_letters.groups import Groups
+from service.tools.dead_letters.groups import Groups, Newest
 from service.tools.dead_letters.letter import read_letter
-from service.tools.dead_letters.newest import Newest
 from testing.dead_letters import FAILED_AT, a_letter
 
 

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from service.client.outcomes import DeadLetter
-from service.tools.demo.contact_sheet import MAX_CARDS, contact_sheet
+from service.tools.demo.contact_sheet import MAX_CARDS, contact_sheet, thumbnail
 from service.tools.demo.outcomes import Outcomes
-from service.tools.demo.thumbnails import thumbnail
 from tests.unit.tools.demo.messages import tags, verdict
 
 HOSTILE = '"><script>alert(1)</script>.jpg'

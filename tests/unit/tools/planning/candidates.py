@@ -1,11 +1,10 @@
 """Short names for what the tests weigh."""
 
-from service.tools.planning.candidate import Candidate
 from service.tools.planning.gpus import find_gpu
 from service.tools.planning.models import find_model
 from service.tools.planning.precisions import PRECISIONS, Precision
 from service.tools.planning.roofline import ImageTime, image_time
-from service.tools.planning.workload import TYPICAL, Workload
+from service.tools.planning.workload import TYPICAL, Candidate, Workload
 
 
 def precision(name: str) -> Precision:

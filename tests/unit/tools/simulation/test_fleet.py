@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from service.tools.planning.incidents import REBALANCE_S, Group, burst, lost_process
 from service.tools.planning.simulation.arrivals import Burst
-from service.tools.planning.simulation.cohorts import Backlog, take_in_turn
-from service.tools.planning.simulation.fleet import Fleet, FleetSettings, Loss, Sample
+from service.tools.planning.simulation.fleet import Backlog, Fleet, FleetSettings, Loss, Sample, take_in_turn
 from service.tools.planning.simulation.scaler import CHART_DOWN, CHART_UP, Scaler, ScalerSettings
 from service.tools.planning.simulation.sharing import share_out
 

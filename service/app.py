@@ -140,10 +140,13 @@ async def _moderator(
     memory = ImageMemory(images_bytes(settings.window))
     sources.engine, sources.decoder, sources.memory = engine, decoder, memory
     sources.description = engine.describe(policies.default.instructions)
+    client = EngineClient(engine, timeout_s=settings.engine.timeout_s, availability=availability)
+    if suspects is not None:
+        suspects.proof.try_with(partial(client.try_out, policies.default.instructions))
     return Moderator(
         fetcher=fetcher,
         decoder=decoder,
-        engine_client=EngineClient(engine, timeout_s=settings.engine.timeout_s, availability=availability),
+        engine_client=client,
         policies=policies,
         topics=settings.topics,
         memory=memory,

@@ -6,7 +6,6 @@ engine, and what dies with the same record twice is given up. Nothing is written
 """
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
 
@@ -15,6 +14,7 @@ import structlog
 from service.core.errors import EngineDeadError, EnginePoisonError
 from service.core.records import Partition, SourceRecord
 from service.delivery.engine_marks import HeldPartition, Marks, MarkStore, Suspect
+from service.delivery.engine_proof import EngineProof
 from service.delivery.engine_turns import EngineTurns
 from service.delivery.offsets import Progress
 
@@ -32,8 +32,8 @@ processes without a trace does so again as soon as it is read again."""
 
 
 _PROOF_S = 30.0
-"""How long a record that was alone at a death waits for another one to be judged well before it is alone again: an
-engine that dies of every record must not make dead letters of them."""
+"""How long a record that was alone at a death waits for another one to be judged well. After that the engine has to
+judge an image of the service's own: one that dies of everything must not make dead letters."""
 
 
 class EngineSuspects:
@@ -43,8 +43,6 @@ class EngineSuspects:
         self, store: MarkStore, *, settle_s: float = _SETTLE_S, watch_s: float = _WATCH_S, proof_s: float = _PROOF_S
     ) -> None:
         self._store = store
-        self._proof_s = proof_s
-        self._has_judged = asyncio.Event()
         self._settle_s = settle_s
         self._watch_s = watch_s
         self._held: dict[Partition, HeldPartition] = {}
@@ -52,6 +50,7 @@ class EngineSuspects:
         self._saving = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = EngineTurns()
+        self.proof = EngineProof(self._turns, wait_s=proof_s)
         self._engine_died = False
         self._is_failing = False
 
@@ -139,7 +138,7 @@ class EngineSuspects:
         if held is not None:
             held.inside.pop(record.offset, None)
         if failure is None:
-            self._has_judged.set()
+            self.proof.give()
         if is_alone:
             await self._leave_alone(partition, held, record, has_ended=not isinstance(failure, asyncio.CancelledError))
         self._turns.leave()
@@ -149,17 +148,14 @@ class EngineSuspects:
         held = self._held.get((record.topic, record.partition))  # type: ignore[call-overload]  # as above
         if held is not None:
             held.inside.pop(record.offset, None)
-        if not self._has_judged.is_set():
-            self._has_judged.set()
+        self.proof.give()
         self._turns.leave()
 
     async def _enter_alone(self, held: HeldPartition, record: SourceRecord, suspect: Suspect) -> None:
         if suspect.deaths >= _POISON_AFTER:
             raise EnginePoisonError(detail=f"{suspect.deaths} processes ended with it")
         if suspect.deaths:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._proof_s):
-                    await self._has_judged.wait()
+            await self.proof.wait()
         await self._turns.be_alone()
         held.is_alone, held.inside = True, {record.offset: record.timestamp_ms}
         log.info("engine.suspect_alone", offset=record.offset, deaths=suspect.deaths, suspects=len(held.suspects))

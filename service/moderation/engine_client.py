@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import structlog
 
 from service.core.availability import EngineAvailability, RequestClock
@@ -17,6 +18,10 @@ from service.moderation.outcomes import Subject
 from service.policy.decide import DecisionResult
 
 log = structlog.get_logger(__name__)
+
+
+_GREY = np.full((64, 64, 3), 128, np.uint8)
+"""No record's image, so that its judgement says how the engine is and nothing else."""
 
 
 class EngineClient:
@@ -38,6 +43,22 @@ class EngineClient:
             async with asyncio.timeout(self._timeout_s) as timeout:
                 with self._availability.clock(timeout, self._timeout_s) as clock:
                     return await self._judge_all(self._requests(subject, instructions, clock))
+        except TimeoutError:
+            raise EngineTimeoutError(limit_s=self._timeout_s) from None
+
+    async def try_out(self, instructions: ModelInstructions) -> None:
+        """Have the engine judge a grey image; raises what it fails with, or `EngineTimeoutError`."""
+        now_s = time.monotonic()
+        request = EngineRequest(
+            request_id=f"trial/{now_s}",
+            pixels=_GREY,
+            instructions=instructions,
+            image_key="trial",
+            deadline_s=now_s + self._timeout_s,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._engine.judge(request)
         except TimeoutError:
             raise EngineTimeoutError(limit_s=self._timeout_s) from None
 

@@ -1,0 +1,61 @@
+"""Whether the engine of this process works at all: only then the record that it dies of can be to blame."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from service.core.errors import FatalError
+from service.delivery.engine_turns import EngineTurns
+
+log = structlog.get_logger(__name__)
+
+Trial = Callable[[], Awaitable[object]]
+"""Has the engine judge an image of the service's own; raises what the engine fails with."""
+
+
+class EngineProof:
+    """Given once the engine has judged anything well, a record or an image of the service's own."""
+
+    def __init__(self, turns: EngineTurns, *, wait_s: float) -> None:
+        """`wait_s` is how long records are waited for before the service's own image is tried."""
+        self._turns = turns
+        self._wait_s = wait_s
+        self._trial: Trial | None = None
+        self._trying = asyncio.Lock()
+        self._given = asyncio.Event()
+
+    def try_with(self, trial: Trial) -> None:
+        """Set how the engine is tried; without a trial the time alone is waited for."""
+        self._trial = trial
+
+    def give(self) -> None:
+        """Take note that the engine has judged something well."""
+        if not self._given.is_set():
+            self._given.set()
+
+    async def wait(self) -> None:
+        """Return once it is given; raises the `FatalError` that a trial ends with."""
+        while not self._given.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_s):
+                    await self._given.wait()
+            if self._trial is None:
+                return
+            async with self._trying:
+                if not self._given.is_set():
+                    await self._try(self._trial)
+
+    async def _try(self, trial: Trial) -> None:
+        await self._turns.share()  # not beside a record that is judged alone
+        try:
+            await trial()
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine is not shown to work
+            log.warning("engine.trial_failed", error=error)
+        else:
+            self.give()
+        finally:
+            self._turns.leave()

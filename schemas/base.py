@@ -59,7 +59,7 @@ UtcTime = Annotated[AwareDatetime, BeforeValidator(_refuse_other_notations), Aft
 class Message(BaseModel):
     """A frozen part of a message; unknown fields are accepted and dropped, so that writers may be newer.
 
-    What is written always holds every field, so that readers need not tell missing from null.
+    What is written always holds every field, so that readers need not distinguish missing from null.
     """
 
     model_config = ConfigDict(

@@ -58,7 +58,7 @@ class ImageInlineV1(Message):
 
 
 def _kind_of_image(value: Any) -> str | None:
-    """Tell by its fields which kind of image a value is, so that errors speak of one kind only.
+    """Recognise by its fields which kind of image a value is, so that errors speak of one kind only.
 
     Null counts as missing, because many serialisers write every field; both at once would be a guess.
     """

@@ -23,7 +23,7 @@ class ReasonV1(Message):
     category: str | None = Field(default=None, description="The category that the rule is about; null if about none.")
     score: Score | None = Field(default=None, description="The category's score; null where no score was compared.")
     threshold: Score | None = Field(
-        default=None, description="The bar that the score reached; null where there is none."
+        default=None, description="The threshold that the score reached; null where there is none."
     )
     decision: Decision = Field(description="What this reason alone calls for; allow makes it a label.")
     message: str = Field(description="For people; its wording may change.")
@@ -58,8 +58,8 @@ class VerdictV1(Message):
         description="Probability in [0, 1] for every category that the engine covers, the policy's own included."
     )
     not_covered: tuple[str, ...] = Field(
-        description="Categories that nobody looked at, the policy's own included; their absence from the scores is no"
-        " 'safe'."
+        description="Categories that the engine does not cover, the policy's own included; their absence from the"
+        " scores is no 'safe'."
     )
     reasons: tuple[ReasonV1, ...] = Field(
         description="What the policy found, gravest first; empty where it found nothing."

@@ -123,7 +123,7 @@ async def _moderator(
     availability: EngineAvailability | None = None,
     suspects: EngineSuspects | None = None,
 ) -> Moderator:
-    """Start what judges events; `on_failure` is told when the engine dies or hangs.
+    """Start what judges events; `on_failure` is called when the engine dies or hangs.
 
     With `availability` judgements wait without limit while nothing can answer.
     """

@@ -50,7 +50,7 @@ SUBCOMMANDS = (
     Subcommand(
         "policy",
         "service.cli.policy:app",
-        "Read what policies tell a language model, and check their files.",
+        "Show the prompts of policies, and check policy files.",
         "Service",
     ),
     Subcommand(

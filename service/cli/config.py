@@ -25,7 +25,7 @@ def config(
 
       modstream config --defaults > modstream.yaml
 
-    [bold]Exit codes[/]  0 the settings are right · 2 they are not: every problem is told
+    [bold]Exit codes[/]  0 the settings are right · 2 they are not: every problem is listed
     """
     if schema:
         typer.echo(json.dumps(Settings.model_json_schema(), indent=2))

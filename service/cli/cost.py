@@ -34,7 +34,8 @@ def cost(
         float | None, typer.Option(min=1e-3, help="What you measured for one card, instead of the calculated rate.")
     ] = None,
     stage2_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of images that are suspicious and cost more than a token.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions and cost more than a token."),
     ] = TYPICAL.stage2_share,
     tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
     utilisation: Annotated[

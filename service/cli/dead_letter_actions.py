@@ -36,7 +36,9 @@ _WOULD_REDRIVE = "would be sent back (dry run: --execute sends them)"
 _DISCARDED = "discarded"
 _WOULD_DISCARD = "would be discarded (dry run: --execute does it)"
 
-ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it; else it is only told what would be done.")]
+ExecuteOption = Annotated[
+    bool, typer.Option("--execute", help="Do it; without it the command only prints what it would do.")
+]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="So many letters at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The result for scripts.")]
 
@@ -56,7 +58,7 @@ def redrive(
 
     Key, value and the uploader's headers stay as they were. What was sent is remembered in the same transaction, so it
     can be interrupted, killed, and run twice or by two people at once: no letter is sent twice. One that fails again
-    becomes a new dead letter, which tells how often it was sent back.
+    becomes a new dead letter, which counts how often it was sent back.
 
     [bold]Examples[/]
 
@@ -90,7 +92,7 @@ def discard(
     """Mark dead letters as dealt with, without sending them: a dry run, unless --execute is given.
 
     They are no longer listed, counted or sent back. The records stay in their topic until the brokers delete them, and
-    'list --all' and 'show' tell when, by whom and why each was discarded.
+    'list --all' and 'show' print when, by whom and why each was discarded.
 
     [bold]Examples[/]
 
@@ -101,7 +103,7 @@ def discard(
     [bold]Exit codes[/]  0 all are discarded, or would be · 1 some or all are not · 2 wrong arguments or settings
     """
     if execute and not (why or "").strip():
-        raise fail("--execute needs --why: whoever looks later wants to know", code=ExitCode.USAGE)
+        raise fail("--execute needs --why: the reason is kept for later readers", code=ExitCode.USAGE)
     from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
 
     settings = settings_of(config)
@@ -124,7 +126,7 @@ def _carried_out(
     from service.tools.dead_letters.run import RunResult, carry_out  # noqa: PLC0415 - the help need not load it
 
     configure_logging(settings.telemetry)
-    # Of the connections it tells at length; what counts is one line about what was done.
+    # Its log about connections is long; what counts is one line about what was done.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     result, store = RunResult(), store_of(context, settings)
     try:
@@ -145,7 +147,7 @@ def _carried_out(
 
 
 def _log(action: Redrive | Discard, result: "RunResult") -> None:
-    """Leave a line for whoever keeps the logs; the journal knows it of every letter."""
+    """Log one line for the operator; the journal has an entry for every letter."""
     if isinstance(action, Redrive):
         log.info("dead_letters.redriven", letters=result.done, by=action.by)
     else:

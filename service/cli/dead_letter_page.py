@@ -53,7 +53,7 @@ def print_page(
 def _facts(letter: StoredDeadLetter, mark: JournalEntry | None, trace_url: str | None) -> Iterator[tuple[str, str]]:
     record, origin = letter.record, letter.origin
     yield "letter", f"{letter.place} of {record.topic}"
-    yield "upload", f"{origin.partition}:{origin.offset} of {origin.topic}" if origin else "unknown: no header tells"
+    yield "upload", f"{origin.partition}:{origin.offset} of {origin.topic}" if origin else "unknown: no header names it"
     yield "key", letter.key
     yield "tenant", letter.tenant or "unknown: the event cannot be read"
     yield "failed at", f"{letter.failed_at.isoformat()}, attempt {letter.attempts}"

@@ -28,7 +28,9 @@ def skip(
     why: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Kept in the dead letter; --execute needs it.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; else it is only told what would be done.")] = False,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Do it; without it the command only prints what it would do.")
+    ] = False,
 ) -> None:
     """Give up one record that the service cannot get past: a dry run, unless --execute is given.
 
@@ -49,7 +51,7 @@ def skip(
     if found is None:
         raise fail(f"{place}: a record is named topic/partition/offset", code=ExitCode.USAGE)
     if execute and not (why or "").strip():
-        raise fail("--execute needs --why: whoever looks later wants to know", code=ExitCode.USAGE)
+        raise fail("--execute needs --why: the reason is kept for later readers", code=ExitCode.USAGE)
     settings = settings_of(config)
     partition, offset = Partition(found[1], int(found[2])), int(found[3])
     with errors_shown():

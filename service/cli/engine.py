@@ -25,7 +25,8 @@ def plan(
     *,
     model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     stage2_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of images that are suspicious and cost more than a token.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions and cost more than a token."),
     ] = TYPICAL.stage2_share,
     tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
     vision_tokens: Annotated[

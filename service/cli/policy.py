@@ -1,4 +1,4 @@
-"""`modstream policy`: what policies tell a language model, and what is wrong with their files."""
+"""`modstream policy`: prints the prompts of policies, and checks their files."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from service.policy.errors import PolicySettingsError
 from service.policy.loader import load_policies, policy_paths
 from service.policy.policy import Policy
 
-app = typer.Typer(no_args_is_help=True, help="Read what policies tell a language model, and check their files.")
+app = typer.Typer(no_args_is_help=True, help="Show the prompts of policies, and check policy files.")
 
 
 @app.command()
@@ -25,10 +25,10 @@ def show(
     name: Annotated[str | None, typer.Argument(help="A policy by name; else the default one.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print a policy's bars, and exactly what a language model is told because of it: the text before the image, and
+    """Print a policy's thresholds, and its complete prompt for a language model: the text before the image, and
     the questions.
 
-    Engines without a language model, such as the embedded one, are told nothing of it.
+    Engines without a language model, such as the embedded one, have no prompt.
 
     [bold]Examples[/]
 
@@ -48,7 +48,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Policies, or folders of them.")],
     config: ConfigOption = None,
 ) -> None:
-    """Check policy files as the service does when it starts, and tell every problem with its line.
+    """Check policy files as the service does when it starts, and report every problem with its line.
 
     Files that are named together are checked for going together: no name and no tenant twice. A warning names the
     categories that the engine of the settings does not look for; it changes no exit code.

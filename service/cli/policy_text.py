@@ -1,4 +1,4 @@
-"""Pure: a policy → everything that a language model is told because of it, for people to read."""
+"""Pure: a policy → the complete prompt of a language model, for people to read."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def estimated_tokens(text: str) -> int:
 
 def _sections(policy: Policy, prompts: Prompter) -> Iterator[str]:
     yield from _facts(policy, prompts)
-    yield _heading("what scores call for; a model is not told of it")
+    yield _heading("the outcome of each score; no part of the prompt")
     yield from _thresholds(policy)
     yield _heading(
         f"before every image: {len(prompts.system)} characters, about {estimated_tokens(prompts.system)} tokens"

@@ -1,6 +1,6 @@
 """The last of what this process and its children write to standard error, which goes on to where it went before.
 
-vLLM's processes tell why they cannot start on standard error alone: the error that reaches this process names no cause.
+vLLM's processes report on standard error alone why they cannot start: the error that reaches this process has no cause.
 """
 
 import os
@@ -24,7 +24,7 @@ class _Copier:
         self._source, self._target = source, target
         self._tail = b""
         self._keeping = threading.Lock()
-        # Children may hold the other end for longer than anybody waits.
+        # Child processes may hold the other end open for longer than the reader waits.
         self._thread = threading.Thread(target=self._copy, name="stderr-tail", daemon=True)
         self._thread.start()
 

@@ -77,7 +77,7 @@ def _as_document(seen: "Figures") -> None:
 
 
 async def _once(looks: "AsyncIterator[Figures]", show: "Callable[[Figures], None]") -> None:
-    """Show the second look: only then is anything counted by the second."""
+    """Show the second scrape: rates need two."""
     await anext(looks)
     seen = await anext(looks)
     if not seen.processes:

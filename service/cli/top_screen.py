@@ -1,4 +1,4 @@
-"""What `modstream top` shows: figures as tables and bars."""
+"""What `modstream top` shows: figures as tables and gauges."""
 
 import math
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from service.tools.top.figures import Figures, GpuFigures, PartitionFigures, Pro
 # More would push the errors from a small terminal.
 PARTITIONS_SHOWN = 8
 REASONS_SHOWN = 8
-BAR_WIDTH = 24
+GAUGE_WIDTH = 24
 
 # From here on a bound of the window is what holds records back.
 FULL = 0.95
@@ -41,12 +41,12 @@ def _head(seen: Figures) -> RenderableType:
     facts = Table.grid(padding=(0, 3))
     facts.add_row(
         Text.assemble((f"{finished:.1f}", "bold"), " images/s"),
-        Text.assemble((f"{seen.a_second.get('put_off', 0.0):.1f}", "bold"), " put off/s"),
+        Text.assemble((f"{seen.a_second.get('put_off', 0.0):.1f}", "bold"), " deferred/s"),
         Text.assemble((f"{seen.a_second.get('dead_lettered', 0.0):.1f}", "bold"), " dead/s"),
         Text.assemble("lag ", (f"{seen.lag:,}", "bold"), f"  {left}"),
         Text.assemble("oldest ", (duration(seen.oldest_age_s), "red bold" if seen.oldest_age_s > LATE_S else "bold")),
     )
-    over = f"over {seen.over_s:.0f} s" if seen.over_s else "first look"
+    over = f"over {seen.over_s:.0f} s" if seen.over_s else "first scrape"
     return _box(f"modstream · {len(seen.processes)} of {len(seen.processes) + len(seen.unreadable)} · {over}", facts)
 
 
@@ -68,8 +68,8 @@ def _window(seen: Figures) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for bound, share in sorted(seen.occupancy.items()):
         style = "red" if share >= FULL else "green"
-        bar = ProgressBar(total=1.0, completed=share, width=BAR_WIDTH, complete_style=style, finished_style=style)
-        table.add_row(bound, bar, Text(f"{share:.0%}", style=style))
+        gauge = ProgressBar(total=1.0, completed=share, width=GAUGE_WIDTH, complete_style=style, finished_style=style)
+        table.add_row(bound, gauge, Text(f"{share:.0%}", style=style))
     table.add_row("in flight", Text(f"{seen.in_flight:,}"))
     return table
 
@@ -101,7 +101,7 @@ def _gpu(gpu: GpuFigures) -> Text:
 
 
 def _reasons(seen: Figures) -> RenderableType:
-    table = _table("reason", "failed attempts>", "put off>", "dead letters>")
+    table = _table("reason", "failed attempts>", "deferred>", "dead letters>")
     for each in seen.reasons[:REASONS_SHOWN]:
         table.add_row(each.reason, _rate(each.failed_attempts), _rate(each.put_off), _rate(each.dead_letters))
     return table if seen.reasons else Text("nothing", style="green")

@@ -48,7 +48,7 @@ def create(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Tell whether all topics exist, as the service does when it starts.
+    """Return whether all topics exist, as the service does when it starts.
 
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """

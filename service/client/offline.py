@@ -84,7 +84,7 @@ async def judge_all(
                 for number, upload in enumerate(uploads)
             ]
     except ExceptionGroup as failures:
-        # What ends a trial ends it for every image, and the first tells why.
+        # An error that ends the run ends it for every image, and the first names the cause.
         raise failures.exceptions[0] from None
     return OfflineRun([task.result() for task in tasks], time.perf_counter() - started_s)
 

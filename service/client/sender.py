@@ -32,7 +32,7 @@ def inline_limit_bytes(settings: KafkaSettings) -> int:
 
 
 class UploadSender:
-    """Sends uploads; one that cannot be sent is told and left out."""
+    """Sends uploads; one that cannot be sent is reported and left out."""
 
     def __init__(
         self, settings: Settings, options: UploadOptions, *, references: bool, complain: Callable[[str], None]

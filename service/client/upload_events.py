@@ -18,7 +18,7 @@ from service.telemetry.plain_text import one_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp"})
 SCHEMES = ("http", "https", "s3", "file")
-# The contract allows 256 characters; a long path keeps its end, which tells more.
+# The contract allows 256 characters; a long path keeps its end, which says more.
 MAX_ID_CHARACTERS = 200
 _DIGEST_CHARACTERS = 12
 
@@ -142,7 +142,7 @@ def _below(folder: Path) -> Iterator[Upload | Unusable]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; False if that cannot be told."""
+    """Return whether a path is a folder; False if that is unknown."""
     try:
         return path.is_dir()
     except OSError:
@@ -232,7 +232,7 @@ def _read_regular(path: Path) -> bytes:
 
 
 def image_id_of(name: str) -> str:
-    """Return a name as an image's id; one that is too long keeps its end, and a digest tells it from its like."""
+    """Return a name as an image's id; one that is too long keeps its end and gets a digest, to stay unique."""
     if len(name) <= MAX_ID_CHARACTERS:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]

@@ -68,7 +68,7 @@ class UnexpectedError(TransientError):
 
     reason = "internal.unexpected"
     message = "Unexpected {kind}: {detail}"
-    blame = "uploader"  # whoever knows the defect meets it at will
+    blame = "uploader"  # an uploader who knows the defect can trigger it at will
 
 
 class UnexpectedEndError(FatalError):

@@ -80,7 +80,7 @@ class FairTurns:
         return len(self._queue)
 
     def try_acquire(self) -> bool:
-        """Take a turn if one is free; then nobody waits for one."""
+        """Take a turn if one is free; then none waits for one."""
         if not self._free:
             return False
         self._free -= 1

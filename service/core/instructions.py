@@ -8,7 +8,7 @@ Language = Literal["en", "zh"]
 
 @dataclass(frozen=True, slots=True)
 class CategoryDefinition:
-    """A category as a model is told of it."""
+    """A category's definition in a model's prompt."""
 
     name: str
     means: str
@@ -29,7 +29,7 @@ class TextLimit:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One thing that tags tell: values of a fixed list, or a short free text."""
+    """One attribute of tags: values of a fixed list, or a short free text."""
 
     name: str
     key: str

@@ -8,7 +8,7 @@ class EngineLosses:
     """Counts of one record, over all its attempts.
 
     The first loss proves nothing: many records are in flight side by side, and engines also fail by themselves. A
-    record with a loss is judged alone from then on, so that a further loss tells the record from its neighbours.
+    record with a loss is judged alone from then on, so that a further loss is certainly of this record.
     """
 
     among_others: int = 0

@@ -11,7 +11,7 @@ Headers = tuple[tuple[str, bytes], ...]
 MAX_HEADERS = 1_000
 """What an uploader may send along; an event with more is rejected. Tracing and routing take some dozen."""
 MAX_HEADERS_KEPT = MAX_HEADERS + 100
-"""What is kept of a record's headers: enough for those that a failure adds, and to tell that there are too many."""
+"""What is kept of a record's headers: enough for those that a failure adds, and to notice that there are too many."""
 
 
 class Partition(NamedTuple):

@@ -41,7 +41,7 @@ class Span(Protocol):
         ...
 
     def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
-        """Tell of a wait beneath it, by the clock of `time.perf_counter`."""
+        """Add a child span for a wait, by the clock of `time.perf_counter`."""
         ...
 
     def set(self, name: str, value: Value) -> None:
@@ -110,7 +110,7 @@ def current_span() -> Span:
 
 @contextmanager
 def waiting(name: str) -> Iterator[None]:
-    """Tell of the wait beneath the current span, also if it ends by an error or a cancellation."""
+    """Record the wait in the block as a child of the current span, also if it ends by an error or a cancellation."""
     span = CURRENT.get()
     if not span.is_recording:
         yield

@@ -103,7 +103,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             self._assigned = None
             if self.open_partitions:
                 self._paused_at_s = time.perf_counter()
-            await self._close_lanes()
+            await self._close_partitions()
         except Exception as error:  # noqa: BLE001 - reported, so that the process stops
             self.fail(error)
 
@@ -129,7 +129,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     async def release(self) -> None:
         """Let go of everything for good."""
         self._released = True
-        await self._close_lanes()
+        await self._close_partitions()
 
     def _keep(self, partition: TopicPartition) -> None:
         worker = PartitionWorker(
@@ -150,7 +150,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         if not task.cancelled() and (error := task.exception()):
             self.fail(error)
 
-    async def _close_lanes(self) -> None:
+    async def _close_partitions(self) -> None:
         self.open_partitions.clear()
         workers = dict(self._workers)
         for task, worker in workers.items():

@@ -40,7 +40,7 @@ class AtLeastOnceWriter:
         self._published: Progress | None = None
 
     async def open(self) -> Progress | None:
-        """Read what is stored; there is nobody to fence."""
+        """Read what is stored; brokers without transactions have no fencing."""
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._settings.timeout_s):
                 return await self._stored.fetch(self._partition)

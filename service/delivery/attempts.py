@@ -232,7 +232,7 @@ def loss_headers(losses: EngineLosses | None) -> Headers:
 
 
 def losses_of(record: SourceRecord) -> EngineLosses:
-    """Return the losses that the headers of a record tell; only for topics that nobody else writes."""
+    """Return the losses that a record's headers name; only for topics that this service alone writes."""
     return EngineLosses.decode(dict(record.headers).get(ENGINE_LOSSES) or b"")
 
 

@@ -97,7 +97,7 @@ class CommitBacklog:
         """Of all partitions."""
 
     def has_room(self, partition_bytes: int) -> bool:
-        """Tell whether a partition that holds so many bytes may read on."""
+        """Return whether a partition that holds so many bytes may read on."""
         return self.held_bytes < self._max_bytes and _SHARES * partition_bytes < self._max_bytes
 
 

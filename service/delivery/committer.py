@@ -29,7 +29,7 @@ from service.telemetry.instruments import COMMIT_DURATION
 log = structlog.get_logger(__name__)
 
 _MAX_REFUSALS = 5
-"""Commits of one batch that fail although the brokers answer in between: then it is the batch, not the weather."""
+"""Commits of one batch that fail although the brokers answer: then the batch itself is at fault, not an outage."""
 
 
 _MAX_BATCHES = 4
@@ -62,7 +62,7 @@ class OutcomeWriter(Protocol):
         ...
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Tell whether a commit of unknown fate happened, ready for the next; raises `PartitionLostError` too."""
+        """Return whether a commit of unknown fate happened, ready for the next; raises `PartitionLostError` too."""
         ...
 
     async def close(self) -> None:
@@ -223,7 +223,7 @@ class PartitionCommitter:
         self._shared.changed.set()
 
     async def _is_outage(self, error: CommitUnknownError) -> bool:
-        """Tell whether a commit failed because topics take nothing at the moment, which is waited for."""
+        """Return whether a commit failed because topics take nothing at the moment, and can be repeated."""
         outage = await self._shared.find_outage() if isinstance(error, CommitTimedOutError) else None
         if outage:
             self._log.warning("commit.waits_for_brokers", outage=outage)

@@ -25,10 +25,10 @@ from service.kafka.log_bounds import LogEnds
 log = structlog.get_logger(__name__)
 
 _POLL_TIMEOUT_S = 0.2
-"""How long a poll waits for records before it looks again which partitions may be read."""
+"""How long a poll waits for records before it checks again which partitions may be read."""
 
 _NO_PARTITION = TopicPartition("", 0)
-"""Polling it tells the group that this process lives, and keeps what was fetched ahead where it is."""
+"""Polling it keeps the group membership alive, and leaves what was fetched ahead in place."""
 
 
 Fetched: TypeAlias = dict[TopicPartition, list[SourceRecord]]
@@ -86,7 +86,7 @@ class KafkaStream:
         )
 
     async def keep_alive(self) -> None:
-        """Tell the group that this process works although it takes no records at the moment."""
+        """Keep the group membership alive while no records are taken."""
         await self._interruptibly(self._getmany(_NO_PARTITION, timeout_s=0.0, max_records=1))
 
     async def receive(self, max_records: int) -> list[tuple[PartitionCommitter, list[SourceRecord]]]:

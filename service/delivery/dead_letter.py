@@ -102,12 +102,12 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
             break
     key = letter.key if letter.key is not None and len(letter.key) < room else None
     room -= len(key or b"")
-    # The value is cut rather than left out: its start tells people what it was.
+    # The value is cut rather than left out: its start shows people what it was.
     return replace(bare, key=key, value=(letter.value or b"")[: max(room, 0)])
 
 
 def is_value_cut(letter: OutgoingRecord) -> bool:
-    """Tell whether more than headers is missing from a dead letter."""
+    """Return whether more than headers is missing from a dead letter."""
     return any(name == TRUNCATED and value != b"headers" for name, value in letter.headers)
 
 

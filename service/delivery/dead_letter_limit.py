@@ -41,7 +41,7 @@ class _Counted:
         self._of_host: Counter[str] = Counter()
 
     def has_room(self, fault: Fault, share: int) -> bool:
-        """Tell whether neither the tenant nor the host has its whole share yet."""
+        """Return whether neither the tenant nor the host has its whole share yet."""
         return self._of_tenant[fault.tenant] < share and not (fault.host and self._of_host[fault.host] >= share)
 
     def add(self, fault: Fault, number: int = 1) -> None:

@@ -1,6 +1,6 @@
 """Keeps texts about partitions beside the group's offsets: as metadata of offsets that a second group commits.
 
-The second group, `<group>.engine`, has no members. It needs no topic, and whoever owns a partition next finds what is
+The second group, `<group>.engine`, has no members. It needs no topic, and the next owner of a partition finds what is
 kept there, on whatever machine.
 """
 

@@ -139,7 +139,7 @@ class HeldPartition:
 
 
 class MarkStore(Protocol):
-    """Keeps a text for each partition, for whoever owns it next; both raise `OSError`."""
+    """Keeps a text for each partition, for its next owner; both methods raise `OSError`."""
 
     async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """Return the texts; empty ones where there are none."""

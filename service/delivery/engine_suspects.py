@@ -196,7 +196,7 @@ class EngineSuspects:
         watched_until_s = asyncio.get_running_loop().time() + self._watch_s
         if marks.is_running:
             if not marks.suspects and not marks.inside:
-                # Nobody to be judged alone. Until it is known how the last owner ended, what enters is written down.
+                # No record is to be judged alone. Until the last owner's end is known, what enters is written down.
                 held.learn(marks.after_crash(), watched_until_s=watched_until_s)
                 held.known.set()
             await asyncio.sleep(self._settle_s)
@@ -219,7 +219,7 @@ class EngineSuspects:
         try:
             return Marks.decode((await self._store.read([partition]))[partition])
         except Exception as error:  # noqa: BLE001 - whatever it is, records must not wait for what can't be read
-            self._tell_failure(error)
+            self._log_failure(error)
             return Marks()
 
     async def _save(self, partition: Partition) -> None:
@@ -238,11 +238,11 @@ class EngineSuspects:
         try:
             await self._store.write(texts)
         except Exception as error:  # noqa: BLE001 - as above
-            self._tell_failure(error)
+            self._log_failure(error)
         else:
             self._is_failing = False
 
-    def _tell_failure(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         """Log that nothing is remembered, once until it is again."""
         if not self._is_failing:
             log.warning("engine.suspects_forgotten", error=error)

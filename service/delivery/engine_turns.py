@@ -5,7 +5,7 @@ from collections import deque
 
 
 class EngineTurns:
-    """Who wants to be alone waits until the engine is empty, and nobody else enters meanwhile."""
+    """A record that is judged alone waits until the engine is empty, and no other enters meanwhile."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -26,7 +26,7 @@ class EngineTurns:
             await self._turn(self._others)
 
     async def be_alone(self) -> None:
-        """Enter with nobody else inside until `leave`."""
+        """Enter alone: no other record is inside until `leave`."""
         while self._inside:
             await self._turn(self._alone)
         self._inside, self._is_used_alone = 1, True

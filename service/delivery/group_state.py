@@ -17,7 +17,7 @@ class Membership:
         self._consumer = consumer
 
     async def confirm(self) -> bool:
-        """Tell whether the assignment of the current generation holds; raises `CommitUnknownError` without an answer.
+        """Return whether the assignment of the current generation holds; raises `CommitUnknownError` without an answer.
 
         aiokafka has no public call for it: its heartbeat is the one request that names generation and member.
         """
@@ -37,7 +37,7 @@ class StoredOffsets:
         self._group_id = group_id
 
     async def has_any(self, partitions: Collection[TopicPartition]) -> bool:
-        """Tell whether an offset is stored for any of the partitions; raises `KafkaError` when it cannot be told."""
+        """Return whether any of the partitions has a stored offset; raises `KafkaError` when brokers do not answer."""
         # Named one by one: brokers other than Apache's may not know the request for all that a group has.
         stored = await self._admin.list_consumer_group_offsets(self._group_id, partitions=list(partitions))
         if not stored:
@@ -45,7 +45,7 @@ class StoredOffsets:
         return any(offset >= 0 for offset, _ in stored.values())
 
     async def fetch(self, partition: TopicPartition) -> Progress | None:
-        """Return a partition's progress, None when none is stored; raises `KafkaError` when it cannot be told.
+        """Return a partition's progress, None when none is stored; raises `KafkaError` when the brokers do not answer.
 
         The answer is current only after the start of the partition's transactional producer: that ends the
         transaction of a previous owner, which this request does not wait for.
@@ -84,11 +84,11 @@ class GroupHistory:
         self._outcome_topics = outcome_topics
 
     async def is_forgotten(self, topic: str) -> bool:
-        """Tell whether outcomes were published although the group has no offset for any partition of the topic.
+        """Return whether outcomes were published although the group has no offset for any partition of the topic.
 
         A retry topic without offsets is a new one while the group has offsets for the uploads.
 
-        Raises `KafkaError`, `OSError` or `TimeoutError` when it cannot be told.
+        Raises `KafkaError`, `OSError` or `TimeoutError` when the brokers do not answer.
         """
         # In this order: who publishes meanwhile has stored offsets before.
         ends = await self._onlooker.end_offsets(await self._partitions(self._outcome_topics))

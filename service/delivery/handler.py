@@ -41,7 +41,7 @@ def reading_of(read: Read, record: SourceRecord) -> Reading:
     """Read a record; a defect that it meets is met again by the handler, where it costs this record alone."""
     try:
         return read(record)
-    except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts tell
+    except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts report the error
         return UNREAD
 
 

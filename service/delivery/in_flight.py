@@ -139,7 +139,7 @@ class InFlightRecord:
         self.resolve(self._shared.smaller(self, refusal))
 
     def abort(self) -> None:
-        """End the work; it is somebody else's, or in vain."""
+        """Cancel the work: another process owns the record now, or the result is of no use."""
         if self.task is not None:
             self.task.cancel()
         if not self.is_under_way:

@@ -20,7 +20,7 @@ class PartitionStatus:
     backlog: int
     """Offsets that were not received yet."""
     unstable: int = 0
-    """Offsets that an open transaction holds back: nobody who reads committed records can read them yet."""
+    """Offsets that an open transaction holds back: readers of committed records cannot read them yet."""
     unstable_since_s: float | None = None
     """Since when that transaction is the oldest open one, by `time.monotonic`; None when nothing is held back."""
     refusal: Refusal | None = None
@@ -35,7 +35,7 @@ class StreamStatus:
     """The group has given this process its share, none at all perhaps, and every partition of it is open."""
     open_partitions: int
     partitions: tuple[PartitionStatus, ...]
-    """Those whose ends the brokers have told."""
+    """Partitions whose ends the brokers have reported."""
     span_share: float
     """How near the partition with the longest span is to the bound on spans, 0 to 1."""
     brokers_answered_at_s: float | None
@@ -47,7 +47,7 @@ class StreamStatus:
 def status_of(
     partition: Partition, progress: PartitionProgress, bounds: LogBounds, refusal: Refusal | None = None
 ) -> PartitionStatus:
-    """Return where a partition stands; what was received or committed since the bounds were told never counts below 0.
+    """Return where a partition stands; counts never fall below 0, although records may be newer than the bounds.
 
     Lag counts what can be read: up to the last stable offset.
     """

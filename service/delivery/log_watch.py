@@ -1,5 +1,5 @@
 """Follows the open partitions while records are read: how far their logs go, how far they were read, that the logs are
-still the same, and that nobody else has finished something of them."""
+still the same, and that no other process has finished records of them."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ that it was read past markers: one transaction, where an uploader's transactions
 _CHECK_EVERY_S = 0.25
 """How soon a partition that was opened meanwhile is asked for: until then it has no lag to show.
 
-Looked for and not waited for: the event that tells of it, `Assignment.changed`, is cleared by the one who receives.
+It is polled, because the receiving task clears the event `Assignment.changed`.
 """
 
 _ANSWER_TIMEOUT_S = 3.0
@@ -66,7 +66,7 @@ class LogWatch:
         self._refusals = refusals
         self._stored = stored
         self._passed: dict[AssignedPartition, int] = {}
-        """Offsets that the last look saw finished by somebody else."""
+        """Offsets that another process had finished at the last check."""
         self._reported_at_s: dict[Partition, float] = {}
 
     async def run(self) -> None:
@@ -74,7 +74,7 @@ class LogWatch:
         while True:
             try:
                 await self.look()
-            except Exception as error:  # noqa: BLE001 - reported, so that the process stops rather than not look any more
+            except Exception as error:  # noqa: BLE001 - reported, so that the process stops rather than run without these checks
                 self._assignment.fail(error)
                 return
             for _ in range(round(_EVERY_S / _CHECK_EVERY_S)):
@@ -87,7 +87,7 @@ class LogWatch:
 
     async def look(self) -> None:
         """Ask once, compare with what was read, and take note of how far that was."""
-        # Read before the brokers are asked: what is received meanwhile may lie above the ends that they tell.
+        # Read before the brokers are asked: what is received meanwhile may lie above the ends that they report.
         read_to = {assigned: assigned.progress.received for assigned in self._assignment.open_partitions.values()}
         has_answer = await self._ends.ask([assigned.partition for assigned in read_to])
         for assigned, offset in read_to.items():

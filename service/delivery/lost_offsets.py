@@ -43,7 +43,7 @@ def contradiction(
     """Return what speaks against going on from a stored progress; None when nothing does.
 
     `known_topic_id` is the topic as this process knew it, for progress without an id. Without `trusts_ends`, an end
-    below the offset is no contradiction: some brokers tell wrong ends.
+    below the offset is no contradiction: some brokers report wrong ends.
     """
     topic_id = stored.topic_id or known_topic_id
     if topic_id and bounds.topic_id and topic_id != bounds.topic_id:

@@ -24,7 +24,7 @@ class OutcomeMetrics:
         now_s = self._now_s()
         counts: Counter[tuple[labels.Outcome, str]] = Counter()
         for resolution in resolutions:
-            if resolution.uploaded_ms >= 0:  # else nobody knows its age
+            if resolution.uploaded_ms >= 0:  # else its age is unknown
                 # Clocks differ: a record may seem to come from the future.
                 age_s = max(now_s - resolution.uploaded_ms / 1000, 0.0)
                 UPLOAD_AGE.record(age_s, _AGE_LABELS[resolution.outcome])

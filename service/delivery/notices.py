@@ -1,4 +1,4 @@
-"""Pure: what a tenant with a topic of its own is told of a dead letter."""
+"""Pure: the notice of a dead letter for a tenant with a topic of its own."""
 
 from service.core.headers import MESSAGE, REASON, essential
 from service.core.records import OutgoingRecord, SourceRecord
@@ -15,7 +15,7 @@ _MAX_READ_BYTES = 64 * 1024
 _OPERATORS = (b"engine.", b"internal.", b"kafka.", b"policy.unusable_scores")
 """Reasons whose messages name the operator's servers, or repeat what these said."""
 
-_UNTOLD = b"The operator has the details."
+_WITHOUT_DETAILS = b"The operator has the details."
 
 
 def notice_topics(settings: Settings) -> dict[str, str]:
@@ -33,9 +33,9 @@ def tenant_named(record: SourceRecord, tenant: str, tenant_of: TenantOf) -> str:
 
 
 def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
-    """Return what a dead letter's tenant is told: its key, and in headers why, when, and which record."""
+    """Return the notice for a dead letter's tenant: its key, and in headers why, when, and which record."""
     key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
     headers = dict(essential(letter.headers))
     if (headers.get(REASON) or b"").startswith(_OPERATORS):
-        headers[MESSAGE] = _UNTOLD
+        headers[MESSAGE] = _WITHOUT_DETAILS
     return OutgoingRecord(topic, key, None, tuple(headers.items()))

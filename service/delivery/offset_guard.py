@@ -19,7 +19,7 @@ from service.telemetry.instruments import OFFSETS_LOST
 log = structlog.get_logger(__name__)
 
 _CONFIRM_AFTER_S = 1.0
-"""A broker that has just begun to lead a partition may tell less than the one before; a second look decides."""
+"""A new leader of a partition may report a lower end than the leader before; a second reading decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class History(Protocol):
     """What the group did before."""
 
     async def is_forgotten(self, topic: str) -> bool:
-        """Tell whether outcomes were published although the group has no offset for any partition of the topic."""
+        """Return whether outcomes were published although the group has no offset for any partition of the topic."""
         ...
 
 
@@ -97,14 +97,14 @@ class OffsetGuard:
         return start
 
     def is_other_log(self, partition: Partition, progress: Progress, bounds: LogBounds, *, read_to: int) -> bool:
-        """Tell whether an open partition's log is no longer the one that was read up to an offset."""
+        """Return whether an open partition's log is no longer the one that was read up to an offset."""
         topic_id = progress.topic_id or self._topic_ids.get(partition)
         if topic_id and bounds.topic_id and topic_id != bounds.topic_id:
             return True
         return self._trusts_ends and bounds.end < read_to
 
     def note_out_of_range(self, partition: Partition, offset: int) -> None:
-        """Take note that the broker refused to read on at an offset: where it is told, the end is to be believed."""
+        """Record that the broker refused an offset as out of range: the end that it reports then is reliable."""
         self._out_of_range[partition] = offset
 
     def pass_deleted(self, partition: Partition, offset: int, bounds: LogBounds) -> None:

@@ -23,7 +23,7 @@ MAX_METADATA_CHARS = 4096
 """`offset.metadata.max.bytes` of brokers, a static setting, counted in characters."""
 
 _BITMAP_ALONE = "ms1:"
-"""Marks whose metadata it is and in which form, so that a later form can be told apart."""
+"""Marks whose metadata it is and in which form, so that a later form can be distinguished."""
 
 _WITH_TOPIC = "ms2:"
 """The form that begins with the topic's id: 22 characters and a colon, so that the longest takes 4,031."""
@@ -44,7 +44,7 @@ class Progress:
         return self.base + self.bitmap.bit_length()
 
     def is_finished(self, offset: int) -> bool:
-        """Tell whether an offset is done."""
+        """Return whether an offset is done."""
         return offset < self.base or bool(self.bitmap >> (offset - self.base) & 1)
 
     def raised(self, oldest: int) -> "Progress":
@@ -136,7 +136,7 @@ class PartitionProgress:
         self._next = max(self._next, position)
 
     def fits(self, offset: int, max_span: int) -> bool:
-        """Tell whether delivering an offset keeps the bitmap within `max_span` offsets."""
+        """Return whether delivering an offset keeps the bitmap within `max_span` offsets."""
         return not self._delivered or offset - self._delivered[0] <= max_span
 
     def deliver(self, offset: int, last_offset: int | None = None) -> bool:

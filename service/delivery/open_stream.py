@@ -128,6 +128,6 @@ def _guard(
         history,
         choice=settings.kafka.on_lost_offsets,
         group_id=group_id,
-        # Of brokers without transactions the embedded one tells the end too low.
+        # The embedded broker, which has no transactions, reports the end too low.
         trusts_ends=settings.delivery == "exactly_once",
     )

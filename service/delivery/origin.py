@@ -1,4 +1,4 @@
-"""Where a record first came from and how often it was attempted, kept in headers while it is put off."""
+"""Where a record first came from and how often it was attempted, kept in headers while it is deferred."""
 
 import re
 from dataclasses import dataclass
@@ -52,16 +52,16 @@ def _timestamp_type(record: SourceRecord) -> str:
 
 
 def origin_of(record: SourceRecord, *, uploads: str) -> Origin:
-    """Return the origin of a record of a retry topic: a place in the topic of uploads, as its headers tell.
+    """Return the origin of a record of a retry topic: a place in the topic of uploads, as its headers say.
 
-    Where they tell none, or another topic, somebody else wrote the record, and it is its own origin.
+    Where they name none, or another topic, another program wrote the record, and it is its own origin.
     """
     origin = parsed_origin(record.headers)
     return origin if origin is not None and origin.topic == uploads else fresh(record)
 
 
 def as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
-    """Return a record with its first coordinates: it is judged and told about as if it had never waited."""
+    """Return a record with its first coordinates: it is judged and reported as if it had never waited."""
     return record._replace(
         topic=origin.topic,
         partition=origin.partition,
@@ -71,9 +71,9 @@ def as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
 
 
 def parsed_origin(headers: Headers) -> Origin | None:
-    """Return the origin that headers tell; None when one is missing or out of the range that Kafka has for it.
+    """Return the origin that headers name; None when one is missing or out of the range that Kafka has for it.
 
-    Whoever may write to a topic may write these headers, so nothing about them is taken for granted.
+    Every client that may write to a topic may write these headers, so all of them are checked.
     """
     found = dict(headers)
     topic = found.get(TOPIC)

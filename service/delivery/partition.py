@@ -23,7 +23,7 @@ class AssignedPartition:
         self.progress = progress
         self.committer = committer
         self.rests_until_s = 0.0
-        """Epoch seconds before which its next record must not be judged; 0 when nothing is put off."""
+        """Epoch seconds before which its next record must not be judged; 0 when nothing is deferred."""
 
     def pass_to(self, position: int) -> None:
         """Take note of how far the partition was read; commit it when nothing else will.
@@ -81,7 +81,7 @@ class PartitionWorker:
                     self._log.warning("partition.lost")
                 else:
                     return
-                # An evicted process is assigned partitions anew soon; until then they are somebody else's.
+                # An evicted process is assigned partitions anew soon; until then they belong to another process.
                 if self._closed or not await until_answered(self._is_member, event="partition.unconfirmed"):
                     return
         finally:

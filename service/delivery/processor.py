@@ -48,7 +48,7 @@ class Stream(Protocol):
         ...
 
     async def keep_alive(self) -> None:
-        """Tell the group that this process works although it takes no records."""
+        """Keep the group membership alive while no records are taken."""
         ...
 
     def wake(self) -> None:

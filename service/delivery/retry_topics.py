@@ -65,8 +65,9 @@ def deferred_record(
 def due_s(headers: Headers, *, timestamp_ms: int, delay_s: float, now_s: float) -> float:
     """Return the epoch second before which a record of a retry topic must not be judged, 0 when it may be at any time.
 
-    Whoever may write to the topic may write the header, and one record that waits holds up its partition. So a record
-    waits at most the tier's delay from its own timestamp, and from now; a later not-before counts for nothing.
+    Every client that may write to the topic may write the header, and one record that waits holds up its partition.
+    So a record waits at most the tier's delay from its own timestamp, and from now; a later not-before does not
+    count.
     """
     due_ms = decimal(dict(headers).get(NOT_BEFORE), at_most=LAST_MS)
     if due_ms is None:

@@ -77,7 +77,7 @@ class Skipper:
         self._connection = KafkaConnection(settings.kafka)
 
     async def find(self, partition: Partition, offset: int) -> Skippable:
-        """Return a record that can be skipped; shuts nobody out.
+        """Return a record that can be skipped, without fencing another process.
 
         Raises `NotSkippableError`, and what the stream raises without brokers.
         """

@@ -68,7 +68,7 @@ async def commit_as_one(
 
 
 def _has_all_of(stored: Progress, attempted: Progress) -> bool:
-    """Tell whether all that was to be finished is: in this very form, or by an owner that has gone on since."""
+    """Return whether all that was to be finished is: in this very form, or by an owner that has gone on since."""
     if stored == attempted:
         return True
     if stored.base < attempted.base:

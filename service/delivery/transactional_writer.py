@@ -19,7 +19,7 @@ from service.telemetry.instruments import PRODUCER_REBUILDS
 
 
 class TransactionalWriter:
-    """Writes one partition's outcomes; opening it fences whoever did so before."""
+    """Writes one partition's outcomes; opening it fences the process that did so before."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class TransactionalWriter:
 
 
 def was_committed(stored: Progress | None, *, attempted: Progress, committed: Progress) -> bool:
-    """Pure: tell the fate of a commit from what is stored; raises `PartitionLostError` when it is somebody else's."""
+    """Pure: derive a commit's fate from what is stored; raises `PartitionLostError` when another process wrote it."""
     if stored == attempted:
         return True
     if stored == committed:

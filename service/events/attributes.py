@@ -66,7 +66,7 @@ def _text_fault(value: object) -> str:
 
 
 def _character_fault(text: str) -> str:
-    # Nearly every text is printable, which is told faster.
+    # Nearly every text is printable, which is checked faster.
     return "" if text.isprintable() or not _FORBIDDEN.search(text) else "a character that CloudEvents forbids"
 
 

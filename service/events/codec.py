@@ -94,7 +94,7 @@ def encode_upload(
 def outcome_id(message: MessageVersion, source: SourceRecord) -> str:
     """Return the CloudEvents id of the outcome of one record: always the same, so that a repeat can be spotted.
 
-    The timestamp tells records apart that stood at the same offset before and after a topic was made anew.
+    The timestamp distinguishes records that had the same offset before and after a topic was recreated.
     """
     place = f"{source.topic}/{source.partition}/{source.offset}/{source.timestamp_ms}"
     return str(uuid5(_ID_NAMESPACE, f"{message.event_type}/{place}"))

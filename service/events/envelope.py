@@ -46,7 +46,7 @@ _FORMAT = JSONFormat()
 
 
 def open_record(value: bytes, headers: Headers) -> Opened:
-    """Tell binary mode, structured mode and a bare value apart, and take the data out.
+    """Distinguish binary mode, structured mode and a bare value, and take the data out.
 
     Raises `CloudEventInvalidError`, and for a structured event `EventNotJsonError` and `EventTooComplexError`.
     """

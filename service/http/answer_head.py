@@ -24,7 +24,7 @@ def tolerated(head: bytes) -> bytes:
 
 
 def _is_plain(lower: bytes) -> bool:
-    """Tell that there is nothing to mend, as in almost every head, without looking closely."""
+    """Return whether there is nothing to mend, as in almost every head, by a quick check."""
     first = lower.find(b"content-length")
     return first < 0 or (
         lower.find(b"content-length", first + 1) < 0

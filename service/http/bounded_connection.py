@@ -91,7 +91,7 @@ class BoundedConnection(ResponseHandler):
         super().set_response_params(**params)
 
     def is_connected(self) -> bool:
-        """Tell whether it can carry a request: not if the server sent something unasked, or hung up."""
+        """Return whether it can carry a request: not if the server sent something unasked, or hung up."""
         return super().is_connected() and not (self._is_answered and self._has_unread())
 
     @property
@@ -126,7 +126,7 @@ class BoundedConnection(ResponseHandler):
                 self._parse_ahead()
 
     def _keeps_pace(self, size_bytes: int) -> bool:
-        """Tell whether the answer arrives fast enough; silence is for aiohttp's read timeout to end."""
+        """Return whether the answer arrives fast enough; silence is for aiohttp's read timeout to end."""
         now_s = self._clock()
         if self._window_began_s is None:
             self._window_began_s = now_s
@@ -276,7 +276,7 @@ class BoundedConnection(ResponseHandler):
             super().feed_data(data, size)
 
     def _refuse(self, error: aiohttp.ClientError) -> None:
-        """End the connection; whoever waits for the answer gets the error."""
+        """End the connection; the task that waits for the answer gets the error."""
         self._ahead.clear()
         self.set_exception(error)
         if self._body is not None and not self._body.is_eof():

@@ -44,7 +44,7 @@ class ParsingBudget:
         self._timer: asyncio.TimerHandle | None = None
 
     def is_open(self) -> bool:
-        """Tell whether another piece may be parsed now."""
+        """Return whether another piece may be parsed now."""
         now_s = self._clock()
         self._left_s = min(BURST_S, self._left_s + (now_s - self._filled_at_s) * SHARE)
         self._filled_at_s = now_s

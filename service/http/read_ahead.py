@@ -54,6 +54,6 @@ class ReadAhead:
         return found.end() - self._from
 
     def is_http(self) -> bool:
-        """Tell whether the front can begin an HTTP/1 answer, perhaps after line ends that older servers leave over."""
+        """Return whether the front can begin an HTTP/1 answer, perhaps after line ends left by older servers."""
         front = bytes(self._bytes[self._from : self._from + len(_HTTP)])
         return _HTTP.startswith(front) or front.startswith(_LINE_ENDS)

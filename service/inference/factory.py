@@ -29,7 +29,7 @@ def build_engine(
 ) -> Engine:
     """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built.
 
-    `on_failure` is told when an engine fails by itself, between requests; `availability` when the servers of a remote
+    `on_failure` is called when an engine fails by itself, between requests; `availability` when the servers of a remote
     one go away and come back. An engine that makes spans of its own sends
     them to `traces_url`.
     """

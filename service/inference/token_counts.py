@@ -1,4 +1,4 @@
-"""Counts the tokens of answers, as far as a runtime tells them."""
+"""Counts the tokens of answers, as far as a runtime reports them."""
 
 from service.telemetry import labels
 from service.telemetry.instruments import ENGINE_TOKENS

@@ -55,7 +55,7 @@ class KafkaConnection:
             **self._reading(),
             group_id=settings.group_id,
             enable_auto_commit=False,
-            # Without it an offset that the log does not have would be left for another one, and nobody would know.
+            # Without it an offset that the log does not have would be replaced by another one without notice.
             auto_offset_reset="none",
             isolation_level="read_committed",
             partition_assignment_strategy=(StickyPartitionAssignor,),

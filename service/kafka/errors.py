@@ -112,7 +112,7 @@ class PublishUnknownError(FatalError):
 
 
 class ProgressUnreadableError(FatalError):
-    """The group's stored offset carries metadata of somebody else or of a later version."""
+    """The group's stored offset carries metadata of another program or of a later version."""
 
     reason = "kafka.progress_unreadable"
     message = (

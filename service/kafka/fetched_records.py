@@ -160,7 +160,7 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
         return offset if end is None or offset < end else self.next_fetch_offset
 
     def _holds_no_records(self, batch: ParsedBatch) -> bool:
-        """Tell control batches and aborted ones, and keep the account of aborted transactions."""
+        """Recognise control batches and aborted ones, and keep track of aborted transactions."""
         if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
             if batch.is_control_batch:

@@ -1,7 +1,7 @@
-"""How far the partitions' logs go, as the brokers tell again and again; an answer also shows that they are there.
+"""How far the partitions' logs go, asked of the brokers at intervals; an answer also shows that they are reachable.
 
-What a fetch tells of it is no use here: a partition that rests, or whose records wait in aiokafka, is not fetched from,
-and its lag would seem to stand still.
+What a fetch reports of it does not suffice: a partition that rests, or whose records wait in aiokafka, is not fetched
+from, and its lag would seem to stand still.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class LogBounds:
     end: int
     """The high watermark: the offset behind the newest record that all replicas have."""
     topic_id: str | None = None
-    """None where the broker does not tell."""
+    """None where the broker does not report it."""
     unstable_since_s: float | None = None
     """Since when one open transaction holds back what lies above `stable_end`, by `time.monotonic`; None when none."""
 
@@ -66,7 +66,7 @@ class BoundsReader:
 
 
 class LogEnds:
-    """Knows the bounds of some partitions, and when the brokers last told them."""
+    """Keeps the bounds of some partitions, and when the brokers last reported them."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class LogEnds:
         """By `time.monotonic`; None before the first answer."""
 
     async def ask(self, partitions: Collection[Partition]) -> bool:
-        """Ask once and tell whether there was an answer; without one everything stays as it was."""
+        """Ask once and return whether there was an answer; without one everything stays as it was."""
         try:
             answer = await self._read(partitions or [self._without_any])
         except (KafkaError, OSError, TimeoutError) as error:

@@ -28,8 +28,8 @@ _MAX_ANSWER_BYTES = 256 * 1024
 _RENEWED_AT = 0.8
 """Share of a token's life after which a new one is asked for, so that none expires on its way to a broker."""
 
-_UNTOLD_LIFE_S = 300.0
-"""Where the answer tells no `expires_in`, which is optional: shorter than servers let tokens live."""
+_DEFAULT_LIFE_S = 300.0
+"""Where the answer has no `expires_in`, which is optional: shorter than servers let tokens live."""
 
 _PAUSE_S = 2.0
 """After a failure: the connections of all partitions ask at once."""
@@ -156,9 +156,9 @@ def _read(status: int, content_type: str, body: bytes) -> _Token:
 
 
 def _life_s(expires_in: object) -> float:
-    """Return the life that an answer tells; some servers write the number as text."""
+    """Return the lifetime that an answer gives; some servers write the number as text."""
     if expires_in is None:
-        return _UNTOLD_LIFE_S
+        return _DEFAULT_LIFE_S
     try:
         life_s = (
             math.nan

@@ -47,7 +47,7 @@ class TopicDemands(Protocol):
         ...
 
     def needs_key(self, topic: str) -> bool:
-        """Tell whether a topic refuses records without a key, as compacted ones do."""
+        """Return whether a topic refuses records without a key, as compacted ones do."""
         ...
 
     async def learn_key(self, topic: str) -> None:
@@ -230,7 +230,7 @@ async def open_publisher(settings: KafkaSettings) -> AsyncIterator[Publisher]:
         yield Publisher(producer, timeout_s=settings.request_timeout_s)
 
 
-# An open transaction of a process that vanished holds back whoever reads committed records of the topics in it, so it
+# An open transaction of a process that vanished holds back readers of committed records of the topics in it, so it
 # must not stay open much longer than a commit may take.
 _GRACE_S = 5.0
 
@@ -263,7 +263,7 @@ class ExclusivePublisher:
 async def open_exclusive_publisher(
     connection: KafkaConnection, name: str, settings: CommitSettings
 ) -> AsyncIterator[ExclusivePublisher]:
-    """Shut out whoever has the name: its open transaction is over, and it can begin no other, once the block begins.
+    """Fence the process that has the name: when the block begins, its transaction is aborted and it can begin no other.
 
     Raises `TransactionsNeededError` where the broker has none, and `AccessDeniedError`.
     """

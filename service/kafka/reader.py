@@ -158,7 +158,7 @@ async def _ends(
     *,
     awaits_transactions: bool,
 ) -> dict[TopicPartition, int]:
-    """Return where to stop: a reader of committed records alone is told the beginning of the first open transaction."""
+    """Return where to stop: for a reader of committed records that is the beginning of the first open transaction."""
     if not awaits_transactions:
         return await _asked(consumer.end_offsets(places))
     async with connection.running(connection.onlooker()) as onlooker:

@@ -85,7 +85,7 @@ def split(answer: bytes) -> Iterator[Batch]:
 
 
 def parse(batch: Batch) -> ParsedBatch:
-    """Return a batch as aiokafka knows it, its header read; raises `BatchBrokenError` where that tells nothing sure."""
+    """Return a batch as aiokafka knows it, its header read; raises `BatchBrokenError` for an unreliable header."""
     _, length = _FRAME.unpack_from(batch.data)
     if batch.magic > _V2:
         raise BatchBrokenError(f"unknown message format {batch.magic}")

@@ -51,7 +51,7 @@ async def check_limits(connection: KafkaConnection, outputs: Mapping[str, str], 
 async def read_limits(
     connection: KafkaConnection, topics: Iterable[str], max_bytes: int
 ) -> dict[str, TopicLimit] | None:
-    """Return the topics that accept less than `max_bytes` or are compacted; None, with a warning, when not told."""
+    """Return the topics that accept less than `max_bytes` or are compacted; None, with a warning, without an answer."""
     try:
         async with asyncio.timeout(connection.settings.request_timeout_s):
             configs = await topic_configs(connection, topics, (TOPIC_CONFIG, _COMPRESSION, _CLEANUP))

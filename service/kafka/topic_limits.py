@@ -55,7 +55,7 @@ class TopicLimits:
         self._read = read
 
     async def refresh(self) -> None:
-        """Replace all that is known by what the brokers tell: an operator may have changed a topic."""
+        """Replace all that is known by what the brokers report: an operator may have changed a topic."""
         if self._read is not None:
             limits = await self._read()
             self._is_known = limits is not None
@@ -92,7 +92,7 @@ class TopicLimits:
             self._lower = {**self._lower, topic: limit._replace(needs_key=True)}
 
     def needs_key(self, topic: str) -> bool:
-        """Tell whether a topic refuses records without a key."""
+        """Return whether a topic refuses records without a key."""
         limit = self._lower.get(topic)
         return limit is not None and limit.needs_key
 
@@ -123,7 +123,7 @@ class TopicLimits:
             self._check_compressed(record, limit, size_bytes, key_bytes)
 
     def accepts(self, record: OutgoingRecord) -> bool:
-        """Tell whether a record fits its topic, as far as is known."""
+        """Return whether a record fits its topic, as far as is known."""
         try:
             self.check(record)
         except OutcomeTooLargeError:
@@ -131,7 +131,7 @@ class TopicLimits:
         return True
 
     def fits(self, topic: str, records: Iterable[OutgoingRecord]) -> bool:
-        """Tell whether a topic accepts those of the records that are for it, as far as is known."""
+        """Return whether a topic accepts those of the records that are for it, as far as is known."""
         return all(self.accepts(record) for record in records if record.topic == topic)
 
     def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int, key_bytes: int) -> None:

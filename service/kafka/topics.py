@@ -79,7 +79,7 @@ async def partitions_of(connection: KafkaConnection) -> dict[str, int]:
 
 
 async def is_compacted(connection: KafkaConnection, topic: str) -> bool:
-    """Tell whether a topic keeps the newest record of every key for good; raises `AccessDeniedError`."""
+    """Return whether a topic keeps the newest record of every key for good; raises `AccessDeniedError`."""
     wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {_CLEANUP_POLICY: None})
     async with connection.running(connection.admin()) as admin:
         (answer,) = await admin.describe_configs([wanted])
@@ -106,7 +106,7 @@ async def ensure_topics(
     partitions: int,
     replication_factor: int | None = None,
 ) -> list[TopicState]:
-    """Create the topics that are missing; three replicas where there are as many brokers unless told otherwise.
+    """Create the missing topics, with `replication_factor` copies or else three where there are as many brokers.
 
     Existing topics are left as they are. Raises `TopicCreationError` with what the brokers say.
     """

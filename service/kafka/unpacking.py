@@ -86,7 +86,7 @@ def _gzip_member(data: bytes | memoryview, unpacked: bytearray, limit_bytes: int
 
 
 def _snappy(data: memoryview, limit_bytes: int, head_bytes: int) -> bytearray:
-    """Unpack the plain format, or the blocks that the xerial library frames; each tells its length beforehand."""
+    """Unpack the plain format, or the blocks that the xerial library frames; each has its length in front."""
     unpacked = bytearray(head_bytes)
     for block in _snappy_blocks(data):
         size_bytes = cramjam.snappy.decompress_raw_len(block)
@@ -135,7 +135,7 @@ def _into_room(decompress_into: Callable[[memoryview, memoryview], int]) -> Unpa
 
 
 def _is_full(error: cramjam.DecompressionError) -> bool:
-    """Tell whether a buffer was too small; Rust's words for it are all there is."""
+    """Return whether a buffer was too small; Rust's words for it are all there is."""
     return "failed to write whole buffer" in str(error)
 
 

@@ -17,7 +17,7 @@ from service.media.errors import (
 )
 from service.media.types import DecodedImage
 
-# What a decoder may accuse a file of; its other ends are told by how the process died.
+# What a decoder may accuse a file of; its other failures follow from how the process died.
 REJECTIONS: dict[str, type[RejectedError]] = {
     kind.reason: kind
     for kind in (AspectRatioError, ImageCorruptError, TooComplexError, TooManyPixelsError, UnsupportedFormatError)

@@ -57,7 +57,7 @@ REASONS = {
 _KILLS = frozenset({Cause.KILLED, Cause.OOM_KILLED})
 
 # Once may be chance, or the fault of an earlier file.
-_DEATHS_THAT_TELL = 2
+_DEATHS_THAT_DECIDE = 2
 
 
 def death_by(exit_code: int) -> ProcessDiedError:
@@ -70,18 +70,18 @@ def death_by(exit_code: int) -> ProcessDiedError:
 
 
 def conclusion(deaths: Sequence[ProcessDiedError], *, memory_bytes: int) -> ModstreamError | None:
-    """Return the error that one image's deaths mean, in their order; None if another attempt has to tell.
+    """Return the error that one image's deaths mean, in their order; None if another attempt has to decide.
 
     A kill says nothing about the image, unless the OOM killer strikes twice: its second victim worked alone.
     """
     last = deaths[-1]
     kills = [death.cause for death in deaths if death.cause in _KILLS]
-    if max(len(kills), len(deaths) - len(kills)) < _DEATHS_THAT_TELL:
+    if max(len(kills), len(deaths) - len(kills)) < _DEATHS_THAT_DECIDE:
         return None
     if last.cause is Cause.OUT_OF_MEMORY:
         return DecodeMemoryError(limit_bytes=memory_bytes)
     if last.cause is Cause.CRASHED:
         return DecodeCrashedError(detail=last.detail)
-    if kills == [Cause.OOM_KILLED] * _DEATHS_THAT_TELL:
+    if kills == [Cause.OOM_KILLED] * _DEATHS_THAT_DECIDE:
         return DecodeOomKilledError()
     return DecoderKilledError(detail=last.detail)

@@ -85,9 +85,9 @@ class ImageDecoder:
             raise failures.exceptions[0] from None
         for slot in self._slots:
             self._idle.put_nowait(slot)
-        self._tell_confinement()
+        self._log_confinement()
 
-    def _tell_confinement(self) -> None:
+    def _log_confinement(self) -> None:
         """Warn where the kernel does not offer what holds a decoder that a file has taken over."""
         if missing := self.confinement.missing:
             log.warning(
@@ -137,7 +137,7 @@ class ImageDecoder:
 
     @asynccontextmanager
     async def _slot(self, *, is_alone: bool) -> AsyncIterator[_Slot]:
-        """Give a slot in turn and, to one that works alone, none to anybody else meanwhile."""
+        """Give a slot in turn and, to one that works alone, none to any other meanwhile."""
         taken: list[_Slot] = []
         self._waiting += 1
         try:
@@ -222,6 +222,6 @@ def _vacate(slot: _Slot) -> None:
 
 
 def _look_at(future: "asyncio.Future[Returned]") -> None:
-    """Take note of a failure that nobody waits for any more, or asyncio reports it as forgotten."""
+    """Retrieve a failure that no task awaits any more, or asyncio logs it as never retrieved."""
     if not future.cancelled():
         future.exception()

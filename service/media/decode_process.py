@@ -159,7 +159,7 @@ def _took_too_long(limit_s: float, cpu_s: float) -> DecodeTimeoutError | Decoder
 
 
 def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int) -> ProcessLimits:
-    """Return what a process of ours is told; its processor time is the time limit, rounded up."""
+    """Return the arguments of a decoder process; its processor time is the time limit, rounded up."""
     return ProcessLimits(
         parent_pid=os.getpid(),
         memory_bytes=memory_bytes,

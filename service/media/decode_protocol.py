@@ -36,7 +36,7 @@ class PeerGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What a decoder process is told on its command line."""
+    """The command-line arguments of a decoder process."""
 
     parent_pid: int
     memory_bytes: int

@@ -1,8 +1,8 @@
-"""The allow-list of formats, told apart by content, each with the one Pillow plugin that may open it.
+"""The allow-list of formats, recognised by content, each with the one Pillow plugin that may open it.
 
 Plugins are called directly, never through `Image.open`: no other plugin is ever loaded, least of all one that starts
 a program (EPS). TIFF is left out: a file may hold any of a dozen codecs in strips and tiles with sizes of their own,
-and its directories may point anywhere, so its cost cannot be told from its header.
+and its directories may point anywhere, so its cost cannot be derived from its header.
 """
 
 import re
@@ -90,7 +90,7 @@ def open_header(data: bytes, media_type: MediaType) -> ImageFile:
 
 
 def webp_canvas(data: bytes) -> tuple[int, int]:
-    """Return the width and height in a WebP header: the plugin allocates the canvas before it tells its size."""
+    """Return the width and height in a WebP header: the plugin allocates the canvas before it reports its size."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:  # noqa: PLR2004 - the longest of the three headers read here
         raise ImageCorruptError(detail="the header is cut off")

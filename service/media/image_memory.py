@@ -36,7 +36,7 @@ class Reservation:
         self.is_decoded = False
 
     def try_grow(self, size_bytes: int) -> bool:
-        """Reserve bytes for an arriving image up to this size if that can be done at once; tell whether it was."""
+        """Reserve bytes for an arriving image up to this size if that can be done at once; return whether it was."""
         return size_bytes <= self.held_bytes or self._memory.try_add(self, _next_step(size_bytes) - self.held_bytes)
 
     async def grow(self, size_bytes: int) -> None:
@@ -170,7 +170,7 @@ class ImageMemory:
         return self._held + size_bytes <= self._limit and (not held or held + size_bytes <= self._max_of_tenant)
 
     def _may_decode(self, size_bytes: int) -> bool:
-        """Tell whether pixels may be added: what is decoded ends and frees them, and when nothing is, one may."""
+        """Return whether pixels may be added: what is decoded ends and frees them, and when nothing is, one may."""
         return not self._decoded or self._held + size_bytes <= self._limit
 
     def _grant(self) -> None:

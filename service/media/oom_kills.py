@@ -1,4 +1,4 @@
-"""How often the kernel's OOM killer has struck here, by whichever file of the kernel tells."""
+"""How often the kernel's OOM killer has struck here, from whichever of the kernel's files counts it."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 def oom_kills(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
     """Return the processes that were killed for want of memory, in this process's cgroup if that can be read.
 
-    None where nothing tells. Only the growth between two calls means anything.
+    None where no file counts it. Only the growth between two calls means anything.
     """
     for file in (*_of_own_cgroup(proc, cgroups), proc / "vmstat"):
         if (text := _read(file)) and (found := _COUNT.search(text)):

@@ -28,7 +28,7 @@ class EngineClient:
     """Asks the engine in a policy's words, within the time that a request may take."""
 
     def __init__(self, engine: Engine, *, timeout_s: float, availability: EngineAvailability | None = None) -> None:
-        """The time of a judgement stands still while `availability` tells that nothing can answer."""
+        """The time of a judgement stands still while `availability` says that no server can answer."""
         self._engine = engine
         self._timeout_s = timeout_s
         self._availability = availability or EngineAvailability()

@@ -71,7 +71,7 @@ class Policies(Protocol):
 def read_upload(
     record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES, own_hosts: Collection[str] = ()
 ) -> Reading:
-    """Return what an upload says; one that cannot be read is told by the handler, which reads it again."""
+    """Return what an upload says; for one that cannot be read the handler raises, when it reads it again."""
     try:
         return _reading(decode_upload(record, max_bytes=max_bytes), own_hosts)
     except RejectedError:
@@ -127,7 +127,7 @@ class Moderator:
         self._now = now
 
     async def __call__(self, job: Job) -> tuple[OutgoingRecord, ...]:
-        """Return the records to publish for one input record; raise what its dead letter or retry will tell."""
+        """Return the records to publish for one input record; raise the error that its dead letter or retry names."""
         trace = job.trace
         reading, event = await self._read(job)
         bind_event(event.image_id)

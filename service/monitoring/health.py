@@ -94,7 +94,7 @@ def refused_for_s(partition: PartitionStatus, *, now_s: float) -> float:
 
 
 def _warnings(stream: StreamStatus | None, *, now_s: float) -> list[str]:
-    """Say what is wrong with the logs: the service works, and somebody has to look."""
+    """Say what is wrong with the logs: the service works, and an operator has to act."""
     if stream is None:
         return []
     found = [

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def monitoring(settings: Settings, gpus: Gpus, *, version: str) -> AsyncIterator[Sources]:
-    """Tell metrics and health of what the sources are given, as the settings say.
+    """Report metrics and health from the given sources, as the settings say.
 
     Raises `PortTakenError` or `AddressUnusableError`.
     """

@@ -53,7 +53,7 @@ _FIXED: Mapping[str, str] = {
     labels.MECHANISM: ", ".join(labels.MECHANISMS),
     labels.STATE: "running, waiting",
 }
-"""What labels of a fixed set hold; `kind` is told with its instrument."""
+"""What labels of a fixed set hold; the values of `kind` are listed with its instrument."""
 
 
 def prometheus_names() -> dict[str, str]:

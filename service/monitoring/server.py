@@ -38,7 +38,7 @@ _GRACE_S = 1.0
 
 
 class Endpoint:
-    """Answers by what it is given; whether the event loop turns is what /health/live tells by answering at all."""
+    """Answers from the given sources; /health/live shows by answering at all that the event loop turns."""
 
     def __init__(
         self,

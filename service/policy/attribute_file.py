@@ -1,4 +1,4 @@
-"""Attribute schemas as files: what tags tell, in which words, and how long."""
+"""Attribute schemas as files: what tags hold, in which words, and how long."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class Question(Part):
     key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,7}$")]
     """Stands for the name in the model's JSON; one letter is the quickest."""
     asks: Sentence
-    """What the model is to tell."""
+    """What the model is asked for."""
     values: Annotated[tuple[Value, ...], Field(max_length=MAX_VALUES)] = ()
     """What may be answered; empty for a free text."""
     most: Annotated[int, Field(ge=1)] = 1
@@ -66,7 +66,7 @@ class AttributeFile(Part):
 
     name: Name
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,32}$")]
-    """Readers of tags tell schemas apart by name and version: a changed meaning is a new version."""
+    """Readers of tags distinguish schemas by name and version: a changed meaning is a new version."""
     attributes: Annotated[Mapping[Name, Question], Field(min_length=1, max_length=MAX_ATTRIBUTES)]
     """By the name that tags have in outcomes; asked in this order."""
 

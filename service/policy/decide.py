@@ -25,7 +25,7 @@ class DecisionResult:
     reasons: tuple[ReasonV1, ...]
     """Gravest first; one with the decision `allow` is a label."""
     not_covered: tuple[str, ...]
-    """Categories that nobody looked at: the taxonomy's in its order, then the policy's own."""
+    """Categories that the engine does not cover: the taxonomy's in its order, then the policy's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a language model is told of each category: bundled texts in every language, and a policy's own."""
+"""The category definitions in a language model's prompt: bundled texts in every language, and a policy's own."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def bundled_definitions(language: Language) -> Mapping[str, Definition]:
 
 
 def defined(name: str, own: Definition | None, language: Language) -> CategoryDefinition:
-    """Return a category as a model is told of it: a policy's words where it has some, else the bundled ones."""
+    """Return a category's definition for the prompt: the policy's parts where it has some, else the bundled ones."""
     own, bundled = own or Definition(), bundled_definitions(language).get(name, Definition())
     return CategoryDefinition(
         name=name,

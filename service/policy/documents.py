@@ -106,7 +106,7 @@ def check_document(path: Path, model: type[Model]) -> Checked[Model]:
 
 
 def _is_reported(location: Location, reported: Sequence[Location]) -> bool:
-    """Tell whether a part, something inside it, or what it is a part of is known to be wrong."""
+    """Return whether a part, something inside it, or what it is a part of is known to be wrong."""
     return any(location[: len(other)] == other or other[: len(location)] == location for other in reported)
 
 

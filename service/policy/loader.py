@@ -35,7 +35,7 @@ class Policies:
         return self.by_name[name]
 
     def _names_for(self, tenant: str) -> list[str]:
-        """Return the policies that are the tenant's, or nobody's in particular: other tenants' names are theirs."""
+        """Return the tenant's own policies and those without tenants; other tenants' policies stay hidden."""
         return sorted(name for name, policy in self.by_name.items() if not policy.tenants or tenant in policy.tenants)
 
 

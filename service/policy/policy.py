@@ -38,8 +38,8 @@ class CategoryRule(Part):
     review: Score | None = None
     block: Score | None = None
     definition: Definition | None = None
-    """What a language model is told of it: required for a category of your own, else the bundled definition's parts
-    that this one leaves out still hold."""
+    """Its definition in a language model's prompt: required for a category of your own. Parts that it leaves out are
+    those of the bundled definition."""
 
     def thresholds(self) -> Iterator[tuple[str, float]]:
         """Yield the thresholds that are set, each with what it calls for, the mildest first."""
@@ -73,7 +73,7 @@ class Policy(Part):
     ] = ()
     """Whose events it is for when they name no policy; a single one may stand without brackets."""
     language: Language = "en"
-    """Of what a language model is told, and of its words: of bundled definitions, reasons and tags."""
+    """The language of the prompt and of the model's texts: bundled definitions, reasons and tags."""
     adapter: str | None = None
     """The LoRA adapter, by its name in the engine's settings."""
     vision_tokens: Annotated[int, Field(ge=4, le=16384)] = 256
@@ -81,7 +81,7 @@ class Policy(Part):
     attributes: Annotated[
         BundledSchema | InstanceOf[AttributeSchema] | None, WithJsonSchema({"type": ["string", "null"]})
     ] = "product"
-    """What tags tell: a bundled schema, or a file beside the policy; null asks for none."""
+    """The attribute schema of tags: a bundled one, or a file beside the policy; null asks for no tags."""
     when_not_moderated: Decision = "review"
     """The precaution for an image that no model judged; the verdict's status says so whatever stands here."""
     categories: Mapping[str, CategoryRule]
@@ -122,7 +122,7 @@ class Policy(Part):
         """SHA-256 of the rules as canonical JSON: equal hash, equal decisions for equal scores.
 
         Name, version and description are no part of it, and neither is what an engine is asked, which scores depend on
-        and decisions do not: that is what a verdict's prompt hash, adapter and preprocessing tell.
+        and decisions do not: a verdict's prompt hash, adapter and preprocessing identify those.
         """
         rules = {name: dict(rule.thresholds()) for name, rule in self.categories.items()}
         given = {name: thresholds for name, thresholds in rules.items() if thresholds}

@@ -28,7 +28,7 @@ def mistake(detail: str) -> PydanticCustomError:
 
 
 def mistakes(found: Iterable[Mistake]) -> ValidationError:
-    """Return the error of parts of the field that is checked, each of which is told with its own line."""
+    """Return the error of parts of the field that is checked, each of which is reported with its own line."""
     details = [InitErrorDetails(type=mistake(detail), loc=at, input=None) for at, detail in found]
     return ValidationError.from_exception_data("policy", details)
 
@@ -40,7 +40,7 @@ _SEPARATORS = frozenset(',、"\\()\uff0c\uff08\uff09')
 def _one_line(text: str) -> str:
     # Chat templates write their control tokens in angle brackets, and a prompt has one line for each entry.
     if any(character in "<>" or not character.isprintable() for character in text):
-        raise mistake("angle brackets, line breaks and control characters cannot be told to a model")
+        raise mistake("a text for a model must not contain angle brackets, line breaks or control characters")
     return text
 
 

@@ -11,7 +11,7 @@ _LARGE_BYTES = 8 * 1024 * 1024
 
 
 def give_large_blocks_back() -> bool:
-    """Let the system have freed blocks of 8 MiB and more at once; tell whether the allocator can.
+    """Let the system have freed blocks of 8 MiB and more at once; return whether the allocator can.
 
     By itself glibc keeps blocks as large as the largest ones that were freed so far. Between long-lived small ones they
     break into pieces, and after some hundred images of 25 MB the process holds twice of what it uses.

@@ -1,4 +1,4 @@
-"""What NVIDIA's driver tells of the GPUs that this process may use."""
+"""Readings of NVIDIA's driver for the GPUs that this process may use."""
 
 import os
 import time
@@ -21,9 +21,9 @@ class GpuReading:
     memory_used_bytes: int
     memory_total_bytes: int
     temperature_c: int | None
-    """None where the driver does not tell."""
+    """None where the driver does not report it."""
     utilization: float | None
-    """Share of the last second or so in which it computed; None where the driver does not tell."""
+    """Share of the last second or so in which it computed; None where the driver does not report it."""
 
 
 @dataclass(frozen=True, slots=True)

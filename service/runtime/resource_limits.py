@@ -88,10 +88,10 @@ class TemperatureLimitError(FatalError):
 
 
 class TemperatureNotMeasurableError(FatalError):
-    """A limit is set where no GPU tells its temperature."""
+    """A temperature limit is set, but no GPU reports its temperature."""
 
     reason = "service.temperature_not_measurable"
-    message = "{setting}: no GPU tells its temperature: {detail}"
+    message = "{setting}: no GPU reports its temperature: {detail}"
 
 
 def temperature_limits(limit_c: int, gpus: Gpus, *, setting: str) -> list[Limit]:

@@ -19,7 +19,8 @@ class JudgingSettings(Group):
     """With less of its answer on the labels, the model would rather have said something else than any of them: the
     image counts as not moderated. Of an answer to a yes-or-no question it decides whether that counts."""
     noticeable_share: Share = 0.01
-    """Categories with such a share of the answer get a yes-or-no question of their own once an image is suspicious.
+    """Categories with such a share of the answer get a yes-or-no question of their own once an image reaches the
+    policy's follow-up threshold.
     Models are sure of themselves: what comes second may be as clear to see and get a fiftieth of the answer."""
     max_follow_ups: Positive = 4
     """Such questions an image, for the largest shares, and one for the gravest category whatever its share: each costs

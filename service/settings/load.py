@@ -1,4 +1,4 @@
-"""From a file and the environment to checked settings: the environment wins; every problem is told at once."""
+"""From a file and the environment to checked settings: the environment wins; every problem is reported at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def _setting_at(location: tuple[int | str, ...], known: Mapping[str, Setting]) -
 
 
 def _conflict(details: ErrorDetails, given: Mapping[str, Given]) -> Problem:
-    """Tell of settings that do not go together: their names travel in the error's context."""
+    """Report settings that contradict each other: their names travel in the error's context."""
     names = str(details.get("ctx", {}).get("settings", "")).split(", ")
     sources = [f"{name} {given[name].source}" for name in names if name in given]
     return Problem("", ", ".join(sources), f"{details['msg']}.")

@@ -79,7 +79,7 @@ class DecodeSettings(Group):
     """For one image; a process that exceeds it is killed and replaced."""
     memory_bytes: Positive = 1024 * MIB
     """Address space of one process beyond what it starts with. Pictures that would take more are refused by their
-    headers where their format tells."""
+    headers where their format has the size."""
     max_pixels: Positive = 120_000_000
     """Width × height (× frames looked at): above today's phones, below a decompression bomb."""
     max_frames: Positive = 4

@@ -11,8 +11,8 @@ class MonitoringSettings(Group):
     """Metrics and health of one process, by HTTP."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. The endpoint asks nobody who they are, so other machines reach it only where this is
-    changed: to 0.0.0.0 in a container."""
+    """Address to listen on. The endpoint is unauthenticated, so other machines reach it only where this is changed:
+    to 0.0.0.0 in a container."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
     """The port that Prometheus has set aside for OpenTelemetry; 0 for no endpoint. Two processes of one machine need a
     port each."""
@@ -20,7 +20,7 @@ class MonitoringSettings(Group):
     """Tenants whose verdicts are counted under their own names; all others are `other`, or a new tenant would be a new
     time series for ever."""
     machine_price: Annotated[float, Field(ge=0.0)] = 0.0
-    """What the machine of one process costs an hour, for the cost of 1,000 images; 0 tells none."""
+    """Price per hour of the machine of one process, for the cost of 1,000 images; 0 exports no cost."""
     currency: str = "USD"
     """Of `machine_price`."""
 
@@ -33,7 +33,7 @@ class TelemetrySettings(Group):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Less than this is not written."""
     log_limit_per_s: Positive = 20
-    """Lines of one event about records in a second; what comes beyond is counted and told by `log.dropped`. Errors are
+    """Lines of one event about records in a second; further ones are counted and reported by `log.dropped`. Errors are
     always written. Enough to see what goes wrong; each line costs 65 µs, one that is held back 15."""
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced or sent when not set."""

@@ -35,9 +35,9 @@ class OpenAISettings(Group):
     model: str | None = None
     """As the servers call it; the only one that they serve when not set."""
     revision: str | None = None
-    """Of the model, for verdicts: servers do not tell it. "unknown" when not set."""
+    """Revision of the model, for verdicts: servers do not report it. "unknown" when not set."""
     precision: str | None = None
-    """Of the weights, such as fp8, for verdicts: servers do not tell it. "unknown" when not set."""
+    """Precision of the weights, such as fp8, for verdicts: servers do not report it. "unknown" when not set."""
     label_source: Literal["auto", "exact", "allowed", "top"] = "auto"
     """How scores are read. exact: the probability of every label (`logprob_token_ids`, vLLM). allowed: an answer that
     is restricted to the labels (`allowed_token_ids`, and probabilities after the restriction). top: the labels among
@@ -54,12 +54,12 @@ class OpenAISettings(Group):
     startup_timeout_s: PositiveSeconds = 900.0
     """Until the first server answers: one that starts now downloads and loads its model before."""
     health_interval_s: PositiveSeconds = 5.0
-    """Between two looks at a server's /health; failed requests are noticed at once."""
+    """Between two checks of a server's /health; failed requests are noticed at once."""
     eject_after: Positive = 3
     """Failures in a row after which a server is asked a question of the service's own; if it fails that as well, it
     gets no more requests. A request that would be given up has its server asked at once."""
     return_after_s: PositiveSeconds = 1.0
-    """Until an ejected server is looked at again, and a busy one (429, 503) that does not say how long gets requests
+    """Until an ejected server is checked again, and a busy one (429, 503) that does not say how long gets requests
     again; twice as long after each time that it fails again."""
     max_return_after_s: PositiveSeconds = 30.0
     """No pause is longer, not even one that a busy server asks for by Retry-After: a server that is back is used within

@@ -1,4 +1,4 @@
-"""What is wrong with settings, told so that it can be mended: which setting, where it was set, what it may hold."""
+"""Errors in settings, with what is needed to correct them: which setting, where it was set, what it may hold."""
 
 import difflib
 import re
@@ -48,7 +48,7 @@ class InvalidSettingsError(FatalError):
 
 
 def unknown_setting(name: str, source: str, meant: str | None) -> Problem:
-    """Tell that a setting does not exist, and which one may have been meant."""
+    """Report a setting that does not exist, and which one may have been meant."""
     hint = f" Did you mean {meant}?" if meant else " `modstream config --defaults` lists all."
     return Problem(name, source, f"There is no such setting.{hint}")
 

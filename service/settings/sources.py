@@ -46,7 +46,7 @@ class Reading:
 
 
 def read_environment(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> Reading:
-    """Read `MODSTREAM_…` variables; an empty one counts as not set, as compose files pass on what nobody set."""
+    """Read `MODSTREAM_…` variables; an empty one counts as not set, because compose files pass it on so."""
     reading = Reading()
     for variable, text in sorted(environment.items()):
         name = variable.upper()

@@ -70,7 +70,7 @@ def _name_servers(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_endpoint(text: str) -> bool:
-    """Tell whether a text is the URL of a service, without user and query."""
+    """Return whether a text is the URL of a service, without user and query."""
     return _ENDPOINT.fullmatch(text) is not None
 
 

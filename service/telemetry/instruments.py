@@ -263,7 +263,14 @@ GPU_UTILIZATION = _gauge(
     "modstream.gpu.utilization", "1", "Share of the last second or so in which a GPU computed, 0 to 1", labels.GPU
 )
 READY = _gauge("modstream.ready", "1", "1 when /health/ready says so, else 0")
-INFO = _gauge("modstream.info", "1", "Always 1; its labels tell what runs", labels.VERSION, labels.ENGINE, labels.MODEL)
+INFO = _gauge(
+    "modstream.info",
+    "1",
+    "Always 1; its labels name the version, the engine and the model",
+    labels.VERSION,
+    labels.ENGINE,
+    labels.MODEL,
+)
 MACHINE_PRICE = _gauge(
     "modstream.machine.price",
     "1",

@@ -1,4 +1,4 @@
-"""Holds lines about records back when there are too many of a kind, and tells how many there were.
+"""Drops log lines about records when there are too many of one event, and logs how many were dropped.
 
 A flood says in its first lines all that there is to say, and writing the others costs what judging would need. Errors
 are always written: each is a defect. So is what is about no record, as there are only few of those.
@@ -22,11 +22,11 @@ _ALWAYS = frozenset({"error", "critical", "exception"})
 _WINDOW_S = 1.0
 
 OnDropped = Callable[[str, int], None]
-"""Is told of an event and how many of its lines were held back, to count them."""
+"""Called with an event and the number of its lines that were dropped."""
 
 
 def count_dropped(event: str, count: int) -> None:
-    """Let metrics tell, too."""
+    """Count dropped lines in the metrics."""
     LOG_DROPPED.add(count, {labels.EVENT: event})
 
 
@@ -73,7 +73,7 @@ class LogLimit:
         return window
 
     def _end(self, event: str, window: _Window) -> None:
-        """Tell what was held back, if anything; a window ends once, by its time or by the next line."""
+        """Report what was dropped, if anything; a window ends once, by its time or by the next line."""
         if self._windows.get(event) is not window:
             return
         del self._windows[event]

@@ -87,7 +87,7 @@ IMAGE_MEDIA_TYPE = "modstream.image.media_type"
 QUESTION = "modstream.question"
 """What a model is asked about an image: which, is_it, describe or why."""
 ENGINE_STAGE = "modstream.engine.stage"
-"""1: the question that every image is asked. 2: what is asked of suspicious images, or wanted beyond scores."""
+"""1: the question that is asked about every image. 2: follow-up questions, and what is wanted beyond scores."""
 LINK = "modstream.link"
 """What a link leads to: the uploader, an earlier_attempt, the commit, or an outcome that a commit published."""
 

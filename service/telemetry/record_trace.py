@@ -114,7 +114,7 @@ class RecordTrace:
             self.span.fail(error)
 
     def timings_ms(self) -> dict[str, float]:
-        """Milliseconds by stage, as a verdict tells them."""
+        """Milliseconds by stage, as a verdict carries them."""
         return self._timer.timings_ms()
 
 
@@ -181,10 +181,10 @@ class Delivery:
             self._sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
         )
         if is_first:
-            self._tell_waits(span)
+            self._record_waits(span)
         return span
 
-    def _tell_waits(self, span: RecordingSpan) -> None:
+    def _record_waits(self, span: RecordingSpan) -> None:
         received_at_s = self._arrival.received_at_s
         queue_ms = span.timeline.ns(received_at_s) // 1_000_000 - self._arrival.timestamp_ms
         span.set(names.QUEUE_MS, max(0, queue_ms))

@@ -50,7 +50,7 @@ class SpanSink(Protocol):
 
 
 class Timeline:
-    """Tells a steady clock's seconds as nanoseconds since 1970, without the jumps of the wall clock."""
+    """Converts a steady clock's seconds to nanoseconds since 1970, without the jumps of the wall clock."""
 
     __slots__ = ("_epoch_ns", "now_s")
 
@@ -121,7 +121,7 @@ class RecordingSpan:
         )
 
     def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
-        """Tell of a wait that is long enough to be told."""
+        """Record a wait as a span if it is long enough."""
         end_s = self.timeline.now_s() if until_s is None else until_s
         if end_s - since_s >= SHORTEST_WAIT_S:
             self.child(name, start_s=since_s).end(at_s=end_s)

@@ -40,7 +40,7 @@ _DATA_URL = re.compile(r"data:[a-z0-9.+/-]*[;,][^\s\"'<>]*", re.IGNORECASE)
 _BYTES_LITERAL = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _CUT_BYTES_LITERAL = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*|"(?:[^"\\]|\\.)*)\\?\Z""")
 
-# A rendered traceback has lines; everything else is one, so that nobody can forge another.
+# A rendered traceback has lines; everything else is one, so that no value can forge another line.
 _BLOCKS = frozenset({"exception", "stack"})
 
 _PRINTABLE = (PurePath, SecretStr, date, timedelta, UUID, Enum)

@@ -39,7 +39,7 @@ _MAX_BATCH = 2048
 
 
 class LinkedOrRatio(Sampler):
-    """Samples a trace that links to a sampled one, so that a story is told to its end, and a share of the others."""
+    """Samples a trace that links to a sampled one, so that it goes on to its end, and a share of the others."""
 
     def __init__(self, ratio: float) -> None:
         self._ratio = TraceIdRatioBased(ratio)
@@ -102,7 +102,7 @@ class SdkSpans:
         self._processor.on_end(cast("ReadableSpan", span))
 
 
-class LiveSpanExporter(OTLPSpanExporter):
+class RecordingSpanExporter(OTLPSpanExporter):
     """The SDK's exporter (its connection, retries and variables of the environment) with an encoder that is faster."""
 
     def __init__(self, url: str, encoder: SpanEncoder) -> None:
@@ -118,7 +118,7 @@ class LiveSpanExporter(OTLPSpanExporter):
 def exporting_spans(url: str, *, ratio: float, version: str) -> tuple[SdkSpans, Callable[[], None]]:
     """Return what sends spans to a URL by OTLP over HTTP, in batches from a thread of its own, and what stops it."""
     processor = BatchSpanProcessor(
-        LiveSpanExporter(url, new_encoder(version)),
+        RecordingSpanExporter(url, new_encoder(version)),
         max_queue_size=int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE, _MAX_QUEUE)),
         max_export_batch_size=int(os.environ.get(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, _MAX_BATCH)),
     )

@@ -165,14 +165,14 @@ def _read_as(source: LabelSource, answer: Mapping[str, Any], words: Mapping[str,
     except EngineFailedError:
         return False
     if max(step.values()) > 0.0:
-        detail = "a server tells logits for log-probabilities: start it with --logprobs-mode raw_logprobs"
+        detail = "a server returns logits instead of log-probabilities: start it with --logprobs-mode raw_logprobs"
         raise EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
     tokens = list(words.values())
     match source:
         case "exact":
             return not is_incomplete(step, tokens)
         case "allowed":
-            # vLLM tells probabilities before the restriction unless it was started with processed_logprobs: these say
+            # vLLM returns probabilities before the restriction unless it was started with processed_logprobs: these say
             # nothing that the likeliest tokens do not say too.
             return not is_incomplete(step, tokens) and not others(step, tokens)
         case "top":

@@ -29,7 +29,7 @@ class Check:
         return await verdict
 
     def settle(self, *, is_well: bool) -> None:
-        """Tell what came of a check, or of anything else that shows how the server is."""
+        """Set the result of a check, or of anything else that shows the server's state."""
         waiting, self._waiting = self._waiting, []
         self._is_wanted = False
         self._changed.set()

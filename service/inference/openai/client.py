@@ -84,7 +84,7 @@ class OpenAIClient:
                 # A file is written piece by piece; a megabyte at once would hold the event loop up.
                 data=None if body is None else io.BytesIO(body),
                 headers={} if body is None else {"Content-Type": "application/json", **text_headers(span.context)},
-                # A redirect would carry images to a place that nobody named.
+                # A redirect would carry images to a host that no setting names.
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._settings.connect_timeout_s),
             ) as response:

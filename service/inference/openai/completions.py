@@ -22,9 +22,9 @@ _MAX_TOKENS = 10_000_000
 
 
 def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
-    """Return the log-probabilities that an answer tells of its first token, by `token_id:…` or by text.
+    """Return the log-probabilities that an answer gives for its first token, by `token_id:…` or by text.
 
-    Raises `EngineFailedError` if it tells none, or generation failed.
+    Raises `EngineFailedError` if it gives none, or generation failed.
     """
     try:
         (choice,) = answer["choices"]
@@ -82,7 +82,7 @@ def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]
 
 
 def of_words(step: Mapping[str, float], words: Mapping[str, int]) -> dict[str, float]:
-    """Return the log-probability of each word's first token; -inf for one that is not told."""
+    """Return the log-probability of each word's first token; -inf for one that the answer lacks."""
     return {word: _of_word(step, word, token) for word, token in words.items()}
 
 

@@ -39,7 +39,7 @@ _POISON_AFTER = 3
 moments three times in a row is less likely than a record that they die of. Broken connections count half."""
 
 _MAX_BUSY = 3
-"""Times in a row that a request is told that a server is busy until the server is asked whether that holds for all."""
+"""Busy answers in a row to one request after which the server is probed, to learn whether all requests get them."""
 
 
 class Dispatcher:
@@ -95,7 +95,7 @@ class Dispatcher:
         self._changed(str(failure))
 
     def keep_out(self, server: Server, failure: ModstreamError) -> None:
-        """Leave a server ejected that was looked at again, for longer than before."""
+        """Keep a server ejected after a failed check, for longer than before."""
         self._fleet.eject(server, failure)
         self._turns.wake()
 
@@ -218,7 +218,7 @@ class Dispatcher:
         self._changed()
 
     def _changed(self, detail: str = "") -> None:
-        """Tell who waits for it whether any server gets requests."""
+        """Update the availability, and wake waiting requests."""
         if self._fleet.is_available:
             self._availability.regain()
         else:
@@ -248,10 +248,10 @@ class _Effort(Generic[T]):
     request: Request
     read: Callable[[Mapping[str, Any]], T]
     answers: int
-    """Of the whole fleet when this request was last told that a server is busy."""
+    """Of the whole fleet when this request last got a busy answer."""
     tries: list[_Try] = field(default_factory=list)
     busy: int = 0
-    """How often it was told so."""
+    """How many busy answers it got."""
     answer: T | None = None
 
     @property
@@ -259,12 +259,12 @@ class _Effort(Generic[T]):
         return [tried.server for tried in self.tries]
 
     def are_others_answered(self, answers: int) -> bool:
-        """Tell whether any request was answered since this was asked last."""
+        """Return whether any request was answered since this was asked last."""
         before, self.answers = self.answers, answers
         return answers > before
 
     def is_final(self, fleet: Fleet) -> bool:
-        """Tell whether asking yet another server would be in vain, or too much."""
+        """Return whether no further server is to be asked: it would fail as well, or the limit is reached."""
         if isinstance(self.tries[-1].failure, RejectedError) or len(self.tries) >= _MAX_TRIES:
             return True
         return not any(server.in_use and server not in self.tried for server in fleet.servers)

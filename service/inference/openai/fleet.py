@@ -161,7 +161,7 @@ class Fleet:
         return not server.out and server.failures >= (1 if server.ejections else self.limits.eject_after)
 
     def eject(self, server: Server, fault: ModstreamError | None = None) -> None:
-        """Give a server no more requests; each time in a row doubles the pause until it is looked at again."""
+        """Give a server no more requests; each time in a row doubles the pause until its next check."""
         server.out = True
         server.ejections += 1
         server.fault = fault

@@ -42,7 +42,7 @@ class OpenAIModel:
     """Follows the `TokenModel` protocol; a server that dies is another's work, not the end of the process."""
 
     def __init__(self, settings: OpenAISettings, availability: EngineAvailability | None = None) -> None:
-        """`availability` is told when no server answers, and when one does again."""
+        """`availability` is updated when no server answers, and when one does again."""
         self._settings = settings
         limits = FleetLimits(
             max_in_flight=settings.max_in_flight,
@@ -193,11 +193,13 @@ class OpenAIModel:
 
 
 def _log_probabilities(answer: Mapping[str, Any], source: LabelSource, tokens: Sequence[int]) -> Mapping[str, float]:
-    """Return the log-probabilities that an answer tells; raise `EngineFailedError` if some are missing."""
+    """Return the log-probabilities of an answer; raise `EngineFailedError` if some are missing."""
     step = first_step(answer)
     if max(step.values()) > ROUNDING:
         raise EngineFailedError(detail="a server's log-probabilities are none: some are above 0")
     if source == "exact" and is_incomplete(step, tokens):
-        detail = "a server told only some labels: it was replaced by one that offers less (engine.openai.label_source)"
+        detail = (
+            "a server returned only some labels: it was replaced by one that offers less (engine.openai.label_source)"
+        )
         raise EngineFailedError(detail=detail)
     return step

@@ -22,7 +22,7 @@ _WRITING: Mapping[ImageFormat, Mapping[str, Any]] = {
 }
 
 MAX_TOP = 20
-"""Likeliest tokens that OpenAI's API tells of at most."""
+"""The most likely tokens that OpenAI's API returns at most."""
 
 
 @dataclass(frozen=True, slots=True)

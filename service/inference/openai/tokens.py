@@ -33,7 +33,7 @@ async def _first_token(client: OpenAIClient, server: Server, model: str, word: s
     after = await _tokens(client, server, {"model": model, "messages": messages} | form)
     if len(after) > len(before) and after[: len(before)] == before:
         return after[len(before)]
-    # This template writes an answer that it is told otherwise than it asks for one.
+    # This template renders a given answer otherwise than it asks for one.
     alone = await _tokens(client, server, {"model": model, "prompt": word, "add_special_tokens": False})
     if not alone:
         raise EngineFailedError(detail=f"{server.name} makes no token of {word!r}")
@@ -41,7 +41,7 @@ async def _first_token(client: OpenAIClient, server: Server, model: str, word: s
 
 
 async def _tokens(client: OpenAIClient, server: Server, body: Mapping[str, Any]) -> Sequence[int]:
-    """Return a prompt's tokens; none if the server has no such path, or will not tell us."""
+    """Return a prompt's tokens; none if the server has no such path, or refuses the request."""
     answer = await client.exchange(server, "/tokenize", orjson.dumps(body))
     if not answer.succeeded:
         failure = answer.failure()

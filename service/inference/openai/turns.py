@@ -66,7 +66,7 @@ class Turns:
         self.wake()
 
     def wake(self) -> None:
-        """Let those that wait look again, as many as there may be room for."""
+        """Wake waiting requests, as many as there may be room for."""
         if self._suspects:
             self._wake(self._suspects, 1)
         elif not self._fleet.is_used_alone:

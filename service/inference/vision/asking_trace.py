@@ -23,7 +23,7 @@ def asking(question: str, description: EngineDescription) -> Span:
 
 
 def record_token_counts(*, given: int | None, cached: int | None, generated: int | None) -> None:
-    """Count what the answer to the current question took, as far as it is known, and tell its span."""
+    """Count the tokens of the current question's answer, as far as they are known, and set them on its span."""
     count_tokens(prompt=given or 0, cached=cached or 0, generated=generated or 0)
     span = current_span()
     for name, count in (

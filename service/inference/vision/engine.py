@@ -1,8 +1,9 @@
 """The two-stage judgement by a vision-language model, wherever it runs.
 
 Stage 1 asks which of the policy's categories fits best, and reads every category's share of the answer off one
-generated token: that is all that a harmless image costs. What looks suspicious or wants tags is asked about further,
-over the same beginning of the prompt and the same image, so that the model's caches hold all but the question.
+generated token: that is all that a harmless image costs. What reaches the follow-up threshold or
+wants tags is asked about further, over the same beginning of the prompt and the same image, so that the model's caches
+hold all but the question.
 `service.inference.vision.follow_ups` says why a list of categories comes first and single categories after it.
 """
 
@@ -72,16 +73,16 @@ class VisionEngine:
             )
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
-        """Ask for the category that fits best; what is suspicious or wanted further, side by side after it."""
+        """Ask for the category that fits best; follow-ups and what else is wanted, side by side after it."""
         questions = self._questions(request)
         if not request.wants_scores:
             tags, is_complete = await questions.tags() if request.wants_tags else ({}, True)
             return EngineOutput(None, tags, is_complete)
-        output = _first_look(await questions.which(), self._preparation(request.instructions), self._settings)
+        output = _output_of_the_list(await questions.which(), self._preparation(request.instructions), self._settings)
         asked = follow_ups(request.instructions, output.scores, self._settings) if output.scores else ()
         if not asked and not request.wants_tags:
             return output
-        return await _look_again(output, questions, asked, wants_tags=request.wants_tags)
+        return await _with_follow_ups(output, questions, asked, wants_tags=request.wants_tags)
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
         """Ask what in the image speaks for each category."""
@@ -104,12 +105,12 @@ class VisionEngine:
         if self._limiter is None:
             raise EngineNotRunningError
         preparation = self._preparation(request.instructions)
-        # A record's attempts share its request id; a model must be able to tell what it still runs of an earlier one.
+        # A record's attempts share its request id; a model must distinguish what it still runs of an earlier one.
         request_id = f"{request.request_id}#{next(self._numbers)}"
         return Questions(self._model, self._limiter, self._settings, preparation, request, request_id=request_id)
 
 
-def _first_look(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:
+def _output_of_the_list(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:
     mass = reading.mass if preparation.mass_is_known else None
     if mass is not None:
         ENGINE_LABEL_MASS.record(mass)
@@ -119,7 +120,7 @@ def _first_look(reading: LabelReading, preparation: Preparation, settings: Judgi
     return EngineOutput(shares or None, label_mass=mass)
 
 
-async def _look_again(
+async def _with_follow_ups(
     output: EngineOutput, questions: Questions, asked: Sequence[str], *, wants_tags: bool
 ) -> EngineOutput:
     async with fail_together() as group:
@@ -132,7 +133,7 @@ async def _look_again(
 
 
 async def _tags_beside_scores(questions: Questions, *, wanted: bool) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
-    """Return the tags; a model that refuses to write them takes the verdict from nobody."""
+    """Return the tags; if the model refuses to write them, the verdict is unaffected."""
     if not wanted:
         return {}, True
     try:

@@ -82,7 +82,7 @@ class Prompter:
 
 
 def prompter(instructions: ModelInstructions) -> Prompter:
-    """Return the writer of the prompts; raise `LabelCollisionError` if the labels cannot be told apart."""
+    """Return the writer of the prompts; raise `LabelCollisionError` if two labels begin with the same token."""
     labels, phrases = label_map(instructions), PHRASES[instructions.language]
     lines = chain(
         [phrases.role, phrases.categories],

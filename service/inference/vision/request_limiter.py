@@ -47,7 +47,7 @@ class RequestLimiter:
         return sum(not turn.done() for _, _, turn in list(self._waiting))
 
     def close(self) -> None:
-        """Let nobody in any more; who waits is told."""
+        """Reject new and waiting requests with `EngineNotRunningError`."""
         self._is_closed = True
         for _, _, turn in self._waiting:
             if not turn.done():
@@ -57,7 +57,7 @@ class RequestLimiter:
     async def _enter(self, deadline_s: float) -> None:
         if self._is_closed:
             raise EngineNotRunningError
-        if self._free:  # then nobody waits
+        if self._free:  # then none waits
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -10,8 +10,8 @@ from service.inference.engine import Tag
 from service.inference.vision.answers import Answer, ParsedString, plain, read_answer
 from service.inference.vision.token_model import GeneratedText
 
-UNTOLD = 0.5
-"""The confidence in values whose probability the model does not tell: neither sure nor unlikely is known."""
+UNKNOWN_CONFIDENCE = 0.5
+"""The confidence in values whose probability the model does not report: halfway between unlikely and sure."""
 
 # A grammar counts characters, not words: English words of product texts have six on average, with their space.
 _CHARS_PER_WORD = 10
@@ -53,7 +53,7 @@ def read_tags(schema: AttributeSchema, written: GeneratedText) -> tuple[Mapping[
 
 
 def _said(attribute: Attribute, answer: Answer) -> Sequence[ParsedString] | None:
-    """Return what was answered, None if nothing; an empty free text says that there is none to tell."""
+    """Return what was answered, None if nothing; an empty free text means that there is none."""
     said = answer.said.get(attribute.key)
     if said is None or attribute.values:
         return said
@@ -112,13 +112,13 @@ def _confidence(attribute: Attribute, said: ParsedString, written: GeneratedText
     """
     chances = _chances(said, written)
     if not chances:
-        return UNTOLD
+        return UNKNOWN_CONFIDENCE
     exponent = math.fsum(chances) / (1 if attribute.values else len(chances))
     return min(1.0, math.exp(exponent))
 
 
 def _chances(said: ParsedString, written: GeneratedText) -> Sequence[float]:
-    """Return the log-probabilities of the tokens that a value is made of; empty if the model does not tell them."""
+    """Return the log-probabilities of the tokens that a value is made of; empty if the model does not report them."""
     found: list[float] = []
     start = 0
     for piece, log_probability in written.pieces:

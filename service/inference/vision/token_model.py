@@ -25,7 +25,7 @@ class ModelFacts:
     """Requests that keep it busy."""
     label_source: LabelSource
     max_vision_tokens: int | None = None
-    """Of one image: more it would shrink; None if it does not tell."""
+    """Of one image: more it would shrink; None if the model has no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class GeneratedText:
     text: str
     pieces: Sequence[tuple[str, float]] = ()
     """The text in the pieces that were generated, each with its natural log-probability among what the schema allowed
-    in its place; empty where the model does not tell. From where they differ from the text they tell nothing."""
+    in its place; empty where the model does not report them. They are
+    reliable up to where they differ from the text."""
 
 
 class TokenModel(Protocol):

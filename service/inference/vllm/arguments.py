@@ -49,7 +49,7 @@ _FIXED = MappingProxyType[str, Any](
         "limit_mm_per_prompt": {"image": 1, "video": 0},
         # Over the whole vocabulary and before any masking: scores and label mass are read off these.
         "logprobs_mode": "raw_logprobs",
-        # Stopping means that nothing is in flight that anyone still waits for.
+        # Stopping means that nothing is in flight that is still awaited.
         "shutdown_timeout": 0,
         # Captions stand in its request log.
         "enable_log_requests": False,

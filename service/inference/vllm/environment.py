@@ -15,7 +15,7 @@ def prepare_environment(
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         # Standard output belongs to the command.
         "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-        # What is moderated here, and on what, is nobody else's business.
+        # What is moderated here, and on what, must not leave this machine.
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         # All its processes are on this machine; it would look for an address that others reach.

@@ -13,12 +13,12 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-_TELL_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 """Often enough to see that something goes on, rarely enough to leave the log readable."""
 
 
 async def load_in_thread(load: Callable[[], T], *, model: str, timeout_s: float) -> T:
-    """Return what `load` returns; tell of the progress meanwhile. Raises `TimeoutError` when the time is over.
+    """Return what `load` returns; log the progress meanwhile. Raises `TimeoutError` when the time is over.
 
     The thread is one that the interpreter does not wait for at its end, as nothing can interrupt it.
     """
@@ -28,11 +28,11 @@ async def load_in_thread(load: Callable[[], T], *, model: str, timeout_s: float)
     try:
         async with asyncio.timeout(timeout_s):
             while not loaded.done():
-                await asyncio.wait([loaded], timeout=_TELL_EVERY_S)
+                await asyncio.wait([loaded], timeout=_LOG_EVERY_S)
                 log.info("engine.loading", model=model, elapsed_s=round(time.monotonic() - start_s, 1))
         return loaded.result()
     finally:
-        loaded.cancel()  # what comes too late, nobody waits for
+        loaded.cancel()  # a late result is not awaited
 
 
 def _load(load: Callable[[], T], loaded: "asyncio.Future[T]") -> None:

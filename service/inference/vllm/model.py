@@ -57,7 +57,7 @@ class VllmModel:
         on_failure: Callable[[FatalError], None],
         traces_url: str | None = None,
     ) -> None:
-        """`on_failure` is told when the model dies or hangs, even with nothing in flight.
+        """`on_failure` is called when the model dies or hangs, even with nothing in flight.
 
         `traces_url` is where vLLM sends a span of its own for each request, beneath ours; None for none.
         """
@@ -222,7 +222,7 @@ class VllmModel:
         )
 
     async def _answer_once(self, chat: ChatTokens) -> None:
-        """Take the time that the first answer takes, much more than others, before anyone measures it."""
+        """Take the time that the first answer takes, much more than others, before it is measured."""
         limit_s = self._settings.startup_timeout_s
         side = PATCH * math.ceil(math.sqrt(self._settings.min_vision_tokens))
         pixels = np.zeros((side, side, 3), np.uint8)
@@ -264,7 +264,7 @@ async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
 
 
 def _only_output(answer: RequestOutput) -> CompletionOutput:
-    """Return the one output of an answer, and tell what it took."""
+    """Return the only output of an answer, and record its token counts."""
     output = answer.outputs[0]
     given = len(answer.prompt_token_ids or ())
     record_token_counts(given=given, cached=answer.num_cached_tokens, generated=len(output.token_ids))

@@ -19,7 +19,7 @@ def model_name(model: str) -> str:
 
 
 def model_revision(model: str, *, commit: str | None) -> str:
-    """Return what tells a model from others of its name: the commit if it came from the hub, else a checksum.
+    """Return what distinguishes a model from others of its name: the commit if it came from the hub, else a checksum.
 
     `model` is a name on the hub or a folder, `commit` what the hub's client resolved it to.
     """

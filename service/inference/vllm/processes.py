@@ -50,7 +50,7 @@ class VllmProcesses:
             raise EngineConfigurationError(setting="engine.vllm.startup_timeout_s", detail=detail) from None
         except EngineConfigurationError:
             raise
-        except Exception as error:  # vLLM tells of wrong arguments by a dozen unrelated classes
+        except Exception as error:  # vLLM reports wrong arguments by a dozen unrelated classes
             detail = f"{settings.model} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
             raise EngineConfigurationError(setting="engine.vllm", detail=detail) from error
         finally:

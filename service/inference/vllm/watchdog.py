@@ -63,7 +63,7 @@ class Watchdog:
     def __init__(
         self, *, stall_s: float, is_dead: Callable[[], bool], on_failure: Callable[[FatalError], None]
     ) -> None:
-        """`on_failure` is told once, whether requests are in flight or not."""
+        """`on_failure` is called once, whether requests are in flight or not."""
         self._stall_s = stall_s
         self._pause_s = min(_LONGEST_PAUSE_S, stall_s / _LOOKS_A_LIMIT)
         # A process that was suspended, or an event loop that was held up, has not been waiting all that time.
@@ -113,13 +113,13 @@ class Watchdog:
                 await asyncio.sleep(self._pause_s)
 
     def fail(self, error: FatalError) -> None:
-        """Give up: end what is in flight, refuse what comes, and tell."""
+        """Give up: fail what is in flight, refuse new requests, and call `on_failure`."""
         if self._error is None:
             self.close(error)
             self._on_failure(error)
 
     def close(self, error: FatalError) -> None:
-        """End what is in flight and refuse what comes, without telling: it is expected."""
+        """End what is in flight and refuse new requests, without calling `on_failure`: it is expected."""
         self._error = self._error or error
         for request in self._requests:
             request.reschedule(asyncio.get_running_loop().time())

@@ -74,24 +74,24 @@ def really_reached(address: IpAddress) -> IpAddress:
 
 
 def is_public(address: IpAddress) -> bool:
-    """Tell whether anyone on the internet reaches the same host under this address."""
+    """Return whether this address reaches the same host from everywhere on the internet."""
     if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST_V6:
         return False
     return not _within(_NOT_PUBLIC, address)
 
 
 def is_private(address: IpAddress) -> bool:
-    """Tell whether it is a host's address in a private network, or this machine's own."""
+    """Return whether it is a host's address in a private network, or this machine's own."""
     return _within(_PRIVATE, address)
 
 
 def is_metadata(address: IpAddress) -> bool:
-    """Tell whether a cloud answers there with credentials or settings of this machine."""
+    """Return whether a cloud answers there with credentials or settings of this machine."""
     return _within(_METADATA, address)
 
 
 def names_metadata(network: IpNetwork) -> bool:
-    """Tell whether a network holds nothing but a cloud's metadata service, so that it can only be meant."""
+    """Return whether a network holds nothing but a cloud's metadata service, so that it can only be meant."""
     return any(_is_within(network, metadata) for metadata in _METADATA)
 
 

@@ -13,7 +13,7 @@ from service.media.errors import FetchFailedError, ImageNotFoundError
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 203: the same image, changed on its way by a proxy.
 _SUCCESSES = {HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
-# 202: the image is still being made. 423 and 425: someone is still writing it, or it is asked for too early.
+# 202: the image is still being made. 423 and 425: it is still being written, or it is asked for too early.
 _WORTH_ANOTHER_ATTEMPT = {
     HTTPStatus.ACCEPTED,
     HTTPStatus.REQUEST_TIMEOUT,
@@ -58,7 +58,7 @@ class Answer:
 
 
 def is_success(status: int, headers: Mapping[str, str]) -> bool:
-    """Tell whether the body is all of the image: also as a part that is the whole, which some caches send unasked."""
+    """Return whether the body is all of the image: also as a part that is the whole, which some caches send unasked."""
     if status in _SUCCESSES:
         return True
     whole = _WHOLE_RANGE.fullmatch(headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""Tells what a new connection costs: a span for the look-up of its name, one for making it. Kept ones cost nothing."""
+"""Traces a new connection: a span for the look-up of its name, one for making it. Reused connections have none."""
 
 import time
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from service.telemetry import names
 
 
 def connection_trace() -> aiohttp.TraceConfig:
-    """Return what aiohttp tells of connections."""
+    """Return aiohttp's hooks for connections."""
     config = aiohttp.TraceConfig()
     config.on_dns_resolvehost_start.append(_dns_starts)
     config.on_dns_resolvehost_end.append(_dns_ends)

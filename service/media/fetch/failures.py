@@ -1,4 +1,4 @@
-"""What went wrong beneath HTTP, as one of our errors. Dead letters tell uploaders no more than they could know.
+"""What went wrong beneath HTTP, as one of our errors. Dead letters reveal no more to uploaders than they could know.
 
 A message names the host as the event did, never an address, and never why a host inside the operator's network could
 not be reached: it would show which names, ports and servers there are. The log has it.
@@ -26,14 +26,14 @@ def failure_of(
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefusedError):
         log.warning("image.address_refused", host=host, address=error.os_error.address)
         return AddressNotAllowedError(host=named)
-    failure = _told_openly(error, settings, named)
+    failure = _full_failure(error, settings, named)
     if not is_internal:
         return failure
     log.warning("image.internal_fetch_failed", host=host, error=failure, cause=_cause(error))
     return FetchFailedError(detail=f"{named} gave no usable answer")
 
 
-def _told_openly(error: Exception, settings: FetchSettings, named: str) -> ModstreamError:
+def _full_failure(error: Exception, settings: FetchSettings, named: str) -> ModstreamError:
     match error:
         case AnswerTooSlowError():
             limit = f"{settings.min_bytes_per_s} bytes a second (media.fetch.min_bytes_per_s)"

@@ -18,7 +18,7 @@ from service.media.errors import (
 
 log = structlog.get_logger(__name__)
 
-# Without O_NONBLOCK a FIFO that nobody writes to would hang the open; O_NOFOLLOW refuses what became a link since.
+# Without O_NONBLOCK a FIFO without a writer would hang the open; O_NOFOLLOW refuses what became a link since.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Said of the name alone, whatever the disk holds: too long, or a loop of links.
@@ -53,7 +53,7 @@ class FileReader:
             raise FetchFailedError(detail="the file cannot be read") from None
 
     def _relative(self, path: PurePosixPath, root: Path) -> PurePosixPath:
-        """Return the path below the root, before anything is looked up: nobody learns what exists elsewhere."""
+        """Return the path below the root, before any look-up: an event cannot find out what exists elsewhere."""
         for beginning in (root, root.resolve()):
             if path.is_relative_to(beginning):
                 return path.relative_to(beginning)

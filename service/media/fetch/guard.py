@@ -54,7 +54,7 @@ class AddressGuard:
         self._trusts_private = trusts_private
 
     def permits(self, address: str) -> bool:
-        """Tell whether a numeric address may be dialled; no other notation may."""
+        """Return whether a numeric address may be dialled; no other notation may."""
         try:
             # A zone ("fe80::1%eth0") says that it is an address of this link only.
             reached = None if "%" in address else really_reached(ip_address(address))

@@ -63,7 +63,7 @@ class HostCircuit(Generic[T]):
         return self.active < self.limit
 
     def refuses(self, now_s: float) -> bool:
-        """Tell whether the circuit is open; the first fetch after its time is a probe, and let through alone."""
+        """Return whether the circuit is open; the first fetch after its time is a probe, and let through alone."""
         return bool(self.open_s) and (now_s < self.open_until_s or self.active > 0)
 
     def refusal(self, now_s: float) -> HostCircuitOpenError:

@@ -1,4 +1,4 @@
-"""Pure: whom a URL asks, as shares, circuits and the limit on dead letters count it."""
+"""Pure: the host of a URL, as shares, circuits and the limit on dead letters count it."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ _MAX_CHARACTERS = 260
 def host_of_url(url: str) -> str:
     """Return host and port of a web address, the port only where it is not the usual one; else the scheme.
 
-    Empty for what is no URL, which the fetch itself tells.
+    Empty for what is no URL, which the fetch itself reports.
     """
     try:
         parts = urlsplit(url)
@@ -24,5 +24,5 @@ def host_of_url(url: str) -> str:
 
 
 def is_own_store(host: str) -> bool:
-    """Tell whether what `host_of_url` returned is a store of the operator, which no event can name or break."""
+    """Return whether what `host_of_url` returned is a store of the operator, which no event can name or break."""
     return host in {"s3", "file"}

@@ -20,7 +20,7 @@ from service.telemetry import names
 
 _SHARE = 7
 """A tenant holds at most seven times the places that are free: 7/8 of them alone, 7/15 each of two, and so on. This is
-the dynamic threshold by which switches share their buffers: whoever is new finds a place free."""
+the dynamic threshold by which switches share their buffers: a new tenant finds a place free."""
 
 _HOST_SHARE = 0.75
 """No host takes more of a tenant's places, however well it answers: other hosts of the same tenant find some."""
@@ -64,7 +64,7 @@ class _Fetch:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody waits for the place any more."""
+        """Whether no request waits for the place any more."""
         return self.granted is not None and self.granted.done()
 
 
@@ -127,14 +127,14 @@ class FetchPlaces:
         await fetch.granted
 
     def _is_crowded(self, tenant: str, number: int) -> bool:
-        """Tell whether so many images of a tenant are too many to wait, as nothing of it arrives."""
+        """Return whether so many images of a tenant are too many to wait, as nothing of it arrives."""
         return number > _MAX_WAITING and self._failed[tenant] >= _NOTHING_ARRIVES
 
     def _crowded(self, tenant: str) -> FetchCrowdedError:
         return FetchCrowdedError(waiting=self._waiting.count(tenant), failures=self._failed[tenant])
 
     def _may_have(self, tenant: str) -> bool:
-        """Tell whether a tenant may have another place; the last one is for a tenant that has none."""
+        """Return whether a tenant may have another place; the last one is for a tenant that has none."""
         held = self._held.get(tenant, 0)
         if self._free <= 1 and held and self._keeps_one_back:
             return False

@@ -1,6 +1,6 @@
 """Names to addresses, without threads: events choose the names, and some names' servers never answer.
 
-A look-up costs a datagram and a timer, so that many that hang hold up nobody else. c-ares reads the hosts file and
+A look-up costs a datagram and a timer, so that look-ups that hang do not delay others. c-ares reads the hosts file and
 resolv.conf with its search domains, as the operating system does, and notices when they change.
 """
 

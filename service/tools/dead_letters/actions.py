@@ -28,7 +28,7 @@ class Redrive:
         if letter.truncated:
             return f"cut when it was written ({letter.truncated}): only the uploader has the whole event"
         if letter.origin is None:
-            return "no header tells where it came from: no dead letter of this service"
+            return "no header names its origin: not a dead letter of this service"
         if letter.origin.topic != self.uploads:
             return f"came from {letter.origin.topic}, and topics.uploads is {self.uploads}"
         return ""

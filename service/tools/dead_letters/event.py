@@ -11,7 +11,7 @@ from service.telemetry.plain_text import cut, without_cut_url
 _Entry = TypeVar("_Entry")
 
 _MAX_TEXT_CHARS = 4000
-"""Of a value that is no JSON: its start tells people what it was."""
+"""Of a value that is no JSON: its start shows people what it was."""
 
 # What is shown of an event, which may be as large and as deep as brokers and parsers allow; the largest event of the
 # contract has less of all three.

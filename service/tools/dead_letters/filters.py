@@ -37,7 +37,7 @@ class LetterFilter:
     """Its first characters are enough."""
 
     def matches(self, letter: StoredDeadLetter) -> bool:
-        """Tell whether a letter is meant; what costs most to find out is asked last."""
+        """Return whether a letter is meant; the most expensive checks come last."""
         return (
             self._matches_place(letter)
             and self._matches_time(letter.failed_at)

@@ -21,12 +21,12 @@ _KEY = re.compile(rb"(\d{1,10}):(\d{1,19})")
 
 
 class JournalUnreadableError(FatalError):
-    """The journal of the dead letters holds a record of somebody else or of a later version."""
+    """The journal of the dead letters holds a record of another program or of a later version."""
 
     reason = "dead_letters.journal_unreadable"
     message = (
         "record {place} of {topic} is none of this version's: another program or a newer version writes there, so it "
-        "cannot be told which dead letters were sent back already"
+        "is unknown which dead letters were sent back already"
     )
 
 

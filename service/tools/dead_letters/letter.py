@@ -25,13 +25,13 @@ from service.telemetry import names
 from service.tools.dead_letters.fingerprint import fingerprint
 
 UNKNOWN_REASON = "unknown"
-"""Of a record that somebody else wrote into the topic."""
+"""Of a record that another program wrote into the topic."""
 
 # Ours are shorter. Others may write to the topic, and what they write is matched, counted and shown.
 _MAX_HEADER_BYTES = 4_000
 _MAX_STACK_BYTES = 32_000
 _MAX_KEY_BYTES = 1000
-_TOLD_IN = frozenset(
+_KNOWN_HEADERS = frozenset(
     {
         REASON,
         MESSAGE,
@@ -53,7 +53,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 @dataclass(frozen=True)
 class StoredDeadLetter:
-    """One dead letter; what its headers do not tell is empty, 0 or None."""
+    """One dead letter; what its headers lack is empty, 0 or None."""
 
     record: SourceRecord
     reason: str
@@ -62,7 +62,7 @@ class StoredDeadLetter:
     stack: str
     attempts: int
     failed_at: datetime
-    """When the record was written, where no header tells."""
+    """When the record was written, where no header says it."""
     origin: Origin | None
     truncated: str
     """What had to be cut, such as `headers,value,key`."""
@@ -100,7 +100,7 @@ def read_letter(record: SourceRecord) -> StoredDeadLetter:
     texts = {
         name: (value or b"")[: _MAX_STACK_BYTES if name == STACK else _MAX_HEADER_BYTES].decode(errors="replace")
         for name, value in record.headers
-        if name in _TOLD_IN
+        if name in _KNOWN_HEADERS
     }
     return StoredDeadLetter(
         record=record,
@@ -125,7 +125,7 @@ def _number(digits: str) -> int:
 
 
 def _moment(text: str, timestamp_ms: int) -> datetime:
-    """Read when it failed; what cannot be told counts as failed when it was written, within the years that exist."""
+    """Read when it failed; what no header says counts as failed when it was written, within the years that exist."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:

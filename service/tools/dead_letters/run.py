@@ -1,4 +1,4 @@
-"""Carries out a move on all letters that are meant: batch by batch, each with its marks, or on paper only."""
+"""Applies an action to the selected dead letters, in batches with their journal entries, or as a dry run."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -55,7 +55,7 @@ class RunResult:
 
 
 Progress: TypeAlias = Callable[[Snapshot, RunResult], None]
-"""Is told after each step."""
+"""Called after each step."""
 
 
 class Run:

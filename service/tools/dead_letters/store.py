@@ -73,7 +73,7 @@ class DeadLetterStore(Protocol):
         ...
 
     def take_over(self) -> AbstractAsyncContextManager[JournalWriter]:
-        """Shut out whoever deals with letters at the moment."""
+        """Fence another process that works on dead letters at the moment."""
         ...
 
 
@@ -106,7 +106,7 @@ class KafkaDeadLetterStore:
         # The name follows from the topic, not from the group: groups may share a topic of dead letters.
         async with open_exclusive_publisher(self._connection, self._journal, self._settings.commit) as publisher:
             await self._check_topics()
-            yield _KafkaLedger(publisher, await self._read_journal(awaits_transactions=True))
+            yield _KafkaJournalWriter(publisher, await self._read_journal(awaits_transactions=True))
 
     async def _check_topics(self) -> None:
         topics = {"topics.uploads": self._settings.topics.uploads, JOURNAL_SETTING: self._journal}
@@ -121,7 +121,7 @@ class KafkaDeadLetterStore:
             return Marks([record async for batch in snapshot.batches() for record in batch])
 
 
-class _KafkaLedger:
+class _KafkaJournalWriter:
     """One process's turn."""
 
     def __init__(self, publisher: ExclusivePublisher, marks: Marks) -> None:

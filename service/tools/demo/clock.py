@@ -9,7 +9,7 @@ _START_FIELD = 19
 
 
 def process_age_s() -> float:
-    """Return seconds since this process was started; 0 where the system does not tell."""
+    """Return seconds since this process was started; 0 where the system does not report it."""
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         started_s = int(fields[_START_FIELD]) / os.sysconf("SC_CLK_TCK")

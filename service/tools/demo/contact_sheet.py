@@ -1,6 +1,6 @@
 """The demo's result as one HTML file: pictures, decisions, scores, reasons, and what produced them.
 
-Flagged pictures stay blurred until someone asks for them, by a checkbox and not by a script: the page has none, and its
+Flagged pictures stay blurred until a checkbox shows them, by CSS and not by a script: the page has none, and its
 content security policy forbids scripts and every request.
 """
 
@@ -169,7 +169,7 @@ def _dead_letters(letters: Iterable[DeadLetter]) -> str:
 
 
 def _origin(verdicts: Iterable[VerdictV1]) -> str:
-    """Tell what produced the verdicts; every verdict says so itself, and in one run they agree."""
+    """Return what produced the verdicts; every verdict names it, and in one run they agree."""
     verdict = next(iter(verdicts), None)
     if verdict is None:
         return ""
@@ -179,7 +179,7 @@ def _origin(verdicts: Iterable[VerdictV1]) -> str:
         "Revision": f"<code>{escape(model.revision)}</code>",
         "Policy": f"{escape(policy.name)}, version {escape(policy.version)}, <code>{escape(policy.hash)}</code>",
         "Looked for": escape(", ".join(sorted(verdict.scores)).replace("_", " ")),
-        "Nobody looked for": escape(", ".join(verdict.not_covered).replace("_", " ")),
+        "Not covered": escape(", ".join(verdict.not_covered).replace("_", " ")),
     }
     heading = '<h2 id="origin">What judged them</h2>'
     return f'<section class="below" aria-labelledby="origin">{heading}{_definitions(facts)}</section>'

@@ -18,8 +18,8 @@ from service.tools.demo.tables import print_result
 LOG_LINES = 25
 
 
-class BarProgress:
-    """Shows progress as a bar; its step is the text before it."""
+class ConsoleProgress:
+    """A progress bar; the name of the step stands before it."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -30,13 +30,13 @@ class BarProgress:
         self._progress.update(self._task, description=text)
 
     def answered(self, count: int, total: int) -> None:
-        """Move the bar."""
+        """Update the progress bar."""
         self._progress.update(self._task, description="judging", completed=count, total=total)
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[BarProgress]:
-    """Show a bar that vanishes at the end; nothing where the output is no terminal."""
+def shown_progress(console: Console) -> Iterator[ConsoleProgress]:
+    """Show a progress bar that vanishes at the end; nothing where the output is no terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -45,7 +45,7 @@ def shown_progress(console: Console) -> Iterator[BarProgress]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield BarProgress(progress)
+        yield ConsoleProgress(progress)
 
 
 def report(result: DemoResult, sheet: Path, console: Console, *, started_s: float) -> None:

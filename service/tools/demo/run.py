@@ -36,7 +36,7 @@ PUBLISH_BATCH = 500
 
 
 class DemoProgress(Protocol):
-    """Is told how far the demo is."""
+    """Called with the progress of the demo."""
 
     def step(self, text: str) -> None:
         """Say what begins now."""
@@ -123,7 +123,7 @@ async def _collect(reader: Reader, outcomes: Outcomes, settings: Settings, progr
 
 
 async def _read(reader: Reader, outcomes: Outcomes, settings: Settings, *, timeout_s: float) -> bool:
-    """Add what has come; tell whether anything has."""
+    """Add what has come; return whether anything has."""
     records = await reader.read(timeout_s=timeout_s)
     for record in records:
         outcome = outcome_of(record, settings.topics)

@@ -32,7 +32,7 @@ class Sample:
     """One event of the demo."""
 
     key: str
-    """The image's id and the record's key, by which outcomes are told apart."""
+    """The image's id and the record's key, by which outcomes are distinguished."""
     event: ImageUploadedV1 | None
     """None for a record that is no event."""
     path: Path | None

@@ -16,7 +16,7 @@ def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:
         # It also lets a group's first member wait for half of the session: 8 s of 15 s, 2 s of 4 s.
         "kafka": {"bootstrap_servers": broker, "group_id": "modstream-demo", "session_timeout_s": 4.0},
         "media": {"fetch": {"file_root": str(file_root.resolve())}},
-        # For whoever reads the log after a failure.
+        # For reading the log after a failure.
         "telemetry": {"log_format": "console"},
         "shutdown": {"drain_s": 10.0},
         # Two demos may run at once, and beside a service of one's own.

@@ -17,7 +17,7 @@ from service.tools.planning.partitions import A_PROCESS, MOST_A_PROCESS, PLANNED
 from service.tools.planning.plan_tables import bullets, plain_table
 from service.tools.planning.workers import DECODER_GIB, VLLM_GIB
 
-# Longer waits are told in minutes, still longer ones in hours.
+# Longer waits are printed in minutes, still longer ones in hours.
 MINUTES_FROM_S, HOURS_FROM_S = 120.0, 7200.0
 TWO_DIGITS_FROM = 10.0
 # An always-on machine that works less than this share of the day's busiest moment is mostly paid for waiting.

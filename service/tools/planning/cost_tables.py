@@ -17,7 +17,7 @@ from service.tools.planning.prices import CPU_CORE_HOUR_USD, EASEMOB_PRICES, EMB
 
 # An always-on card that judges for less than this share of the time is mostly paid for waiting.
 IDLE_SHARE = 0.25
-# Smaller shares are not told apart.
+# Smaller shares are not distinguished.
 LEAST_SHARE = 0.001
 # Less is shown in seconds: tenths of an hour would say little.
 HOURS_FROM_S = 1800

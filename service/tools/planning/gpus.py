@@ -134,7 +134,7 @@ _UNPLANNED: Mapping[str, str] = MappingProxyType(
 )
 """Cards that people ask for, and why there is no plan for them."""
 
-# Words of the names that drivers and shops use, which do not tell cards apart here.
+# Words of the names that drivers and shops use, which do not distinguish cards here.
 _NOISE = frozenset(
     {"nvidia", "geforce", "tesla", "gpu", "sxm", "sxm4", "sxm5", "hgx", "hbm2", "hbm2e", "hbm3", "hbm3e"}
 )

@@ -34,7 +34,7 @@ class Precision:
     linear_bytes: float
     """For each weight, scales included."""
     published: bool
-    """Qwen publishes the weights; the others you make yourself, or take from somebody whom you trust."""
+    """Qwen publishes the weights; the others you make yourself, or take from a source that you trust."""
     suffix: str = ""
     """Of the published model's name."""
 

@@ -20,7 +20,7 @@ class ImageTime:
     """Stage 1: the image's and the question's tokens."""
     weights: float
     """Reading the weights, once a step, whatever it holds: no step is shorter."""
-    suspicious: float
+    follow_ups: float
     """On top, for an image that is asked about again: follow-up questions and a reason."""
     tagged: float
     """On top, for an image with tags."""
@@ -32,7 +32,7 @@ class ImageTime:
 
     def average(self, work: Workload) -> float:
         """Of the images that come."""
-        return self.stage1 + work.stage2_share * self.suspicious + work.tags_share * self.tagged
+        return self.stage1 + work.stage2_share * self.follow_ups + work.tags_share * self.tagged
 
 
 def image_time(candidate: Candidate) -> ImageTime | None:
@@ -47,7 +47,7 @@ def image_time(candidate: Candidate) -> ImageTime | None:
         vision=model.vision_operations(work.vision_tokens) / vision_rate(candidate.gpu),
         language=_read_tokens(model, how.rate, work.image_tokens, work.policy_tokens),
         weights=_weights_reading(candidate),
-        suspicious=(FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
+        follow_ups=(FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
         tagged=question + TAGS_TOKENS * written,
     )
 

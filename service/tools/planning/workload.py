@@ -19,7 +19,7 @@ class Workload:
     text_tokens: int = 40
     """After the image: chat frame and question take 17, the rest is a short caption."""
     stage2_share: float = 0.05
-    """Of images that are suspicious: two yes/no questions, then a reason in words."""
+    """Share of images with follow-ups: two yes/no questions, then a reason in words."""
     tags_share: float = 0.0
     """Of events that want tags."""
 

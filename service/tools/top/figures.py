@@ -79,7 +79,7 @@ class Figures:
     """Everything that is shown at one moment."""
 
     over_s: float
-    """What is counted by the second is counted over this time; 0 at the first look."""
+    """Rates are computed over this time; 0 at the first scrape."""
     processes: tuple[ProcessFigures, ...]
     unreadable: Mapping[str, str]
     """Addresses that gave nothing, with the reason."""
@@ -136,7 +136,7 @@ def _process(url: str, stretch: ScrapeInterval) -> ProcessFigures:
 
 
 def _partitions(stretches: Sequence[ScrapeInterval]) -> tuple[PartitionFigures, ...]:
-    """Return partitions with the longest lag first; while one moves, two processes may tell of it."""
+    """Return partitions with the longest lag first; while one moves, two processes may report it."""
     lag, backlog, committed = (
         maxima(stretches, name, "topic", "partition")
         for name in ("modstream_lag", "modstream_backlog", "modstream_lag_committed")

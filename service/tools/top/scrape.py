@@ -1,4 +1,4 @@
-"""What one process tells at one moment: its metrics endpoint, read and parsed."""
+"""The metrics of one process at one moment, read from its endpoint and parsed."""
 
 import asyncio
 import time

@@ -11,7 +11,7 @@ from service.tools.top.arithmetic import ScrapeInterval
 from service.tools.top.figures import Figures, figures
 from service.tools.top.scrape import Clock, EndpointUnreadableError, Scrape, look
 
-# Rates over less jump about; over more they tell of what is long over.
+# Rates over less jump about; over more they lag behind.
 RATES_OVER_S = 10.0
 
 

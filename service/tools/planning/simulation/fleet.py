@@ -80,7 +80,7 @@ class FleetSettings:
     inside_s: float = 1.0
     """That an image spends in a process, on average: what is in flight counts as lag for the scaler."""
     rebalance_s: float = REBALANCE_S
-    """In which nobody reads: members give back all partitions and get new ones."""
+    """No member reads meanwhile: all give back their partitions and get new ones."""
     session_s: float = KafkaSettings().session_timeout_s
     """Until the group notices that a member has vanished."""
     tick_s: float = 1.0

@@ -7,7 +7,7 @@ Shares = dict[int, list[int]]
 
 
 def share_out(partitions: int, members: Sequence[int], before: Mapping[int, Sequence[int]]) -> Shares:
-    """Return the shares of a sticky assignment; empty when nobody is there."""
+    """Return the shares of a sticky assignment; empty when the group has no members."""
     if not members:
         return {}
     least, larger = divmod(partitions, len(members))

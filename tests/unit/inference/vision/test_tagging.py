@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.core.instructions import Attribute, AttributeSchema, TextLimit
 from service.inference.engine import Tag
-from service.inference.vision.tagging import UNTOLD, json_schema, longest_answer, read_tags
+from service.inference.vision.tagging import UNKNOWN_CONFIDENCE, json_schema, longest_answer, read_tags
 from service.inference.vision.token_model import GeneratedText
 from testing.asking import GOODS
 
@@ -119,7 +119,7 @@ def test_values_come_surest_first() -> None:
 @pytest.mark.parametrize("pieces", [(), [("other text", -0.1)]])
 def test_a_probability_that_the_model_does_not_tell_is_not_made_up(pieces: list[tuple[str, float]]) -> None:
     tags, _ = read_tags(GOODS, GeneratedText(WHOLE, pieces))
-    assert tags["kind"] == (Tag("toy", UNTOLD),)
+    assert tags["kind"] == (Tag("toy", UNKNOWN_CONFIDENCE),)
 
 
 def test_what_stands_before_a_broken_character_is_still_known() -> None:
@@ -127,7 +127,7 @@ def test_what_stands_before_a_broken_character_is_still_known() -> None:
     pieces = [('{"k":"', 1.0), ("toy", 0.7), ('","c":[],"s":"', 1.0), ("\ufffd", 0.3), ("\ufffd", 0.3), ('"}', 1.0)]
     tags, complete = read_tags(GOODS, GeneratedText(text, [(piece, math.log(chance)) for piece, chance in pieces]))
     assert tags["kind"][0].confidence == pytest.approx(0.7)
-    assert tags["slogan"] == (Tag("冏", UNTOLD),)
+    assert tags["slogan"] == (Tag("冏", UNKNOWN_CONFIDENCE),)
     assert complete
 
 

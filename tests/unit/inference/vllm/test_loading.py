@@ -22,7 +22,7 @@ async def test_what_a_load_raises_is_raised() -> None:
 
 
 async def test_the_event_loop_lives_and_tells_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_TELL_EVERY_S", 0.02)
+    monkeypatch.setattr(loading, "_LOG_EVERY_S", 0.02)
     turns = threading.Semaphore(0)
 
     async def turn() -> None:

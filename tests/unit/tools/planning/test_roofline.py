@@ -50,7 +50,7 @@ def test_reading_the_weights_takes_their_bytes_over_the_bandwidth() -> None:
 def test_stage_two_and_tags_cost_their_share() -> None:
     time = time_of("H100")
     half = replace(TYPICAL, stage2_share=0.5, tags_share=0.25)
-    assert time.average(half) == pytest.approx(time.stage1 + 0.5 * time.suspicious + 0.25 * time.tagged)
+    assert time.average(half) == pytest.approx(time.stage1 + 0.5 * time.follow_ups + 0.25 * time.tagged)
     assert time.average(replace(TYPICAL, stage2_share=0.0)) == time.stage1
 
 

@@ -6,12 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 
 from benchmarks.runner import Comparison, Contender
 from service.core.pixels import RgbPixels
 from service.inference.onnx.catalogue import Catalogue, load_catalogue
 from service.inference.onnx.engine import OnnxEngine, usable_cores
+from service.inference.onnx.library import onnxruntime
 from service.inference.onnx.preprocessing import prepare
 from testing.asking import engine_request
 

@@ -9,9 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service.core.instructions import ModelInstructions
 from service.core.pixels import ImageSpec, RgbPixels
@@ -20,6 +18,7 @@ from service.inference.engine import EngineDescription, EngineLoad, EngineOutput
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.onnx.catalogue import SETTING, Catalogue, Classifier
 from service.inference.onnx.classifiers import category_scores, probabilities, tags
+from service.inference.onnx.library import onnxruntime, ort_errors
 from service.inference.onnx.preprocessing import prepare
 from service.telemetry import names
 

@@ -33,9 +33,8 @@ from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
 from service.policy.loader import Policies, load_policies
 from service.policy.taxonomy import check_categories
-from service.runtime import allocator
-from service.runtime.allocator import tune_gc
 from service.runtime.forced_exit import FailureRelay
+from service.runtime.memory import give_large_blocks_back, tune_gc
 from service.runtime.nvml import Gpus
 from service.runtime.resource_limits import LimitGuard, memory_limits, temperature_limits
 from service.settings.kafka import LARGEST_MAX_EVENT_BYTES
@@ -57,7 +56,7 @@ async def run_service(settings: Settings) -> None:
 
     Raises `FatalError` when the service cannot start or go on.
     """
-    allocator.give_large_blocks_back()
+    give_large_blocks_back()
     _log_start(settings)
     async with AsyncExitStack() as stack:
         gpus = Gpus()

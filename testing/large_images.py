@@ -19,7 +19,7 @@ from service.media.image_memory import ImageMemory
 from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator, read_upload
 from service.policy.loader import load_policies
-from service.runtime import allocator
+from service.runtime.memory import give_large_blocks_back
 from service.settings.engine import EngineSettings, RehearsalSettings
 from service.settings.media import DecodeSettings, FetchSettings, MediaSettings
 from service.settings.settings import Settings
@@ -65,5 +65,5 @@ async def judge(url: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    allocator.give_large_blocks_back()
+    give_large_blocks_back()
     asyncio.run(judge(sys.argv[1], int(sys.argv[2])))

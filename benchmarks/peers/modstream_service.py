@@ -27,7 +27,7 @@ from service.moderation.moderate import Moderator, read_upload
 from service.moderation.outcomes import VerdictMetrics
 from service.monitoring.monitor import monitoring
 from service.policy.loader import load_policies
-from service.runtime.allocator import tune_gc
+from service.runtime.memory import tune_gc
 from service.runtime.nvml import Gpus
 from service.settings.delivery import TopicSettings
 from service.settings.engine import EngineSettings, RehearsalSettings

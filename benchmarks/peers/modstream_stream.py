@@ -9,7 +9,7 @@ from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
-from service.runtime.allocator import tune_gc
+from service.runtime.memory import tune_gc
 from service.settings.delivery import TopicSettings, WindowSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.monitoring import MonitoringSettings, TelemetrySettings

@@ -1,4 +1,4 @@
-"""What glibc does with large blocks of memory that are freed."""
+"""How this process keeps memory: the blocks that glibc holds on to, and when Python looks for garbage."""
 
 import ctypes
 import gc

@@ -60,7 +60,10 @@ async def picture(board: str, window: Window, prometheus: Prometheus, path: Path
         Drawn(_filled_in(panel.title, window), panel.unit, await _answers(panel.queries, window, prometheus))
         for panel in chosen(read_board(DASHBOARDS / f"{board}.json"), rows)
     ]
-    panels.append(Drawn("Alerts that fire", "short", await _answers([ALERTS], window, prometheus)))
+    alerts = await _answers([ALERTS], window, prometheus)
+    # Each at a height of its own.
+    series = [(name, [height * value for value in values]) for height, (name, values) in enumerate(alerts, start=1)]
+    panels.append(Drawn("Alerts that fire", "short", series))
     await asyncio.to_thread(draw, panels, window, path)
 
 
@@ -88,13 +91,13 @@ def draw(panels: Sequence[Drawn], window: Window, path: Path) -> None:
 async def _answers(
     queries: Sequence[ShownQuery], window: Window, prometheus: Prometheus
 ) -> Sequence[tuple[str, Sequence[float]]]:
-    return [
-        (named(query.legend, labels), values)
-        for query in queries
-        for labels, values in await prometheus.range(
-            _filled_in(query.expr, window), begin_s=window.begin_s, end_s=window.end_s
-        )
-    ]
+    answers = []
+    for query in queries:
+        expr = _filled_in(query.expr, window)
+        found = await prometheus.range(expr, begin_s=window.begin_s, end_s=window.end_s)
+        found.sort(key=lambda series: float(series[0].get("le", 0)))
+        answers += [(named(query.legend, labels), values) for labels, values in found]
+    return answers
 
 
 def _filled_in(text: str, window: Window) -> str:
@@ -115,7 +118,7 @@ def _draw_panel(axes: Axes, panel: Drawn, window: Window) -> None:
     for at_s in window.marks:
         axes.axvline(at_s, color="grey", linewidth=0.8, linestyle=":")
     axes.set_xlim(0, window.end_s - window.begin_s)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
     axes.set_ylabel("" if panel.unit == "short" else panel.unit, fontsize=SMALL)
     axes.tick_params(labelsize=SMALL)
     if any(name for name, _ in panel.series):

@@ -40,6 +40,7 @@ class InFlightRecord:
 
     __slots__ = (
         "_has_slot",
+        "_record_bytes",
         "_shared",
         "_window_bytes",
         "committer",
@@ -74,7 +75,7 @@ class InFlightRecord:
         """Called once when the record leaves the window."""
         self._shared = shared
         self._has_slot = False
-        self._window_bytes = len(record.value or b"")
+        self._record_bytes = self._window_bytes = record_size_bytes(record)
         self.is_in_window = True
         """False once it has outcomes or is aborted."""
         shared.window.admit(self._window_bytes)
@@ -127,7 +128,7 @@ class InFlightRecord:
         """Set what is published for the record."""
         self.resolution = resolution
         self.published_bytes = sum(map(record_bytes, resolution.outcomes))
-        self.held_bytes = self.published_bytes + record_size_bytes(self.record)
+        self.held_bytes = self.published_bytes + self._record_bytes
 
     def submit(self) -> None:
         """Hand the record to its committer, if it has outcomes yet."""

@@ -7,7 +7,7 @@ its own folder. The expected manifests need helm and are left as they are withou
 import shutil
 import sys
 
-from scripts.chart.rendering import EXPECTED, cases, render
+from scripts.chart.rendering import EXPECTED, cases, render, reviewed
 from scripts.chart.values_schema import CHART, values_schema
 
 RULES = CHART.parent / "prometheus" / "rules.yaml"
@@ -24,7 +24,7 @@ def main() -> None:
         return
     EXPECTED.mkdir(exist_ok=True)
     for case in cases():
-        (EXPECTED / case.name).write_text(render(case), encoding="utf-8")
+        (EXPECTED / case.name).write_text(reviewed(render(case)), encoding="utf-8")
 
 
 if __name__ == "__main__":

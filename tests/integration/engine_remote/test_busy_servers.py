@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from email.utils import formatdate
 
 import pytest
 
@@ -44,19 +43,6 @@ async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(code: int) -> 
         await wait_until(lambda: server.asked > asked, description="it is asked again", every_s=0.01)
         assert time.monotonic() - began_s > 0.9
         assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
-
-
-@BUSY
-async def test_a_busy_server_may_name_a_date(code: int) -> None:
-    async with model_server() as server, started(server, max_return_after_s=10.0) as (model, _):
-        server.status, server.headers = code, {"Retry-After": formatdate(time.time() + 2, usegmt=True)}
-        waiting = asyncio.create_task(read_many(model, 5), name="read")
-        await wait_until(lambda: server.asked > 0, description="it is asked")
-        began_s = time.monotonic()
-        await asyncio.sleep(0.2)
-        server.status = 200
-        assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
-        assert time.monotonic() - began_s > 0.7
 
 
 @pytest.mark.parametrize("header", ["31536000", "Fri, 31 Dec 9999 23:59:59 GMT"])

@@ -211,7 +211,7 @@ async def test_labels_that_a_server_leaves_out_all_at_once_are_a_failure() -> No
     async with model_server(spares_checks=True) as server, started(server) as (model, _):
         words = await model.prepare(None, LABELS)
         server.sources = ("top",)
-        with pytest.raises(EngineFailedError, match="told only some labels"):
+        with pytest.raises(EngineFailedError, match="returned only some labels"):
             await model.read(ask(), words)
 
 

@@ -27,8 +27,9 @@ from service.media.fetch.web_address import canonical_hosts
 from service.media.image_memory import ImageMemory
 from service.media.sandbox import hide_process
 from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import Moderator, read_upload
+from service.moderation.moderate import Moderator
 from service.moderation.outcomes import VerdictMetrics
+from service.moderation.reading import read_upload
 from service.monitoring.monitor import monitoring
 from service.monitoring.sources import Sources
 from service.policy.loader import Policies, load_policies

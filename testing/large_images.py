@@ -17,7 +17,8 @@ from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
 from service.media.image_memory import ImageMemory
 from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import Moderator, read_upload
+from service.moderation.moderate import Moderator
+from service.moderation.reading import read_upload
 from service.policy.loader import load_policies
 from service.runtime.memory import give_large_blocks_back
 from service.settings.engine import EngineSettings, RehearsalSettings

@@ -16,7 +16,8 @@ from service.media.fetch.fetcher import ImageFetcher
 from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import Moderator, read_upload
+from service.moderation.moderate import Moderator
+from service.moderation.reading import read_upload
 from service.policy.loader import load_policies
 from service.settings.delivery import TopicSettings
 from service.settings.media import FetchSettings, MediaSettings

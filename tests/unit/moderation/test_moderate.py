@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -14,17 +14,18 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.availability import EngineAvailability
 from service.core.errors import RejectedError
+from service.core.instructions import ModelInstructions
 from service.core.pixels import ImageSpec, RgbPixels
 from service.core.records import OutgoingRecord, SourceRecord
 from service.delivery.handler import UNREAD, Job
-from service.events.codec_errors import EventInvalidError
-from service.inference.engine import EngineOutput, EngineRequest
+from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
 from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import Moderator, read_upload
+from service.moderation.moderate import Moderator
+from service.moderation.reading import read_upload
 from service.policy.loader import load_policies
 from service.settings.delivery import TopicSettings
 from service.settings.settings import PolicySettings
@@ -68,7 +69,6 @@ def moderator(
     engine: PaintedEngine | None = None,
     engine_timeout_s: float = 5.0,
     memory: ImageMemory | None = None,
-    clock: Callable[[], float] = time.perf_counter,
     availability: EngineAvailability | None = None,
 ) -> Moderator:
     return Moderator(
@@ -78,7 +78,6 @@ def moderator(
         policies=load_policies(PolicySettings()),
         topics=TopicSettings(),
         memory=memory,
-        clock=clock,
     )
 
 
@@ -132,6 +131,23 @@ async def test_only_an_engine_that_has_words_has_a_stage_for_them(explains: bool
     verdict = verdict_of(await moderator(Album(film=[VIOLENT]), engine=engine)(job({"image": {"url": "film"}})))
     assert ("explain" in verdict.timings_ms) == explains
     assert verdict.decision == "block"
+
+
+async def test_an_engine_is_described_once_for_a_policy_and_not_for_every_record() -> None:
+    class Described(PaintedEngine):
+        described = 0
+
+        def describe(self, instructions: ModelInstructions) -> EngineDescription:
+            self.described += 1
+            return super().describe(instructions)
+
+    engine = Described()
+    moderating = moderator(Album(film=[VIOLENT]), engine=engine)
+    event = {"image": {"url": "film"}, "tasks": ["moderation", "tags"]}
+    await moderating(job(event))
+    described = engine.described
+    await moderating(job(event))
+    assert engine.described == described
 
 
 async def test_the_worst_frame_of_an_animated_image_counts() -> None:
@@ -215,28 +231,6 @@ async def test_cancelling_a_job_cancels_its_engine_requests() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-async def test_the_event_loop_turns_between_events_that_take_long_to_read() -> None:
-    now_s, turns = 0.0, 0
-
-    def clock() -> float:
-        nonlocal now_s
-        now_s += 0.006  # a reading looks twice
-        return now_s
-
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    moderating = moderator(Album(), clock=clock)
-    turning = asyncio.create_task(turn())
-    outcomes = await asyncio.gather(*(moderating(job(b"[]")) for _ in range(20)), return_exceptions=True)
-    turning.cancel()
-    assert [type(outcome) for outcome in outcomes] == [EventInvalidError] * 20
-    assert turns >= 10
 
 
 async def test_the_time_of_a_judgement_stands_still_while_no_engine_answers() -> None:

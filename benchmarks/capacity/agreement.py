@@ -26,7 +26,7 @@ from benchmarks.peers.photo_server import PHOTOGRAPHS
 from benchmarks.photographs import photo_server
 from service.settings.delivery import CommitSettings
 from service.settings.engine import RehearsalSettings
-from service.tools.planning.daily_curve import DailyCurve
+from service.tools.planning.demand import DailyCurve
 from service.tools.planning.plan_tables import plain_table
 from service.tools.planning.simulation.arrivals import Burst, Day, arrivals
 from service.tools.planning.simulation.costs import StageCosts, rehearsal_engine

@@ -14,8 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.as_json import as_json
-from service.cli.dead_letter_filters import filtered
-from service.cli.dead_letter_store import settings_of, store_of
+from service.cli.dead_letter_filters import filtered, settings_of, store_of
 from service.cli.dead_letter_tables import print_result, result_json
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, error_console, errors_shown, fail, output_console

@@ -1,16 +1,22 @@
-"""The options of `modstream dead-letters` that say which letters are meant, once for all its commands."""
+"""The options of `modstream dead-letters` that say which dead letters are meant, and where the commands find them."""
 
 import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from service.cli.exits import ExitCode
-from service.cli.options import fail
+from service.cli.options import fail, load_or_exit
+from service.settings.settings import Settings
 from service.tools.dead_letters.filters import LetterFilter, parse_moment, parse_offsets
+
+if TYPE_CHECKING:
+    from service.tools.dead_letters.store import DeadLetterStore
+
 
 Parsed = TypeVar("Parsed")
 
@@ -108,3 +114,18 @@ def _read(option: str, text: str | None, parse: Callable[[str], Parsed]) -> Pars
         return parse(text)
     except (ValueError, OverflowError):
         raise fail(f"{option} {text}: see --help for the forms it can have", code=ExitCode.USAGE) from None
+
+
+def settings_of(config: Path | None) -> Settings:
+    """Return the settings, or end the command over them."""
+    return load_or_exit(config).settings
+
+
+def store_of(context: typer.Context, settings: Settings) -> "DeadLetterStore":
+    """Return the store on Kafka, unless the caller of the command brought another."""
+    if context.obj is not None:
+        store: DeadLetterStore = context.obj
+        return store
+    from service.tools.dead_letters.store import KafkaDeadLetterStore  # noqa: PLC0415 - the help need not load it
+
+    return KafkaDeadLetterStore(settings)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from service.cli.dead_letter_actions import who
-from service.cli.dead_letter_store import settings_of
+from service.cli.dead_letter_filters import settings_of
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail
 from service.core.records import Partition

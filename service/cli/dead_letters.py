@@ -10,10 +10,9 @@ from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
 from service.cli.dead_letter_actions import discard, redrive
-from service.cli.dead_letter_filters import filtered
+from service.cli.dead_letter_filters import filtered, settings_of, store_of
 from service.cli.dead_letter_page import page_json, print_page
 from service.cli.dead_letter_skip import skip
-from service.cli.dead_letter_store import settings_of, store_of
 from service.cli.dead_letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail

@@ -13,8 +13,7 @@ from rich.console import Console
 
 from service.cli.exits import ExitCode
 from service.cli.options import errors_shown, fail
-from service.tools.demo.clock import process_age_s
-from service.tools.demo.processes import DemoFailedError
+from service.tools.demo.processes import DemoFailedError, process_age_s
 
 if TYPE_CHECKING:
     from service.tools.demo.run import DemoResult

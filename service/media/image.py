@@ -12,14 +12,47 @@ from dataclasses import dataclass
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from service.core.errors import RejectedError
-from service.media.errors import ImageCorruptError
+from service.media.errors import ImageCorruptError, TooManyPixelsError
 from service.media.formats import MediaType, open_header, sniff, webp_canvas
 from service.media.frames import frames_total, looked_at, orientation, read_frames, upright_size
-from service.media.memory_need import WEBP_BYTES_A_PIXEL, bytes_a_pixel, check_memory
 from service.media.sizes import Size, check_size
 from service.media.structure import check_frames, check_run_lengths, check_structure
+
+# Two canvases of libwebp, the copy that it hands over, and Pillow's own, each with four bytes a pixel.
+WEBP_BYTES_A_PIXEL = 16
+# Planes of the smallest kind, an RGB copy and Pillow's own; measured. More bits and an alpha channel take up to 17.
+AVIF_BYTES_A_PIXEL = 9
+# Of a coefficient; libjpeg keeps those of all scans.
+COEFFICIENT_BYTES = 2
+
+# The file itself, and what is small.
+SHARE_FOR_PIXELS = 15 / 16
+
+
+def check_memory(size: Size, *, bytes_a_pixel: float, memory_bytes: int) -> None:
+    """Raise TooManyPixelsError if a picture needs more memory than a decoder has, as its header shows.
+
+    Without enough memory libjpeg and libwebp report a broken file, and a sound file would be blamed.
+    """
+    width, height = size
+    if bytes_a_pixel * width * height > SHARE_FOR_PIXELS * memory_bytes:
+        limit = int(SHARE_FOR_PIXELS * memory_bytes / bytes_a_pixel)
+        raise TooManyPixelsError(width=width, height=height, frames=1, limit_pixels=limit)
+
+
+def bytes_a_pixel(image: ImageFile, media_type: MediaType) -> float:
+    """Return what an opened file's decoder needs for each pixel beside the result."""
+    if media_type == "image/avif":
+        return AVIF_BYTES_A_PIXEL
+    if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+        areas = [across * down for _, across, down, _ in image.layer]
+        widest = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
+        return COEFFICIENT_BYTES * sum(areas) / max(1, widest)
+    return 0.0
+
 
 # Frames between the judged ones must be composed too: so many times the pixel limit takes one core 4 s at most.
 COMPOSED_PER_LOOKED_AT: dict[MediaType, int] = {

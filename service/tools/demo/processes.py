@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,3 +49,17 @@ async def stop_process(process: asyncio.subprocess.Process, *, grace_s: float) -
 
 class DemoFailedError(Exception):
     """The demo cannot go on; the text says why and what to do."""
+
+
+# Of /proc/PID/stat, counted behind the command's name, which may hold blanks.
+_START_FIELD = 19
+
+
+def process_age_s() -> float:
+    """Return seconds since this process was started; 0 where the system does not report it."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        started_s = int(fields[_START_FIELD]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started_s)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+import yaml
+
 from schemas.base import now_utc
 from service.client.outcomes import key_of, outcome_of, outcome_topics
 from service.client.upload_events import Unusable
@@ -18,12 +20,31 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.publisher import open_publisher
 from service.kafka.reader import Reader, open_reader
 from service.kafka.topics import ensure_topics
+from service.settings.load import load_settings
 from service.settings.settings import Settings
 from service.tools.demo.broker import embedded_broker
 from service.tools.demo.outcomes import Outcomes
 from service.tools.demo.processes import DemoFailedError, service_process
 from service.tools.demo.samples import Sample, bundled_samples, folder_samples, noise
-from service.tools.demo.settings import write_settings
+
+
+def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:
+    """Write the settings file for the service, and return what it says."""
+    document = {
+        # The embedded broker knows no transactions.
+        "delivery": "at_least_once",
+        # It also lets a group's first member wait for half of the session: 8 s of 15 s, 2 s of 4 s.
+        "kafka": {"bootstrap_servers": broker, "group_id": "modstream-demo", "session_timeout_s": 4.0},
+        "media": {"fetch": {"file_root": str(file_root.resolve())}},
+        # For reading the log after a failure.
+        "telemetry": {"log_format": "console"},
+        "shutdown": {"drain_s": 10.0},
+        # Two demos may run at once, and beside a service of one's own.
+        "monitoring": {"port": 0},
+    }
+    config.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return load_settings(config, {}).settings
+
 
 # Nothing came for so long: the rest counts as lost. Longer than a model takes to load on a busy machine.
 STALL_TIMEOUT_S = 60.0

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from service.tools.planning.brokers import Brokers, brokers_for
 from service.tools.planning.cost import DAYS_A_MONTH, HOURS_A_DAY
-from service.tools.planning.daily_curve import DailyCurve
-from service.tools.planning.demand import Demand
+from service.tools.planning.demand import DailyCurve, Demand
 from service.tools.planning.incidents import Group, Incident, burst, lost_process, processes_for_burst
 from service.tools.planning.partitions import (
     STRAINED_BUSY,

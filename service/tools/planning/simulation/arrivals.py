@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from service.tools.planning.daily_curve import HOURS_A_DAY, DailyCurve
+from service.tools.planning.demand import HOURS_A_DAY, DailyCurve
 
 Rate = Callable[[float], float]
 """Images a second at a moment, in seconds."""

@@ -6,7 +6,7 @@ simulation of one process image by image.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import simpy
@@ -15,7 +15,26 @@ from service.settings.kafka import KafkaSettings
 from service.tools.planning.incidents import REBALANCE_S
 from service.tools.planning.simulation.arrivals import Rate
 from service.tools.planning.simulation.scaler import Scaler
-from service.tools.planning.simulation.sharing import Shares, share_out
+
+Shares = dict[int, list[int]]
+"""Partitions by member."""
+
+
+def share_out(partitions: int, members: Sequence[int], before: Mapping[int, Sequence[int]]) -> Shares:
+    """Return the shares of a sticky assignment; empty when the group has no members."""
+    if not members:
+        return {}
+    least, larger = divmod(partitions, len(members))
+    # Those who had most may keep one more than the others.
+    by_size = sorted(members, key=lambda member: -len(before.get(member, ())))
+    sizes = {member: least + (place < larger) for place, member in enumerate(by_size)}
+    shares = {member: list(before.get(member, ()))[: sizes[member]] for member in members}
+    kept = {partition for share in shares.values() for partition in share}
+    free = iter([partition for partition in range(partitions) if partition not in kept])
+    for member in members:
+        shares[member].extend(next(free) for _ in range(sizes[member] - len(shares[member])))
+    return shares
+
 
 Cohort = tuple[float, float]
 """When its images were uploaded, and how many they are."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.tools.planning.capacity import Capacity, processes_at
-from service.tools.planning.daily_curve import PEAK_HOUR
+from service.tools.planning.demand import PEAK_HOUR
 from service.tools.planning.incidents import BURST_FACTOR, BURST_S, LOST_S
 from service.tools.planning.partitions import PLANNED_BUSY, busiest_share, least_processes
 from service.tools.planning.simulation.arrivals import Burst, Day, Rate, arrivals

@@ -121,5 +121,5 @@ def test_nothing_is_sent_to_a_topic_that_only_a_header_names() -> None:
     letter = read_letter(a_letter())
     elsewhere = Redrive("images.other", JOURNAL, lambda: NOW)
     assert elsewhere.refusal(letter) == "came from images.uploaded, and topics.uploads is images.other"
-    assert "no header tells" in REDRIVE.refusal(read_letter(SourceRecord(DEAD, 0, 1, 0, None, b"{}", ())))
+    assert "no header names its origin" in REDRIVE.refusal(read_letter(SourceRecord(DEAD, 0, 1, 0, None, b"{}", ())))
     assert REDRIVE.refusal(letter) == ""

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from service.tools.planning.capacity import Prices, TooManyError, plan_capacity, processes_by_hour
 from service.tools.planning.cpu_sizing import decode_s
-from service.tools.planning.daily_curve import DailyCurve
-from service.tools.planning.demand import Demand
+from service.tools.planning.demand import DailyCurve, Demand
 from service.tools.planning.incidents import Group, burst, lost_process
 from service.tools.planning.partitions import (
     EVEN,

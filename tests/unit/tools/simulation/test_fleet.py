@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from service.tools.planning.incidents import REBALANCE_S, Group, burst, lost_process
 from service.tools.planning.simulation.arrivals import Burst
-from service.tools.planning.simulation.fleet import Backlog, Fleet, FleetSettings, Loss, Sample, take_in_turn
+from service.tools.planning.simulation.fleet import Backlog, Fleet, FleetSettings, Loss, Sample, share_out, take_in_turn
 from service.tools.planning.simulation.scaler import CHART_DOWN, CHART_UP, Scaler, ScalerSettings
-from service.tools.planning.simulation.sharing import share_out
 
 GROUP = FleetSettings(partitions=24, processes=4, images_per_s=100.0, start_s=60.0, tick_s=1.0)
 

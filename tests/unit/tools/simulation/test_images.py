@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from service.tools.planning.daily_curve import DailyCurve
+from service.tools.planning.demand import DailyCurve
 from service.tools.planning.gpus import find_gpu
 from service.tools.planning.models import find_model
 from service.tools.planning.plan import plan_gpu

@@ -5,7 +5,7 @@ import time
 
 def test_the_age_of_a_process_counts_from_its_start() -> None:
     code = (
-        "import time, sys; from service.tools.demo.clock import process_age_s;"
+        "import time, sys; from service.tools.demo.processes import process_age_s;"
         "a = process_age_s(); time.sleep(0.25); print(a, process_age_s())"
     )
     began = time.monotonic()

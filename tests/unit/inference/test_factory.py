@@ -21,7 +21,8 @@ def test_a_remote_engine_is_not_reached_before_it_starts() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "service.inference.onnx.engine", raising=False)
+    for module in ("engine", "library"):
+        monkeypatch.delitem(sys.modules, f"service.inference.onnx.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineConfigurationError, match=r"engine\.kind: .*onnxruntime.*pip install 'modstream\[onnx\]'"):
         build_engine(EngineSettings(kind="onnx"))

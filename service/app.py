@@ -142,7 +142,7 @@ async def _moderator(
     sources.description = engine.describe(policies.default.instructions)
     client = EngineClient(engine, timeout_s=settings.engine.timeout_s, availability=availability)
     if suspects is not None:
-        suspects.proof.try_with(partial(client.try_out, policies.default.instructions))
+        suspects.proof.probe_with(partial(client.probe, policies.default.instructions))
     return Moderator(
         fetcher=fetcher,
         decoder=decoder,

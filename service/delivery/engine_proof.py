@@ -11,7 +11,7 @@ from service.delivery.engine_turns import EngineTurns
 
 log = structlog.get_logger(__name__)
 
-Trial = Callable[[], Awaitable[object]]
+Probe = Callable[[], Awaitable[object]]
 """Has the engine judge an image of the service's own; raises what the engine fails with."""
 
 
@@ -19,16 +19,16 @@ class EngineProof:
     """Given once the engine has judged anything well, a record or an image of the service's own."""
 
     def __init__(self, turns: EngineTurns, *, wait_s: float) -> None:
-        """`wait_s` is how long records are waited for before the service's own image is tried."""
+        """`wait_s` is how long records are waited for before the service's own image is judged."""
         self._turns = turns
         self._wait_s = wait_s
-        self._trial: Trial | None = None
-        self._trying = asyncio.Lock()
+        self._probe: Probe | None = None
+        self._probing = asyncio.Lock()
         self._given = asyncio.Event()
 
-    def try_with(self, trial: Trial) -> None:
-        """Set how the engine is tried; without a trial the time alone is waited for."""
-        self._trial = trial
+    def probe_with(self, probe: Probe) -> None:
+        """Set how the engine is probed; without a probe the time alone is waited for."""
+        self._probe = probe
 
     def give(self) -> None:
         """Take note that the engine has judged something well."""
@@ -36,25 +36,25 @@ class EngineProof:
             self._given.set()
 
     async def wait(self) -> None:
-        """Return once it is given; raises the `FatalError` that a trial ends with."""
+        """Return once it is given; raises the `FatalError` that a probe ends with."""
         while not self._given.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._wait_s):
                     await self._given.wait()
-            if self._trial is None:
+            if self._probe is None:
                 return
-            async with self._trying:
+            async with self._probing:
                 if not self._given.is_set():
-                    await self._try(self._trial)
+                    await self._run(self._probe)
 
-    async def _try(self, trial: Trial) -> None:
+    async def _run(self, probe: Probe) -> None:
         await self._turns.share()  # not beside a record that is judged alone
         try:
-            await trial()
+            await probe()
         except FatalError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine is not shown to work
-            log.warning("engine.trial_failed", error=error)
+            log.warning("engine.probe_failed", error=error)
         else:
             self.give()
         finally:

@@ -46,14 +46,14 @@ class EngineClient:
         except TimeoutError:
             raise EngineTimeoutError(limit_s=self._timeout_s) from None
 
-    async def try_out(self, instructions: ModelInstructions) -> None:
+    async def probe(self, instructions: ModelInstructions) -> None:
         """Have the engine judge a grey image; raises what it fails with, or `EngineTimeoutError`."""
         now_s = time.monotonic()
         request = EngineRequest(
-            request_id=f"trial/{now_s}",
+            request_id=f"probe/{now_s}",
             pixels=_GREY,
             instructions=instructions,
-            image_key="trial",
+            image_key="probe",
             deadline_s=now_s + self._timeout_s,
         )
         try:

@@ -10,14 +10,14 @@ from testing.waiting import wait_until
 from tests.unit.delivery.test_engine_suspects import engine_dies, process
 
 
-async def ends_in_its_trial(store: MemoryStore, offset: int) -> None:
+async def ends_in_its_probe(store: MemoryStore, offset: int) -> None:
     """Let a process whose engine dies of everything meet a record with a death."""
 
-    async def trial() -> None:
+    async def probe() -> None:
         raise EngineDeadError(detail="of the service's own image")
 
     async with process(store) as doomed:
-        doomed.suspects.proof.try_with(trial)
+        doomed.suspects.proof.probe_with(probe)
         doomed.judge(offset)
         (task,) = doomed.tasks.values()
         with pytest.raises(EngineDeadError):
@@ -31,7 +31,7 @@ async def test_an_engine_that_dies_of_everything_gives_nothing_up_however_often_
     await engine_dies(store, 3, 4)
     await engine_dies(store, 3, alone=3)
     for _ in range(4):
-        await ends_in_its_trial(store, 3)
+        await ends_in_its_probe(store, 3)
     async with process(store) as heir:
         heir.judge(3)
         await heir.until_inside(3)
@@ -41,18 +41,18 @@ async def test_an_engine_that_dies_of_everything_gives_nothing_up_however_often_
 
 async def test_the_last_record_of_all_is_given_up_once_the_engine_is_shown_to_work() -> None:
     store = MemoryStore()
-    trials = []
+    probes = []
 
-    async def trial() -> None:
-        trials.append(1)
+    async def probe() -> None:
+        probes.append(1)
 
     await engine_dies(store, 3)
     await engine_dies(store, 3, alone=3)
     async with process(store) as doomed:
-        doomed.suspects.proof.try_with(trial)
+        doomed.suspects.proof.probe_with(probe)
         doomed.judge(3)
         await doomed.until_inside(3)
-        assert trials == [1]
+        assert probes == [1]
         doomed.suspects.note_death()
         doomed.tasks[3].cancel()
         await asyncio.gather(*doomed.tasks.values(), return_exceptions=True)
@@ -63,20 +63,20 @@ async def test_the_last_record_of_all_is_given_up_once_the_engine_is_shown_to_wo
             await asyncio.wait_for(heir.tasks[3], 5)
 
 
-async def test_a_trial_that_fails_is_repeated_until_something_is_judged() -> None:
+async def test_a_probe_that_fails_is_repeated_until_something_is_judged() -> None:
     store = MemoryStore()
     await engine_dies(store, 3, 4)
     await engine_dies(store, 3, alone=3)
-    trials = []
+    probes = []
 
-    async def trial() -> None:
-        trials.append(1)
+    async def probe() -> None:
+        probes.append(1)
         raise TimeoutError
 
     async with process(store) as heir:
-        heir.suspects.proof.try_with(trial)
+        heir.suspects.proof.probe_with(probe)
         heir.judge(3)
-        await wait_until(lambda: len(trials) > 2, description="the engine is tried again and again")
+        await wait_until(lambda: len(probes) > 2, description="the engine is probed again and again")
         assert not heir.inside
         heir.judge(4)
         await heir.finish()

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from service.core.records import OutgoingRecord, Partition, SourceRecord
 from service.delivery.assignment import StreamListener
-from service.delivery.lag import StreamStatus
 from service.delivery.offsets import Progress
 from service.delivery.resolution import FinishedRecord
+from service.delivery.status import StreamStatus
 from service.kafka.topic_limits import TopicLimits
 from service.settings.settings import Settings
 

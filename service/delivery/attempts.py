@@ -20,8 +20,16 @@ from service.delivery.dead_letter_limit import Fault
 from service.delivery.handler import UNREAD, Handler, Job, Reading, Resources, TenantOf, names_no_tenant
 from service.delivery.origin import Origin, as_uploaded, fresh, origin_of
 from service.delivery.resolution import Resolution
-from service.delivery.retry import AttemptAgain, Defer, GiveUp, decide
-from service.delivery.retry_topics import RetryTier, deferred_record, next_tier, retry_tiers
+from service.delivery.retry import (
+    AttemptAgain,
+    Defer,
+    GiveUp,
+    RetryTier,
+    decide,
+    deferred_record,
+    next_tier,
+    retry_tiers,
+)
 from service.kafka.errors import OutcomesRefusedError, OutcomeTooLargeError
 from service.kafka.topic_limits import TOPIC_CONFIG, TopicLimits
 from service.settings.settings import Settings

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from service.core.records import Partition, SourceRecord
 from service.delivery.assignment import Assignment
 from service.delivery.committer import PartitionCommitter
-from service.delivery.lag import StreamStatus, status_of
 from service.delivery.partition import AssignedPartition
-from service.delivery.retry_topics import due_s
+from service.delivery.retry import due_s
+from service.delivery.status import StreamStatus, status_of
 from service.kafka.broker_errors import denial
 from service.kafka.connection import describe
 from service.kafka.errors import ConsumerFailedError

@@ -17,7 +17,7 @@ from service.delivery.group_state import GroupHistory, Membership, StoredOffsets
 from service.delivery.log_watch import LogWatch
 from service.delivery.offset_guard import OffsetGuard
 from service.delivery.required_topics import output_topics, required_topics
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
 from service.delivery.transactional_writer import TransactionalWriter, check_transactions
 from service.kafka.connection import KafkaConnection
 from service.kafka.log_bounds import BoundsReader, LogEnds

@@ -19,11 +19,11 @@ from service.delivery.engine_marks import NO_MEMORY
 from service.delivery.engine_suspects import EngineSuspects
 from service.delivery.handler import READING_TURN_S, Handler, Read, TenantOf, names_no_tenant, reading_of
 from service.delivery.in_flight import Committer, InFlightRecord, InFlightRecords, InFlightResources
-from service.delivery.lag import ProcessorStatus, StreamStatus
 from service.delivery.metrics import OutcomeMetrics
 from service.delivery.offsets import Progress
 from service.delivery.open_stream import open_stream
 from service.delivery.resolution import FinishedRecord, Resolution
+from service.delivery.status import ProcessorStatus, StreamStatus
 from service.delivery.window import KeyOrder, Window, WorkSlots
 from service.kafka.errors import OutcomesRefusedError
 from service.kafka.topic_limits import TopicLimits

@@ -1,7 +1,7 @@
 """Pure: the topics that the stream reads and writes, by the settings that name them."""
 
 from service.delivery.notices import notice_topics
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
 from service.settings.delivery import TopicSettings
 from service.settings.settings import Settings
 

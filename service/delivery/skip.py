@@ -22,7 +22,7 @@ from service.delivery.notices import notice, notice_topics
 from service.delivery.offsets import MAX_SPAN, Progress
 from service.delivery.origin import fresh, origin_of
 from service.delivery.required_topics import output_topics
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
 from service.delivery.skip_commit import commit_as_one, commit_in_turn
 from service.delivery.transactional_writer import TransactionalWriter
 from service.kafka.broker_errors import unknown_unless_denied

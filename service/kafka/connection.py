@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
+from service.kafka.connection_refusals import refusal
 from service.kafka.errors import (
     AccessDeniedError,
     CertificatesUnreadableError,
@@ -21,7 +22,6 @@ from service.kafka.errors import (
     TokenUnavailableError,
 )
 from service.kafka.oauth import ClientCredentials
-from service.kafka.refusals import refusal
 from service.kafka.tolerant_consumer import TolerantConsumer
 from service.settings.kafka import KafkaSettings
 

@@ -14,8 +14,8 @@ from aiokafka.record.default_records import DefaultRecordBatch
 
 from service.core.records import MAX_HEADERS_KEPT, SourceRecord, Unreadable
 from service.kafka.errors import BatchTooLargeError, RecordUnreadableError
-from service.kafka.loose_record import Cursor, LooseRecord, RecordBrokenError, read_loosely
 from service.kafka.record_batches import HEADER_BYTES, Batch, BatchBrokenError, ParsedBatch, parse, split, unpacked
+from service.kafka.record_salvage import Cursor, LooseRecord, RecordBrokenError, read_loosely
 
 log = structlog.get_logger(__name__)
 

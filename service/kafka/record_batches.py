@@ -8,8 +8,8 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from service.core.errors import RejectedError
+from service.kafka.decompression import UnpackError, UnpackLimitError, unpack
 from service.kafka.errors import BatchTooLargeError, RecordUnreadableError
-from service.kafka.unpacking import UnpackError, UnpackLimitError, unpack
 
 HEADER_BYTES = 61
 """Of a batch in the format's version 2, up to its records."""

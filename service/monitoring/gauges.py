@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from service.delivery.lag import PartitionStatus, StreamStatus
+from service.delivery.status import PartitionStatus, StreamStatus
 from service.monitoring.health import check, refused_for_s, transaction_age_s
 from service.monitoring.sources import Sources
 from service.runtime.nvml import GpuReading, Gpus

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.delivery.lag import PartitionStatus, ProcessorStatus, StreamStatus
+from service.delivery.status import PartitionStatus, ProcessorStatus, StreamStatus
 from service.monitoring.sources import Sources
 from service.runtime.nvml import GpuReadings
 

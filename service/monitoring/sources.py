@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.delivery.lag import ProcessorStatus
+from service.delivery.status import ProcessorStatus
 from service.inference.engine import EngineDescription, EngineLoad
 from service.media.sandbox import Confinement
 

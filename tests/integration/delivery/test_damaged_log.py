@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from service.core.records import Partition
-from service.delivery.lag import PartitionStatus
 from service.delivery.processor import Processor
 from service.delivery.skip import Skipper
+from service.delivery.status import PartitionStatus
 from service.events.raw_event import tenant_of
 from testing.kafka import KafkaBroker
 from testing.logs import publish_to

@@ -7,9 +7,9 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from service.delivery.lag import StreamStatus
 from service.delivery.processor import Processor
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
+from service.delivery.status import StreamStatus
 from testing.kafka import KafkaBroker
 from testing.logs import brokers_lag, publish_in_transaction, stored_offsets
 from testing.stream_worker import ObedientHandler

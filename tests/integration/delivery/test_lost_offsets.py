@@ -9,9 +9,9 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from service.delivery.lag import PartitionStatus
 from service.delivery.lost_offsets import Choice
 from service.delivery.processor import Processor
+from service.delivery.status import PartitionStatus
 from service.kafka.errors import OffsetsLostError
 from service.settings.delivery import WindowSettings
 from service.settings.settings import Settings

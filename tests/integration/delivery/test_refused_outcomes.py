@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import TopicLimitError, TopicMissingError
 from service.kafka.topic_configs import topic_configs

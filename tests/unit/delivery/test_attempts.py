@@ -13,7 +13,7 @@ from service.delivery.attempts import Attempts
 from service.delivery.dead_letter_limit import Fault
 from service.delivery.handler import UNREAD, Job, Reading
 from service.delivery.resolution import Resolution
-from service.delivery.retry_topics import retry_tiers
+from service.delivery.retry import retry_tiers
 from service.events.raw_event import tenant_of
 from service.inference.errors import EngineRejectedError
 from service.kafka.errors import BatchTooLargeError, OutcomesRefusedError, PublishError, RecordUnreadableError

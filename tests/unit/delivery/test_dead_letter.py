@@ -10,7 +10,7 @@ from service.core.errors import ModstreamError, RejectedError, UnexpectedError
 from service.core.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
 from service.delivery.dead_letter import cut, dead_letter
 from service.delivery.origin import fresh, origin_of
-from service.delivery.retry_topics import RetryTier, deferred_record
+from service.delivery.retry import RetryTier, deferred_record
 from service.events.codec import decode_upload
 from service.events.codec_errors import EventNotJsonError
 from service.kafka.publisher import record_bytes

@@ -11,7 +11,7 @@ from service.core.headers import ATTEMPT, NOT_BEFORE, OFFSET, PARTITION, TIMESTA
 from service.core.records import SourceRecord
 from service.delivery.dead_letter import dead_letter
 from service.delivery.origin import Origin, fresh, origin_of, parsed_origin
-from service.delivery.retry_topics import RetryTier, deferred_record, due_s
+from service.delivery.retry import RetryTier, deferred_record, due_s
 from testing.handlers import BusyError
 from tests.unit.delivery.test_dead_letter import FAILED_AT
 

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import ModstreamError, RejectedError, TransientError
-from service.delivery.retry import AttemptAgain, Decision, Defer, GiveUp, backoff_s, decide
-from service.delivery.retry_topics import RetryTier
+from service.delivery.retry import AttemptAgain, Decision, Defer, GiveUp, RetryTier, backoff_s, decide
 from service.media.errors import FetchFailedError, HostCircuitOpenError
 from service.settings.delivery import RetrySettings
 

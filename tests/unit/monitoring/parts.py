@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from service.core.records import Partition
-from service.delivery.lag import PartitionStatus, ProcessorStatus, StreamStatus
+from service.delivery.status import PartitionStatus, ProcessorStatus, StreamStatus
 from service.inference.engine import EngineLoad
 from service.media.sandbox import Confinement
 from service.monitoring.sources import Sources

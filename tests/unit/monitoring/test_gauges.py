@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from service.core.records import Partition
-from service.delivery.lag import PartitionStatus
+from service.delivery.status import PartitionStatus
 from service.kafka.fetch_refusals import Refusal
 from service.monitoring.gauges import Gauges
 from service.monitoring.sources import Sources

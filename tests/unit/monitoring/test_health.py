@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.core.records import Partition
-from service.delivery.lag import PartitionStatus, ProcessorStatus
+from service.delivery.status import PartitionStatus, ProcessorStatus
 from service.inference.engine import EngineLoad
 from service.kafka.fetch_refusals import Refusal
 from service.monitoring.health import BROKER_SILENT_S, check, summary

@@ -1,8 +1,8 @@
 """Lag, as it is and as committed offsets make it look."""
 
 from service.core.records import Partition
-from service.delivery.lag import status_of
 from service.delivery.offsets import PartitionProgress, Progress
+from service.delivery.status import status_of
 from service.kafka.log_bounds import LogBounds
 
 PLACE = Partition("images.uploaded", 0)

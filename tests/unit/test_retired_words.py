@@ -42,7 +42,9 @@ RETIRED_CLASSES = (
 )
 
 FILES = sorted(
-    path for folder, pattern in (("service", "*.py"), ("service", "*.yaml")) for path in (ROOT / folder).rglob(pattern)
+    path
+    for folder, pattern in (("service", "*.py"), ("service", "*.yaml"), ("docs", "*.md"))
+    for path in (ROOT / folder).rglob(pattern)
 )
 
 

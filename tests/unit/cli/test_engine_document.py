@@ -55,7 +55,7 @@ def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
     closer = image_time(candidate("H100", work=Workload(vision_tokens=1024)))
     assert closer is not None
     more = {
-        "suspicious": time.follow_ups / time.stage1,
+        "follow-ups": time.follow_ups / time.stage1,
         "Tags": time.tagged / time.stage1,
         "1,024 vision": closer.stage1 / time.stage1 - 1,
     }

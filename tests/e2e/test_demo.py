@@ -62,7 +62,7 @@ def processes_of(folder: Path) -> Iterator[str]:
             yield command
 
 
-def test_every_event_of_the_demo_has_one_outcome_and_the_sheet_shows_them(tmp_path: Path) -> None:
+def test_every_event_has_one_outcome_the_sheet_shows_them_and_nothing_is_left_behind(tmp_path: Path) -> None:
     code, lines = run_demo(tmp_path)
     assert numbers(lines[-1]) == (18, 12, 6, 0, 0), "\n".join(lines)
     assert code == 0
@@ -74,10 +74,6 @@ def test_every_event_of_the_demo_has_one_outcome_and_the_sheet_shows_them(tmp_pa
     sheet = (tmp_path / ".demo" / "contact-sheet.html").read_text(encoding="utf-8")
     assert sheet.count('class="picture flagged"') == 3
     assert sheet.count("data:image/jpeg;base64,") == 12
-
-
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    run_demo(tmp_path)
     assert list(processes_of(tmp_path)) == []
     assert list((tmp_path / ".demo" / "run").iterdir()) == []
 

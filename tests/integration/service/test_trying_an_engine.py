@@ -24,13 +24,6 @@ def test_a_photograph_gets_its_verdict_and_tags_without_kafka(tmp_path: Path) ->
     assert rate["images"] == 2
 
 
-def test_people_get_tables_and_the_rate() -> None:
-    result = engine_try(PHOTOGRAPHS / "beer.jpg")
-    assert result.returncode == 0
-    assert "alcohol" in result.stdout
-    assert "1 images in" in result.stdout.splitlines()[-1]
-
-
 def test_wrong_arguments_load_no_model() -> None:
     assert engine_try("absent.jpg").returncode == 2
     result = engine_try(PHOTOGRAPHS / "beer.jpg", "--policy", "x" * 300)

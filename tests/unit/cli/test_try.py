@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def test_odd_files_are_left_out_with_their_reasons_and_counted(tmp_path: Path) -
     result = tried(str(tmp_path))
     assert result.exit_code == 1
     assert "left out: empty.jpg: the file is empty" in result.stderr
+    assert re.search(r"photo\.png +allow", result.stdout)
     assert "image.unsupported_format" in result.stdout
     assert "2 images in" in result.stdout.splitlines()[-1]
     assert "; 1 left out" in result.stdout.splitlines()[-1]

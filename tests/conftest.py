@@ -1,6 +1,7 @@
 """What this machine cannot test is a skip that names its reason, and an error when REQUIRE_ALL=1."""
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -8,6 +9,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from testing.prerequisites import missing_docker, missing_engine, missing_tool
+from testing.tiny_model.tiny import model_folder
+from testing.vllm_server import VllmServer, vllm_server
 
 # Machines are shared: a busy moment is no fault of what is tested, and what hangs meets pytest's own time limit.
 hypothesis.settings.register_profile("modstream", deadline=None)
@@ -65,3 +68,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(f"REQUIRE_ALL=1, but the test {reason}", pytrace=False)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """Return a real `vllm serve` of the tiny model; it starts when the first test asks for it.
+
+    The contracts of engines and of token models share it with test_vllm_serve.py, whose last test ends it.
+    """
+    log = tmp_path_factory.mktemp("vllm") / "server.log"
+    # Probabilities after a restriction: with them this one server offers every way of reading labels.
+    with vllm_server(model_folder(), log, "--logprobs-mode", "processed_logprobs") as server:
+        yield server

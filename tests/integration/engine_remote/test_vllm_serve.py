@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from service.settings.openai import OpenAISettings
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.tiny_model.tiny import model_folder
 from testing.vllm import ENVIRONMENT, new_model, tiny_settings
-from testing.vllm_server import SERVED, VllmServer, vllm_server
+from testing.vllm_server import SERVED, VllmServer
 from testing.waiting import wait_until
 from tests.contract.engine.images import noise
 
@@ -48,12 +48,9 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    log = tmp_path_factory.mktemp("vllm") / "server.log"
-    # Probabilities after a restriction: with them this one server offers every way of reading labels.
-    with vllm_server(model_folder(), log, "--logprobs-mode", "processed_logprobs") as started:
-        yield started
+@pytest.fixture
+def server(tiny_server: VllmServer) -> VllmServer:
+    return tiny_server
 
 
 def settings(server: VllmServer, **changed: Any) -> OpenAISettings:
@@ -219,7 +216,7 @@ async def test_cancelled_requests_leave_the_server(server: VllmServer, model: Op
     await wait_until(is_idle, description="the server has given them up")
 
 
-# The last one: it kills the server.
+# The last one, here and of all that share the server: it kills the engine.
 async def test_a_dead_engine_is_a_server_that_is_out_and_its_requests_wait(server: VllmServer) -> None:
     availability = EngineAvailability()
     model = OpenAIModel(settings(server), availability)

@@ -8,16 +8,16 @@ from service.settings.types import MIB, Delays, Group, Positive, PositiveSeconds
 
 
 class TopicSettings(Group):
-    """Names of the topics."""
+    """Names of the Kafka topics."""
 
     uploads: str = "images.uploaded"
-    """What upload services publish; read."""
+    """Topic that the service reads upload events from."""
     verdicts: str = "images.verdicts"
-    """What was decided; written."""
+    """Topic that the service writes verdicts to."""
     tags: str = "images.tags"
-    """What images show; written."""
+    """Topic that the service writes tags to."""
     dead_letters: str = "images.uploaded.dead"
-    """What could not be judged, with the reason; written."""
+    """Topic that the service writes dead letters to: events that could not be judged, with the reason."""
 
     @model_validator(mode="after")
     def _outcomes_are_not_read_again(self) -> Self:
@@ -30,10 +30,10 @@ class TopicSettings(Group):
 
 
 class WindowSettings(Group):
-    """Bounds on what is in flight; the first one reached holds further records back."""
+    """Limits on records in flight. No further records are taken in while one of the limits is reached."""
 
     max_records: Positive = 256
-    """Records that are decoded and judged at a time: enough to keep an engine's queue full."""
+    """Records that are decoded and judged at the same time. The default keeps an engine's queue full."""
     max_waiting: Annotated[int, Field(ge=0)] = 4096
     """Records in flight besides: they wait for their image, their next attempt or their turn. Enough to read past a
     burst of one tenant, or past the images of a slow host, to the records behind."""
@@ -46,7 +46,7 @@ class WindowSettings(Group):
 
 
 class CommitSettings(Group):
-    """When outcomes are committed: on a count or after a time, whichever comes first."""
+    """When outcomes are committed: at a count or after a time, whichever comes first."""
 
     interval_s: PositiveSeconds = 0.05
     """A transaction costs about 3 ms of CPU, whatever it holds; twenty a second cost 6 % of a core. Where more than two
@@ -65,7 +65,7 @@ class CommitSettings(Group):
     """A commit that takes longer is given up, its producer rebuilt and its fate read back, and half as much is tried
     next; under `kafka.request_timeout_s`."""
     transaction_timeout_s: PositiveSeconds = 60.0
-    """After this the broker aborts the transaction of a process that vanished; above `timeout_s`."""
+    """Time after which the broker aborts the transaction of a vanished process. Must be above `timeout_s`."""
 
     @model_validator(mode="after")
     def _transactions_outlive_commits(self) -> Self:
@@ -76,33 +76,33 @@ class CommitSettings(Group):
 
 
 class RetrySettings(Group):
-    """Attempts in process for transient faults."""
+    """Repeated attempts within the process after transient faults."""
 
     max_attempts: Positive = 4
-    """The first one included; then the record goes on to the next of `retry.tiers`, or becomes a dead letter."""
+    """Attempts, the first included. Then the record goes to the next of `retry.tiers`, or becomes a dead letter."""
     initial_backoff_s: PositiveSeconds = 0.2
     """Delay before the second attempt."""
     max_backoff_s: PositiveSeconds = 5.0
-    """No delay is longer."""
+    """Upper limit of the delay between attempts."""
     multiplier: Annotated[float, Field(ge=1.0)] = 3.0
-    """Each delay is so many times the one before."""
+    """Factor by which the delay grows from one attempt to the next."""
     jitter: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    """Share of each delay that is random, so that records that failed together do not come back together."""
+    """Random share of each delay, so that records that failed together are not repeated together."""
     tiers: Delays = ()
     """Delays such as 30s and 10m, after which attempts begin anew: a topic `<topics.uploads>.retry.<delay>` for each.
     After the last one a record becomes a dead letter."""
 
 
 class DeadLetterSettings(Group):
-    """When failures that may be ours pile up, stop: a restart loses nothing. What records alone cause never counts."""
+    """Limit on dead letters with a possible cause in the service. At the limit the service stops; nothing is lost."""
 
     max_consecutive: Positive = 1000
     """Dead letters that count, without one success between them. High enough for a burst of images that one uploader
     deleted too early."""
     max_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Dead letters that count, among the last `window_records` outcomes that count."""
+    """Share of counted dead letters among the last `window_records` counted outcomes."""
     window_records: Positive = 5000
-    """Outcomes that `max_ratio` looks back at: successes, and dead letters that count."""
+    """Number of outcomes that `max_ratio` refers to: successes, and counted dead letters."""
     min_sources: Positive = 5
     """Of each limit no tenant contributes more than this part, a fifth, and no host that events name: an uploader can
     make its own events fail at will. Failures of the engine and of your own stores count in full while fewer tenants

@@ -29,33 +29,33 @@ class JudgingSettings(Group):
     """Of one image's tags. A schema that can hold less lowers it; an answer that is cut off is kept as far as it goes,
     and marked as incomplete."""
     max_explained: Positive = 4
-    """Categories that an image's verdict is explained for, the gravest first."""
+    """Upper limit of categories with an explanation in a verdict, the gravest first."""
     explanation_tokens: Positive = 64
     """For each of them: the 15 words that are asked for take about 25, its name and the quotes 15."""
     max_explanation_chars: Positive = 200
-    """Of each explanation; twice what 15 words take."""
+    """Upper limit of the characters of each explanation: twice what 15 words take."""
 
 
 class OnnxSettings(Group):
     """The embedded CPU engine."""
 
     threads: Annotated[int, Field(ge=0)] = 0
-    """Images judged side by side, one thread each; 0 takes one a core."""
+    """Images that are judged in parallel, each in one thread; 0 uses one thread per core."""
     classifiers: Path | None = None
-    """YAML file that names other ONNX classifiers; the bundled ones when not set."""
+    """Catalogue file (YAML) of other ONNX classifiers. When not set, the bundled ones are used."""
 
 
 class RehearsalSettings(Group):
-    """An engine for load rehearsals: answers after a set time and judges nothing."""
+    """Engine for load tests: it answers after a set time and judges no image."""
 
     batch_size: Positive = 64
-    """Images that are answered together."""
+    """Images in one simulated batch."""
     batch_s: Annotated[float, Field(ge=0.0)] = 0.376
     """Time a batch takes: 170 images a second, somewhat more than `modstream engine plan` expects of an H100."""
 
 
 class EngineSettings(Group):
-    """What judges the images."""
+    """The engine that judges the images."""
 
     kind: Literal["onnx", "vllm", "openai", "rehearsal"] = "onnx"
     """onnx: small classifiers on the CPU. vllm: a vision-language model on a GPU of this machine. openai: one behind
@@ -66,7 +66,7 @@ class EngineSettings(Group):
     openai: OpenAISettings = OpenAISettings()
     judging: JudgingSettings = JudgingSettings()
     timeout_s: PositiveSeconds = 60.0
-    """For one image, waiting for its turn included; a wait for a place at a remote server does not count."""
+    """Time limit for one image, its wait for a turn included. A wait for a place at a remote server does not count."""
     stall_s: PositiveSeconds = 120.0
     """A model of this machine that answers nothing for so long while requests wait is taken for dead, and the process
     ends. Twice `timeout_s`: by then every request has been given up once."""

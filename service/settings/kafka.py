@@ -18,13 +18,13 @@ class OAuthSettings(Group):
     """Signing in with OAUTHBEARER: tokens by OAuth 2.0's client credentials, renewed before they expire."""
 
     token_url: OptionalEndpoint = None
-    """The authorization server's token endpoint."""
+    """URL of the authorization server's token endpoint."""
     client_id: str | None = None
-    """Who the service is there."""
+    """Client id of the service at the authorization server."""
     client_secret: SecretStr | None = None
-    """Its secret."""
+    """Client secret of the service at the authorization server."""
     scope: str | None = None
-    """Asked for with each token, where the server wants one."""
+    """Scope that token requests ask for, if the authorization server requires one."""
 
     @property
     def is_complete(self) -> bool:
@@ -36,39 +36,39 @@ class KafkaSettings(Group):
     """The connection to the brokers."""
 
     bootstrap_servers: str = "localhost:9092"
-    """Comma-separated host:port pairs."""
+    """Addresses of the brokers: comma-separated host:port pairs."""
     group_id: str = Field(default="modstream", min_length=1)
-    """Processes with one group id share the work."""
+    """Consumer group. Processes with the same group id share the partitions."""
     client_id: str = "modstream"
-    """Shown in the brokers' logs and metrics."""
+    """Name of the client in the brokers' logs and metrics."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """What the brokers' listener speaks."""
+    """Security protocol of the brokers' listener."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
-    """How the user signs in, with the SASL protocols."""
+    """SASL mechanism. Used with the protocols SASL_PLAINTEXT and SASL_SSL."""
     sasl_username: str | None = None
     """Needed with PLAIN and SCRAM."""
     sasl_password: SecretStr | None = None
     """Needed with PLAIN and SCRAM."""
     oauth: OAuthSettings = OAuthSettings()
     ssl_cafile: Path | None = None
-    """CA certificates in PEM; the system's when not set."""
+    """File of CA certificates in PEM. When not set, the system's are used."""
     ssl_certfile: Path | None = None
-    """Certificate chain in PEM that the service shows to brokers which ask for one."""
+    """File of the client's certificate chain in PEM, for brokers that require one."""
     ssl_keyfile: Path | None = None
-    """Its private key in PEM, without a password; in the certificate's file when not set."""
+    """File of the client's private key in PEM, without a password. When not set, it is in the certificate's file."""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "gzip"
     """Of everything that is published: outcomes, dead letters, and the events of `modstream send`. Every Kafka client
     reads gzip and none as installed. lz4 and zstd cost less CPU and need more of some readers: aiokafka its extra
     `aiokafka[lz4]` or `aiokafka[zstd]`, KafkaJS a codec package; the Java client and librdkafka with its clients read
     both."""
     request_timeout_s: PositiveSeconds = 20.0
-    """For one answer of a broker; above `commit.timeout_s`."""
+    """Time limit for one response of a broker. Must be above `commit.timeout_s`."""
     session_timeout_s: PositiveSeconds = 15.0
-    """A process silent for so long loses its partitions."""
+    """Time without a heartbeat after which a process loses its partitions."""
     heartbeat_interval_s: PositiveSeconds = 1.0
-    """Also how soon a process notices a rebalance: 3 s, the usual default, stalls a group that starts together."""
+    """Heartbeat interval, within which a process notices a rebalance. Kafka's usual 3 s delay the start of a group."""
     rebalance_timeout_s: PositiveSeconds = 30.0
-    """Room for the last transaction before partitions are given up."""
+    """Time for the last transaction before partitions are given up in a rebalance."""
     metadata_max_age_s: PositiveSeconds = 30.0
     """How soon partitions that are added to an input topic are read, and a topic that was deleted and made again: one
     small request each time."""
@@ -89,7 +89,7 @@ class KafkaSettings(Group):
     Brokers limit the packed size alone, of which zstd makes up to 30,000 times as much. A partition holds the batch
     that is being read whole."""
     max_request_bytes: Positive = 1 * _MIB
-    """The brokers' message.max.bytes: larger outcomes cannot be published."""
+    """Largest produce request, as the brokers' message.max.bytes. Larger outcomes cannot be published."""
 
     max_event_bytes: int = Field(default=DEFAULT_MAX_EVENT_BYTES, gt=0, le=LARGEST_MAX_EVENT_BYTES)
     """An upload event with a larger value, counted without compression, becomes a dead letter (`event.too_large`). The

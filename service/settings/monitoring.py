@@ -22,25 +22,25 @@ class MonitoringSettings(Group):
     machine_price: Annotated[float, Field(ge=0.0)] = 0.0
     """Price per hour of the machine of one process, for the cost of 1,000 images; 0 exports no cost."""
     currency: str = "USD"
-    """Of `machine_price`."""
+    """Currency of `machine_price`."""
 
 
 class TelemetrySettings(Group):
-    """Logs, traces, and where metrics are sent."""
+    """Logs, traces, and the export of metrics."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: readable in a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Less than this is not written."""
+    """Lowest level of log lines that are written."""
     log_limit_per_s: Positive = 20
     """Lines of one event about records in a second; further ones are counted and reported by `log.dropped`. Errors are
     always written. Enough to see what goes wrong; each line costs 65 µs, one that is held back 15."""
     otlp_endpoint: str | None = None
-    """Base URL of an OTLP/HTTP collector, such as http://collector:4318; nothing is traced or sent when not set."""
+    """Base URL of an OTLP/HTTP collector, such as http://collector:4318. When not set, nothing is traced or sent."""
     metrics_interval_s: PositiveSeconds = 15.0
-    """How often metrics are sent there: as often as Prometheus usually asks."""
+    """Interval at which metrics are sent to the collector. The default is Prometheus' usual interval."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
-    """Share of traces that start here; an upstream decision is always kept."""
+    """Share of sampled traces among those that start here. An upstream sampling decision is always kept."""
     trace_url: OptionalTraceUrl = None
     """Where people look at a trace, such as http://jaeger:16686/trace/{trace_id}: for the links of
     `modstream dead-letters show`."""

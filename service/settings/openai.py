@@ -25,15 +25,15 @@ BaseUrls = Annotated[tuple[str, ...], AfterValidator(_base_urls)]
 
 
 class OpenAISettings(Group):
-    """A model behind HTTP: one or more servers that all serve the same one, such as `vllm serve`."""
+    """A model behind HTTP: one or more servers, such as `vllm serve`, that all serve the same model."""
 
     base_urls: BaseUrls = ("http://127.0.0.1:8000",)
     """Of the servers, with or without /v1 at the end; where `vllm serve` listens by default. Each request goes to the
     one with the fewest in flight."""
     api_key: SecretStr | None = None
-    """Sent to every server as a bearer token; nothing is sent when not set."""
+    """API key, sent to every server as a bearer token. When not set, none is sent."""
     model: str | None = None
-    """As the servers call it; the only one that they serve when not set."""
+    """Name of the model at the servers. When not set, the servers must serve a single model."""
     revision: str | None = None
     """Revision of the model, for verdicts: servers do not report it. "unknown" when not set."""
     precision: str | None = None
@@ -46,15 +46,15 @@ class OpenAISettings(Group):
     """All are lossless. Writing and reading a photograph of 512 × 512 pixels takes 2 ms of CPU as bmp, 19 ms as webp,
     36 ms as png, for 770, 330 and 430 KB: bmp spares the server's one thread for images, the others a slow network."""
     max_in_flight: Positive = 128
-    """At each server: two batches of 16,384 tokens at 256 an image, one that runs and one that waits."""
+    """Requests in flight at each server. The default is two batches of 16,384 tokens at 256 an image."""
     request_timeout_s: PositiveSeconds = 25.0
-    """For one answer; then another server is asked, for which `engine.timeout_s` leaves time."""
+    """Time limit for one response. Then another server is asked, for which `engine.timeout_s` leaves time."""
     connect_timeout_s: PositiveSeconds = 3.0
-    """For a new connection: one lost packet is sent again after 1 s."""
+    """Time limit for a new connection. A lost packet is sent again after 1 s."""
     startup_timeout_s: PositiveSeconds = 900.0
-    """Until the first server answers: one that starts now downloads and loads its model before."""
+    """Time limit until the first server answers, which may have to download and load its model before."""
     health_interval_s: PositiveSeconds = 5.0
-    """Between two checks of a server's /health; failed requests are noticed at once."""
+    """Interval between two checks of a server's /health. Failed requests are noticed at once."""
     eject_after: Positive = 3
     """Failures in a row after which a server is asked a question of the service's own; if it fails that as well, it
     gets no more requests. A request that would be given up has its server asked at once."""

@@ -20,7 +20,7 @@ HIDDEN = "********"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend."""
+    """One error in the settings."""
 
     setting: str
     """Dotted name, or empty where the source as a whole is at fault."""

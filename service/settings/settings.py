@@ -17,19 +17,19 @@ from service.settings.types import Group, PositiveSeconds, settings_conflict
 
 
 class PolicySettings(Group):
-    """The rules that turn scores into decisions."""
+    """Policies, which turn scores into decisions."""
 
     path: Path | None = None
-    """A YAML policy, or a folder of them; the bundled default policy when not set."""
+    """A policy file in YAML, or a folder of them. When not set, the bundled default policy is used."""
     default: str = "default"
     """Name of the policy for events that name none."""
 
 
 class ShutdownSettings(Group):
-    """How the service stops."""
+    """Shutdown of the service."""
 
     drain_s: PositiveSeconds = 25.0
-    """Time for work in flight after SIGTERM: under the 30 s that Kubernetes grants."""
+    """Time for records in flight after SIGTERM. The default is below the 30 s that Kubernetes grants."""
 
 
 class Settings(Group):

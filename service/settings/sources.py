@@ -68,7 +68,7 @@ def _removed(path: str, source: str) -> Problem:
 
 
 def _unknown_variable(variable: str, path: str, settings: Mapping[str, Setting]) -> Problem:
-    """Suggest by the variable's name, since that is what has to be mended."""
+    """Suggest by the variable's name, because that is what has to be corrected."""
     flat = {setting.path.replace(".", "_"): setting.variable for setting in settings.values()}
     names = [setting.variable for setting in settings.values()]
     meant = flat.get(path.replace(".", "_")) or closest(variable.upper(), names)

@@ -38,7 +38,7 @@ def adapter_path(adapter: str) -> str:
 
 
 class VllmSettings(Group):
-    """Qwen3-VL in vLLM, inside this process; the extras `gpu` and `cpu` bring it."""
+    """Qwen3-VL in vLLM, started by this process. The extras `gpu` and `cpu` install vLLM."""
 
     model: str = "Qwen/Qwen3-VL-8B-Instruct-FP8"
     """A Qwen3-VL by its name on the Hugging Face hub, or a folder. FP8 because it takes half of bf16's memory, and half
@@ -47,17 +47,17 @@ class VllmSettings(Group):
     """Branch, tag or commit on the hub; the newest when not set. Name a commit in production: verdicts are only as
     reproducible as the weights."""
     download_dir: Path | None = None
-    """Where weights from the hub are kept; Hugging Face's own cache when not set."""
+    """Folder of weights from the hub. When not set, it is Hugging Face's own cache."""
     precision: Literal["auto", "bf16", "fp8", "int8", "awq"] = "auto"
     """Of the weights. auto: as the model comes. fp8 and bf16 turn a model of full precision into that when it is
     loaded; int8 (w8a8) and awq (4 bits) only state what the model has to come in, because making them takes data."""
     tensor_parallel: Positive = 1
-    """GPUs that share each layer; more than one only for a model that does not fit, since they wait for each other."""
+    """GPUs that share each layer. Use more than one only for a model that does not fit: they wait for each other."""
     data_parallel: Positive = 1
     """Whole copies of the model, one a GPU (or a group of `tensor_parallel`). A process for each GPU does the same and
     fails alone, so one is enough where the orchestrator can start several."""
     gpu_memory_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Of the card, for weights, caches and intermediate results; the rest is for CUDA itself and for fragmentation."""
+    """Share of the GPU's memory for weights, caches and intermediate results. CUDA and fragmentation take the rest."""
     kv_cache_bytes: Annotated[int, Field(ge=0)] = 0
     """Of the cache that the policy's text stays in; 0 takes what the fraction leaves. Worth setting on CPUs, where the
     fraction is one of the machine's memory."""
@@ -66,16 +66,16 @@ class VllmSettings(Group):
     max_model_len: Positive = 4096
     """Tokens of one request: a policy of 1,500, an image of 1,024, a caption of 1,024 at worst, and the answer."""
     max_sequences: Positive = 256
-    """Requests in one step. More than one step's tokens hold, so that long answers leave room for one-token ones."""
+    """Requests in one step: more than fit its tokens, so that long answers leave room for one-token ones."""
     max_batched_tokens: Positive = 16384
     """Tokens in one step: about 50 images with 256 vision tokens each, enough to keep an H100's arithmetic busy. Lower
     it on cards under 24 GB, as intermediate results grow with it."""
     min_vision_tokens: Positive = 64
-    """Images below are enlarged to so many: Qwen3-VL was trained with none smaller. One token sees 32 × 32 pixels."""
+    """Smaller images are enlarged to so many tokens, as in Qwen3-VL's training. One token covers 32 × 32 pixels."""
     max_vision_tokens: Positive = 1024
-    """Of one image, at most: what policies may ask for. Memory for the largest image is put aside at the start."""
+    """Most tokens of one image that a policy may set. Memory for the largest image is reserved at the start."""
     prefix_caching: bool = True
-    """Keep what was computed for the policy's text, which stands before every image; off only to measure its worth."""
+    """Cache what is computed for the policy's text, which precedes every image. Turn it off only for measurements."""
     processor_cache_gb: Memory = 1.0
     """Prepared images kept for follow-up questions, in GiB: at least 160 with 256 vision tokens, more than are in
     flight at the other defaults."""
@@ -83,15 +83,15 @@ class VllmSettings(Group):
     """Tokens that the prefix cache keeps together; 0 is vLLM's choice: 16 on GPUs, 128 on CPUs, where 32 caches more of
     a short policy."""
     enforce_eager: bool = False
-    """Start faster and run slower, without compiled graphs: for tests and short trials."""
+    """Run without compiled graphs: the start is faster and judging slower. For tests and short trials."""
     adapters: Adapters = ()
     """LoRA adapters that policies may name, each as NAME=PATH; of the language model only."""
     max_loras: Positive = 4
-    """Adapters in one step. A place for rank 16 takes about 90 MB beside the 8B model, used or not."""
+    """Adapters in one step. Each takes about 90 MB at rank 16 beside the 8B model, used or not."""
     max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
     """The highest rank among the adapters: what fine-tuning tools take by default, and memory grows with it."""
     startup_timeout_s: PositiveSeconds = 1800.0
-    """For loading: 10 GB over a slow line take 20 minutes the first time, and 2 minutes after that."""
+    """Time limit for loading the model. 10 GB over a slow line take 20 minutes the first time, 2 minutes later."""
     engine_args: dict[str, JsonValue] = Field(default={})
     """Any other argument of vLLM's engine, by its name there, such as {"async_scheduling": false}; what has a setting
     of its own is refused."""

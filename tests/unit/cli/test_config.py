@@ -54,4 +54,4 @@ def test_markup_in_values_is_shown_as_it_is(config: Path) -> None:
 def test_the_schema_is_one_that_editors_read() -> None:
     schema = json.loads(modstream("config", "--schema").stdout)
     assert schema["additionalProperties"] is False
-    assert "Comma-separated host:port pairs." in json.dumps(schema)
+    assert "Addresses of the brokers: comma-separated host:port pairs." in json.dumps(schema)

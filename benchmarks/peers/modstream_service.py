@@ -1,7 +1,7 @@
 """`python -m benchmarks.peers.modstream_service TASK BATCH_S [TELEMETRY [DNS]]`: the service, its engine of that pace.
 
-TELEMETRY is `OTLP_ENDPOINT,PORT`: traces and metrics by OTLP to the one, metrics to be scraped at the other. DNS is the
-name server that it asks.
+TELEMETRY is `OTLP_ENDPOINT,PORT,RATIO`: traces of that share and metrics by OTLP to the endpoint, metrics to be scraped
+at the port. DNS is the name server that it asks.
 """
 
 import asyncio
@@ -54,7 +54,9 @@ class Metered:
         return await self._moderator(job)
 
 
-async def work(task: Task, batch_s: float, endpoint: str | None, port: int, dns_servers: tuple[str, ...]) -> None:
+async def work(
+    task: Task, batch_s: float, telemetry: TelemetrySettings, port: int, dns_servers: tuple[str, ...]
+) -> None:
     """Run until all events are committed, then drain; built as `service.app` builds it."""
     settings = Settings(
         # Each run is a new group, while the dead letters of the runs before it lie in a topic of all.
@@ -62,7 +64,7 @@ async def work(task: Task, batch_s: float, endpoint: str | None, port: int, dns_
         topics=TopicSettings(uploads=task.source, verdicts=task.target),
         engine=EngineSettings(kind="rehearsal", rehearsal=RehearsalSettings(batch_s=batch_s)),
         media=MediaSettings(fetch=FetchSettings(allow_networks=("127.0.0.0/8",), dns_servers=dns_servers)),
-        telemetry=TelemetrySettings(log_level="warning", otlp_endpoint=endpoint),
+        telemetry=telemetry,
         monitoring=MonitoringSettings(port=port),
     )
     configure_logging(settings.telemetry)
@@ -105,8 +107,14 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
 
 def main() -> None:
     """Take what is to be done from the command line."""
-    endpoint, _, port = sys.argv[3].partition(",") if sys.argv[3:] else ("", "", "")
-    uvloop.run(work(parse_task(), float(sys.argv[2]), endpoint or None, int(port or 0), tuple(sys.argv[4:])))
+    telemetry, port = TelemetrySettings(log_level="warning"), 0
+    if sys.argv[3:] and sys.argv[3]:
+        endpoint, given_port, ratio = sys.argv[3].split(",")
+        telemetry, port = (
+            TelemetrySettings(log_level="warning", otlp_endpoint=endpoint, trace_ratio=ratio),
+            int(given_port),
+        )
+    uvloop.run(work(parse_task(), float(sys.argv[2]), telemetry, port, tuple(sys.argv[4:])))
 
 
 if __name__ == "__main__":

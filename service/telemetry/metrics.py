@@ -1,7 +1,7 @@
 """Where metrics go: to a Prometheus endpoint, to an OTLP collector, to both or nowhere.
 
-OpenTelemetry's SDK aggregates them, at 4 µs of processor time a measurement and reader. Eight measurements an event are
-1.4 % of the processor time of an event without a model. Without a reader nothing of the SDK is imported.
+OpenTelemetry's SDK aggregates them. The eight measurements of an event take 37 µs of processor time with one reader and
+56 µs with both, of some 2,300 µs that an event takes without a model. Without a reader the SDK is not imported.
 """
 
 from collections.abc import Callable

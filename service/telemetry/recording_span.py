@@ -1,7 +1,8 @@
-"""Spans that cost little: a few fields each, handed to the exporter when they end.
+"""Spans that cost little: a few fields each, handed to OpenTelemetry's SDK when they end.
 
-The SDK's own spans take locks, copies and a sampling decision each, and cost four times as much. These are decided
-about once for each record, and beneath a record that is not traced there are none.
+The SDK's own spans take locks, copies and a sampling decision each, and with its encoder four times as much processor
+time: a service without a pace that traces every record reached 0.60 of its throughput with them, and 0.75 is promised.
+These are sampled once for each record, and a record that is not sampled has none.
 """
 
 import time

@@ -25,7 +25,6 @@ from service.inference.vision.token_model import GeneratedText, ModelRequest
 from service.settings.openai import OpenAISettings
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.tiny_model.tiny import model_folder
-from testing.vllm import ENVIRONMENT, new_model, tiny_settings
 from testing.vllm_server import SERVED, VllmServer
 from testing.waiting import wait_until
 from tests.contract.engine.images import noise
@@ -95,26 +94,6 @@ async def test_every_label_has_a_probability(model: OpenAIModel) -> None:
     assert read.keys() == set(LABELS)
     assert all(math.isfinite(value) and value <= 0.0 for value in read.values())
     assert sum(math.exp(value) for value in read.values()) <= 1.0
-
-
-@pytest.mark.filterwarnings("ignore")  # vLLM's imports warn of what others plan
-async def test_labels_are_read_as_the_engine_in_process_reads_them(model: OpenAIModel) -> None:
-    os.environ.update(ENVIRONMENT)
-    in_process, _ = new_model(tiny_settings())
-    asks = [
-        ask(seed, key=f"compared {seed} {caption}", prompt=PROMPTER.which(caption))
-        for seed in range(3)
-        for caption in (None, 'a "red" shirt, 50 % off\n表情')
-    ]
-    try:
-        await in_process.start()
-        words = await in_process.prepare(None, ANSWERS)
-        assert await model.prepare(None, ANSWERS) == words
-        for asked in asks:
-            here, there = await in_process.read(asked, words), await model.read(asked, words)
-            assert there == pytest.approx(dict(here), abs=0.05)
-    finally:
-        await in_process.stop()
 
 
 async def test_a_restricted_answer_has_the_labels_shares(server: VllmServer) -> None:

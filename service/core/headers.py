@@ -59,7 +59,7 @@ _ESSENTIAL = frozenset(
 )
 
 _SHORT_BYTES = 256
-"""Of an essential header where there is hardly room: no topic's name is longer, and a message says enough."""
+"""Bytes of an essential header in a reduced dead letter: topic names are shorter, and messages are still useful."""
 
 
 def decimal(digits: bytes | None, *, at_most: int) -> int | None:

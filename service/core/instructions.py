@@ -40,7 +40,7 @@ class Attribute:
     most: int = 1
     """How many values may be answered."""
     limit: TextLimit | None = None
-    """Of a free text."""
+    """Length limit of a free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class AttributeSchema:
     """The attributes that tags come in."""
 
     name: str
-    """With its version, such as `product/1`."""
+    """Name of the schema with its version, such as `product/1`."""
     attributes: tuple[Attribute, ...]
 
 
@@ -59,7 +59,7 @@ class ModelInstructions:
     categories: tuple[CategoryDefinition, ...]
     """Gravest first."""
     language: Language = "en"
-    """Of the definitions above, of reasons, and of tags."""
+    """Language of the definitions, explanations and tags."""
     attributes: AttributeSchema | None = None
     """What tags are asked for; None if none are."""
     vision_tokens: int = 256

@@ -21,7 +21,7 @@ class Span(Protocol):
 
     @property
     def context(self) -> SpanContext | None:
-        """Its place in a trace."""
+        """The span's identity in its trace; None without a trace."""
         ...
 
     @property

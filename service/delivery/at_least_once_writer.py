@@ -1,4 +1,4 @@
-"""For brokers without transactions: outcomes first, then progress; a crash in between repeats outcomes."""
+"""Writes to brokers without transactions: outcomes first, then progress; a crash in between repeats outcomes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -44,10 +44,10 @@ def around(batch: list[FinishedRecord], refused: Iterable[OutgoingRecord]) -> li
 
 
 _TARGET_SHARE = 0.25
-"""Of the time limit: a commit that takes longer is followed by smaller ones before any is given up."""
+"""Share of the time limit. After a commit that takes longer, batches shrink before one is given up."""
 
 _GROWTH = 16
-"""From the least to 8 MiB in eighty commits; faster growth would come back to what takes too long within seconds."""
+"""The limit grows from the least to 8 MiB in eighty commits; faster growth would soon reach too large batches again."""
 
 LEAST_BYTES = 64 * 1024
 """A transaction of this size that takes too long is not slow for its size, so no smaller one is tried."""
@@ -94,7 +94,7 @@ class CommitBacklog:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self.held_bytes = 0
-        """Of all partitions."""
+        """Bytes that wait for their commit in all partitions together."""
 
     def has_room(self, partition_bytes: int) -> bool:
         """Return whether a partition that holds so many bytes may read on."""
@@ -102,7 +102,7 @@ class CommitBacklog:
 
 
 _PARTITIONS_AT_FULL_PACE = 2
-"""At 20 Hz two partitions spend an eighth of a core on transactions, which cost 3 ms each whatever they hold."""
+"""Partitions that commit at the full rate: at 20 Hz two take an eighth of a core, at 3 ms a transaction."""
 
 _MAX_INTERVAL_S = 0.5
 """Outcomes of a process with many partitions wait no longer than this, unless the setting says so."""

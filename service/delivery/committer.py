@@ -33,7 +33,7 @@ _MAX_REFUSALS = 5
 
 
 _MAX_BATCHES = 4
-"""Of outcomes that may wait while a commit takes its time: with two, fast handlers stood still behind slow commits."""
+"""Batches of outcomes that may wait during a commit. With two, fast handlers stood still behind slow commits."""
 
 
 _HASTE = 0.5

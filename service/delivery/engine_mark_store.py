@@ -23,7 +23,7 @@ from service.settings.kafka import KafkaSettings
 Answer = TypeVar("Answer")
 
 _TIMEOUT_S = 5.0
-"""For reading or writing, every partition at once; a coordinator that moves takes a second or two."""
+"""Time limit for reading or writing all partitions. A coordinator that moves takes a second or two."""
 
 
 def marks_group(group_id: str) -> str:

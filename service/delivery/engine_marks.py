@@ -21,7 +21,7 @@ class Suspect(NamedTuple):
     deaths: int = 0
     """How often it was the only one."""
     timestamp_ms: int = 0
-    """Of the record, once it has a death: a topic that is made anew has other records at the same offsets."""
+    """Timestamp of the record, set with its first death. It identifies the record in a topic that was recreated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Marks:
     is_alone: bool = False
     """The one record that is inside is judged alone."""
     suspects: Mapping[int, Suspect] = field(default_factory=dict)
-    """By offset."""
+    """The suspects by their offset."""
 
     def after_crash(self) -> "Marks":
         """Return what the next owner knows once the process is known to have ended without taking its mark back."""

@@ -14,7 +14,7 @@ class Reading(NamedTuple):
     tenant: str = ""
     """Whose record it is: shares of the service are counted by tenant. Empty for a record that cannot be read."""
     is_fetched: bool = False
-    """Its image has to be fetched: until it is there, the record needs no work slot."""
+    """Whether the record's image has to be fetched. It needs no work slot until the image has arrived."""
     host: str = ""
     """Host that the event names, with its port where that is unusual; empty for stores and hosts of the operator."""
     is_in_own_store: bool = False
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
 UNREAD = Reading()
 
 READING_TURN_S = 0.01
-"""For how long events are read before the event loop gets its turn; the last of them may take longer."""
+"""Time (seconds) for reading events before the event loop gets a turn. The last event may take longer."""
 
 Read = Callable[[SourceRecord], Reading]
 
@@ -76,7 +76,7 @@ class Job(NamedTuple):
     resources: Resources
     """What the record takes of the process; a record whose image is fetched starts without a work slot."""
     trace: RecordTrace
-    """Of this attempt."""
+    """Trace of this attempt."""
     reading: Reading = UNREAD
     """What the record says."""
     losses: EngineLosses | None = None

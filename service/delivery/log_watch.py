@@ -30,7 +30,7 @@ It is polled, because the receiving task clears the event `Assignment.changed`.
 """
 
 _ANSWER_TIMEOUT_S = 3.0
-"""For an answer that takes milliseconds."""
+"""Time limit for an answer that usually takes milliseconds."""
 
 _POSITION_TIMEOUT_S = 1.0
 """An open partition has a position at once; one that a rebalance takes away at this moment may never have one."""

@@ -17,7 +17,7 @@ class LostOffsets:
 
     cause: Cause
     detail: str
-    """With the numbers, for people."""
+    """Description with the offsets, for messages."""
 
     @property
     def advice(self) -> str:

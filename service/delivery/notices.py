@@ -9,7 +9,7 @@ _MAX_KEY_BYTES = 1024
 """A longer key is left out: a notice fits wherever a cut dead letter does."""
 
 _MAX_READ_BYTES = 64 * 1024
-"""Of an event that broke the rules; a larger one is not read again for its tenant."""
+"""Largest event (bytes) that is read again for its tenant after it broke the rules."""
 
 
 _OPERATORS = (b"engine.", b"internal.", b"kafka.", b"policy.unusable_scores")

@@ -25,7 +25,7 @@ class Resolution(NamedTuple):
 
 
 UNRESOLVED = Resolution((), -1)
-"""Of a record whose handler still runs."""
+"""Placeholder for a record whose handler still runs."""
 
 
 class FinishedRecord(Protocol):

@@ -66,7 +66,7 @@ def status_of(
 
 @dataclass(frozen=True, slots=True)
 class ProcessorStatus:
-    """At one moment."""
+    """State of the processor at one moment."""
 
     in_flight: int
     records_share: float
@@ -79,4 +79,4 @@ class ProcessorStatus:
     """Kafka timestamp of the oldest record without a committed outcome; None when there is none."""
     is_draining: bool
     stream: StreamStatus | None
-    """None before the group is joined and after it is left."""
+    """Status of the stream. None before the group is joined and after it is left."""

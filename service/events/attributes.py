@@ -12,7 +12,7 @@ REQUIRED = ("id", "source", "type", "specversion")
 MAX_ATTRIBUTES = 64
 """The specification names 8 and asks for few extensions; each costs time."""
 MAX_ATTRIBUTE_CHARACTERS = 65_536
-"""Of all values together: as much as every intermediary forwards of a whole event (CloudEvents 1.0.2, size limits)."""
+"""Characters of all attribute values together: the event size that every intermediary forwards (CloudEvents 1.0.2)."""
 
 _INT32 = range(-(2**31), 2**31)
 _NAME = re.compile(r"[a-z0-9]+")

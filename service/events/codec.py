@@ -39,7 +39,7 @@ class UploadEvent:
 
     event: ImageUploadedV1
     envelope: Envelope | None
-    """None for a bare JSON value."""
+    """Attributes of the CloudEvent. None for a bare JSON value."""
 
 
 def decode_upload(record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> UploadEvent:

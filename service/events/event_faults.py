@@ -15,7 +15,7 @@ from service.events.codec_errors import EventInvalidError, EventNotJsonError
 MAX_FAULTS_NAMED = 5
 """A dead letter has room for a hint, not for every fault of a hopeless event."""
 MAX_KEY_CHARACTERS = 64
-"""Of a context entry's key in a message."""
+"""Characters of a context entry's key that a message shows."""
 
 _STRUCTURED_HINT = (
     ". It looks like a structured CloudEvent: send it with the record header content-type: application/cloudevents+json"

@@ -28,7 +28,7 @@ class EngineDescription:
     """Name and version of the attributes that its tags come in; None if it makes none."""
     adapter: str | None = None
     precision: str | None = None
-    """Of the weights, such as fp8; None where there is no choice."""
+    """Precision of the weights, such as fp8. None for engines without a choice."""
     prompt_hash: str | None = None
     label_map: str | None = None
     """Checksum of which answer stands for which category."""
@@ -52,13 +52,13 @@ class EngineRequest:
     image_key: str
     """Names the pixels: equal keys, equal pixels."""
     deadline_s: float
-    """By `time.monotonic`: of requests that wait for their turn, the earliest goes first."""
+    """Deadline by `time.monotonic`. Of the waiting requests the one with the earliest deadline goes first."""
     wants_scores: bool = True
     wants_tags: bool = False
     caption: str | None = None
     """Untrusted."""
     losses: EngineLosses = field(default_factory=EngineLosses, compare=False)
-    """Of the record, counted on by engines that outlive a loss."""
+    """Losses of the record. Engines that survive a loss increase the count."""
     clock: RequestClock = field(default_factory=RequestClock, compare=False)
     """Stopped while the request waits for what is no fault of it."""
 

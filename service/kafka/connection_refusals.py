@@ -25,9 +25,9 @@ from service.kafka.errors import (
 from service.settings.kafka import KafkaSettings
 
 _PROBE_S = 3.0
-"""For one connection; a listener that speaks something else usually ends it at once."""
+"""Time limit for one connection. A listener with another protocol usually ends it at once."""
 _PROBES_S = 10.0
-"""For all of them."""
+"""Time limit for all probes together."""
 
 _PASSWORD_SETTINGS = "kafka.sasl_username, kafka.sasl_password and kafka.sasl_mechanism"  # noqa: S105 - names
 _TOKEN_SETTINGS = "kafka.oauth.client_id, kafka.oauth.client_secret and kafka.oauth.scope"  # noqa: S105 - names
@@ -42,7 +42,7 @@ class Listener:
 
     is_encrypted: bool
     mechanisms: tuple[str, ...] | None
-    """Of SASL; empty where no client authenticates so, None where the listener did not say."""
+    """SASL mechanisms of the listener. Empty if it has no SASL, None if it did not answer."""
 
     @property
     def protocols(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
-"""Between two fetches from a partition that is refused: each costs the broker a look at its disk."""
+"""Longest pause between two fetches from a refused partition. Each fetch reads the broker's disk."""
 
 _FORGOTTEN_AFTER_S = 30.0
 """Several times the longest pause: a partition that was not asked for so long is no longer read here."""

@@ -24,7 +24,7 @@ _MAX_LETTERS = 1000
 claim to hold two billion records."""
 
 _MAX_RAW_BYTES = 1024 * 1024
-"""Of an unreadable batch, kept for people: as much as brokers take by default."""
+"""Bytes of an unreadable batch that are kept for diagnosis: the brokers' default message size."""
 
 _NO_TIME = -1
 """Kafka's timestamp of what has none."""

@@ -19,7 +19,7 @@ from service.kafka.topic_ids import topic_ids
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 3.0
-"""For an answer that takes milliseconds."""
+"""Time limit for an answer that usually takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class LogBounds:
     end: int
     """The high watermark: the offset behind the newest record that all replicas have."""
     topic_id: str | None = None
-    """None where the broker does not report it."""
+    """Id of the topic. None if the broker does not report topic ids."""
     unstable_since_s: float | None = None
     """Since when one open transaction holds back what lies above `stable_end`, by `time.monotonic`; None when none."""
 
@@ -81,7 +81,7 @@ class LogEnds:
         self._clock = clock
         self.by_partition: Mapping[Partition, LogBounds] = {}
         self.answered_at_s: float | None = None
-        """By `time.monotonic`; None before the first answer."""
+        """Time of the last answer by `time.monotonic`. None before the first answer."""
 
     async def ask(self, partitions: Collection[Partition]) -> bool:
         """Ask once and return whether there was an answer; without one everything stays as it was."""

@@ -20,7 +20,7 @@ from service.settings.kafka import OAuthSettings
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 10.0
-"""For one token: under the time that brokers give a connection to sign in."""
+"""Time limit for one token, below the time in which brokers require authentication."""
 
 _MAX_ANSWER_BYTES = 256 * 1024
 """Tokens have a few kilobytes, those with hundreds of groups in them some tens."""

@@ -12,7 +12,7 @@ from service.kafka.decompression import UnpackError, UnpackLimitError, unpack
 from service.kafka.errors import BatchTooLargeError, RecordUnreadableError
 
 HEADER_BYTES = 61
-"""Of a batch in the format's version 2, up to its records."""
+"""Size of a batch's header in version 2 of the format: all before its records."""
 
 _FRAME = struct.Struct(">qi")
 _MAGIC_AT = 16
@@ -26,7 +26,7 @@ _CODEC_MASK = 0x07
 
 _LEGACY_ATTRIBUTES_AT = 17
 _LEGACY_MIN_BYTES = 34
-"""Of the versions 0 and 1: a record of version 1 without key and value; one of version 0 has 8 bytes less."""
+"""Smallest record of version 1, without key and value. In version 0 it has 8 bytes less."""
 
 ParsedBatch: TypeAlias = DefaultRecordBatch | LegacyRecordBatch
 
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
     """One batch as it lies in an answer."""
 
     offset: int
-    """Its first offset; in the versions 0 and 1 its last."""
+    """First offset of the batch. In the versions 0 and 1 it is the last."""
     data: memoryview
     following: int | None = None
     """The offset of the batch behind it in the answer; None for the last one."""

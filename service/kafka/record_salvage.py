@@ -6,7 +6,7 @@ from service.core.records import Headers
 
 _MAX_VARINT_BYTES = 10
 _MAX_NAME_CHARS = 50
-"""Of a header's name in a message."""
+"""Characters of a header's name that a message shows."""
 
 
 class RecordBrokenError(Exception):

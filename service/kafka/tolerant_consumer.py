@@ -32,7 +32,7 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
         self._polled_at_s: dict[TopicPartition, float] = {}
         self._damaged = DamagedBatches()
         self.refusals = FetchRefusals()
-        """Of the partitions that brokers refuse to read from."""
+        """Refusals of partitions that the brokers do not let be read."""
         super().__init__(*topics, **options)
 
     async def getmany(

@@ -28,13 +28,13 @@ class Cause(Enum):
     """Why a process died."""
 
     CRASHED = auto()
-    """By a fault of its own, or it answered what no decoder would."""
+    """The process ended by a fault of its own, or its answer was malformed."""
     OUT_OF_MEMORY = auto()
     """It met its own limit."""
     KILLED = auto()
-    """By another process."""
+    """Another process killed it."""
     OOM_KILLED = auto()
-    """By the kernel, which needed memory."""
+    """The kernel's OOM killer ended it."""
 
 
 class ProcessDiedError(Exception):

@@ -83,7 +83,7 @@ class DecodeLimits:
     """Width × height × frames looked at."""
     max_frames: int
     target_pixels: int
-    """Of each frame handed on."""
+    """Pixels of each frame that is passed on."""
     multiple_of: int
     memory_bytes: int = sys.maxsize
     """That the process may take."""

@@ -34,7 +34,7 @@ class Architecture:
     seccomp: int
     """Number of the system call that installs a filter."""
     column: int
-    """Of the tables below."""
+    """Column of the architecture in the tables below."""
 
 
 ARCHITECTURES = {

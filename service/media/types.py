@@ -17,13 +17,13 @@ class DecodedImage:
     """A checked image: its facts and the frames to judge."""
 
     sha256: str
-    """Of the encoded file, lower-case hexadecimal."""
+    """SHA-256 of the encoded file in lower-case hexadecimal."""
     width: int
     """Pixels of the whole image, upright."""
     height: int
     encoded_bytes: int
     media_type: str
-    """By content."""
+    """Media type, recognised from the content."""
     frames_total: int
     frames: tuple[RgbPixels, ...]
     """Within the engine's `ImageSpec`."""

@@ -37,7 +37,7 @@ _IN_ENGINE = 2
 takes what came first, so the others wait here, by tenant in turn."""
 
 _NOT_WATCHED: AbstractAsyncContextManager[None] = nullcontext()
-"""Of an engine that no record can end; it may be entered by many at a time."""
+"""Context for engines that no record can end. Many tasks may enter it at the same time."""
 
 
 class Fetcher(Protocol):

@@ -43,7 +43,7 @@ class Question(Part):
     most: Annotated[int, Field(ge=1)] = 1
     """How many of the values may be answered."""
     limit: Limit | None = None
-    """Of a free text."""
+    """Length limit of a free text."""
 
     @field_validator("values")
     @classmethod
@@ -68,7 +68,7 @@ class AttributeFile(Part):
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,32}$")]
     """Readers of tags distinguish schemas by name and version: a changed meaning is a new version."""
     attributes: Annotated[Mapping[Name, Question], Field(min_length=1, max_length=MAX_ATTRIBUTES)]
-    """By the name that tags have in outcomes; asked in this order."""
+    """Questions by the attribute's name in outcomes, in the order in which they are asked."""
 
     @field_validator("attributes")
     @classmethod

@@ -1,4 +1,4 @@
-"""From scores to a decision and its reasons: pure, total, and never softer for a higher score."""
+"""Turns scores into a decision with reasons. Pure and total; a higher score never gives a milder decision."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class DecisionResult:
     status: Literal["moderated", "not_moderated"]
     decision: Decision
     deciding_category: str | None
-    """None for allow, and where nothing was judged."""
+    """The category that decided. None for `allow`, and without scores."""
     reasons: tuple[ReasonV1, ...]
     """Gravest first; one with the decision `allow` is a label."""
     not_covered: tuple[str, ...]

@@ -20,7 +20,7 @@ class Policies:
 
     by_name: Mapping[str, Policy]
     default: Policy
-    """For events that name none, of tenants without one."""
+    """Policy for events that name none, of tenants without a policy of their own."""
     by_tenant: Mapping[str, Policy]
 
     def select(self, name: str | None, *, tenant: str = "") -> Policy:

@@ -66,7 +66,7 @@ class Policy(Part):
     name: Identifier
     version: Annotated[str, Field(min_length=1, max_length=64)]
     description: str = ""
-    """For people; no part of the rules."""
+    """Description for readers of the file. It is not part of the rules."""
     tenants: Annotated[
         tuple[Identifier, ...],
         BeforeValidator(_listed, json_schema_input_type=Identifier | tuple[Identifier, ...]),
@@ -85,7 +85,7 @@ class Policy(Part):
     when_not_moderated: Decision = "review"
     """The precaution for an image that no model judged; the verdict's status says so whatever stands here."""
     categories: Mapping[str, CategoryRule]
-    """By name; those that the taxonomy lacks are the policy's own and need a definition."""
+    """Rules by category. Categories that are not in the taxonomy are the policy's own and need a definition."""
 
     @field_validator("categories")
     @classmethod

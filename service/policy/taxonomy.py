@@ -134,7 +134,7 @@ CATEGORIES = (
         Crosswalk(mlcommons=("S2",)),
     ),
 )
-"""In the order in which verdicts list them; the gravest first."""
+"""All categories in the order of verdicts, the gravest first."""
 
 BY_NAME = MappingProxyType({category.name: category for category in CATEGORIES})
 NAMES = tuple(BY_NAME)

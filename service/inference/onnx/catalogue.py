@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class Preprocessing(_Part):
-    """From pixels to a model's input: crop, resize, map bytes to `range`, then (x - mean) / deviation."""
+    """Steps from pixels to a model's input: crop, resize, map bytes to `range`, then (x - mean) / deviation."""
 
     side: Annotated[int, Field(gt=0, le=1024)]
     """The input is a square of side × side pixels."""

@@ -1,4 +1,4 @@
-"""From pixels to a classifier's input, as its authors did it."""
+"""Converts pixels to a classifier's input, as in its authors' preprocessing."""
 
 import numpy as np
 from numpy.typing import NDArray

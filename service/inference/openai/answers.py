@@ -26,7 +26,7 @@ of tags have 80,000."""
 
 _MESSAGE_CHARACTERS = 200
 _MAX_ERROR_BYTES = 64 * 1024
-"""Of an answer whose message is read: looking for quotations in more would hold up the event loop."""
+"""Largest answer (bytes) whose message is read. Searching a larger one would block the event loop."""
 # What a message repeats of a request, which holds a caption and an image: quoted texts, and words as only data has.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\S{48,}")
 

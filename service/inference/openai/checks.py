@@ -6,7 +6,7 @@ from service.inference.errors import EngineNotRunningError
 
 
 class Check:
-    """Of one server."""
+    """Health check of one server."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()

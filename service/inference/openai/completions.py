@@ -15,7 +15,7 @@ ROUNDING = 0.01
 """A log-probability may be above 0 by this much: of a token that is certain, computed in half precision."""
 
 _MAX_TOKEN_CHARACTERS = 128
-"""Of blanks, in the vocabularies of Qwen and Llama; words are shorter."""
+"""Longest token in characters in the vocabularies of Qwen and Llama: a run of blanks."""
 
 _MAX_TOKENS = 10_000_000
 """More than the longest context there is: a larger count is none."""

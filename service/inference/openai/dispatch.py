@@ -248,7 +248,7 @@ class _Effort(Generic[T]):
     request: Request
     read: Callable[[Mapping[str, Any]], T]
     answers: int
-    """Of the whole fleet when this request last got a busy answer."""
+    """The fleet's count of answers when this request last got a busy answer."""
     tries: list[_Try] = field(default_factory=list)
     busy: int = 0
     """How many busy answers it got."""

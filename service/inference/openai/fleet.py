@@ -41,7 +41,7 @@ class Server:
     url: str
     in_flight: int = 0
     failures: int = 0
-    """In a row."""
+    """Failures in a row."""
     ejections: int = 0
     """Since its last answer."""
     out: bool = False

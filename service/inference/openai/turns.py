@@ -22,7 +22,7 @@ class Request:
     image_key: str
     adapter: str | None = None
     losses: EngineLosses = field(default_factory=EngineLosses)
-    """Of the record, counted on."""
+    """Losses of the record; the count is increased here."""
     clock: RequestClock = field(default_factory=RequestClock)
 
 

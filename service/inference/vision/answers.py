@@ -39,7 +39,7 @@ class Answer:
     """What could be read."""
 
     said: Mapping[str, Sequence[ParsedString]]
-    """By key; values that hold no string are left out, a list without any is empty."""
+    """The strings by attribute key. Values without a string are left out; a list without any is empty."""
     is_whole: bool
     """The object was read to its end."""
 

@@ -17,7 +17,7 @@ from service.inference.vision.labels import LabelMap, label_map, labelled
 from service.inference.vision.phrases import PHRASES, Phrases
 
 MAX_CAPTION_BYTES = 1024
-"""Of UTF-8: a tokenizer makes a token a byte at worst, and the context has to hold them."""
+"""Largest caption in bytes of UTF-8. In the worst case each byte is a token, and all have to fit the context."""
 
 _CUT = "…"
 # No part of the phrases: a prompt's hash covers those, and stays as it is for sentences that have their full stop.

@@ -10,7 +10,7 @@ class LabelReading:
     """What one generated token says."""
 
     shares: Mapping[str, float]
-    """By label, in [0, 1], together 1: the softmax over the labels."""
+    """Share of each label in [0, 1]. The shares add up to 1: the softmax over the labels."""
     mass: float
     """All labels' probability together, in [0, 1]: low means that the model did not answer in the form asked for."""
 

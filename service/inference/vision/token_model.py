@@ -25,7 +25,7 @@ class ModelFacts:
     """Requests that keep it busy."""
     label_source: LabelSource
     max_vision_tokens: int | None = None
-    """Of one image: more it would shrink; None if the model has no such limit."""
+    """Most vision tokens of one image. The model reduces larger images. None if it has no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ModelRequest:
     """Names the pixels and how they were made, for the model's caches: equal keys, equal pixels."""
     adapter: str | None
     losses: EngineLosses = field(default_factory=EngineLosses, compare=False)
-    """Of the record, counted on by models that outlive a loss."""
+    """Losses of the record. Models that survive a loss increase the count."""
     clock: RequestClock = field(default_factory=RequestClock, compare=False)
     """Stopped while the question waits for what is no fault of it."""
 

@@ -41,7 +41,7 @@ _ATTEMPTS = 2
 """An engine that lost an image from its cache says so by a failed answer, and has it again with the second request."""
 
 _GRACE_S = 5.0
-"""For requests to end once they are given up, which takes some turns of the event loop."""
+"""Time for cancelled requests to end, which takes some turns of the event loop."""
 
 _ANSWERED = frozenset({"stop", "length"})
 

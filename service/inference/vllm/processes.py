@@ -27,7 +27,7 @@ from service.settings.vllm import VllmSettings
 log = structlog.get_logger(__name__)
 
 _GRACE_S = 5.0
-"""For a clean end, which frees shared memory at once; nothing that is in the engine then is needed any more."""
+"""Time for a clean end, which frees shared memory at once. Requests in the engine are no longer needed then."""
 
 
 class VllmProcesses:

@@ -54,7 +54,7 @@ class StallClock:
 
 _LOOKS_A_LIMIT = 20
 _LONGEST_PAUSE_S = 1.0
-"""Between two looks: a model that died while idle is noticed within this."""
+"""Longest pause between two checks. A model that dies while idle is noticed within this time."""
 
 
 class Watchdog:

@@ -32,7 +32,7 @@ _NOTHING_ARRIVES = 32
 """Failures in a row after which nothing seems to arrive for a tenant, whichever hosts it names."""
 
 _FEW = 8
-"""Of fewer places than this none is kept back: a share of so few would leave too many of them idle."""
+"""With fewer places than this none is kept free, because too large a share of them would be idle."""
 
 _SAY_NOTHING = (AddressNotAllowedError, ImageReferenceError, SchemeNotAllowedError)
 """Rejections of what an event says, before its host is asked: a dead host would look alive."""
@@ -41,7 +41,7 @@ _STEP = 32
 """Waiting fetches that are refused in one step: each becomes a log line or a dead letter, which takes 0.1 ms."""
 
 _STEP_PAUSE_S = 0.01
-"""Between two steps: 3,200 refusals a second, which leave most of the event loop to others."""
+"""Pause between two steps: 3,200 refusals a second, which leave most of the event loop's time to other tasks."""
 
 
 class _Fetch:

@@ -1,11 +1,8 @@
 """Spans that a test can look at."""
 
-from typing import cast
-
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
-from service.telemetry.recording_span import RecordingSpan
 from service.telemetry.sdk_spans import SdkSpans
 
 
@@ -13,17 +10,17 @@ class KeptSpans(SpanProcessor):
     """Keeps what has ended, in order."""
 
     def __init__(self) -> None:
-        self.spans: list[RecordingSpan] = []
+        self.spans: list[ReadableSpan] = []
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep it."""
-        self.spans.append(cast("RecordingSpan", span))
+        self.spans.append(span)
 
     def sink(self, *, ratio: float = 1.0) -> SdkSpans:
         """Return what hands spans to it."""
-        return SdkSpans(self, ratio=ratio)
+        return SdkSpans(self, ratio=ratio, version="test")
 
-    def named(self, name: str) -> RecordingSpan:
+    def named(self, name: str) -> ReadableSpan:
         """Return the only span of a name."""
         (found,) = [span for span in self.spans if span.name == name]
         return found
@@ -34,6 +31,11 @@ class KeptSpans(SpanProcessor):
         return sorted(span.name for span in self.spans)
 
 
-def links_of(span: RecordingSpan) -> dict[object, SpanContext]:
+def links_of(span: ReadableSpan) -> dict[object, SpanContext]:
     """Return where a span's links lead, by what they lead to."""
     return {(link.attributes or {})["modstream.link"]: link.context for link in span.links}
+
+
+def attributes_of(span: ReadableSpan) -> dict[str, object]:
+    """Return a span's attributes."""
+    return dict(span.attributes or {})

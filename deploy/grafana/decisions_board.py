@@ -51,8 +51,8 @@ NOW = Row(
         ),
         Panel(
             "Review and block by deciding category",
-            "Normal: your own mix. One category that rises alone: look at its newest images, then at its bar in the "
-            "policy.",
+            "Normal: your own mix. One category that rises alone: look at its newest images, then at its threshold "
+            "in the policy.",
             (Query(rate(VERDICTS, *CHOSEN, FLAGGED, by="category"), "{{category}}"),),
             Kind.STACK,
             unit="reqps",

@@ -63,8 +63,8 @@ KAFKA = Row(
         ),
         Panel(
             "Partitions by process",
-            "Normal: shared evenly. A process without any is more than there are partitions. The sum falls: nobody "
-            "owns some. Runbook: ModstreamPartitionUnowned.",
+            "Normal: shared evenly. A process without any is more than there are partitions. If the sum falls, "
+            "partitions have no owner. Runbook: ModstreamPartitionUnowned.",
             (Query(total("modstream_partitions", by="instance"), "{{instance}}"),),
             Kind.STACK,
         ),

@@ -30,8 +30,8 @@ PROCESSES = Row(
         ),
         Panel(
             "Log lines left out",
-            "Under load lines that repeat are left out and counted here. Normal: 0. What they tell of is in the other "
-            "panels, by reason.",
+            "Under load lines that repeat are left out and counted here. Normal: 0. Their reasons are in the other "
+            "panels.",
             (Query(met(rate("modstream_log_dropped_total", by="event")), "{{event}}"),),
             unit="reqps",
             width=6,

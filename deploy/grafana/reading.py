@@ -44,7 +44,7 @@ def read_board(path: Path) -> tuple[Shown, ...]:
 
 
 def concrete(expr: str, *, rate_interval: str, chosen: Mapping[str, str] | None = None) -> str:
-    """Put values in place of Grafana's variables; what nobody chose is everything."""
+    """Put values in place of Grafana's variables; variables without a choice match everything."""
     values = {"__rate_interval": rate_interval, **(chosen or {})}
     return re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], ".*"), expr)
 

@@ -139,7 +139,7 @@ OUTCOMES = Row(
         Panel(
             "Lag by partition",
             "Normal: all partitions alike. One alone grows: its uploads have one key, or its process is slow. "
-            "One is missing: nobody owns it. Runbook: ModstreamPartitionUnowned.",
+            "A missing partition has no owner. Runbook: ModstreamPartitionUnowned.",
             (Query(highest("modstream_lag", by="topic, partition"), "{{topic}} {{partition}}"),),
         ),
         Panel(

@@ -1,7 +1,7 @@
 """`modstream dead-letters redrive` and `discard`: on paper first, and each letter once."""
 
 import asyncio
-import logging
+import getpass
 import os
 import socket
 from collections.abc import Iterator
@@ -125,8 +125,6 @@ def _carried_out(
     from service.tools.dead_letters.run import RunResult, carry_out  # noqa: PLC0415 - the help need not load it
 
     configure_logging(settings.telemetry)
-    # Its log about connections is long; what counts is one line about what was done.
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     result, store = RunResult(), store_of(context, settings)
     try:
         with errors_shown(), _progress() as on_progress:
@@ -181,4 +179,8 @@ def _now() -> datetime:
 
 def who() -> str:
     """Return who gives the command, as far as the system knows; containers often have no names of users."""
-    return f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

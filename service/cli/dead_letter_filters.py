@@ -22,6 +22,9 @@ Parsed = TypeVar("Parsed")
 
 PANEL = "Which letters"
 
+_MOMENTS = "2026-05-04T03:00Z, 2026-05-04 (UTC), or how long ago: 90s, 30m, 2h, 7d"
+_OFFSETS = "17, 17..42 with both ends, or 17.."
+
 
 def chosen(
     *,
@@ -79,13 +82,13 @@ def chosen(
     now = datetime.now(UTC)
     return LetterFilter(
         reasons=tuple(reason or ()),
-        since=_read("--since", since, lambda text: parse_moment(text, now)),
-        until=_read("--until", until, lambda text: parse_moment(text, now)),
+        since=_read("--since", since, lambda text: parse_moment(text, now), _MOMENTS),
+        until=_read("--until", until, lambda text: parse_moment(text, now), _MOMENTS),
         tenants=tuple(tenant or ()),
         partitions=frozenset(partition or ()),
-        offsets=_read("--offset", offset, parse_offsets),
+        offsets=_read("--offset", offset, parse_offsets, _OFFSETS),
         origin_partitions=frozenset(origin_partition or ()),
-        origin_offsets=_read("--origin-offset", origin_offset, parse_offsets),
+        origin_offsets=_read("--origin-offset", origin_offset, parse_offsets, _OFFSETS),
         fingerprint=fingerprint.lower(),
     )
 
@@ -107,13 +110,13 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     return with_filter
 
 
-def _read(option: str, text: str | None, parse: Callable[[str], Parsed]) -> Parsed | None:
+def _read(option: str, text: str | None, parse: Callable[[str], Parsed], forms: str) -> Parsed | None:
     if text is None:
         return None
     try:
         return parse(text)
     except (ValueError, OverflowError):
-        raise fail(f"{option} {text}: see --help for the forms it can have", code=ExitCode.USAGE) from None
+        raise fail(f"{option} {text} cannot be read; it is given as {forms}", code=ExitCode.USAGE) from None
 
 
 def settings_of(config: Path | None) -> Settings:

@@ -180,4 +180,5 @@ def _json(tried: Tried) -> dict[str, object]:
 
 
 def _rate_in_words(trial: OfflineRun) -> str:
-    return f"{len(trial.images)} images in {trial.seconds:.1f} s: {trial.images_per_s:.1f} images/s"
+    images = "1 image" if len(trial.images) == 1 else f"{len(trial.images)} images"
+    return f"{images} in {trial.seconds:.1f} s: {trial.images_per_s:.1f} images/s"

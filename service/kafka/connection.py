@@ -129,7 +129,7 @@ class KafkaConnection:
         """Return what an error that kept a client from the brokers means."""
         servers = self._settings.bootstrap_servers
         return await refusal(self._settings, self._admission()) or KafkaUnreachableError(
-            bootstrap_servers=servers, detail=describe(error)
+            bootstrap_servers=servers, detail=_why_unreachable(error)
         )
 
     def _check_token(self) -> None:
@@ -225,6 +225,13 @@ def describe(error: BaseException) -> str:
     """Return an error's name and text; many of Kafka's have no text."""
     kind, words = type(error).__name__, str(error)
     return words if words.startswith(kind) else f"{kind}: {words}".removesuffix(": ")
+
+
+def _why_unreachable(error: BaseException) -> str:
+    """Return what to do; aiokafka's own words list its addresses once more, and it has logged each failure."""
+    if isinstance(error, KafkaConnectionError):
+        return "no connection could be made; start a broker there, or correct the addresses"
+    return describe(error)
 
 
 def _milliseconds(seconds: float) -> int:

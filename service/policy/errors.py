@@ -29,7 +29,7 @@ class UnknownPolicyError(RejectedError):
 
     reason = "policy.unknown"
     blame = "uploader"
-    message = "No policy is named {name!r}; there are {known}"
+    message = "No policy is named {name!r}; known: {known}"
 
 
 class UnusableScoresError(TransientError):

@@ -44,8 +44,8 @@ def load_policies(settings: PolicySettings) -> Policies:
     policies = [check_policy(path).result() for path in policy_paths(settings.path)]
     by_name = policies_by_name(policies)
     if settings.default not in by_name:
-        known = ", ".join(sorted(by_name))
-        raise PolicySettingsError(setting="policy.default", detail=f"no policy is named {settings.default!r}: {known}")
+        detail = f"no policy is named {settings.default!r}; known: {', '.join(sorted(by_name))}"
+        raise PolicySettingsError(setting="policy.default", detail=detail)
     return Policies(by_name, by_name[settings.default], policies_by_tenant(policies))
 
 

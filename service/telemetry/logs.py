@@ -55,6 +55,8 @@ def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = No
     # Below info libraries log what they send and receive, and that is payload.
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("service").setLevel(level)
+    # It logs each step of a rebalance, once a partition; the service logs the outcome itself.
+    logging.getLogger("aiokafka").setLevel(logging.INFO if level <= logging.DEBUG else max(level, logging.WARNING))
 
 
 def _lower_chatter(record: logging.LogRecord, *, shown: bool) -> bool:

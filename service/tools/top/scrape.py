@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 TIMEOUT_S = 5.0
 # A process with thousands of partitions has less than a tenth of this; more is no metrics endpoint.
 MAX_BYTES = 16 * 1024 * 1024
+
+_START_ONE = "start `modstream serve`, or name a running process by --url"
 # The older text format: exemplars, which the newer one adds, are of no use here.
 ACCEPT = {"Accept": "text/plain; version=0.0.4"}
 
@@ -77,6 +79,10 @@ async def look(session: aiohttp.ClientSession, url: str, *, clock: Clock = time.
         raise EndpointUnreadableError(f"no answer within {TIMEOUT_S:g} s") from None
     except aiohttp.ClientResponseError as error:
         raise EndpointUnreadableError(f"status {error.status}") from None
+    except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, ConnectionRefusedError):
+            raise EndpointUnreadableError("nothing listens there: " + _START_ONE) from None
+        raise EndpointUnreadableError(str(error)) from None
     except (aiohttp.ClientError, ValueError) as error:
         raise EndpointUnreadableError(str(error)) from None
 

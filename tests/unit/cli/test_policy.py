@@ -61,7 +61,7 @@ def test_show_leaves_out_tags_that_nobody_is_asked_for(tmp_path: Path) -> None:
 def test_show_names_the_policies_that_there_are() -> None:
     result = modstream("show", "shop")
     assert result.exit_code == 1
-    assert "No policy is named 'shop'; there are default" in result.stderr
+    assert "No policy is named 'shop'; known: default" in result.stderr
 
 
 def test_check_says_of_right_files_what_they_hold(tmp_path: Path) -> None:

@@ -54,13 +54,13 @@ def test_a_folder_brings_all_its_policies(tmp_path: Path) -> None:
 
 
 def test_an_event_that_names_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(UnknownPolicyError, match="No policy is named 'strict'; there are default"):
+    with pytest.raises(UnknownPolicyError, match="No policy is named 'strict'; known: default"):
         load_policies(PolicySettings()).select("strict")
 
 
 def test_a_default_that_is_not_there_names_its_setting(tmp_path: Path) -> None:
     path = write(tmp_path, "mine.yaml", VALID.format(name="mine"))
-    with pytest.raises(PolicySettingsError, match=r"policy\.default: no policy is named 'default': mine"):
+    with pytest.raises(PolicySettingsError, match=r"policy\.default: no policy is named 'default'; known: mine"):
         load_policies(PolicySettings(path=path))
 
 
@@ -146,7 +146,7 @@ def test_an_unknown_policy_names_none_of_another_tenant(tmp_path: Path, tenant: 
     write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [shoes]\n")
     write(tmp_path, "c.yaml", VALID.format(name="launch-2027") + "tenants: [hats]\n")
     policies = load_policies(PolicySettings(path=tmp_path))
-    with pytest.raises(UnknownPolicyError, match=rf"there are {named}$"):
+    with pytest.raises(UnknownPolicyError, match=rf"known: {named}$"):
         policies.select("none", tenant=tenant)
 
 

@@ -207,6 +207,12 @@ def test_what_a_library_gets_over_by_itself_is_debug(
     assert [orjson.loads(line)["level"] for line in stream.getvalue().splitlines()] == shown * 2
 
 
+def test_the_steps_of_a_rebalance_are_shown_at_debug_alone(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger("aiokafka.consumer.group_coordinator").info("Joined group '%s'", "modstream")
+    logging.getLogger("aiokafka.consumer.group_coordinator").warning("Heartbeat failed")
+    assert [line["event"] for line in lines()] == ["Heartbeat failed"]
+
+
 def test_other_errors_of_the_same_library_stay_errors(lines: Callable[[], list[dict[str, Any]]]) -> None:
     logging.getLogger("aiokafka.cluster").error("something else")
     assert [line["level"] for line in lines()] == ["error"]

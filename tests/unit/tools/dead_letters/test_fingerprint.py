@@ -20,7 +20,7 @@ def of(message: str = "boom", *, reason: str = "image.corrupt", kind: str = "a.B
     [
         ("The image has more than 500 bytes", "The image has more than 26,214,400 bytes"),
         ("no image format: b'GIF9'", "no image format: b'\\xff\\'d8'"),
-        ("No policy is named 'a'; there are b", "No policy is named 'c d'; there are b"),
+        ("No policy is named 'a'; known: b", "No policy is named 'c d'; known: b"),
         ("cannot read https://a.example/x?s=1 now", "cannot read s3://b/y now"),
         ("object 7f3c9a1e2b is gone", "object 0a0b0c0d0e is gone"),
         ("id 4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "id 11111111-2222-3333-4444-555555555555"),

@@ -55,5 +55,5 @@ async def test_a_process_that_is_not_there_is_said_to_be_missing() -> None:
     async with serving(status(200)) as server, aiohttp.ClientSession() as session:
         gone = server.url
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(EndpointUnreadableError, match="Cannot connect"):
+        with pytest.raises(EndpointUnreadableError, match="nothing listens there: start `modstream serve`"):
             await look(session, gone)

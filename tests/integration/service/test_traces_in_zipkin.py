@@ -139,7 +139,7 @@ async def test_one_trace_leads_from_the_uploader_to_the_published_verdict(told: 
     spans = {span["name"]: span for span in await told.store.trace(REVIEWED)}
     process, fetch = spans[f"process {told.house.uploads}"], spans["fetch"]
     assert process["parentId"] == UPLOADER
-    assert {spans[name]["parentId"] for name in ("fetch", "decode", "engine", "decide", "explain")} == {process["id"]}
+    assert {spans[name]["parentId"] for name in ("fetch", "decode", "engine", "decide")} == {process["id"]}
     assert spans[f"send {told.house.verdicts}"]["parentId"] == process["id"]
     assert spans["get"]["parentId"] == fetch["id"]
     assert spans["connect"]["parentId"] == spans["get"]["id"]

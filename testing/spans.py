@@ -1,8 +1,11 @@
 """Spans that a test can look at."""
 
+from typing import cast
+
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
+from service.telemetry.recording_span import RecordingSpan
 from service.telemetry.sdk_spans import SdkSpans
 
 
@@ -10,17 +13,17 @@ class KeptSpans(SpanProcessor):
     """Keeps what has ended, in order."""
 
     def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
+        self.spans: list[RecordingSpan] = []
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep it."""
-        self.spans.append(span)
+        self.spans.append(cast("RecordingSpan", span))
 
     def sink(self, *, ratio: float = 1.0) -> SdkSpans:
         """Return what hands spans to it."""
-        return SdkSpans(self, ratio=ratio, version="test")
+        return SdkSpans(self, ratio=ratio)
 
-    def named(self, name: str) -> ReadableSpan:
+    def named(self, name: str) -> RecordingSpan:
         """Return the only span of a name."""
         (found,) = [span for span in self.spans if span.name == name]
         return found
@@ -31,11 +34,6 @@ class KeptSpans(SpanProcessor):
         return sorted(span.name for span in self.spans)
 
 
-def links_of(span: ReadableSpan) -> dict[object, SpanContext]:
+def links_of(span: RecordingSpan) -> dict[object, SpanContext]:
     """Return where a span's links lead, by what they lead to."""
     return {(link.attributes or {})["modstream.link"]: link.context for link in span.links}
-
-
-def attributes_of(span: ReadableSpan) -> dict[str, object]:
-    """Return a span's attributes."""
-    return dict(span.attributes or {})

@@ -9,7 +9,7 @@ from service.core.spans import current_span
 from service.inference.vision.token_model import TokenModel
 from service.telemetry.record_trace import Arrival, RecordTracer
 from testing.otlp_receiver import Collector
-from testing.spans import KeptSpans, attributes_of
+from testing.spans import KeptSpans
 from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, which
 
@@ -43,7 +43,7 @@ async def test_a_request_is_traced_beneath_its_question_and_one_that_is_not_samp
     assert theirs.parent_span_id == ours.context.span_id.to_bytes(8, "big")
     assert (theirs.name, theirs.kind) == ("llm_request", Span.SPAN_KIND_SERVER)
     told = {fact.key: fact.value for fact in theirs.attributes}
-    assert told["gen_ai.usage.prompt_tokens"].int_value == attributes_of(ours)["gen_ai.usage.input_tokens"]
-    assert attributes_of(ours)["gen_ai.usage.output_tokens"] == 1
+    assert told["gen_ai.usage.prompt_tokens"].int_value == ours.attributes["gen_ai.usage.input_tokens"]
+    assert ours.attributes["gen_ai.usage.output_tokens"] == 1
     assert "gen_ai.latency.time_in_queue" in told
     assert of(UNSAMPLED) == []

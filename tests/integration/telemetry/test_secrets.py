@@ -11,7 +11,6 @@ import orjson
 import pytest
 import structlog
 from aiohttp import web
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import SecretStr
@@ -37,6 +36,7 @@ from service.settings.settings import Settings
 from service.telemetry.commit_trace import committing
 from service.telemetry.logs import configure_logging
 from service.telemetry.record_trace import RecordTracer
+from service.telemetry.sdk_spans import new_encoder
 from testing.engine import PaintedEngine
 from testing.http_server import serving
 from testing.resources import NotedResources
@@ -75,7 +75,7 @@ class Outputs:
         """Return all of it; a dead letter keeps the uploader's value, key and headers by contract."""
         headers = [header for record in self.outcomes for header in record.headers if header not in source.headers]
         verdicts = [record.value for record in self.outcomes if record.topic == "images.verdicts"]
-        spans = encode_spans(self.kept.spans).SerializeToString()
+        spans = new_encoder("1").encode(self.kept.spans)
         return "\n".join([self.stream.getvalue(), repr(headers), repr(verdicts), spans.decode("latin-1")])
 
 

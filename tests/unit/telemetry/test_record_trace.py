@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.semconv._incubating.attributes import (
     dns_attributes,
     error_attributes,
@@ -25,8 +24,7 @@ from service.telemetry.commit_trace import committing
 from service.telemetry.names import Headers, Stage
 from service.telemetry.record_trace import Arrival, RecordTracer, StageTimer
 from service.telemetry.recording_span import SpanSink
-from service.telemetry.redaction import MAX_TEXT_CHARACTERS
-from testing.spans import KeptSpans, attributes_of
+from testing.spans import KeptSpans
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PRODUCER_SPAN_ID = "b7ad6b7169203331"
@@ -105,9 +103,8 @@ def test_spans_say_what_the_messaging_conventions_ask_for(kept: KeptSpans) -> No
     assert (process.kind, send.kind, kept.named("fetch").kind) == (
         SpanKind.CONSUMER, SpanKind.PRODUCER, SpanKind.INTERNAL
     )  # fmt: skip
-    attributes = attributes_of(process)
-    assert attributes.pop("modstream.queue_ms")
-    assert attributes == {
+    assert process.attributes.pop("modstream.queue_ms")
+    assert process.attributes == {
         "messaging.system": "kafka",
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
@@ -164,7 +161,7 @@ def test_an_error_gives_its_reason_to_the_stage_and_to_the_record(tracer: Record
     for span in kept.spans:
         assert span.status is not None
         assert span.status.status_code is StatusCode.ERROR
-        assert attributes_of(span)["error.type"] == "fetch.timeout"
+        assert span.attributes["error.type"] == "fetch.timeout"
 
 
 def test_an_error_of_a_library_gives_its_type_and_not_its_words(tracer: RecordTracer, kept: KeptSpans) -> None:
@@ -179,15 +176,6 @@ def test_an_error_of_a_library_gives_its_type_and_not_its_words(tracer: RecordTr
     assert fetch.attributes == {"error.type": "ConnectionResetError"}
     assert fetch.status is not None
     assert fetch.status.description is None
-
-
-def test_an_id_of_a_stranger_is_one_plain_line_with_an_end(tracer: RecordTracer, kept: KeptSpans) -> None:
-    with tracer.delivery(arrival()).attempt(1) as trace:
-        trace.identify("\ud800\x1b[2J\u202e\n" + "a" * 100_000)
-    (sent,) = encode_spans(kept.spans).resource_spans[0].scope_spans[0].spans
-    (image_id,) = [each.value.string_value for each in sent.attributes if each.key == "messaging.message.id"]
-    assert image_id.startswith(r"\ud800\x1b[2J\u202e\naaa")
-    assert len(image_id) == MAX_TEXT_CHARACTERS + 1
 
 
 def test_an_untraced_record_passes_its_producers_context_on_untouched() -> None:
@@ -226,8 +214,8 @@ def test_waits_are_told_from_a_millisecond_on(tracer: RecordTracer, kept: KeptSp
     wait, process = kept.named("wait"), kept.named(PROCESS)
     assert kept.names == ["decode", PROCESS, "wait", "wait decoder"]
     assert kept.named("wait decoder").parent == kept.named("decode").context
-    assert wait.start_time == process.start_time
-    assert (wait.end_time or 0) - (wait.start_time or 0) == pytest.approx(500_000_000, abs=1000)
+    assert wait.start_ns == process.start_ns
+    assert wait.end_ns - wait.start_ns == pytest.approx(500_000_000, abs=1000)
 
 
 def test_milliseconds_are_told_by_stage_with_the_wait_before_and_the_total(tracer: RecordTracer, clock: Clock) -> None:

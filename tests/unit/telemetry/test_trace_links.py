@@ -11,7 +11,7 @@ from service.telemetry.commit_trace import MAX_LINKS, committing
 from service.telemetry.names import Headers
 from service.telemetry.propagation import earlier_attempt_of
 from service.telemetry.record_trace import Arrival, RecordTrace, RecordTracer
-from testing.spans import KeptSpans, attributes_of, links_of
+from testing.spans import KeptSpans, links_of
 
 PRODUCER_SPAN_ID = "b7ad6b7169203331"
 PRODUCER: Headers = (("traceparent", f"00-0af7651916cd43dd8448eb211c80319c-{PRODUCER_SPAN_ID}-01".encode()),)
@@ -50,7 +50,7 @@ def test_an_outcomes_span_ends_with_the_commit_that_publishes_it(tracer: RecordT
     with pytest.raises(OSError, match="broken"), committing([sending.span], partition="images.uploaded/3", records=1):
         raise OSError("broken pipe")
     assert SEND not in kept.names, "nothing was published"
-    assert attributes_of(kept.spans.pop())["error.type"] == "OSError"
+    assert kept.spans.pop().attributes["error.type"] == "OSError"
 
     with committing([sending.span], partition="images.uploaded/3", records=1):
         pass
@@ -58,8 +58,8 @@ def test_an_outcomes_span_ends_with_the_commit_that_publishes_it(tracer: RecordT
     assert commit.context.trace_id != send.context.trace_id
     assert links_of(commit) == {"outcome": send.context}
     assert links_of(send) == {"commit": commit.context}
-    assert attributes_of(commit)["modstream.outcome"] == "committed"
-    assert (attributes_of(commit)["messaging.destination.partition.id"], commit.kind) == ("3", SpanKind.CLIENT)
+    assert commit.attributes["modstream.outcome"] == "committed"
+    assert (commit.attributes["messaging.destination.partition.id"], commit.kind) == ("3", SpanKind.CLIENT)
 
 
 def test_a_commits_links_are_bounded_and_its_outcomes_are_not(tracer: RecordTracer, kept: KeptSpans) -> None:
@@ -81,7 +81,7 @@ def test_further_attempts_at_a_delivery_stay_in_its_trace_and_link_to_the_one_be
     first, second = kept.spans
     assert (first.parent, first.links) == (second.parent, ())
     assert links_of(second) == {"earlier_attempt": first.context}
-    assert [attributes_of(span)["modstream.attempt"] for span in kept.spans] == [1, 2]
+    assert [span.attributes["modstream.attempt"] for span in kept.spans] == [1, 2]
 
     kept.spans.clear()
     failed(tracer, (), attempts=2)
@@ -99,7 +99,7 @@ def test_a_record_that_comes_back_starts_a_trace_with_links_to_the_attempt_befor
     with tracer.delivery(arrival((*PRODUCER, *marks), retry_topic="images.uploaded.retry.30s")).attempt(5) as trace:
         headers = trace.sending("images.verdicts").headers
     process = kept.named(PROCESS)
-    assert (process.parent, attributes_of(process)["modstream.retry_topic"]) == (None, "images.uploaded.retry.30s")
+    assert (process.parent, process.attributes["modstream.retry_topic"]) == (None, "images.uploaded.retry.30s")
     assert process.context.trace_id != before.context.trace_id
     links = links_of(process)
     assert links["earlier_attempt"].span_id == before.context.span_id

@@ -6,7 +6,10 @@ from importlib import import_module
 from typing import Any
 
 import typer
+from typer import BadParameter
 from typer.core import TyperGroup
+
+from service.core.validation_text import without_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,14 @@ class LazyGroup(TyperGroup):
         """Return the name of the command that is called, the command, and the arguments that are left for it."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, imported(command), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is called; wrong arguments are reported without pydantic's word for them."""
+        try:
+            return super().invoke(ctx)
+        except BadParameter as error:
+            error.message = without_prefix(error.message)
+            raise
 
 
 def add(app: typer.Typer, subcommand: Subcommand) -> None:

@@ -9,6 +9,7 @@ from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
 from service.cli.options import error_console, fail
 from service.client.upload_events import FoundUploads, Unusable, UploadOptions, event_of, find_uploads
+from service.core.validation_text import placed_text_of
 from service.telemetry.plain_text import one_line
 
 
@@ -41,5 +42,4 @@ def left_out_in_words(count: int) -> str:
 
 def _contract_says(error: ValidationError) -> str:
     """Return which fields of an event break the contract, and how."""
-    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
-    return "; ".join(faults)
+    return "; ".join(map(placed_text_of, error.errors(include_input=False)))

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from schemas.image_uploaded import ImageByUrlV1, ImageInlineV1, ImageUploadedV1
 from schemas.registry import IMAGE_UPLOADED_V1
 from service.core.errors import RejectedError
+from service.core.validation_text import text_of
 from service.events.codec_errors import EventInvalidError, EventNotJsonError
 
 MAX_FAULTS_NAMED = 5
@@ -33,8 +34,8 @@ def event_rejection(error: ValidationError, *, hint: str = "") -> RejectedError:
     """Return the rejection of an event that the model refuses; the hint ends its message."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
-        return EventNotJsonError(detail=faults[0]["msg"].removeprefix("Invalid JSON: "))
-    named = [f"{_path(fault['loc'])}: {fault['msg']}" for fault in _own_faults(faults)]
+        return EventNotJsonError(detail=text_of(faults[0]))
+    named = [f"{_path(fault['loc'])}: {text_of(fault)}" for fault in _own_faults(faults)]
     more = len(named) - MAX_FAULTS_NAMED
     shown = [*named[:MAX_FAULTS_NAMED], f"and {more} more"] if more > 0 else named
     return EventInvalidError(schema=IMAGE_UPLOADED_V1.slug, detail="; ".join(shown) + hint)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from service.core.validation_text import text_of
 from service.policy.errors import PolicyFileError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -71,7 +72,7 @@ class Document:
                 break
             if not faults:
                 break
-            problems += [self.problem(fault["msg"], *fault["loc"]) for fault in faults]
+            problems += [self.problem(text_of(fault), *fault["loc"]) for fault in faults]
             reported += [fault["loc"] for fault in faults]
             content = _without(content, reported)
         return Checked(None, tuple(problems), salvaged=checked) if problems else Checked(checked)

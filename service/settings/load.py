@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from service.core.validation_text import text_of
 from service.settings.catalogue import Setting, catalogue
 from service.settings.problems import InvalidSettingsError, Problem, describe_value, hide_credentials
 from service.settings.settings import Settings
@@ -73,7 +74,7 @@ def _problem(details: ErrorDetails, given: Mapping[str, Given], known: Mapping[s
 
 def _without_secrets(details: ErrorDetails) -> str:
     """Return pydantic's message with the text that it repeats shown as values are."""
-    message, text = details["msg"], details.get("ctx", {}).get("text")
+    message, text = text_of(details), details.get("ctx", {}).get("text")
     return message.replace(text, str(hide_credentials(text))) if isinstance(text, str) and text else message
 
 
@@ -91,4 +92,4 @@ def _conflict(details: ErrorDetails, given: Mapping[str, Given]) -> Problem:
     """Report settings that contradict each other: their names travel in the error's context."""
     names = str(details.get("ctx", {}).get("settings", "")).split(", ")
     sources = [f"{name} {given[name].source}" for name in names if name in given]
-    return Problem("", ", ".join(sources), f"{details['msg']}.")
+    return Problem("", ", ".join(sources), f"{text_of(details)}.")

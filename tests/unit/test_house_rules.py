@@ -140,6 +140,11 @@ def test_no_command_imports_anything_heavy_to_show_its_help() -> None:
     assert {name: found for name, modules in loaded.items() if (found := sorted(set(modules) & set(HEAVY)))} == {}
 
 
+def test_errors_of_pydantic_become_text_in_one_place() -> None:
+    found = {relative(path) for path in tracked("service/**.py") if re.search(r"""\[["']msg["']\]""", path.read_text())}
+    assert found == {"service/core/validation_text.py"}
+
+
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_tests_and_benchmarks_share_what_is_in_testing(folder: str) -> None:
     beside = re.compile(rf"^\s*(?:from|import) ({'|'.join(MAY_IMPORT)})\b", re.MULTILINE)

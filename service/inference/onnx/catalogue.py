@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.core.validation_text import placed_text_of
 from service.inference.errors import EngineConfigurationError
 
 SETTING = "engine.onnx.classifiers"
@@ -201,6 +202,5 @@ def _resolve(entry: ClassifierEntry, folder: Path) -> Classifier:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}".removeprefix(": ")
+        return placed_text_of(error.errors(include_url=False)[0])
     return " ".join(str(error).split())

@@ -1,7 +1,7 @@
 """What subcommands share: the settings options, and how errors are shown."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -35,10 +35,8 @@ def load_or_exit(config: Path | None) -> LoadedSettings:
     try:
         loaded = load_settings(config, os.environ)
     except InvalidSettingsError as error:
-        console = error_console()
         first, *rest = str(error).splitlines()
-        console.print(f"[bold red]{escape(first)}[/]", highlight=False)
-        console.print(escape("\n".join(rest)), highlight=False)
+        complain_of(first, rest)
         raise typer.Exit(ExitCode.USAGE) from None
     for warning in loaded.warnings:
         warn(str(warning))
@@ -54,6 +52,13 @@ def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:
 def complain(message: str) -> None:
     """Show an error."""
     error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+
+
+def complain_of(heading: str, lines: Iterable[str]) -> None:
+    """Show several errors under a heading."""
+    console = error_console()
+    console.print(f"[bold red]{escape(heading)}[/]", highlight=False)
+    console.print(escape("\n".join(lines)), highlight=False)
 
 
 def warn(message: str) -> None:

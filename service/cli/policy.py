@@ -12,6 +12,7 @@ from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
 from service.cli.policy_review import not_looked_for, review, together
 from service.cli.policy_text import policy_text
+from service.cli.served_policies import check_policies_or_exit
 from service.policy.attribute_file import AttributeFile
 from service.policy.errors import PolicySettingsError
 from service.policy.loader import load_policies, policy_paths
@@ -36,11 +37,12 @@ def show(
 
       modstream policy show shop -c modstream.yaml
 
-    [bold]Exit codes[/]  0 shown · 1 no such policy, or one that cannot be used · 2 wrong settings
+    [bold]Exit codes[/]  0 shown · 1 no such policy · 2 wrong settings, or a policy that cannot be used
     """
-    settings = load_or_exit(config).settings
+    loaded = load_or_exit(config)
+    check_policies_or_exit(loaded)
     with errors_shown():
-        typer.echo(policy_text(load_policies(settings.policy).select(name)), nl=False)
+        typer.echo(policy_text(load_policies(loaded.settings.policy).select(name)), nl=False)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import uvloop
 
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, load_or_exit
+from service.cli.served_policies import check_policies_or_exit
 from service.core.errors import FatalError, UnexpectedEndError
 from service.settings.settings import Settings
 from service.telemetry.foreign_errors import scrub_exception
@@ -27,11 +28,13 @@ def serve(config: ConfigOption = None) -> None:
 
       MODSTREAM_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 modstream serve
 
-    [bold]Exit codes[/]  0 drained and stopped · 2 wrong settings · 3 fatal fault: nothing lost, start it again
+    [bold]Exit codes[/]  0 drained and stopped · 2 wrong settings or policies · 3 fatal fault:
+    nothing lost, start it again
     """
-    settings = load_or_exit(config).settings
-    configure_logging(settings.telemetry)
-    raise typer.Exit(_serve(settings))
+    loaded = load_or_exit(config)
+    check_policies_or_exit(loaded)
+    configure_logging(loaded.settings.telemetry)
+    raise typer.Exit(_serve(loaded.settings))
 
 
 def _serve(settings: Settings) -> ExitCode:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
+from service.cli.served_policies import check_policies_or_exit
 from service.cli.stderr_tail import stderr_tail
 from service.cli.targets import left_out_in_words, uploads_or_exit
 from service.client.offline import OfflineRun, Tried, judge_all
@@ -65,9 +67,10 @@ def try_files(
 
     [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
     """
-    settings = load_or_exit(config).settings
+    loaded = load_or_exit(config)
     with errors_shown():
-        settings = _with_engine(settings, engine)
+        settings = _with_engine(loaded.settings, engine)
+    check_policies_or_exit(replace(loaded, settings=settings))
     pictures = PICTURES if engine == "tiny" else PHOTOGRAPHS
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
     _try(settings, targets or [str(path) for path in sorted(pictures.glob("*.[jp][pn]g"))], options, json=json)
@@ -95,9 +98,10 @@ def try_images(
 
     [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
     """
-    settings = load_or_exit(config).settings
+    loaded = load_or_exit(config)
+    check_policies_or_exit(loaded)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
-    _try(settings, targets, options, json=json)
+    _try(loaded.settings, targets, options, json=json)
 
 
 def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None) -> Settings:

@@ -90,9 +90,11 @@ def open_document(path: Path) -> Document:
         root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise _error(path, mark.line + 1 if mark else 1, str(error.problem)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _error(path, 1, str(error)) from error
+        raise _error(path, mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}") from error
+    except OSError as error:
+        raise _error(path, 1, f"the file cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise _error(path, 1, "the file is no YAML text in UTF-8") from error
     if root is None:
         raise _error(path, 1, "the file is empty")
     return Document(path, root, content)

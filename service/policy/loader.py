@@ -43,8 +43,7 @@ def load_policies(settings: PolicySettings) -> Policies:
     """Read the policies that the settings name, or the bundled one; raise a fatal error for any that is unusable."""
     policies = [check_policy(path).result() for path in policy_paths(settings.path)]
     by_name = policies_by_name(policies)
-    if settings.default not in by_name:
-        detail = f"no policy is named {settings.default!r}; known: {', '.join(sorted(by_name))}"
+    if (detail := unknown_default(policies, settings.default)) is not None:
         raise PolicySettingsError(setting="policy.default", detail=detail)
     return Policies(by_name, by_name[settings.default], policies_by_tenant(policies))
 
@@ -77,6 +76,12 @@ def policies_by_tenant(policies: Iterable[Policy]) -> Mapping[str, Policy]:
     for detail in repeated_tenants(policies):
         raise PolicySettingsError(setting="policy.path", detail=detail)
     return {tenant: policy for policy in policies for tenant in policy.tenants}
+
+
+def unknown_default(policies: Iterable[Policy], default: str) -> str | None:
+    """Return that no policy has the name of the default one; None if one has."""
+    names = {policy.name for policy in policies}
+    return None if default in names else f"no policy is named {default!r}; known: {', '.join(sorted(names))}"
 
 
 def repeated_names(policies: Iterable[Policy]) -> Iterator[str]:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from service.core.file_kinds import ATTRIBUTES, POLICY, other_kind_hint
 from service.core.instructions import AttributeSchema
 from service.policy.attribute_file import AttributeFile, BundledSchema
-from service.policy.documents import Checked, Document, check_document, open_document
+from service.policy.documents import Checked, Document, open_document
 from service.policy.errors import PolicyFileError
 from service.policy.policy import Policy
 
@@ -23,6 +24,8 @@ def check_policy(path: Path) -> Checked[Policy]:
     except PolicyFileError as problem:
         return Checked(None, (problem,))
     content = document.content
+    if (hint := other_kind_hint(content, POLICY)) is not None:
+        return Checked(None, (document.problem(hint),))
     if not isinstance(content, dict) or content.get(_FIELD) in (None, *get_args(BundledSchema)):
         return document.check(Policy)
     schema = _own_schema(document, content[_FIELD])
@@ -37,5 +40,14 @@ def _own_schema(document: Document, named: object) -> Checked[AttributeSchema]:
             f"neither a bundled schema ({', '.join(get_args(BundledSchema))}) nor a file beside the policy: {named}"
         )
         return Checked(None, (document.problem(detail, _FIELD),))
-    table = check_document(path, AttributeFile)
+    table = _checked_attributes(path)
     return Checked(table.found.as_schema() if table.found else None, table.problems)
+
+
+def _checked_attributes(path: Path) -> Checked[AttributeFile]:
+    try:
+        document = open_document(path)
+    except PolicyFileError as problem:
+        return Checked(None, (problem,))
+    hint = other_kind_hint(document.content, ATTRIBUTES)
+    return document.check(AttributeFile) if hint is None else Checked(None, (document.problem(hint),))

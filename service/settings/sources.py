@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from service.core.file_kinds import SETTINGS, other_kind_hint
 from service.settings.catalogue import ENVIRONMENT_PREFIX, NESTING, Setting, Shape
 from service.settings.problems import Problem, closest, unknown_setting
 
@@ -96,18 +97,30 @@ def _parsed(text: str) -> object:
 def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
     """Read a YAML file."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         return Reading(problems=[Problem("", str(path), f"The file cannot be read: {error.strerror}.")])
-    except UnicodeDecodeError:
-        return Reading(problems=[Problem("", str(path), "The file is not UTF-8 text.")])
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return Reading(problems=[Problem("", f"{path}:{line}", f"This is not YAML: {error.problem}.")])
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return Reading(problems=[Problem("", str(path), "The file is no YAML text in UTF-8.")])
+    if (hint := _other_kind(text)) is not None:
+        return Reading(problems=[Problem("", str(path), hint)])
     reading = Reading()
     if root is not None:
         _FileReader(path, settings, reading).read_group("", root)
     return reading
+
+
+def _other_kind(text: str) -> str | None:
+    """Return what a file of another kind is, and what takes it; None for settings."""
+    try:
+        hint = other_kind_hint(yaml.safe_load(text), SETTINGS)
+    except (yaml.YAMLError, ValueError):  # a value that cannot be read is reported with its line
+        return None
+    return None if hint is None else f"T{hint[1:]}."
 
 
 class _FileReader:

@@ -112,6 +112,41 @@ def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
         assert mistake in told
 
 
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("kafka: {group_id: a}\n", "looks like a settings file and not like a policy: the option --config (-c)"),
+        ("name: a\nattributes:\n  sole: {key: s}\n", "looks like a file of attributes for tags"),
+        ("classifiers: []\n", "the setting engine.onnx.classifiers names it"),
+        ('{"image_id": "1", "image": {"url": "x"}, "caption": "y"}', "'modstream send' publishes one for an image"),
+    ],
+)
+def test_check_of_another_kind_of_file_says_what_it_is_and_what_takes_it(
+    tmp_path: Path, content: str, hint: str
+) -> None:
+    path = write(tmp_path, content)
+    result = modstream("check", path)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {path}:1: this looks like")
+    assert hint in line
+
+
+def test_check_says_that_attributes_are_another_kind_of_file(tmp_path: Path) -> None:
+    write(tmp_path, "kafka: {}\n", "shoes.attributes.yaml")
+    path = write(tmp_path, POLICY.format(name="shop") + "attributes: shoes.attributes.yaml\n")
+    (line,) = [line for line in modstream("check", path).stderr.splitlines() if "error" in line]
+    assert "shoes.attributes.yaml:1: this looks like a settings file and not like a file of attributes" in line
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00", b"name: a\x00", b"\xff\xfe", b"[" * 5000])
+def test_check_of_a_file_that_is_no_text_says_so(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "photo.yaml"
+    path.write_bytes(content)
+    result = modstream("check", str(path))
+    assert (result.exit_code, result.stderr) == (1, f"error: {path}:1: the file is no YAML text in UTF-8\n")
+
+
 def test_check_holds_files_with_mistakes_against_each_other_too(tmp_path: Path) -> None:
     for file, wrong in (("a.yaml", "weapons: {review: 2}"), ("b.yaml", "violence: {label: 7}")):
         content = POLICY.format(name="shop") + f"  {wrong}\ntenants: shoes\n"

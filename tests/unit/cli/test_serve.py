@@ -1,6 +1,7 @@
 """Whatever ends the service ends it with a code that supervisors know, and a last line that says why."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -26,3 +27,40 @@ def test_a_defect_ends_the_service_with_the_code_for_fatal_faults(
     assert "RuntimeError" in line["error"]
     assert "crash" in {frame["name"] for frame in line["exception"][0]["frames"]}
     assert "secret" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("command", [["serve"], ["try"], ["policy", "show"]], ids=" ".join)
+def test_wrong_policies_are_wrong_settings_and_every_mistake_is_listed_with_its_line(
+    tmp_path: Path, command: list[str]
+) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("name: a\nversion: 1\ncolour: red\ncategories:\n  violence: {review: 2}\n")
+    (folder / "b.yaml").write_text("kafka:\n  group_id: a\n")
+    config = tmp_path / "modstream.yml"
+    config.write_text(f"policy:\n  path: {folder}\n")
+
+    result = CliRunner().invoke(app, [*command, "-c", str(config)])
+
+    assert result.exit_code == 2
+    heading, *problems = result.stderr.splitlines()
+    assert heading == f"5 problems with the policies (policy.path, {config}:2):"
+    assert {problem.partition(": ")[0] for problem in problems} == {
+        f"{folder}/a.yaml:{line}" for line in (2, 3, 4, 5)
+    } | {f"{folder}/b.yaml:1"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("MODSTREAM_POLICY__DEFAULT", "shop", "policy.default: no policy is named 'shop'; known: default"),
+        ("MODSTREAM_POLICY__PATH", "/nowhere", "/nowhere:1: the file cannot be read: No such file or directory"),
+    ],
+)
+def test_a_policy_that_is_not_there_names_its_setting_and_where_it_was_given(
+    variable: str, value: str, problem: str
+) -> None:
+    result = CliRunner(env={variable: value}).invoke(app, ["serve"])
+    assert result.exit_code == 2
+    setting = variable.removeprefix("MODSTREAM_").lower().replace("__", ".")
+    assert result.stderr.splitlines() == [f"1 problem with the policies ({setting}, {variable}):", problem]

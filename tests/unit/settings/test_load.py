@@ -198,6 +198,19 @@ def test_a_file_that_cannot_be_understood_is_told_with_its_line(
     assert detail in problem.detail
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n", b"kafka: \x00", b"[" * 5000])
+def test_a_file_that_is_no_text_is_reported(config: Path, content: bytes) -> None:
+    config.write_bytes(content)
+    with pytest.raises(InvalidSettingsError, match="The file is no YAML text in UTF-8"):
+        load_settings(config, {})
+
+
+def test_a_policy_in_place_of_settings_is_reported_with_the_setting_that_takes_it(config: Path) -> None:
+    problem = only_problem(config, "name: shop\ncategories: {}\n")
+    assert problem.source == str(config)
+    assert problem.detail.startswith("This looks like a policy and not like a settings file: the setting policy.path")
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match="cannot be read: No such file"):
         load_settings(tmp_path / "absent.yaml", {})

@@ -92,10 +92,6 @@ class EngineMarkStore:
         async with self._opening:
             if self._admin is None:
                 admin = self._connection.admin()
-                try:
-                    await self._connection.start(admin)
-                except BaseException:
-                    await stop_client(admin)
-                    raise
+                await self._connection.start(admin)
                 self._admin = admin
             return self._admin

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
@@ -23,6 +24,7 @@ from service.kafka.errors import (
 )
 from service.kafka.oauth import ClientCredentials
 from service.kafka.tolerant_consumer import TolerantConsumer
+from service.kafka.transports import await_transports
 from service.settings.kafka import KafkaSettings
 
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
@@ -33,7 +35,7 @@ _BATCH_BYTES = 256 * 1024
 _STOP_TIMEOUT_S = 5.0
 
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient
-ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
+ClientT = TypeVar("ClientT", bound=Client)
 
 
 class KafkaConnection:
@@ -50,7 +52,7 @@ class KafkaConnection:
     def group_consumer(self) -> TolerantConsumer:
         """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
         settings = self._settings
-        return TolerantConsumer(
+        consumer = TolerantConsumer(
             **self._common(),
             **self._reading(),
             group_id=settings.group_id,
@@ -64,10 +66,11 @@ class KafkaConnection:
             rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout_s),
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_s),
         )
+        return _awaiting_transports(consumer)
 
     def reader(self, topics: Sequence[str]) -> TolerantConsumer:
         """Return a consumer of all partitions, outside any group, that sees committed records alone."""
-        return TolerantConsumer(
+        consumer = TolerantConsumer(
             *topics,
             **self._common(),
             **self._reading(),
@@ -76,27 +79,30 @@ class KafkaConnection:
             auto_offset_reset="earliest",  # of partitions that are added later
             isolation_level="read_committed",
         )
+        return _awaiting_transports(consumer)
 
     def onlooker(self) -> AIOKafkaConsumer:
         """Return a consumer of nothing, which sees where partitions end, open transactions included."""
-        return AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
+        consumer = AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
+        return _awaiting_transports(consumer)
 
     def producer(self) -> AIOKafkaProducer:
         """Return a producer whose records are acknowledged by all replicas in sync."""
-        return AIOKafkaProducer(**self._common(), **self._publishing(), acks="all")
+        return _awaiting_transports(AIOKafkaProducer(**self._common(), **self._publishing(), acks="all"))
 
     def transactional_producer(self, transactional_id: str, *, timeout_s: float) -> AIOKafkaProducer:
         """Return a producer; starting it fences every other one of the same id."""
-        return AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             **self._common(),
             **self._publishing(),
             transactional_id=transactional_id,
             transaction_timeout_ms=_milliseconds(timeout_s),
         )
+        return _awaiting_transports(producer)
 
     def admin(self) -> AIOKafkaAdminClient:
         """Return a client for topics and stored offsets."""
-        return AIOKafkaAdminClient(**self._common())
+        return _awaiting_transports(AIOKafkaAdminClient(**self._common()))
 
     @asynccontextmanager
     async def running(self, client: ClientT) -> AsyncIterator[ClientT]:
@@ -114,16 +120,21 @@ class KafkaConnection:
         or `AccessDeniedError`.
         """
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                await client.start()
+            await self._start(client)
         except (KafkaConnectionError, OSError, TimeoutError) as error:
-            await stop_client(client)
             self._check_token()
             raise await self.unreachable(error) from error
         except KafkaError as error:
-            await stop_client(client)
             self._check_token()
             raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    async def _start(self, client: Client) -> None:
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await client.start()
+        except BaseException:  # a cancelled start included
+            await stop_client(client)
+            raise
 
     async def unreachable(self, error: BaseException) -> KafkaUnreachableError:
         """Return what an error that kept a client from the brokers means."""
@@ -194,9 +205,12 @@ async def stop_client(client: Client) -> None:
     Errors do not matter any more: what was not committed is read again.
     """
     stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await stop()
+    try:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await stop()
+    finally:  # also of a client whose end was cut short
+        await _connections(client).close()
 
 
 async def discard(producer: AIOKafkaProducer) -> None:
@@ -214,6 +228,15 @@ async def discard(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(KeyError):
         await stop_client(producer)
     _take_note(producer._txn_manager._transaction_waiter)
+
+
+def _awaiting_transports(client: ClientT) -> ClientT:
+    await_transports(_connections(client))
+    return client
+
+
+def _connections(client: Client) -> AIOKafkaClient:
+    return client._client if isinstance(client, AIOKafkaConsumer | AIOKafkaAdminClient) else client.client
 
 
 def _take_note(future: asyncio.Future[None] | None) -> None:

@@ -22,6 +22,7 @@ from service.kafka.errors import (
     KafkaUnreachableError,
     WrongProtocolError,
 )
+from service.kafka.transports import Transports
 from service.settings.kafka import KafkaSettings
 
 _PROBE_S = 3.0
@@ -141,13 +142,16 @@ async def _mechanisms(connection: AIOKafkaConnection) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _connected(host: str, port: int, options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConnection]:
-    connection = AIOKafkaConnection(host, port, **options)
+    transports = Transports()
     try:
         async with asyncio.timeout(_PROBE_S):
-            await connection.connect()
-            yield connection
+            connection = await transports.connect(host, port, **options)
+            try:
+                yield connection
+            finally:
+                connection.close()
     finally:
-        connection.close()
+        await transports.closed()
 
 
 def _trusting_context() -> ssl.SSLContext:

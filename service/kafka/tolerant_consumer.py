@@ -6,9 +6,8 @@ otherwise is refused at once.
 """
 
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +16,7 @@ from aiokafka.consumer.fetcher import Fetcher
 from service.core.records import SourceRecord
 from service.kafka.fetch_refusals import FetchRefusals, ObservedClient
 from service.kafka.fetched_records import Answer, DamagedBatches, FetchedRecords
+from service.kafka.with_globals import with_globals
 
 _READ_WITHIN_S = 2.0
 """A partition that was not asked for during the last so many seconds of polling is not being read."""
@@ -83,13 +83,6 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
             if self._polled_at_s.get(partition, since_s) >= since_s
         )
         return sum(records.held_bytes for records in waiting if records is not None)
-
-
-def with_globals(function: Callable[..., Any], names: Mapping[str, object]) -> FunctionType:
-    """Return a function with other values for some of the globals that it uses."""
-    if not isinstance(function, FunctionType) or not names.keys() <= set(function.__code__.co_names):
-        raise RuntimeError(f"this release of aiokafka does not use {', '.join(names)} in {function!r}")
-    return FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
 
 
 def _log_end(fetcher: Fetcher, partition: TopicPartition) -> int | None:

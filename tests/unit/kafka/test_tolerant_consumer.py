@@ -15,7 +15,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from service.kafka.connection import KafkaConnection
 from service.kafka.fetch_refusals import ObservedClient
 from service.kafka.fetched_records import Answer, DamagedBatches, FetchedRecords
-from service.kafka.tolerant_consumer import TolerantConsumer, with_globals
+from service.kafka.tolerant_consumer import TolerantConsumer
+from service.kafka.with_globals import with_globals
 from service.settings.kafka import KafkaSettings
 
 

@@ -23,11 +23,21 @@ from service.telemetry.redaction import redact
 RECORD: ContextVar["Bound | None"] = ContextVar("modstream-record", default=None)
 """The record that a task works on; set by `bind_record` and by deliveries alone."""
 
+_RETRIES = (
+    "Transient error %s encountered while exporting %s batch, retrying in %.2fs.",
+    "Failed to export %s batch code: %s, reason: %s",
+    "Failed to export %s batch due to timeout, max retries or shutdown.",
+    "Shutdown in progress, aborting retry.",
+)
+
 _CHATTER = {
     "aiokafka.cluster": ("Topic %s not found in cluster metadata",),
     "aiokafka.consumer.group_coordinator": ("Group Coordinator Request failed: %s",),
+    # `collector_outage.py` reports these once, with the setting.
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter": _RETRIES,
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter": _RETRIES,
 }
-"""Logger → messages that a start and a rebalance bring about, at error, and that the library gets over by itself."""
+"""Logger → messages, at warning or error, that the library gets over by itself or that the service reports."""
 
 _BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError: "fatal"}
 

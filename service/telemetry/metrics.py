@@ -6,12 +6,13 @@ OpenTelemetry's SDK aggregates them. The eight measurements of an event take 37 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.metrics import Meter, NoOpMeter
 
 from service.settings.monitoring import TelemetrySettings
 from service.telemetry import instruments, names
+from service.telemetry.collector_outage import CollectorOutage, WatchedClient
 from service.telemetry.resource import process_resource
 from service.telemetry.stopping import nothing_to_stop, stop_within_limit
 
@@ -70,5 +71,8 @@ def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
 
-    exporter = OTLPMetricExporter(f"{endpoint.rstrip('/')}/v1/metrics")
+    url = f"{endpoint.rstrip('/')}/v1/metrics"
+    exporter = OTLPMetricExporter(url)
+    # What it returns says that a batch failed, and not why.
+    exporter._client = cast("Any", WatchedClient(exporter._client, CollectorOutage("metrics", url)))
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

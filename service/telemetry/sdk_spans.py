@@ -1,5 +1,6 @@
 """The edge to OpenTelemetry's SDK: sampling, identities and the exporter. Imported only where something is exported."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -26,6 +27,7 @@ from opentelemetry.util.types import Attributes
 
 from service.core.spans import Value
 from service.telemetry import names
+from service.telemetry.collector_outage import CollectorOutage, WatchedClient
 from service.telemetry.otlp_encoding import SpanEncoder
 from service.telemetry.recording_span import RecordingSpan
 from service.telemetry.resource import process_resource
@@ -36,6 +38,9 @@ _DROPPED = TraceFlags(TraceFlags.DEFAULT)
 # A process that judges 1,000 records a second makes 10,000 spans; the SDK's 2,048 would be full after 0.2 s.
 _MAX_QUEUE = 16_384
 _MAX_BATCH = 2048
+
+_QUEUE_LOGGER = "opentelemetry.sdk._shared_internal"
+"""It warns of a full queue, which a collector that is away brings about."""
 
 
 class LinkedOrRatio(Sampler):
@@ -105,20 +110,23 @@ class SdkSpans:
 class RecordingSpanExporter(OTLPSpanExporter):
     """The SDK's exporter (its connection, retries and variables of the environment) with an encoder that is faster."""
 
-    def __init__(self, url: str, encoder: SpanEncoder) -> None:
+    def __init__(self, url: str, encoder: SpanEncoder, outage: CollectorOutage) -> None:
         super().__init__(url)
         self._encoder = encoder
+        self._watched = WatchedClient(self._client, outage)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch."""
-        sent = self._client.export(self._encoder.encode(cast("Sequence[RecordingSpan]", spans)))
+        sent = self._watched.export(self._encoder.encode(cast("Sequence[RecordingSpan]", spans)))
         return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
 
 
 def exporting_spans(url: str, *, ratio: float, version: str) -> tuple[SdkSpans, Callable[[], None]]:
     """Return what sends spans to a URL by OTLP over HTTP, in batches from a thread of its own, and what stops it."""
+    outage = CollectorOutage("traces", url)
+    logging.getLogger(_QUEUE_LOGGER).addFilter(outage.leaves_open)
     processor = BatchSpanProcessor(
-        RecordingSpanExporter(url, new_encoder(version)),
+        RecordingSpanExporter(url, new_encoder(version), outage),
         max_queue_size=int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE, _MAX_QUEUE)),
         max_export_batch_size=int(os.environ.get(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, _MAX_BATCH)),
     )

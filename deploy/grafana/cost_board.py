@@ -1,4 +1,4 @@
-"""*Cost*: what 1,000 images cost as measured, beside what others charge."""
+"""The dashboard *Cost*: the measured cost of 1,000 images, beside list prices of services."""
 
 from deploy.grafana.board import Board, Kind, Panel, Query, Row
 from deploy.grafana.promql import INSTANCE, JOB, TRIED_AGAIN, grown, mean, or_zero, rate, share, share_of_all, total
@@ -7,7 +7,7 @@ from service.tools.planning.prices import SERVICES
 JUDGED = 'outcome="judged"'
 SECONDS_AN_HOUR = 3600
 SECONDS_A_DAY = 86_400
-# Of the commercial services: the usual one to compare with, not the dearest.
+# The service that people usually compare with; it is not the most expensive one.
 AWS_USD = next(service.usd_per_1000 for service in SERVICES if service.name == "AWS Rekognition")
 
 PRICE = total("modstream_machine_price", by="currency")
@@ -24,15 +24,15 @@ def _per_1000(images_a_second: str) -> str:
 # The recorded rate of five minutes; see deploy/prometheus/rules.yaml.
 BUSIEST = 'sum(max_over_time(job_outcome:modstream_records:rate5m{job=~"$job", outcome="judged"}[1d]))'
 
-ASKED_OF_THE_SETTING = "No data: `monitoring.machine_price` is not set."
+PRICE_NOT_SET = "No data: `monitoring.machine_price` is not set."
 
 NOW = Row(
-    "What an image costs",
+    "Cost of an image",
     (
         Panel(
             "Cost of 1,000 images, last hour",
-            "Price of the machines ÷ images judged in the hour. It rises when the machines have less to do, not when "
-            f"they do more. {ASKED_OF_THE_SETTING}",
+            "Price of the machines ÷ images judged in the hour. It rises when fewer images are uploaded. "
+            f"{PRICE_NOT_SET}",
             (Query(_per_1000(_images("1h")), "{{currency}}"),),
             Kind.NUMBER,
             unit="currencyUSD",
@@ -41,8 +41,8 @@ NOW = Row(
         ),
         Panel(
             "The same at the day's busiest five minutes",
-            "What it would cost if the machines were always as busy as at their best. Far below the first number: "
-            f"fewer machines at quiet hours would pay. {ASKED_OF_THE_SETTING}",
+            "The cost if the machines were always as busy as in these five minutes. Far below the first number: fewer "
+            f"machines at quiet hours save money. {PRICE_NOT_SET}",
             (Query(_per_1000(BUSIEST), "{{currency}}"),),
             Kind.NUMBER,
             unit="currencyUSD",
@@ -51,7 +51,7 @@ NOW = Row(
         ),
         Panel(
             "Images judged in the last day",
-            "Counted, not extrapolated; less than a day of history counts what there is.",
+            "Counted, not extrapolated. With less than a day of history it is the number so far.",
             (Query(grown("modstream_records_total", JUDGED, over="1d")),),
             Kind.NUMBER,
             width=6,
@@ -59,7 +59,7 @@ NOW = Row(
         ),
         Panel(
             "Machines, an hour",
-            f"The sum of `monitoring.machine_price` over all processes. {ASKED_OF_THE_SETTING}",
+            f"The sum of `monitoring.machine_price` over all processes. {PRICE_NOT_SET}",
             (Query(PRICE, "{{currency}}"),),
             Kind.NUMBER,
             unit="currencyUSD",
@@ -68,8 +68,9 @@ NOW = Row(
         ),
         Panel(
             "Cost of 1,000 images, and list prices",
-            "List prices are those of the README, in US dollars, without volume discounts; the services look at "
-            "more or less than your engine does. Our line above one of them: too little to do for these machines.",
+            "List prices are those of the README, in US dollars, without volume discounts. The services cover other "
+            "categories than your engine. If modstream's line is above one of them, these machines have too few images "
+            "to judge.",
             (
                 Query(_per_1000(_images("1h")), "modstream, {{currency}}"),
                 *(Query(f"vector({s.usd_per_1000:g})", s.name) for s in SERVICES if s.usd_per_1000),
@@ -80,8 +81,8 @@ NOW = Row(
         ),
         Panel(
             "Images a day at this rate",
-            "The rate of the last five minutes, for a day. The daily curve shows how much of the machines is idle at "
-            "night.",
+            "The rate of the last five minutes, extrapolated to a day. The daily curve shows how idle the machines are "
+            "at night.",
             (Query(f"{SECONDS_A_DAY} * {_images('5m')}", "images a day"),),
             width=12,
             height=9,
@@ -90,12 +91,12 @@ NOW = Row(
 )
 
 WHY = Row(
-    "What it is made of",
+    "Parts of the cost",
     (
         Panel(
             "Saved in a day against AWS Rekognition's list price",
-            "Images of the last day at that price, less a day of the machines. Negative: at this load the service by "
-            "the image is cheaper. Meant for prices in US dollars.",
+            "Price of the last day's images at AWS, minus the price of the machines for a day. Negative: at this load "
+            "AWS is cheaper. `monitoring.machine_price` must be in US dollars.",
             (
                 Query(
                     f"{AWS_USD / 1000:g} * scalar({grown('modstream_records_total', JUDGED, over='1d')}) "
@@ -108,8 +109,8 @@ WHY = Row(
         ),
         Panel(
             "Tokens an image by kind",
-            "What a language model computes for an image. Normal: flat. More `generated`: more tags, explanations or "
-            "second looks. No data: this engine is no language model.",
+            "Tokens that a language model computes for an image. Normal: flat. More `generated`: more tags, "
+            "explanations or follow-up questions. No data: this engine is no language model.",
             (
                 Query(
                     share_of_all(rate("modstream_engine_tokens_total", by="kind"), _images("$__rate_interval")),
@@ -119,8 +120,7 @@ WHY = Row(
         ),
         Panel(
             "Bytes fetched an image",
-            "What the network carries for an image. Normal: flat. Rising: uploaders send larger files; a smaller "
-            "rendition costs less.",
+            "Normal: flat. Rising: uploaders send larger files; smaller renditions cost less.",
             (
                 Query(
                     share(
@@ -134,14 +134,14 @@ WHY = Row(
         ),
         Panel(
             "Engine seconds an image",
-            "Mean time in the engine, its queue included. It bounds what one process can judge.",
+            "Mean time in the engine, including its queue. It limits the rate of one process.",
             (Query(mean("modstream_stage_duration_seconds", 'stage="engine"'), "engine"),),
             unit="s",
             width=12,
         ),
         Panel(
-            "Work that came to nothing",
-            "Share of attempts that failed. Each is paid for and judged again. Normal: under 1 %.",
+            "Wasted work",
+            "Failed attempts for each record. Their work is done again. Normal: under 1 %.",
             (
                 Query(
                     share(
@@ -160,7 +160,7 @@ WHY = Row(
 COST = Board(
     uid="modstream-cost",
     title="modstream: Cost",
-    summary="What 1,000 images cost as measured, how many there are, and what others charge.",
+    summary="The measured cost of 1,000 images, their number, and list prices of services.",
     variables=(JOB, INSTANCE),
     rows=(NOW, WHY),
     since="now-7d",

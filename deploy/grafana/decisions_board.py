@@ -1,4 +1,4 @@
-"""*Decisions*: what is decided about whose images, and whether that has changed since last week."""
+"""The dashboard *Decisions*: decisions by category, policy and tenant, and changes since last week."""
 
 from deploy.grafana.board import Board, Kind, Limit, Panel, Query, Row, Variable
 from deploy.grafana.promql import HERE, INSTANCE, JOB, or_zero, rate, share_of_all
@@ -7,7 +7,7 @@ VERDICTS = "modstream_verdicts_total"
 CHOSEN = ('policy=~"$policy"', 'tenant=~"$tenant"')
 FLAGGED = 'decision=~"review|block"'
 
-# Drift is looked at over an hour: shorter, and chance is taken for change.
+# Drift is computed over an hour: over less, chance variation looks like a change.
 HOUR = "1h"
 
 
@@ -23,51 +23,50 @@ def _change(*matchers: str, by: str) -> str:
 
 
 NOW = Row(
-    "What is decided",
+    "Decisions now",
     (
         Panel(
             "Verdicts by decision",
-            "Normal: mostly `allow`, in the daily rhythm of uploads. A jump of `review` or `block` is an attack, a new "
-            "kind of uploads, or a changed policy or model.",
+            "Normal: mostly `allow`, in the daily rhythm of uploads. A jump of `review` or `block`: an attack, a new "
+            "kind of upload, or a changed policy or model.",
             (Query(rate(VERDICTS, *CHOSEN, by="decision"), "{{decision}}"),),
             Kind.STACK,
             unit="reqps",
         ),
         Panel(
             "Share by decision",
-            "Over an hour. Normal: flat. It moves without a change of policy or model: look at the categories, then "
-            "at some images.",
+            "Over an hour. Normal: flat. It changes without a change of policy or model: compare the categories, then "
+            "examine some images.",
             (Query(_share_of(by="decision"), "{{decision}}"),),
             unit="percentunit",
             top=1.0,
         ),
         Panel(
             "Not moderated",
-            "Verdicts that no model stands behind: the decision is a precaution. Normal: 0, or all of them with the "
-            "rehearsal engine. Runbook: ModstreamNotModerated.",
+            "Share of verdicts that no model judged; their decision is the policy's precaution. Normal: 0, or all of "
+            "them with the rehearsal engine. Runbook: ModstreamNotModerated.",
             (Query(or_zero(_share_of('status="not_moderated"', by="status")), "not moderated"),),
             unit="percentunit",
             limits=(Limit(0, "green"), Limit(0.01, "red")),
         ),
         Panel(
             "Review and block by deciding category",
-            "Normal: your own mix. One category that rises alone: look at its newest images, then at its threshold "
-            "in the policy.",
+            "Normal: as last week. One category rises alone: examine its newest images, then check its threshold in "
+            "the policy.",
             (Query(rate(VERDICTS, *CHOSEN, FLAGGED, by="category"), "{{category}}"),),
             Kind.STACK,
             unit="reqps",
         ),
         Panel(
             "Review and block by tenant",
-            "Only tenants named in `monitoring.tenants` have a line of their own. One that rises alone has a problem "
-            "of its own.",
+            "Only tenants named in `monitoring.tenants` have a line of their own. One tenant rises alone: contact it.",
             (Query(rate(VERDICTS, *CHOSEN, FLAGGED, by="tenant"), "{{tenant}}"),),
             Kind.STACK,
             unit="reqps",
         ),
         Panel(
             "Verdicts by policy",
-            "Normal: as your uploaders name them. A policy that falls to 0: an uploader stopped naming it.",
+            "Normal: as last week. A policy falls to 0: an uploader no longer names it in its events.",
             (Query(rate(VERDICTS, *CHOSEN, by="policy"), "{{policy}}"),),
             Kind.STACK,
             unit="reqps",
@@ -80,8 +79,8 @@ DRIFT = Row(
     (
         Panel(
             "Share of review and block, now and a week ago",
-            "Normal: the two lines lie on each other. Apart for hours: what is uploaded has changed, or what judges "
-            "it has. Runbook: ModstreamDecisionsDrift.",
+            "Normal: the two lines of a decision lie on each other. Apart for hours: the uploads have changed, or the "
+            "policy or the model. Runbook: ModstreamDecisionsDrift.",
             (
                 Query(_share_of(FLAGGED, by="decision"), "{{decision}} now"),
                 Query(_share_of(FLAGGED, by="decision", ago="7d"), "{{decision}} a week ago"),
@@ -91,14 +90,14 @@ DRIFT = Row(
         ),
         Panel(
             "Change of a category's share against last week",
-            "Percentage points of all verdicts. Normal: about 0. The line that is away from it names what to look at.",
+            "Percentage points of all verdicts. Normal: about 0. Examine the images of a category that differs.",
             (Query(_change(FLAGGED, by="category"), "{{category}}"),),
             unit="percentunit",
             width=12,
         ),
         Panel(
             "Categories, last hour",
-            "Share of all verdicts that rest on a category. Sort by it to see what most work is about.",
+            "Share of all verdicts by deciding category. Sort by it to see the most frequent ones.",
             (Query(_share_of(by="category, decision"), "{{category}} {{decision}}"),),
             Kind.TABLE,
             unit="percentunit",
@@ -123,7 +122,7 @@ def _values_of(label: str) -> str:
 DECISIONS = Board(
     uid="modstream-decisions",
     title="modstream: Decisions",
-    summary="What is decided by category, policy and tenant, and what has changed since last week.",
+    summary="Decisions by category, policy and tenant, and changes since last week.",
     variables=(
         JOB,
         INSTANCE,

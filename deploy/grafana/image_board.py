@@ -1,26 +1,28 @@
-"""*One image*: from an image's id to the trace that says why it waited."""
+"""The dashboard *One image*: from an image's id to its trace, which shows why it waited."""
 
 from deploy.grafana.board import FULL_WIDTH, Board, Kind, Panel, Query, Row, Source, Variable
 from deploy.grafana.promql import INSTANCE, JOB, buckets
 
-# The service puts the image's id there, as uploader and verdict know it.
+# The service sets this attribute to the image's id, as in the upload and the verdict.
 FIND = "messaging.message.id"
 
 HOW_TO = """\
 **From an image to its trace**
 
 1. Take the image's id from the uploader, a verdict (`image_id`) or a dead letter.
-2. Write it into *Image id* above. The newest trace is the first line; click it, or write its id into *Trace id*.
-3. Read the waterfall: the longest bar is why the image waited. `wait`: the window was full. `fetch`: the image \
-server. `engine`: a queue in the model. `send`: the commit. A failed span has the reason code in `error.type`.
-4. What comes back from a retry topic or is sent back from the dead letters has a trace of its own, with links to the \
+2. Enter it in *Image id* above. The first line is the newest trace. Click it, or enter its id in *Trace id*.
+3. Read the waterfall: the longest bar shows why the image waited. `wait`: the window was full. `fetch`: the image \
+host was slow. `engine`: the model had a queue. `send`: the commit was slow. A failed span has the reason code in \
+`error.type`.
+4. A record that comes back from a retry topic or from the dead letters has a trace of its own, with links to the \
 earlier attempt and to the uploader's span.
 
-Nothing found? Not kept: the collector keeps errors, review, block and slow ones, and a share of the rest."""
+If nothing is found, the trace was not kept: the collector keeps traces with errors, `review`, `block` and slow ones, \
+and a share of the others."""
 
 SEVERAL = (
-    "Normal: one trace for each time that the event was delivered. More: it was put off or sent back. None: not kept, "
-    "or another id."
+    "Normal: one trace for each delivery of the event. More: it was deferred or sent back. None: the trace was not "
+    "kept, or the id differs."
 )
 
 
@@ -29,7 +31,7 @@ def _found(query: str, source: Source, *, width: int) -> Panel:
 
 
 def _waterfall(source: Source) -> Panel:
-    advice = "The trace whose id stands above. The longest bar is why the image waited."
+    advice = "The trace with the id in *Trace id*. The longest bar shows why the image waited."
     return Panel("Trace $trace", advice, (Query("$trace"),), Kind.TRACE, width=FULL_WIDTH, height=16, source=source)
 
 
@@ -38,12 +40,12 @@ def _traces(title: str, advice: str, query: str, source: Source) -> Panel:
 
 
 FAILED = "The newest traces with a failed attempt. Normal: few, with reasons of `image.…`."
-FLAGGED = "The newest images that were blocked. Normal: your own share of them."
+FLAGGED = "The newest images that were blocked. Normal: as many as last week."
 
 BY_JAEGER = Row(
     "By Jaeger",
     (
-        Panel("How to", "The way from an id to a trace.", kind=Kind.NOTE, text=HOW_TO, width=10, height=9),
+        Panel("How to", "How to find the trace of an image.", kind=Kind.NOTE, text=HOW_TO, width=10, height=9),
         _found(f"{FIND}=$image", Source.JAEGER, width=14),
         _waterfall(Source.JAEGER),
         _traces("Failed", FAILED, "error=true", Source.JAEGER),
@@ -56,8 +58,8 @@ FROM_HISTOGRAMS = Row(
     (
         Panel(
             "Time in the engine: click a dot",
-            "Each dot is one image with its trace; those at the top took longest. No dots: exemplars come by OTLP, "
-            "not by a scrape.",
+            "Each dot is one image: click it to open its trace. Those at the top took longest. Dots (exemplars) need "
+            "OTLP; a scrape has none.",
             (Query(buckets("modstream_stage_duration_seconds", 'stage="engine"'), "{{le}}"),),
             Kind.HEATMAP,
             unit="s",
@@ -80,7 +82,7 @@ BY_TEMPO = Row(
 IMAGE = Board(
     uid="modstream-image",
     title="modstream: One image",
-    summary="From the id of an image to its trace: where its time went, and what became of it.",
+    summary="From the id of an image to its trace: the time of each stage, and the outcome.",
     variables=(JOB, INSTANCE, Variable("image", "Image id"), Variable("trace", "Trace id")),
     rows=(BY_JAEGER, FROM_HISTOGRAMS, BY_TEMPO),
     sources=(Source.PROMETHEUS, Source.JAEGER, Source.TEMPO),

@@ -20,33 +20,33 @@ KAFKA = Row(
         ),
         Panel(
             "Commits a second by result",
-            "Normal: `committed` alone. `failed` is tried again and read back, so nothing is lost or doubled; many in "
-            "a row end the process.",
+            "Normal: `committed` alone. The service reads back the result of a `failed` one and repeats it, so nothing "
+            "is lost or published twice. Many failures in a row end the process.",
             (Query(rate("modstream_commit_duration_seconds_count", by="result"), "{{result}}"),),
             unit="reqps",
         ),
         Panel(
             "Producers rebuilt in 10 minutes",
-            "After a commit without an answer its producer is built anew. Normal: 0; some while a broker restarts. "
-            "For ever: look at the brokers' transaction coordinator. Runbook: ModstreamCommitsFail.",
+            "After a commit without a response the service replaces the producer. Normal: 0; some while a broker "
+            "restarts. Without end: check the brokers' transaction coordinator. Runbook: ModstreamCommitsFail.",
             (Query(or_zero(grown("modstream_producer_rebuilds_total")), "rebuilds"),),
         ),
         Panel(
             "Offsets held back by open transactions",
-            "Nobody can read what lies behind the first record of a transaction until it ends. Normal: 0, or a few for "
-            "moments where uploaders use transactions. Runbook: ModstreamTransactionHangs.",
+            "Consumers cannot read beyond the first record of an open transaction. Normal: 0, or a few for moments if "
+            "uploaders use transactions. Runbook: ModstreamTransactionHangs.",
             (Query(highest("modstream_unstable", by="topic, partition"), "{{topic}} {{partition}}"),),
         ),
         Panel(
             "Age of open transactions",
-            "How long the oldest open transaction has held records back. Normal: seconds. Runbook: "
+            "Time for which the oldest open transaction has held records back. Normal: seconds. Runbook: "
             "ModstreamTransactionHangs.",
             (Query(highest("modstream_transaction_age_seconds", by="topic, partition"), "{{topic}} {{partition}}"),),
             unit="s",
         ),
         Panel(
             "Age of refusals of partitions",
-            "How long the brokers have refused to let a partition be read. Normal: 0, or seconds at an election. "
+            "Time for which the brokers have denied reading a partition. Normal: 0, or seconds at an election. "
             "Runbook: ModstreamPartitionRefused.",
             (
                 Query(
@@ -57,27 +57,27 @@ KAFKA = Row(
         ),
         Panel(
             "Partitions whose log did not fit the offset, in 10 minutes",
-            "Read on as kafka.on_lost_offsets says. Normal: 0; anything else is images that were not judged, or judged "
-            "again. Runbook: ModstreamOffsetsLost.",
+            "The service continues as kafka.on_lost_offsets says. Normal: 0. More: images were not judged, or are "
+            "judged again. Runbook: ModstreamOffsetsLost.",
             (Query(met(grown("modstream_offsets_lost_total", by="cause")), "{{cause}}"),),
         ),
         Panel(
             "Partitions by process",
-            "Normal: shared evenly. A process without any is more than there are partitions. If the sum falls, "
-            "partitions have no owner. Runbook: ModstreamPartitionUnowned.",
+            "Normal: about the same for each process. A process has none if there are more processes than partitions. "
+            "If the sum falls, partitions have no owner. Runbook: ModstreamPartitionUnowned.",
             (Query(total("modstream_partitions", by="instance"), "{{instance}}"),),
             Kind.STACK,
         ),
         Panel(
             "Rebalances in 10 minutes",
-            "Normal: one for each start and stop of a process. Without those: a process is too busy for its "
-            "heartbeat, or the network drops. Runbook: ModstreamRebalancesOften.",
+            "Normal: one for each start and stop of a process. More: a process is too busy to send heartbeats, or the "
+            "network fails. Runbook: ModstreamRebalancesOften.",
             (Query(or_zero(grown("modstream_rebalances_total")), "rebalances"),),
         ),
         Panel(
             "Pause of a rebalance",
-            "From losing partitions to the first one open again, as a mean since the start. Normal: a few seconds. "
-            "Longer: a last commit or reading the progress takes its time.",
+            "Mean time since the start from the revocation of partitions to the first partition that is open again. "
+            "Normal: a few seconds. Longer: the last commit, or reading the progress, is slow.",
             (Query(mean_since_start("modstream_rebalance_pause_seconds"), "mean"),),
             unit="s",
         ),

@@ -1,4 +1,4 @@
-"""Row of *Service* about the processes themselves: what runs, what it takes, what it does not say."""
+"""Row of *Service* about the processes themselves: versions, memory, cores, and log lines that were left out."""
 
 from deploy.grafana.board import Kind, Panel, Query, Row
 from deploy.grafana.promql import met, of, rate, total
@@ -8,30 +8,30 @@ PROCESSES = Row(
     (
         Panel(
             "What runs",
-            "Normal: one version, engine and model. Two of one kind: an upgrade is under way, or stopped halfway.",
+            "Normal: one version, engine and model. Two of one kind: a rolling upgrade is running, or has stopped.",
             (Query(f"count by (version, engine, model) ({of('modstream_info')})", "{{version}} {{engine}} {{model}}"),),
             Kind.TABLE,
             width=6,
         ),
         Panel(
             "Memory by process",
-            "Normal: flat after an hour. Rising for days: set `engine.max_memory_bytes`, and the process drains and "
-            "ends before the machine is short of memory. Decoders and models are processes of their own.",
+            "Normal: flat after an hour. Rising for days: set `engine.max_memory_bytes`, so that the process drains "
+            "and ends before the machine is short of memory. Decoders and models run in other processes.",
             (Query(total("process_resident_memory_bytes", by="instance"), "{{instance}}"),),
             unit="bytes",
             width=6,
         ),
         Panel(
             "Cores by process",
-            "Normal: under 1: one process's event loop has one core. At 1 for minutes: it is the limit; more "
-            "processes.",
+            "Normal: under 1, because the event loop of a process uses one core. At 1 for minutes: the event loop "
+            "limits throughput; start more processes.",
             (Query(rate("process_cpu_seconds_total", by="instance"), "{{instance}}"),),
             width=6,
         ),
         Panel(
             "Log lines left out",
-            "Under load lines that repeat are left out and counted here. Normal: 0. Their reasons are in the other "
-            "panels.",
+            "Lines about records beyond `telemetry.log_limit_per_s` are counted here and not written. Normal: 0. The "
+            "other panels show their causes.",
             (Query(met(rate("modstream_log_dropped_total", by="event")), "{{event}}"),),
             unit="reqps",
             width=6,

@@ -1,4 +1,4 @@
-"""*Service*: is it healthy, and what limits it."""
+"""The dashboard *Service*: the service's health, and what limits it."""
 
 from deploy.grafana.board import Board, Kind, Limit, Panel, Query, Row, Variable
 from deploy.grafana.kafka_rows import KAFKA
@@ -42,7 +42,7 @@ HEALTHY = Row(
         Panel(
             "Processes ready",
             "Normal: 100 %. Less for minutes: a process loads its model, drains, or reaches no broker; "
-            "`/health/ready` of that process says which. Runbook: ModstreamNotReady.",
+            "`/health/ready` of that process lists its checks. Runbook: ModstreamNotReady.",
             (Query(f"sum(modstream_ready{{{HERE}}}) / count(modstream_ready{{{HERE}}})"),),
             Kind.NUMBER,
             unit="percentunit",
@@ -52,7 +52,7 @@ HEALTHY = Row(
         ),
         Panel(
             "Verdicts within 30 s of upload, last hour",
-            "Normal: 99 % and more; that is the service level. Less: look below for what limits the service. "
+            "Normal: 99 % and more, which is the service level. Less: the row *What limits it* shows the slow part. "
             "Runbook: ModstreamVerdictsLate.",
             (Query(IN_TIME),),
             Kind.NUMBER,
@@ -63,8 +63,8 @@ HEALTHY = Row(
         ),
         Panel(
             "Images finished a second",
-            "Normal: follows the uploads. It falls while lag grows: the service is limited, see the next rows. "
-            "It falls while lag is 0: fewer uploads.",
+            "Normal: equal to the rate of uploads. It falls while lag grows: the row *What limits it* shows the slow "
+            "part. It falls while lag is 0: fewer images are uploaded.",
             (Query(rate("modstream_records_total", FINISHED)),),
             Kind.NUMBER,
             unit="reqps",
@@ -73,8 +73,8 @@ HEALTHY = Row(
         ),
         Panel(
             "Lag",
-            "Images without a committed outcome, those in flight included. Normal: about the rate times the seconds "
-            "that an image takes. Growing: more comes than is judged. Runbook: ModstreamFallsBehind.",
+            "Images without a committed outcome, including those in flight. Normal: about the rate times the seconds "
+            "that an image takes. Growing: more images are uploaded than judged. Runbook: ModstreamFallsBehind.",
             (Query(total("modstream_lag")),),
             Kind.NUMBER,
             width=4,
@@ -82,7 +82,7 @@ HEALTHY = Row(
         ),
         Panel(
             "Oldest image in flight",
-            "Normal: under 30 s. Older: its retries, its image server or the engine hold it up. "
+            "Normal: under 30 s. Older: further attempts, its image host or the engine delay it. "
             "Runbook: ModstreamImageWaitsTooLong.",
             (Query(highest("modstream_oldest_age_seconds")),),
             Kind.NUMBER,
@@ -93,7 +93,7 @@ HEALTHY = Row(
         ),
         Panel(
             "Dead letters, last hour",
-            "Share of finished images. Normal: under 1 %. More: look at their reasons below, then "
+            "Share of finished images. Normal: under 1 %. More: see their reasons below, then run "
             "`modstream dead-letters stats`. Runbook: ModstreamDeadLetters.",
             (Query(DEAD_SHARE),),
             Kind.NUMBER,
@@ -106,20 +106,20 @@ HEALTHY = Row(
 )
 
 OUTCOMES = Row(
-    "What comes out, and what waits",
+    "Outcomes and waiting images",
     (
         Panel(
             "Records by outcome",
-            "Normal: almost all `judged`. `put_off` waits in a retry topic for something outside; `dead_lettered` was "
-            "given up. Both with their reasons to the right.",
+            "Normal: almost all `judged`. `put_off`: the record is deferred to a retry topic. `dead_lettered`: the "
+            "record became a dead letter. The panel to the right has the reasons of both.",
             (Query(rate("modstream_records_total", by="outcome"), "{{outcome}}"),),
             Kind.STACK,
             unit="reqps",
         ),
         Panel(
-            "Dead letters and put-offs by reason",
-            "Normal: a thin line of `image.…` reasons, which are the uploaders'. `fetch.…` is an object store, "
-            "`engine.…` the engine, `event.…` a broken uploader. The table of reasons is in docs/operate.md.",
+            "Dead letters and deferred records by reason",
+            "Normal: few, with `image.…` reasons, which uploaders cause. `fetch.…`: an object store fails. "
+            "`engine.…`: the engine fails. `event.…`: an uploader is broken. docs/operate.md has the table of reasons.",
             (
                 Query(
                     met(rate("modstream_records_total", 'outcome!="judged"', by="outcome, reason")),
@@ -131,21 +131,22 @@ OUTCOMES = Row(
         ),
         Panel(
             "Failed attempts by reason",
-            "Faults that are tried again. Normal: near 0. It rises before dead letters do, so look here first. "
+            "Faults that are tried again. Normal: near 0. This rate rises before that of dead letters. "
             "Runbook: ModstreamAttemptsFail.",
             (Query(met(rate("modstream_attempts_failed_total", TRIED_AGAIN, by="reason")), "{{reason}}"),),
             unit="reqps",
         ),
         Panel(
             "Lag by partition",
-            "Normal: all partitions alike. One alone grows: its uploads have one key, or its process is slow. "
+            "Normal: about the same for all partitions. One alone grows: its uploads have one key, or its process is "
+            "slow. "
             "A missing partition has no owner. Runbook: ModstreamPartitionUnowned.",
             (Query(highest("modstream_lag", by="topic, partition"), "{{topic}} {{partition}}"),),
         ),
         Panel(
             "Where the waiting images are",
-            "Normal: none on the broker. `in flight` is being worked on. `by committed offset` is what Kafka's own "
-            "tools call lag: it counts images that are finished above an unfinished one, so it overstates.",
+            "Normal: none on the broker. `in flight`: the service works on them. `by committed offset`: the lag of "
+            "Kafka's own tools, which is too high, because it counts finished images above an unfinished one.",
             (
                 Query(total("modstream_backlog"), "on the broker"),
                 Query(total("modstream_in_flight"), "in flight"),
@@ -168,18 +169,18 @@ LIMITS = Row(
     (
         Panel(
             "Window occupancy by bound",
-            "Share of each bound on what is in flight, of the fullest process. Normal: anything under 100 % while lag "
-            "is small. At 100 % with lag: work inside takes too long; the panel to the right says which stage. "
-            "`span` at 100 %: one image holds its partition up.",
+            "How much of each bound on records in flight is used, by the fullest process. Normal: under 100 % while "
+            "lag is small. At 100 % with lag: a stage takes too long; the panel to the right shows which. "
+            "`span` at 100 %: one image holds back its partition.",
             (Query(highest("modstream_window_occupancy", by="bound"), "{{bound}}"),),
             unit="percentunit",
             top=1.0,
         ),
         Panel(
             "Mean seconds by stage",
-            "Normal: as last week. The stage that is much higher than usual limits the service. `wait` follows the "
-            "others: it is the time until the first stage begins. `fetch`: object store; `decode`: cores; `engine`: "
-            "the model.",
+            "Normal: as last week. A stage that is much higher than usual limits the service: `fetch` the object "
+            "store, `decode` the cores, `engine` the model. `wait` is the time until the first stage begins, and rises "
+            "with the others.",
             (Query(mean("modstream_stage_duration_seconds", by="stage"), "{{stage}}"),),
             Kind.STACK,
             unit="s",
@@ -192,7 +193,7 @@ LIMITS = Row(
         ),
         Panel(
             "Stage $stage: p50, p95, p99",
-            "Choose the stage above. Normal values are your own of last week: compare by shifting the time range.",
+            "Choose the stage at the top of the page. Normal: as last week; shift the time range to compare.",
             tuple(
                 Query(quantile(q, "modstream_stage_duration_seconds", 'stage=~"$stage"'), f"p{round(q * 100)}")
                 for q in (0.5, 0.95, 0.99)
@@ -201,16 +202,17 @@ LIMITS = Row(
         ),
         Panel(
             "Stage $stage: all images",
-            "Normal: one band, where it was last week. Two bands are two kinds of images or servers; a band that "
-            "climbs is a queue. A dot is one image with its trace (exemplars come by OTLP, not by a scrape): click it.",
+            "Normal: one band, at the height of last week. Two bands: two kinds of images or servers. A band that "
+            "climbs: a queue. A dot is one image: click it to open its trace. Dots (exemplars) need OTLP; a scrape has "
+            "none.",
             (Query(buckets("modstream_stage_duration_seconds", 'stage=~"$stage"'), "{{le}}"),),
             Kind.HEATMAP,
             unit="s",
         ),
         Panel(
             "Age at the outcome: all images",
-            "Normal: all below 30 s. A second band above is what was put off or tried again; a band that climbs is "
-            "lag.",
+            "Normal: all below 30 s. A second band above: records that were deferred or tried again. A band that "
+            "climbs: lag.",
             (Query(buckets("modstream_upload_age_seconds"), "{{le}}"),),
             Kind.HEATMAP,
             unit="s",
@@ -221,7 +223,7 @@ LIMITS = Row(
 SERVICE = Board(
     uid="modstream-service",
     title="modstream: Service",
-    summary="Is it healthy, and what limits it. Read from the top; each panel says what is normal.",
+    summary="The service's health, and what limits it. Read from the top; each panel says what is normal.",
     variables=(JOB, INSTANCE, Variable("stage", "Stage", options=("engine", *(s for s in STAGES if s != "engine")))),
     rows=(HEALTHY, OUTCOMES, LIMITS, ENGINE, FETCH_AND_DECODE, KAFKA, PROCESSES, GPU),
 )

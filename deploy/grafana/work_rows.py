@@ -8,16 +8,16 @@ ENGINE = Row(
     (
         Panel(
             "Requests in the engine",
-            "Normal: some running, few waiting. Many waiting: the engine is the limit (runbook "
-            "ModstreamEngineSaturated). Few running while there is lag: it starves, because images arrive too slowly "
-            "(runbook ModstreamEngineIdle).",
+            "Normal: some running, few waiting. Many waiting: the engine limits throughput (runbook "
+            "ModstreamEngineSaturated). Few running while there is lag: images reach the engine too slowly (runbook "
+            "ModstreamEngineIdle).",
             (Query(total("modstream_engine_requests", by="state"), "{{state}}"),),
             Kind.STACK,
         ),
         Panel(
             "Processes that reach their engine",
-            "Normal: all of them, 100 %. Less: every server of their remote engine is away; they take nothing in, "
-            "and go on by themselves when one is back.",
+            "Normal: 100 %. Less: some processes reach no server of their remote engine. They take in no records, and "
+            "resume by themselves when a server responds.",
             (
                 Query(
                     f"sum(modstream_engine_reachable{{{HERE}}}) / count(modstream_engine_reachable{{{HERE}}})", "share"
@@ -28,14 +28,14 @@ ENGINE = Row(
         ),
         Panel(
             "Tokens a second by kind",
-            "Normal: `cached` far above `prompt`, as the policy's text is the same for all images. `cached` falls to "
-            "0: the prefix cache does not hold it any more. No data: this engine is no language model.",
+            "Normal: `cached` far above `prompt`, because the policy's text is the same for all images. `cached` falls "
+            "to 0: the prefix cache no longer holds that text. No data: this engine is no language model.",
             (Query(rate("modstream_engine_tokens_total", by="kind"), "{{kind}}"),),
         ),
         Panel(
             "Share of the answer that is a label",
-            "How well the model keeps to the form that is asked of it. Normal: p1 above 0.9. Falling: another model, "
-            "adapter or policy text. No data: this engine is no language model.",
+            "Share of the answer's probability on the expected labels. Normal: p1 above 0.9. Falling: the model, "
+            "adapter or policy text has changed. No data: this engine is no language model.",
             (
                 Query(quantile(0.5, "modstream_engine_label_mass"), "p50"),
                 Query(quantile(0.1, "modstream_engine_label_mass"), "p10"),
@@ -52,15 +52,15 @@ FETCH_AND_DECODE = Row(
     (
         Panel(
             "Bytes fetched a second by scheme",
-            "Normal: follows the rate. It falls while `fetch` takes longer: the object store or the way to it "
-            "(runbook ModstreamFetchSlow).",
+            "Normal: in proportion to the rate of images. It falls while `fetch` takes longer: the object store or the "
+            "network to it is slow (runbook ModstreamFetchSlow).",
             (Query(rate("modstream_fetch_io_bytes_total", by="scheme"), "{{scheme}}"),),
             unit="Bps",
         ),
         Panel(
             "Decode pool",
-            "Normal: the queue is about 0. A queue that stays: cores are short; more `media.decode.workers`, or more "
-            "processes on other machines.",
+            "Normal: about 0 images wait. A queue that stays: there are too few cores; raise `media.decode.workers`, "
+            "or start processes on other machines.",
             (
                 Query(total("modstream_decode_queue"), "images that wait"),
                 Query(total("modstream_decode_workers"), "processes"),
@@ -68,15 +68,15 @@ FETCH_AND_DECODE = Row(
         ),
         Panel(
             "Decoders lost by reason",
-            "A file that crashes, hangs or bloats a decoder costs that decoder and nothing else. Normal: 0. A series "
-            "of them is an attack or a broken uploader. Runbook: ModstreamDecodersCrash.",
+            "A file that crashes or hangs a decoder, or takes all its memory, ends that decoder only. Normal: 0. Many: "
+            "an attack, or a broken uploader. Runbook: ModstreamDecodersCrash.",
             (Query(met(rate("modstream_decode_crashes_total", by="reason")), "{{reason}}"),),
             unit="reqps",
         ),
         Panel(
             "Confinement of decoders",
-            "Normal: 1. At 0 the kernel of a machine does not offer this means, and a file that takes its decoder over "
-            "reaches further (SECURITY.md, *Decoders*).",
+            "Normal: 1. At 0 the kernel of a machine lacks this mechanism, and a file that takes over its decoder can "
+            "do more (SECURITY.md, *Decoders*).",
             (Query(f"min by (mechanism) (modstream_decode_confinement{{{HERE}}})", "{{mechanism}}"),),
         ),
     ),
@@ -87,7 +87,7 @@ GPU = Row(
     (
         Panel(
             "Memory",
-            "Normal: flat after the start, as vLLM takes its share at once. Rising: something else uses the card. "
+            "Normal: flat after the start, because vLLM takes its share at once. Rising: another program uses the GPU. "
             "Runbook: ModstreamGpuMemoryShort.",
             (
                 Query(
@@ -103,15 +103,15 @@ GPU = Row(
         ),
         Panel(
             "Temperature",
-            "Normal: under 85 °C. Above it the card slows down. Runbook: ModstreamGpuHot.",
+            "Normal: under 85 °C. Above it the GPU slows down. Runbook: ModstreamGpuHot.",
             (Query(highest("modstream_gpu_temperature_celsius", by="instance, gpu"), "{{instance}} gpu {{gpu}}"),),
             unit="celsius",
             limits=(Limit(0, "green"), Limit(85, "red")),
         ),
         Panel(
             "Utilisation",
-            "Normal: high while there is lag. Low with lag: the engine starves (runbook ModstreamEngineIdle). Low "
-            "without lag: the card is too large for the load, see the Cost dashboard.",
+            "Normal: high while there is lag. Low with lag: images reach the engine too slowly (runbook "
+            "ModstreamEngineIdle). Low without lag: the GPU is too large for the load, see the dashboard Cost.",
             (Query(highest("modstream_gpu_utilization", by="instance, gpu"), "{{instance}} gpu {{gpu}}"),),
             unit="percentunit",
             top=1.0,

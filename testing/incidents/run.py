@@ -17,7 +17,7 @@ from testing.incidents.pictures import Window, picture
 from testing.incidents.scenarios import PACE, Scenario, upload
 from testing.observed import Observed, observing
 
-ROWS = ("Is it healthy?", "What comes out, and what waits", "What limits it", "Engine")
+ROWS = ("Is it healthy?", "Outcomes and waiting images", "What limits it", "Engine")
 TOP_WIDTH = 110
 
 

@@ -204,8 +204,8 @@ async def _run_within(guard: LimitGuard, processor: Processor) -> None:
 async def _opened(decoder: ImageDecoder, stack: AsyncExitStack) -> ImageDecoder:
     # Once the engine runs, whose processes read each other's memory.
     hide_process()
-    await decoder.start()
     stack.push_async_callback(decoder.close)
+    await decoder.start()
     return decoder
 
 

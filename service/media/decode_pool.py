@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -17,8 +17,8 @@ import structlog
 from service.core.pixels import ImageSpec
 from service.core.spans import waiting
 from service.media.decode_deaths import REASONS, Cause, ProcessDiedError, conclusion
-from service.media.decode_process import DecodeProcess, process_limits
-from service.media.errors import DecoderStalledError, DecodeTimeoutError
+from service.media.decode_process import START_TIMEOUT_S, DecodeProcess, process_limits
+from service.media.errors import DecoderStalledError, DecoderUnavailableError, DecodeTimeoutError
 from service.media.oom_kills import oom_kills
 from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage, FetchedImage
@@ -70,6 +70,12 @@ class ImageDecoder:
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._in_hand: set[asyncio.Timeout] = set()
+        """The deadlines of the images that are decoded or wait for it; they have none until the pool closes."""
+        self._none_in_hand = asyncio.Event()
+        self._is_closed = False
+        self._abandoned: set[asyncio.Task[None]] = set()
+        """Tasks that end processes whose start was cancelled."""
         self._confinement = UNCONFINED
         self._oom_kills = self._count_oom_kills()
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="decode")
@@ -81,7 +87,7 @@ class ImageDecoder:
                 for slot in self._slots:
                     group.create_task(self._occupy(slot), name="decode.start")
         except ExceptionGroup as failures:
-            await self._end_processes()
+            await self.close()
             raise failures.exceptions[0] from None
         for slot in self._slots:
             self._idle.put_nowait(slot)
@@ -101,10 +107,18 @@ class ImageDecoder:
         """What holds the process that was started last; nothing before the first."""
         return self._confinement
 
-    async def close(self) -> None:
-        """Wait for the images in hand (each within its time limit), then end every process; decode nothing after it."""
-        for _ in self._slots:
-            await self._idle.get()
+    async def close(self, *, grace_s: float | None = None) -> None:
+        """Wait for the images in hand, then end every process; images that come later get DecoderUnavailableError.
+
+        So do images that are still in hand after the grace, by default the start of a process and the time limit of
+        one image.
+        """
+        self._is_closed = True
+        grace_s = START_TIMEOUT_S + self._settings.timeout_s if grace_s is None else grace_s
+        for deadline in self._in_hand:
+            deadline.reschedule(asyncio.get_running_loop().time() + grace_s)
+        if self._in_hand:
+            await self._none_in_hand.wait()
         await self._end_processes()
 
     @property
@@ -124,6 +138,27 @@ class ImageDecoder:
         killer no other process works meanwhile, so that what others took is not blamed on this file. When cancelled,
         what works on the image ends at once.
         """
+        async with self._held():
+            return await self._decode(fetched, spec)
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        """Let the closing of the pool wait for the block, and end it after the grace."""
+        if self._is_closed:
+            raise DecoderUnavailableError(detail="the decoders are closed")
+        try:
+            async with asyncio.timeout(None) as deadline:
+                self._in_hand.add(deadline)
+                try:
+                    yield
+                finally:
+                    self._in_hand.discard(deadline)
+                    if self._is_closed and not self._in_hand:
+                        self._none_in_hand.set()
+        except TimeoutError:
+            raise DecoderUnavailableError(detail="the decoders closed before the image was decoded") from None
+
+    async def _decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:
         deaths: list[ProcessDiedError] = []
         while True:
             is_alone = any(death.cause is Cause.OOM_KILLED for death in deaths)
@@ -200,13 +235,17 @@ class ImageDecoder:
             raise
 
     def _end_when_launched(self, future: "asyncio.Future[DecodeProcess]") -> None:
-        def end(launched: "asyncio.Future[DecodeProcess]") -> None:
-            if not launched.cancelled() and launched.exception() is None:
-                self._threads.submit(launched.result().end)
+        async def end() -> None:
+            with suppress(DecoderUnavailableError):
+                await asyncio.to_thread((await future).end)
 
-        future.add_done_callback(end)
+        task = asyncio.create_task(end(), name="decode.abandoned")
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
 
     async def _end_processes(self) -> None:
+        if self._abandoned:
+            await asyncio.wait(self._abandoned)
         for slot in self._slots:
             if slot.process:
                 await asyncio.to_thread(slot.process.end)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import service
@@ -144,12 +145,13 @@ class DecodeProcess:
             return 0.0  # it has ended
 
     def _wait_for_exit(self) -> int:
+        """Close the connection and return the exit code; that of a kill if the kernel holds on to a killed process."""
         self._connection.close()
-        try:
-            return self._process.wait(EXIT_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        for _ in range(2):
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(EXIT_TIMEOUT_S)
             self._process.kill()
-            return self._process.wait()
+        return -signal.SIGKILL
 
 
 def _took_too_long(limit_s: float, cpu_s: float) -> DecodeTimeoutError | DecoderStalledError:

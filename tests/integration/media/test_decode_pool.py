@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.types import DecodedImage, FetchedImage
+from service.runtime.process_tree import descendants
 from service.settings.media import DecodeSettings
 from testing.metrics import counting, scraped
 from testing.waiting import wait_until
@@ -55,6 +57,10 @@ def limit_of(pid: int, name: str) -> int:
 def environment_names(pid: int) -> set[bytes]:
     entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return {entry.split(b"=")[0] for entry in entries if entry}
+
+
+def children() -> set[int]:
+    return {process.pid for process in descendants(os.getpid())}
 
 
 def start_service() -> tuple["subprocess.Popen[str]", list[int]]:
@@ -191,15 +197,56 @@ async def test_the_loop_goes_on_while_images_are_decoded(decoder: ImageDecoder) 
     assert turns > 20
 
 
-async def test_closing_ends_every_process_and_waits_for_images_in_hand() -> None:
-    decoder = ImageDecoder(DecodeSettings(workers=2))
-    await decoder.start()
-    pids = decoder.process_ids
-    tasks = [asyncio.create_task(decode(decoder, GOOD), name=f"decode-{place}") for place in range(4)]
-    await asyncio.sleep(0)
-    await decoder.close()
-    assert [(await task).width for task in tasks] == [32] * 4
-    assert not any(map(is_there, pids))
+class TestClosing:
+    async def test_closing_ends_every_process_and_waits_for_images_in_hand(self, decoder: ImageDecoder) -> None:
+        pids = decoder.process_ids
+        tasks = [asyncio.create_task(decode(decoder, GOOD), name=f"decode-{place}") for place in range(4)]
+        await asyncio.sleep(0)
+        await decoder.close()
+        assert [(await task).width for task in tasks] == [32] * 4
+        assert not any(map(is_there, pids))
+
+    async def test_images_that_end_together_leave_no_later_one_behind(self, decoder: ImageDecoder) -> None:
+        tasks = [asyncio.create_task(decode(decoder, GOOD), name=f"decode-{place}") for place in range(4)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(decoder.close(), name="close")
+        await asyncio.sleep(0)
+        # Until both processes have answered.
+        time.sleep(0.5)  # noqa: ASYNC251 - the loop is busy elsewhere
+        images = await asyncio.wait_for(asyncio.gather(*tasks), timeout=30)
+        await closing
+        assert [image.width for image in images] == [32] * 4
+
+    async def test_an_image_in_hand_is_tried_again_in_a_fresh_process(self, decoder: ImageDecoder) -> None:
+        tasks = [asyncio.create_task(decode(decoder, b"%crash"), name=f"crash-{place}") for place in range(4)]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(decoder.close(), timeout=30)
+        assert {type(task.exception()) for task in tasks} == {DecodeCrashedError}
+
+    async def test_images_still_in_hand_after_the_grace_are_given_up(self, decoder: ImageDecoder) -> None:
+        pids = decoder.process_ids
+        tasks = [asyncio.create_task(decode(decoder, b"%sleep"), name=f"sleep-{place}") for place in range(8)]
+        await asyncio.sleep(0)
+        # Two processes would take twelve seconds.
+        await asyncio.wait_for(decoder.close(grace_s=0.1), timeout=8)
+        assert {type(task.exception()) for task in tasks} == {DecoderUnavailableError}
+        assert not any(map(is_there, pids))
+
+    async def test_a_later_image_is_refused(self, decoder: ImageDecoder) -> None:
+        await decoder.close()
+        with pytest.raises(DecoderUnavailableError, match="closed"):
+            await decode(decoder, GOOD)
+
+    async def test_a_process_whose_start_was_cancelled_ends_too(self) -> None:
+        decoder = ImageDecoder(DecodeSettings(workers=1))
+        before = children()
+        start = asyncio.create_task(decoder.start(), name="start")
+        await wait_until(lambda: children() > before, description="the process starts")
+        started = children() - before
+        start.cancel()
+        await asyncio.wait([start])
+        await decoder.close()
+        assert started.isdisjoint(children())
 
 
 async def test_a_process_that_cannot_start_is_fatal_and_names_what_happened() -> None:
@@ -213,6 +260,7 @@ import asyncio, sys
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
 from service.core.pixels import ImageSpec
+from service.runtime.process_tree import descendants
 from service.settings.media import DecodeSettings
 
 async def main():

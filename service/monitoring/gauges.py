@@ -11,7 +11,7 @@ from service.monitoring.sources import Sources
 from service.runtime.nvml import GpuReading, Gpus
 from service.settings.monitoring import MonitoringSettings
 from service.telemetry import instruments, labels
-from service.telemetry.instruments import Declaration
+from service.telemetry.aggregation import Declaration
 
 Reading = tuple[float, dict[str, str]]
 Read = Callable[[], Iterable[Reading]]

@@ -1,18 +1,11 @@
-"""docs/metrics.md: `python -m service.monitoring.reference` prints it; the tests compare.
-
-Prometheus' names are read off a scrape, because the exporter decides them.
-"""
+"""docs/metrics.md: `python -m service.monitoring.reference` prints it; the tests compare."""
 
 import sys
 from collections.abc import Mapping
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import Meter, Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry
-
-from service.telemetry import labels, names
-from service.telemetry.instruments import Declaration, declarations
+from service.telemetry import labels
+from service.telemetry.aggregation import Declaration
+from service.telemetry.instruments import declarations
 
 _INTRODUCTION = """# Metrics
 
@@ -24,13 +17,13 @@ Prometheus finds them at `http://<monitoring.host>:<monitoring.port>/metrics`; a
 
 - No label holds an id, a host or a text of an event. Their values come from the settings and the policies, from the
   reason codes of [operate.md](operate.md#dead-letters), and from the assigned partitions; tenants that
-  `monitoring.tenants` does not name are `other` together. OpenTelemetry's limit of 2,000 series an instrument stands
-  behind that.
+  `monitoring.tenants` does not name are `other` together. A counter has 2,000 series at most; what comes later is in
+  one with the label `otel_metric_overflow`. The labels of histograms have fixed sets of values.
 - A series appears with its first value. Those of counters whose labels are known beforehand start at 0, so that
   `increase()` sees the first event; `modstream_engine_label_mass` and `modstream_engine_tokens` need a language model,
   `modstream_gpu_*` a GPU of NVIDIA, `modstream_machine_price` the setting of that name.
-- Exemplars lead from a bucket of a histogram to a trace. They go by OTLP alone: OpenTelemetry's exporter for Prometheus
-  does not write them. `modstream_stage_duration_seconds` has them for the records that are traced.
+- Exemplars lead from a bucket of a histogram to a trace. They go by OTLP alone: a scrape in the text form
+  has none. `modstream_stage_duration_seconds` has them for the records that are traced.
 - The endpoint also has `process_*` and `python_*` of the serving process, without its decoders and vLLM's processes;
   and vLLM's own `vllm:*` when the engine runs in this process (`engine.kind: vllm`).
 
@@ -56,46 +49,13 @@ _FIXED: Mapping[str, str] = {
 """What labels of a fixed set hold; the values of `kind` are listed with its instrument."""
 
 
-def prometheus_names() -> dict[str, str]:
-    """Return the name of each instrument in a scrape, without what a histogram's series add to it."""
-    registry = CollectorRegistry()
-    provider = MeterProvider([PrometheusMetricReader(scope_info_enabled=False, registry=registry)])
-    meter = provider.get_meter(names.SCOPE)
-    found = {}
-    for declaration in declarations():
-        before = _families(registry)
-        _use(meter, declaration)
-        ((family, kind),) = (_families(registry) - before) - {("target", "info")}
-        found[declaration.name] = f"{family}_total" if kind == "counter" else family
-    provider.shutdown()
-    return found
-
-
-def _families(registry: CollectorRegistry) -> set[tuple[str, str]]:
-    return {(family.name, family.type) for family in registry.collect()}
-
-
-def _use(meter: Meter, declaration: Declaration) -> None:
-    """Give an instrument its first value."""
-    name, unit = declaration.name, declaration.unit
-    match declaration.kind:
-        case "counter":
-            meter.create_counter(name, unit).add(1)
-        case "histogram":
-            meter.create_histogram(name, unit).record(1)
-        case "gauge":
-            meter.create_observable_gauge(name, [lambda _: [Observation(1)]], unit)
-
-
 def reference_markdown() -> str:
     """Return docs/metrics.md."""
-    exported = prometheus_names()
-    return _INTRODUCTION + "".join(_section(kind, exported) for kind in _TITLES)
+    return _INTRODUCTION + "".join(_section(kind) for kind in _TITLES)
 
 
-def _section(kind: str, exported: Mapping[str, str]) -> str:
-    of_kind = [declaration for declaration in declarations() if declaration.kind == kind]
-    rows = "".join(_row(declaration, exported[declaration.name]) for declaration in of_kind)
+def _section(kind: str) -> str:
+    rows = "".join(_row(declaration) for declaration in declarations() if declaration.kind == kind)
     head = "| Prometheus | labels | description | OpenTelemetry |\n|---|---|---|---|\n"
     return f"\n## {_TITLES[kind]}\n{_NOTES.get(kind, '')}\n{head}{rows}"
 
@@ -103,12 +63,13 @@ def _section(kind: str, exported: Mapping[str, str]) -> str:
 _NOTES = {"histogram": "\nEach has `_bucket`, `_sum` and `_count`.\n"}
 
 
-def _row(declaration: Declaration, exported: str) -> str:
+def _row(declaration: Declaration) -> str:
     labels = ", ".join(_label(name) for name in declaration.attributes) or "–"
     description = declaration.description
     if declaration.boundaries:
         description += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.boundaries)}"
-    return f"| `{exported}` | {labels} | {description} | `{declaration.name}` in `{declaration.unit}` |\n"
+    names = f"`{declaration.name}` in `{declaration.unit}`"
+    return f"| `{declaration.prometheus_name}` | {labels} | {description} | {names} |\n"
 
 
 def _label(name: str) -> str:

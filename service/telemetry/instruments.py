@@ -1,77 +1,18 @@
 """Every instrument, with its unit, its labels and what it measures; docs/metrics.md is written from this module.
 
-Counters and histograms are OpenTelemetry's. They keep nothing until `set_meter` is called, so that modules can declare
-and use them without a meter. Gauges are declared here and read by `service.monitoring`. No label holds an id, a host
-or a text of an event.
+Gauges are declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
-from opentelemetry.metrics import Meter, NoOpMeter
+from opentelemetry.metrics import Meter
 
-from service.telemetry import labels, names
-
-_NOTHING = NoOpMeter(names.SCOPE)
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """One instrument."""
-
-    kind: Literal["counter", "histogram", "gauge"]
-    name: str
-    unit: str
-    """In UCUM; what is counted stands in braces."""
-    description: str
-    attributes: tuple[str, ...]
-    """Names of its labels."""
-    boundaries: tuple[float, ...] = ()
-    """Upper bounds of a histogram's buckets, in its unit; one more bucket is above them."""
-
-
-class Counter:
-    """A counter that adds up amounts by labels."""
-
-    def __init__(self, declaration: Declaration) -> None:
-        self._declaration = declaration
-        self.set_meter(_NOTHING)
-
-    def set_meter(self, meter: Meter) -> None:
-        """Count in a meter from now on."""
-        declared = self._declaration
-        self._counter = meter.create_counter(declared.name, declared.unit, declared.description)
-
-    def add(self, amount: float, labels: Mapping[str, str] | None = None) -> None:
-        """Add an amount; 0 creates the series."""
-        self._counter.add(amount, labels)
-
-
-class Histogram:
-    """A histogram that counts values by labels and buckets, with the trace of the current span as exemplar."""
-
-    def __init__(self, declaration: Declaration) -> None:
-        self._declaration = declaration
-        self.set_meter(_NOTHING)
-
-    def set_meter(self, meter: Meter) -> None:
-        """Record in a meter from now on."""
-        declared = self._declaration
-        self._histogram = meter.create_histogram(
-            declared.name,
-            declared.unit,
-            declared.description,
-            explicit_bucket_boundaries_advisory=declared.boundaries,
-        )
-
-    def record(self, value: float, labels: Mapping[str, str] | None = None) -> None:
-        """Record a value, in the histogram's unit."""
-        self._histogram.record(value, labels)
-
+from service.telemetry import labels
+from service.telemetry.aggregation import Counter, Declaration, Histogram
 
 _declared: list[Declaration] = []
-_recording: list[Counter | Histogram] = []
+_counters: list[Counter] = []
+_histograms: list[Histogram] = []
 
 
 def declarations() -> tuple[Declaration, ...]:
@@ -79,21 +20,28 @@ def declarations() -> tuple[Declaration, ...]:
     return tuple(_declared)
 
 
-def set_meter(meter: Meter = _NOTHING) -> None:
-    """Let every counter and histogram measure in a meter; without one they keep nothing."""
-    for instrument in _recording:
-        instrument.set_meter(meter)
+def histograms() -> tuple[Histogram, ...]:
+    """Return every histogram, in the order of this module."""
+    return tuple(_histograms)
+
+
+def begin(meter: Meter) -> None:
+    """Let every counter and histogram start from nothing, and a meter read the counters."""
+    for counter in _counters:
+        counter.begin(meter)
+    for histogram in _histograms:
+        histogram.begin()
 
 
 def _counter(name: str, unit: str, description: str, *attributes: str) -> Counter:
     _declared.append(declaration := Declaration("counter", name, unit, description, attributes))
-    _recording.append(counter := Counter(declaration))
+    _counters.append(counter := Counter(declaration))
     return counter
 
 
 def _histogram(name: str, unit: str, description: str, *attributes: str, boundaries: Sequence[float]) -> Histogram:
     _declared.append(declaration := Declaration("histogram", name, unit, description, attributes, tuple(boundaries)))
-    _recording.append(histogram := Histogram(declaration))
+    _histograms.append(histogram := Histogram(declaration))
     return histogram
 
 

@@ -1,7 +1,6 @@
 """Where metrics go: to a Prometheus endpoint, to an OTLP collector, to both or nowhere.
 
-OpenTelemetry's SDK aggregates them. The eight measurements of an event take 37 µs of processor time with one reader and
-56 µs with both, of some 2,300 µs that an event takes without a model. Without a reader the SDK is not imported.
+OpenTelemetry's SDK reads and sends what `aggregation` holds. Without a reader the SDK is not imported.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ class Metrics:
 
 
 def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -> Metrics:
-    """Let every instrument measure for the readers that the settings name; `scraped` adds the Prometheus endpoint."""
+    """Let every instrument start from nothing for the readers that the settings name; `scraped` adds the endpoint."""
     if not scraped and settings.otlp_endpoint is None:
         return Metrics(NoOpMeter(names.SCOPE), _nothing_to_scrape, nothing_to_stop)
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - costs memory and start-up time
@@ -43,13 +42,8 @@ def build_metrics(settings: TelemetrySettings, *, scraped: bool, version: str) -
         readers.append(_otlp(settings.otlp_endpoint, interval_s=settings.metrics_interval_s))
     provider = MeterProvider(readers, process_resource(version), shutdown_on_exit=False)
     meter = provider.get_meter(names.SCOPE)
-    instruments.set_meter(meter)
-
-    def stop() -> None:
-        instruments.set_meter()
-        stop_within_limit(provider.shutdown, name="metrics-shutdown")
-
-    return Metrics(meter, scrape, stop)
+    instruments.begin(meter)
+    return Metrics(meter, scrape, lambda: stop_within_limit(provider.shutdown, name="metrics-shutdown"))
 
 
 def _nothing_to_scrape() -> bytes:
@@ -61,18 +55,22 @@ def _prometheus() -> tuple[list["MetricReader"], Callable[[], bytes]]:
     from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - as above
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
 
+    from service.telemetry.histogram_export import HistogramCollector  # noqa: PLC0415 - as above
+
     ours = CollectorRegistry()
+    ours.register(HistogramCollector())
     reader = PrometheusMetricReader(scope_info_enabled=False, registry=ours)
     # The other one is prometheus_client's own: this process's memory and CPU, and vLLM's metrics where it runs here.
     return [reader], lambda: generate_latest(ours) + generate_latest(REGISTRY)
 
 
 def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
 
+    from service.telemetry.histogram_export import HistogramExporter  # noqa: PLC0415 - as above
+
     url = f"{endpoint.rstrip('/')}/v1/metrics"
-    exporter = OTLPMetricExporter(url)
+    exporter = HistogramExporter(url)
     # What it returns says that a batch failed, and not why.
     exporter._client = cast("Any", WatchedClient(exporter._client, CollectorOutage("metrics", url)))
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from PIL import Image
 
 from service.cli.exits import ExitCode
-from service.monitoring.reference import prometheus_names
+from service.telemetry.instruments import declarations
 from testing.house import House, inline
 from testing.kafka import KafkaBroker, free_port, running_kafka
 from testing.metrics import Scrape, parsed
@@ -190,7 +190,7 @@ async def test_a_process_is_not_ready_before_it_can_judge(story: Story) -> None:
 
 
 async def test_every_instrument_is_in_a_scrape_or_there_is_a_reason(story: Story) -> None:
-    names = prometheus_names()
+    names = {declared.name: declared.prometheus_name for declared in declarations()}
     seen = {name for name, exported in names.items() if story.scrape.names & {exported, f"{exported}_count"}}
     assert set(names) - seen - set(NOT_HERE) == set()
     assert seen & set(NOT_HERE) == set()

@@ -10,7 +10,6 @@ from deploy.grafana.__main__ import DASHBOARDS, dashboards
 from deploy.grafana.promql import TRIED_AGAIN
 from deploy.grafana.reading import Shown, read_board
 from service.core.errors import RejectedError
-from service.monitoring.reference import prometheus_names
 from service.telemetry.instruments import declarations
 from tests.unit.test_house_rules import error_classes
 
@@ -37,9 +36,8 @@ def rules() -> list[str]:
 
 def series() -> dict[str, set[str]]:
     """Return by instrument the names that it has on the endpoint."""
-    exported = prometheus_names()
     return {
-        declared.name: {exported[declared.name] + part for part in PARTS.get(declared.kind, ("",))}
+        declared.name: {declared.prometheus_name + part for part in PARTS.get(declared.kind, ("",))}
         for declared in declarations()
     }
 

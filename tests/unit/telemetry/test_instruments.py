@@ -4,8 +4,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from service.monitoring.reference import prometheus_names, reference_markdown
+from opentelemetry.metrics import Observation
+
+from service.monitoring.reference import reference_markdown
+from service.telemetry import aggregation, instruments, labels
+from service.telemetry.aggregation import Declaration
 from service.telemetry.instruments import declarations
+from testing.metrics import counting, scraped
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,9 +43,25 @@ def test_service_levels_on_an_uploads_age_fall_on_a_bucket() -> None:
     assert {1, 2, 5, 10, 30, 60, 300, 600} <= set(age.boundaries)
 
 
-def test_no_two_instruments_have_one_name_in_prometheus() -> None:
-    names = prometheus_names()
-    assert len(set(names.values())) == len(names) == len(declarations())
+def test_every_instrument_has_its_own_name_in_a_scrape() -> None:
+    with counting() as metrics:
+        for instrument in vars(instruments).values():
+            match instrument:
+                case aggregation.Counter():
+                    instrument.add(0)
+                case aggregation.Histogram():
+                    instrument.record(0)
+                case Declaration(name=name, unit=unit):
+                    metrics.meter.create_observable_gauge(name, [lambda _: [Observation(0)]], unit)
+        found = scraped(metrics).names
+    expected = [each.prometheus_name + ("_count" if each.kind == "histogram" else "") for each in declarations()]
+    assert set(expected) <= found
+    assert len(set(expected)) == len(expected)
+
+
+def test_histograms_have_labels_of_fixed_sets_alone() -> None:
+    labelled = {label for each in declarations() if each.kind == "histogram" for label in each.attributes}
+    assert labelled == {labels.STAGE, labels.OUTCOME, labels.RESULT}, "nothing else bounds their series"
 
 
 def test_the_reference_is_up_to_date() -> None:

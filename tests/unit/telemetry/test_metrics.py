@@ -32,12 +32,14 @@ def test_what_was_counted_before_there_was_a_reader_is_not_in_a_scrape() -> None
 def test_a_scrape_has_what_was_counted_in_the_units_of_prometheus() -> None:
     with counting() as metrics:
         FETCH_IO.add(7, {"scheme": "https"})
-        COMMIT_DURATION.record(0.02, {"result": "committed"})
+        for duration_s in (0.02, 0.025, 99):
+            COMMIT_DURATION.record(duration_s, {"result": "committed"})
         seen = scraped(metrics)
     assert seen.value("modstream_fetch_io_bytes_total", scheme="https") == 7
     assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="0.01") == 0
-    assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="0.025") == 1
-    assert seen.value("modstream_commit_duration_seconds_sum") == 0.02
+    assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="0.025") == 2
+    assert seen.value("modstream_commit_duration_seconds_bucket", result="committed", le="+Inf") == 3
+    assert seen.value("modstream_commit_duration_seconds_sum") == 0.02 + 0.025 + 99
     assert seen.value("process_resident_memory_bytes") > 0
 
 

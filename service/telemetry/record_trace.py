@@ -164,21 +164,24 @@ class Delivery:
             yield RecordTrace(span, timer)
 
     def _begin(self, number: int) -> Span:
-        name = f"{names.PROCESS} {self._arrival.topic}"
-        attributes = self._attributes(number)
-        is_first, links = self._last is None, self._links
+        is_first, links, parent = self._last is None, self._links, self._parent
         if self._last is not None:
             links = (link(self._last, to="earlier_attempt"),)
-        context = self._sink.begin(name, SpanKind.CONSUMER, parent=self._parent, attributes=attributes, links=links)
-        parent, self._last = self._parent, context
-        if self._parent is None:
+        self._last = context = self._sink.begin(parent=parent, links=links)
+        if parent is None:
             self._parent = context  # of further attempts, so that one trace shows the pauses between them
         if not context.trace_flags.sampled:
             return NoopSpan(context)
-        start_s = self._arrival.received_at_s if is_first else None
-        timeline = Timeline(self._clock)
         span = RecordingSpan(
-            self._sink, timeline, name, context, parent, SpanKind.CONSUMER, attributes, links=links, start_s=start_s
+            self._sink,
+            Timeline(self._clock),
+            f"{names.PROCESS} {self._arrival.topic}",
+            context,
+            parent,
+            SpanKind.CONSUMER,
+            self._attributes(number),
+            links=links,
+            start_s=self._arrival.received_at_s if is_first else None,
         )
         if is_first:
             self._record_waits(span)

@@ -6,7 +6,6 @@ These are sampled once for each record, and a record that is not sampled has non
 """
 
 import time
-from collections.abc import Mapping
 from contextvars import Token
 from types import TracebackType
 from typing import Protocol, Self
@@ -25,15 +24,7 @@ SHORTEST_WAIT_S = 0.001
 class SpanSink(Protocol):
     """Where spans begin and end."""
 
-    def begin(
-        self,
-        name: str,
-        kind: SpanKind,
-        *,
-        parent: SpanContext | None,
-        attributes: Mapping[str, Value],
-        links: tuple[Link, ...],
-    ) -> SpanContext:
+    def begin(self, *, parent: SpanContext | None, links: tuple[Link, ...]) -> SpanContext:
         """Decide whether a trace is sampled that begins or goes on here; its context says so."""
         ...
 

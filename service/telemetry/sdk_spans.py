@@ -2,10 +2,9 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
@@ -13,19 +12,9 @@ from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_EXPORT_BATCH_SI
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    TraceFlags,
-    TraceState,
-    set_span_in_context,
-)
-from opentelemetry.util.types import Attributes
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.trace import Link, SpanContext, TraceFlags
 
-from service.core.spans import Value
 from service.telemetry import names
 from service.telemetry.collector_outage import CollectorOutage, WatchedClient
 from service.telemetry.otlp_encoding import SpanEncoder
@@ -43,55 +32,24 @@ _QUEUE_LOGGER = "opentelemetry.sdk._shared_internal"
 """It warns of a full queue, which a collector that is away brings about."""
 
 
-class LinkedOrRatio(Sampler):
-    """Samples a trace that links to a sampled one, so that it goes on to its end, and a share of the others."""
-
-    def __init__(self, ratio: float) -> None:
-        self._ratio = TraceIdRatioBased(ratio)
-        self._always = TraceIdRatioBased(1.0)
-
-    def should_sample(  # noqa: PLR0917 - the SDK's signature
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        """Decide."""
-        sampler = self._always if any(link.context.trace_flags.sampled for link in links or ()) else self._ratio
-        return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-
-    def get_description(self) -> str:
-        """Say what it does."""
-        return f"LinkedOr{{{self._ratio.get_description()}}}"
-
-
 class SdkSpans:
     """Makes spans known to a span processor of the SDK."""
 
     def __init__(self, processor: SpanProcessor, *, ratio: float) -> None:
         self._processor = processor
-        self._sampler = ParentBased(LinkedOrRatio(ratio))
+        self._bound = TraceIdRatioBased.get_bound_for_rate(ratio)
         self._ids = RandomIdGenerator()
 
-    def begin(
-        self,
-        name: str,
-        kind: SpanKind,
-        *,
-        parent: SpanContext | None,
-        attributes: Mapping[str, Value],
-        links: tuple[Link, ...],
-    ) -> SpanContext:
-        """Follow the parent's decision; without a parent, that of what is linked, or chance."""
-        trace_id = self._ids.generate_trace_id() if parent is None else parent.trace_id
-        context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
-        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        flags = _SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else _DROPPED
-        return SpanContext(trace_id, self._ids.generate_span_id(), False, flags, result.trace_state)
+    def begin(self, *, parent: SpanContext | None, links: tuple[Link, ...]) -> SpanContext:
+        """Follow the parent's decision; without one, sample what links to a sampled trace, and a share of the rest."""
+        if parent is not None:
+            trace_id, is_sampled, state = parent.trace_id, parent.trace_flags.sampled, parent.trace_state
+        else:
+            trace_id, state = self._ids.generate_trace_id(), None
+            is_sampled = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+            is_sampled = is_sampled or any(link.context.trace_flags.sampled for link in links)
+        flags = _SAMPLED if is_sampled else _DROPPED
+        return SpanContext(trace_id, self._ids.generate_span_id(), False, flags, state)
 
     def child_context(self, parent: SpanContext) -> SpanContext:
         """Stay in the trace."""

@@ -1,6 +1,7 @@
 """Images that the model was not trained on, and what it says of them."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from service.core.instructions import ModelInstructions
 from service.core.pixels import RgbPixels
-from service.inference.vision.labels import NONE
+from service.inference.vision.labels import NO_FORMS, NONE, YES_FORMS, forms
 from service.inference.vision.prompt import Prompt, Prompter, prompter
 from service.inference.vision.scores import LabelReading, read_labels
 from service.inference.vision.token_model import ModelRequest, TokenModel
@@ -92,8 +93,8 @@ class Asker:
 
     async def judge(self, asked: Sequence[Sample], *, one_by_one: bool = False) -> list[Judged]:
         """Ask for the best label; `one_by_one` asks about each category too."""
-        phrases = self._prompter.phrases
-        words = await self._model.prepare(self._instructions.adapter, [*self._prompter.labels, phrases.yes, phrases.no])
+        asked_for = [*self._prompter.labels, *YES_FORMS, *NO_FORMS]
+        words = await self._model.prepare(self._instructions.adapter, asked_for)
         return await asyncio.gather(*(self._judge(sample, words, one_by_one=one_by_one) for sample in asked))
 
     async def write_tags(self, sample: Sample, json_schema: Mapping[str, object]) -> str:
@@ -110,10 +111,14 @@ class Asker:
         which = await self._read(sample, "which", self._prompter.which(sample.caption), labels)
         names = [name for name in self._prompter.labels.values() if name != NONE] if one_by_one else []
         phrases = self._prompter.phrases
-        pair = {word: words[word] for word in (phrases.yes, phrases.no)}
-        answers = [await self._read(sample, name, self._prompter.is_it(sample.caption, name), pair) for name in names]
-        yes = {name: answer.shares[phrases.yes] for name, answer in zip(names, answers, strict=True)}
-        return Judged(sample, which, yes)
+        yes, no = forms(words, yes=phrases.yes, no=phrases.no)
+        answers = [
+            await self._read(sample, name, self._prompter.is_it(sample.caption, name), {**yes, **no}) for name in names
+        ]
+        shares = {
+            name: math.fsum(answer.shares[form] for form in yes) for name, answer in zip(names, answers, strict=True)
+        }
+        return Judged(sample, which, shares)
 
     async def _read(self, sample: Sample, question: str, prompt: Prompt, words: Mapping[str, int]) -> LabelReading:
         async with self._places:

@@ -1,7 +1,7 @@
 """Pure: a chat completion → the log-probabilities of words, or what was written."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from service.inference.errors import EngineFailedError
@@ -83,7 +83,7 @@ def _pieces(choice: Mapping[str, Any], text: str) -> Sequence[tuple[str, float]]
 
 def of_words(step: Mapping[str, float], words: Mapping[str, int]) -> dict[str, float]:
     """Return the log-probability of each word's first token; -inf for one that the answer lacks."""
-    return {word: _of_word(step, word, token) for word, token in words.items()}
+    return {word: _of_word(step, word, token, words) for word, token in words.items()}
 
 
 def is_incomplete(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
@@ -97,12 +97,13 @@ def others(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
     return any(name not in names and value > -math.inf for name, value in step.items())
 
 
-def _of_word(step: Mapping[str, float], word: str, token: int) -> float:
+def _of_word(step: Mapping[str, float], word: str, token: int, words: Collection[str]) -> float:
     by_id = step.get(f"{_TOKEN_ID}{token}")
     if by_id is not None:
         return by_id
     # Of the tokens that a word may begin with, the longest is the one that a tokenizer takes.
-    begins = [text for text in step if text and word.startswith(text)]
+    # A text that is a word itself is that word's alone.
+    begins = [text for text in step if text and word.startswith(text) and (text == word or text not in words)]
     return step[max(begins, key=len)] if begins else -math.inf
 
 

@@ -1,4 +1,4 @@
-"""Pure: the one-token answers that stand for the instructions's categories."""
+"""Pure: the one-token answers that stand for the instructions' categories, and those that mean yes or no."""
 
 import hashlib
 import json
@@ -16,6 +16,11 @@ _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _NONE_LABEL = _LETTERS[0]
 # vLLM reads the probabilities of at most 128 tokens; letters end sooner, and so does what a model can keep apart.
 MAX_CATEGORIES = len(_LETTERS) - 1
+
+YES_FORMS = ("yes", "Yes", "YES", " yes", " Yes", "是", "有", "对")
+NO_FORMS = ("no", "No", "NO", " no", " No", "没有", "不是", "否", "不", "没", "无")
+"""What models write for yes and no, whichever of them a question asks for. Each form is one token of its own in Qwen's
+vocabulary, and the probability of an answer is the sum over its forms."""
 
 LabelMap = Mapping[str, str]
 """Label → category, or `NONE`."""
@@ -43,6 +48,28 @@ def check_first_tokens(labels: LabelMap, tokens: Mapping[str, int]) -> None:
         first = owners.setdefault(tokens[label], category)
         if first != category:
             raise LabelCollisionError(first=first, second=category, token=label)
+
+
+def forms(tokens: Mapping[str, int], *, yes: str, no: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Return the forms of yes and of no with their first tokens, each token once.
+
+    `tokens` holds the first token of every form, and `yes` and `no` are the forms that the question asks for. A token
+    that could begin a form of either answer counts for neither. Raises `LabelCollisionError` if `yes` and `no` begin
+    with the same token.
+    """
+    check_first_tokens({yes: yes, no: no}, tokens)
+    yes_tokens = _by_token((yes, *YES_FORMS), tokens)
+    no_tokens = _by_token((no, *NO_FORMS), tokens)
+    shared = (yes_tokens.keys() & no_tokens.keys()) - {tokens[yes], tokens[no]}
+    return (
+        {form: token for token, form in yes_tokens.items() if token not in {*shared, tokens[no]}},
+        {form: token for token, form in no_tokens.items() if token not in {*shared, tokens[yes]}},
+    )
+
+
+def _by_token(words: Sequence[str], tokens: Mapping[str, int]) -> Mapping[int, str]:
+    """Return the first word that begins with each token."""
+    return {tokens[word]: word for word in reversed(words)}
 
 
 def label_map_hash(labels: LabelMap) -> str:

@@ -10,7 +10,7 @@ from service.inference.errors import VisionBudgetError
 from service.inference.vision import tagging
 from service.inference.vision.follow_ups import calibration
 from service.inference.vision.image_input import image_spec, preprocessing
-from service.inference.vision.labels import check_first_tokens, label_map_hash
+from service.inference.vision.labels import NO_FORMS, YES_FORMS, check_first_tokens, forms, label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.settings.engine import JudgingSettings
@@ -18,12 +18,14 @@ from service.settings.engine import JudgingSettings
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """the instructions's prompts, the tokens that answer them, and what the engine is for it."""
+    """The instructions' prompts, the tokens that answer them, and what the engine is for it."""
 
     prompter: Prompter
     labels: Mapping[str, int]
     """The token that each category's label begins with."""
-    yes_or_no: Mapping[str, int]
+    yes: Mapping[str, int]
+    """The tokens that the forms of yes begin with."""
+    no: Mapping[str, int]
     tag_schema: Mapping[str, Any]
     """Empty for the instructions without attributes."""
     max_tag_tokens: int
@@ -46,15 +48,15 @@ async def prepared(
     if facts.max_vision_tokens is not None and instructions.vision_tokens > facts.max_vision_tokens:
         raise VisionBudgetError(asked=instructions.vision_tokens, limit=facts.max_vision_tokens)
     prompts = prompter(instructions)
-    yes, no = prompts.phrases.yes, prompts.phrases.no
-    tokens = await model.prepare(instructions.adapter, [*prompts.labels, yes, no])
+    tokens = await model.prepare(instructions.adapter, [*prompts.labels, *YES_FORMS, *NO_FORMS])
     check_first_tokens(prompts.labels, tokens)
-    check_first_tokens({yes: yes, no: no}, tokens)
+    yes, no = forms(tokens, yes=prompts.phrases.yes, no=prompts.phrases.no)
     attributes = instructions.attributes
     return Preparation(
         prompts,
         labels={label: tokens[label] for label in prompts.labels},
-        yes_or_no={word: tokens[word] for word in (yes, no)},
+        yes=yes,
+        no=no,
         tag_schema=tagging.json_schema(attributes) if attributes else {},
         max_tag_tokens=min(settings.max_tag_tokens, tagging.longest_answer(attributes)) if attributes else 0,
         description=_description(prompts, facts, settings, kind=kind),

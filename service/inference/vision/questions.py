@@ -47,10 +47,11 @@ class Questions:
     async def is_it(self, category: str) -> float | None:
         """Return the probability that the image shows a category; None if neither yes nor no was the answer."""
         prompt = self._prompter.is_it(self._request.caption, category)
-        reading = await self._read(f"is_it/{category}", prompt, self._preparation.yes_or_no)
+        yes, no = self._preparation.yes, self._preparation.no
+        reading = await self._read(f"is_it/{category}", prompt, {**yes, **no})
         if self._preparation.mass_is_known and reading.mass < self._settings.min_label_mass:
             return None
-        return reading.shares[self._prompter.phrases.yes]
+        return min(1.0, math.fsum(reading.shares[form] for form in yes))
 
     async def tags(self) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
         """Ask for the attributes; return the valid ones, and whether they are all."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from service.core.instructions import ModelInstructions
 from service.core.pixels import RgbPixels
+from service.inference.vision.labels import NO_FORMS, YES_FORMS
 from service.inference.vision.prompt import Prompt, Prompter, prompter
 from service.inference.vision.token_model import ModelFacts, ModelRequest, TokenModel
 from testing.asking import TAGGED_BRIEF
@@ -32,7 +33,7 @@ class Candidate:
         model = self.build()
         facts = await model.start()
         prompts = prompter(self.instructions)
-        words = [*prompts.labels, prompts.phrases.yes, prompts.phrases.no]
+        words = [*prompts.labels, *YES_FORMS, *NO_FORMS]
         return Trial(model, facts, self, prompts, await model.prepare(None, words))
 
 

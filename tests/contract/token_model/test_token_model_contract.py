@@ -10,6 +10,7 @@ import pytest
 from service.core.errors import ModstreamError
 from service.inference.errors import UnknownAdapterError
 from service.inference.vision.answers import read_answer
+from service.inference.vision.labels import NO_FORMS, YES_FORMS
 from service.inference.vision.tagging import json_schema, longest_answer
 from service.inference.vision.token_model import GeneratedText, LabelSource
 from testing.asking import GOODS
@@ -36,7 +37,7 @@ async def test_facts_name_what_a_verdict_carries(trial: Trial) -> None:
 
 
 async def test_every_word_begins_with_a_token_and_labels_with_different_ones(trial: Trial) -> None:
-    assert set(trial.tokens) == {*trial.prompts.labels, trial.prompts.phrases.yes, trial.prompts.phrases.no}
+    assert set(trial.tokens) == {*trial.prompts.labels, *YES_FORMS, *NO_FORMS}
     assert len(set(trial.labels.values())) == len(trial.labels)
 
 

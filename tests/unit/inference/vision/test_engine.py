@@ -72,6 +72,15 @@ async def test_the_settings_say_how_much_of_an_answer_must_be_labels() -> None:
     assert output.scores == {"weapons": 0.0, "alcohol": 0.0, "gambling": 0.0}
 
 
+async def test_an_answer_counts_in_every_form_that_it_is_written_in() -> None:
+    def read(_: ModelRequest, words: Sequence[str]) -> Mapping[str, float]:
+        return {"A": 0.3, "B": 0.7} if "A" in words else {"Yes": 0.88, "yes": 0.02, "有": 0.02, "No": 0.06, "否": 0.02}
+
+    output = await (await started(ScriptedModel(reads=read))).judge(request())
+    assert output.scores is not None
+    assert output.scores["weapons"] == pytest.approx(0.92)
+
+
 async def test_what_is_neither_yes_nor_no_leaves_the_lists_share() -> None:
     def reads(_ask: ModelRequest, words: Sequence[str]) -> Answers:
         return {"A": 0.3, "B": 0.7} if "A" in words else {"yes": 0.1, "no": 0.01}

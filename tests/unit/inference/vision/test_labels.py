@@ -4,8 +4,11 @@ from service.core.instructions import CategoryDefinition, ModelInstructions
 from service.inference.errors import LabelCollisionError, TooManyCategoriesError
 from service.inference.vision.labels import (
     MAX_CATEGORIES,
+    NO_FORMS,
     NONE,
+    YES_FORMS,
     check_first_tokens,
+    forms,
     label_map,
     label_map_hash,
     labelled,
@@ -63,3 +66,30 @@ def test_categories_are_told_with_their_labels_in_the_briefs_order() -> None:
         ("x", "weapons"),
         ("B", "alcohol"),
     ]
+
+
+class TestYesAndNo:
+    def test_every_form_counts_for_its_answer_and_each_token_once(self) -> None:
+        tokens = {"yes": 1, "Yes": 2, "YES": 2, " yes": 3, " Yes": 4, "是": 5, "有": 6, "对": 7}
+        tokens |= {"no": 11, "No": 12, "NO": 12, " no": 13, " No": 14, "没有": 15, "不是": 16, "否": 17}
+        yes, no = forms({**tokens, "不": 16, "没": 18, "无": 19}, yes="yes", no="no")
+        assert sorted(yes.values()) == list(range(1, 8))
+        assert sorted(no.values()) == list(range(11, 20))
+        assert (yes["Yes"], no["No"]) == (2, 12)
+
+    def test_a_token_that_begins_both_answers_counts_for_neither(self) -> None:
+        tokens = {form: ord(form[0]) for form in (*YES_FORMS, *NO_FORMS)}
+        yes, no = forms(tokens, yes="是", no="否")
+        assert set(yes) == {"yes", "Yes", "是", "有", "对"}
+        assert set(no) == {"no", "No", "没有", "不是", "否", "无"}
+
+    def test_the_words_that_are_asked_for_have_to_differ(self) -> None:
+        tokens = dict.fromkeys((*YES_FORMS, *NO_FORMS), 1)
+        with pytest.raises(LabelCollisionError):
+            forms(tokens, yes="yes", no="no")
+
+    def test_a_word_that_is_asked_for_keeps_its_token(self) -> None:
+        tokens = {form: number for number, form in enumerate((*YES_FORMS, *NO_FORMS))}
+        yes, no = forms({**tokens, "无": tokens["yes"]}, yes="yes", no="no")
+        assert "yes" in yes
+        assert "无" not in no

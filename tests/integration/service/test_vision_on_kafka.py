@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiokafka import ConsumerRecord
@@ -17,7 +18,8 @@ from schemas.verdict import VerdictV1
 from service.cli.exits import ExitCode
 from service.runtime.process_tree import descendants
 from testing.house import House
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker, free_port, running_kafka
+from testing.metrics import Scrape, parsed
 from testing.scene_events import SceneEvent, right_shares, scene_events, wrong_verdicts
 from testing.service import running_service
 from testing.shapes_policy import write_shapes_policy
@@ -64,6 +66,8 @@ class Story:
     verdicts: Sequence[VerdictV1]
     tags: Sequence[TagsV1]
     dead_letters: Sequence[ConsumerRecord]
+    scrape: Scrape | None
+    """Of the service with the engine in its process, once it had nothing more to do."""
 
     @property
     def verdict_of(self) -> Mapping[str, VerdictV1]:
@@ -90,7 +94,9 @@ def wanted() -> int:
     return EVENTS + sum(event.wants_tags for event in scene_events(EVENTS))
 
 
-def told(house: House, reader: CommittedReader, *, seen_before: int, exit_code: int | None) -> Story:
+def told(
+    house: House, reader: CommittedReader, *, seen_before: int, exit_code: int | None, scrape: Scrape | None = None
+) -> Story:
     return Story(
         scene_events(EVENTS),
         seen_before,
@@ -98,6 +104,7 @@ def told(house: House, reader: CommittedReader, *, seen_before: int, exit_code: 
         [VerdictV1.model_validate_json(record.value) for record in reader.of(house.verdicts)],
         [TagsV1.model_validate_json(record.value) for record in reader.of(house.tags)],
         reader.of(house.dead_letters),
+        scrape,
     )
 
 
@@ -110,6 +117,11 @@ def kill_engine(pid: int) -> None:
     """Kill what is called an engine below a process."""
     (core,) = (each.pid for each in descendants(pid) if "EngineCore" in " ".join(each.cmdline()))
     os.kill(core, signal.SIGKILL)
+
+
+async def scrape_of(port: int) -> Scrape:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        return parsed(await answer.text())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -126,9 +138,11 @@ async def in_process(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactor
             exit_code = service.wait()
             await reader.linger()
             seen = len(reader.records)
-        with running_service(folder, house.settings):
+        port = free_port()
+        with running_service(folder, house.settings | {"monitoring": {"port": port}}):
             await finish(reader)
-        return told(house, reader, seen_before=seen, exit_code=exit_code)
+            scrape = await scrape_of(port)
+        return told(house, reader, seen_before=seen, exit_code=exit_code, scrape=scrape)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -163,6 +177,13 @@ def story(request: pytest.FixtureRequest) -> Story:
 async def test_an_engine_that_is_killed_ends_the_service_uncommitted(in_process: Story) -> None:
     assert in_process.exit_code == ExitCode.FATAL
     assert 0 < in_process.seen_before < wanted(), "the engine was to be killed in the middle"
+
+
+async def test_vllms_own_count_of_tokens_is_scraped_and_agrees_with_the_services(in_process: Story) -> None:
+    assert in_process.scrape is not None
+    generated = in_process.scrape.value("modstream_engine_tokens_total", kind="generated")
+    assert generated > 0
+    assert in_process.scrape.value("vllm:generation_tokens_total") == generated
 
 
 async def test_nothing_is_lost_or_doubled(story: Story) -> None:

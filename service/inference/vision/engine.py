@@ -1,9 +1,9 @@
 """The two-stage judgement by a vision-language model, wherever it runs.
 
 Stage 1 asks which of the policy's categories fits best, and reads every category's share of the answer off one
-generated token: that is all that a harmless image costs. What reaches the follow-up threshold or
-wants tags is asked about further, over the same beginning of the prompt and the same image, so that the model's caches
-hold all but the question.
+generated token: that is all that a harmless image costs. What reaches the follow-up threshold is asked about further,
+over the same beginning of the prompt and the same image, so that the model's caches hold all but the question. Tags do
+not depend on the scores, so they are asked for beside the first question.
 `service.inference.vision.follow_ups` says why a list of categories comes first and single categories after it.
 """
 
@@ -73,16 +73,19 @@ class VisionEngine:
             )
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
-        """Ask for the category that fits best; follow-ups and what else is wanted, side by side after it."""
+        """Ask for the category that fits best, and for tags beside it if they are wanted; then follow-ups."""
         questions = self._questions(request)
         if not request.wants_scores:
             tags, is_complete = await questions.tags() if request.wants_tags else ({}, True)
             return EngineOutput(None, tags, is_complete)
-        output = _output_of_the_list(await questions.which(), self._preparation(request.instructions), self._settings)
-        asked = follow_ups(request.instructions, output.scores, self._settings) if output.scores else ()
-        if not asked and not request.wants_tags:
-            return output
-        return await _with_follow_ups(output, questions, asked, wants_tags=request.wants_tags)
+        if not request.wants_tags:
+            return await self._scored(questions, request)
+        # Both in the same step of the model: it encodes the image once. A step later it may have to do so again.
+        async with fail_together() as group:
+            scored = group.create_task(self._scored(questions, request), name="scores")
+            tagged = group.create_task(_tags_beside_scores(questions), name="tags")
+        values, is_complete = tagged.result()
+        return replace(scored.result(), tags=values, tags_complete=is_complete)
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
         """Ask what in the image speaks for each category."""
@@ -94,6 +97,18 @@ class VisionEngine:
         if limiter is not None:
             limiter.close()
         await self._model.stop()
+
+    async def _scored(self, questions: Questions, request: EngineRequest) -> EngineOutput:
+        """Return the scores; categories that are asked for one by one are asked for side by side."""
+        reading = await questions.which()
+        output = _output_of_the_list(reading, self._preparation(request.instructions), self._settings)
+        if not output.scores:
+            return output
+        asked = follow_ups(request.instructions, output.scores, self._settings)
+        async with fail_together() as group:
+            answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
+        found = {name: answer.result() for name, answer in answers.items()}
+        return replace(output, scores=corrected(output.scores, found))
 
     def _preparation(self, instructions: ModelInstructions) -> Preparation:
         try:
@@ -120,22 +135,8 @@ def _output_of_the_list(reading: LabelReading, preparation: Preparation, setting
     return EngineOutput(shares or None, label_mass=mass)
 
 
-async def _with_follow_ups(
-    output: EngineOutput, questions: Questions, asked: Sequence[str], *, wants_tags: bool
-) -> EngineOutput:
-    async with fail_together() as group:
-        answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
-        tags = group.create_task(_tags_beside_scores(questions, wanted=wants_tags), name="tags")
-    found = {name: answer.result() for name, answer in answers.items()}
-    values, is_complete = tags.result()
-    scores = corrected(output.scores, found) if output.scores else None
-    return replace(output, scores=scores, tags=values, tags_complete=is_complete)
-
-
-async def _tags_beside_scores(questions: Questions, *, wanted: bool) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
+async def _tags_beside_scores(questions: Questions) -> tuple[Mapping[str, tuple[Tag, ...]], bool]:
     """Return the tags; if the model refuses to write them, the verdict is unaffected."""
-    if not wanted:
-        return {}, True
     try:
         return await questions.tags()
     except RejectedError as error:

@@ -1,5 +1,6 @@
 """The two-stage judgement, asked of a model that says what the test scripts."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from service.inference.errors import (
 from service.inference.vision.token_model import GeneratedText, ModelRequest
 from testing.token_model import ScriptedModel
 from testing.vision import INSTRUCTIONS, WHOLE, Answers, questions, request, says, started, writes
+from testing.waiting import wait_until
 
 
 async def test_a_harmless_image_costs_one_token() -> None:
@@ -127,6 +129,15 @@ async def test_tags_alone_cost_no_judgement() -> None:
         "slogan": ["fine"],
     }
     assert output.tags_complete
+
+
+async def test_tags_are_asked_for_beside_the_first_question_so_that_the_image_is_encoded_once() -> None:
+    model = ScriptedModel(reads=says({"A": 1.0}), writes=writes(WHOLE), hold=asyncio.Event())
+    task = asyncio.create_task((await started(model)).judge(request(wants_tags=True)), name="judge")
+    await wait_until(lambda: model.in_flight == 2, description="scores and tags are asked for")
+    assert questions(model) == ["which", "describe"]
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_brief_without_attributes_has_no_tags() -> None:

@@ -14,6 +14,8 @@ from service.tools.planning.models import DEFAULT_MODEL, ModelNameError, ModelSh
 from service.tools.planning.overview import needs_markdown, overview, overview_markdown
 from service.tools.planning.plan import GpuPlan, plan_gpu
 from service.tools.planning.plan_tables import gpu_table, overview_table, print_plan
+from service.tools.planning.precisions import PrecisionName
+from service.tools.planning.remote import remote_settings_yaml, serve_command
 from service.tools.planning.workload import TYPICAL, Workload
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan and try what judges the images.")
@@ -24,6 +26,9 @@ def plan(
     gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, such as 3090 or 'A100 80GB'; all; list.")],
     *,
     model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Of the weights to take; when not given, the fastest published ones.")
+    ] = None,
     stage2_share: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions and cost more than a token."),
@@ -36,6 +41,9 @@ def plan(
         int, typer.Option(min=1, max=16384, help="Of the policy's text, which is cached.")
     ] = TYPICAL.policy_tokens,
     cores: Annotated[int | None, typer.Option(min=1, help="CPU cores of the machine: what do they feed?")] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="For a server of its own: its command, and the settings of engine.openai.")
+    ] = False,
     settings: Annotated[bool, typer.Option("--settings", help="Only the settings, for a file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: the tables of docs/engine.md.")] = False,
@@ -50,6 +58,10 @@ def plan(
       modstream engine plan --gpu "RTX 3090"
 
       modstream engine plan --gpu "RTX 3090" --settings > modstream.yaml
+
+      modstream engine plan --gpu L4 --precision fp8-dynamic --settings
+
+      modstream engine plan --gpu L4 --remote
 
       modstream engine plan --gpu H100 --tags-share 0.2 --cores 16
 
@@ -66,9 +78,9 @@ def plan(
     elif gpu.lower() == "all":
         _print_all(shape, work, json=json, markdown=markdown)
     elif settings:
-        _print_settings(plan_gpu(gpu_named(gpu), shape, work))
+        _print_settings(plan_gpu(gpu_named(gpu), shape, work, wanted=precision), remote=remote)
     else:
-        _print_one(plan_gpu(gpu_named(gpu), shape, work), cores, json=json)
+        _print_one(plan_gpu(gpu_named(gpu), shape, work, wanted=precision), cores, remote=remote, json=json)
 
 
 def _print_catalogue(*, json: bool) -> None:
@@ -89,19 +101,27 @@ def _print_all(model: ModelShape, work: Workload, *, json: bool, markdown: bool)
         console.print(f"\nCalculated for {work_in_words(work)}. Assumptions: --gpu NAME.", highlight=False)
 
 
-def _print_settings(plan: GpuPlan) -> None:
+def _print_settings(plan: GpuPlan, *, remote: bool) -> None:
     if plan.take is None:
         smaller = f": --model {short_name(plan.smaller)} does" if plan.smaller else ""
         raise fail(f"--gpu: {plan.model.name} does not fit {plan.gpu.name}{smaller}")
-    typer.echo(settings_yaml(plan, plan.take), nl=False)
+    typer.echo(_settings(plan, remote=remote), nl=False)
 
 
-def _print_one(plan: GpuPlan, cores: int | None, *, json: bool) -> None:
+def _settings(plan: GpuPlan, *, remote: bool) -> str:
+    if plan.take is None:
+        return ""
+    return remote_settings_yaml(plan.take) if remote else settings_yaml(plan, plan.take)
+
+
+def _print_one(plan: GpuPlan, cores: int | None, *, remote: bool, json: bool) -> None:
+    command = serve_command(plan, plan.take) if remote and plan.take else ""
+    settings = _settings(plan, remote=remote)
     if json:
-        settings = settings_yaml(plan, plan.take) if plan.take else ""
-        typer.echo(as_json({"plan": plan, "settings_yaml": settings, "assumptions": [*plan_assumptions(plan)]}))
+        answer = {"plan": plan, "settings_yaml": settings, "assumptions": [*plan_assumptions(plan)]}
+        typer.echo(as_json(answer | ({"serve_command": command} if remote else {})))
     else:
-        print_plan(output_console(), plan, cores=cores)
+        print_plan(output_console(), plan, settings, cores=cores, command=command)
     if plan.take is None:
         raise typer.Exit(ExitCode.FAILED)
 

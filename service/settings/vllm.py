@@ -41,8 +41,9 @@ class VllmSettings(Group):
     """Qwen3-VL in vLLM, started by this process. The extras `gpu` and `cpu` install vLLM."""
 
     model: str = "Qwen/Qwen3-VL-8B-Instruct-FP8"
-    """A Qwen3-VL by its name on the Hugging Face hub, or a folder. FP8 because it takes half of bf16's memory, and half
-    its time on every card since Ada, with published results nearly those of bf16."""
+    """A Qwen3-VL by its name on the Hugging Face hub, or a folder. FP8 because it takes half of bf16's memory, and less
+    time on Hopper and Blackwell, with published results nearly those of bf16. `modstream engine plan` says what suits
+    other cards."""
     revision: str | None = None
     """Branch, tag or commit on the hub; the newest when not set. Name a commit in production: verdicts are only as
     reproducible as the weights."""

@@ -86,6 +86,14 @@ def concurrency(settings: VllmSettings) -> int:
     return 2 * a_step * settings.data_parallel
 
 
+def image_sizes(settings: VllmSettings) -> dict[str, int]:
+    """Return the bounds of images in pixels, under the names that the processor has for them."""
+    return {
+        "shortest_edge": settings.min_vision_tokens * PATCH**2,
+        "longest_edge": settings.max_vision_tokens * PATCH**2,
+    }
+
+
 def _typed(settings: VllmSettings) -> dict[str, Any]:
     return {
         "model": settings.model,
@@ -103,17 +111,9 @@ def _typed(settings: VllmSettings) -> dict[str, Any]:
         "max_num_batched_tokens": settings.max_batched_tokens,
         "enable_prefix_caching": settings.prefix_caching,
         "mm_processor_cache_gb": settings.processor_cache_gb,
-        "mm_processor_kwargs": {"size": _sizes(settings)},
+        "mm_processor_kwargs": {"size": image_sizes(settings)},
         "block_size": settings.block_size or None,
         "enforce_eager": settings.enforce_eager,
-    }
-
-
-def _sizes(settings: VllmSettings) -> dict[str, int]:
-    """Return the bounds of images in pixels, under the names that the processor has for them."""
-    return {
-        "shortest_edge": settings.min_vision_tokens * PATCH**2,
-        "longest_edge": settings.max_vision_tokens * PATCH**2,
     }
 
 

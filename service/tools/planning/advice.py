@@ -10,7 +10,7 @@ from service.tools.planning.evidence import PREFILL_SOURCE, PREFILLS
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.memory import GIB, MEMORY_FRACTION, OVERHEAD_BYTES
 from service.tools.planning.plan import GpuPlan, PrecisionPlan, model_name
-from service.tools.planning.precisions import VISION_EFFICIENCY
+from service.tools.planning.precisions import FP8_BLOCK_CAPABILITY, VISION_EFFICIENCY
 from service.tools.planning.roofline import BANDWIDTH_EFFICIENCY
 from service.tools.planning.throughput import Pace
 from service.tools.planning.workload import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Workload
@@ -28,7 +28,7 @@ def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
         return ""
     vllm: dict[str, str | float] = {
         "model": model_name(plan, choice),
-        "precision": choice.precision.name,
+        "precision": choice.precision.setting,
         "gpu_memory_fraction": MEMORY_FRACTION,
         "max_model_len": memory.max_model_len,
         "max_sequences": memory.sequences,
@@ -36,11 +36,11 @@ def settings_yaml(plan: GpuPlan, choice: PrecisionPlan) -> str:
     }
     if plan.work.vision_tokens > VISION_TOKENS_ALLOWED:
         vllm["max_vision_tokens"] = plan.work.vision_tokens
-    document = {"engine": {"kind": "vllm", "vllm": vllm}} | _window(choice)
+    document = {"engine": {"kind": "vllm", "vllm": vllm}} | window_settings(choice)
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def _window(choice: PrecisionPlan) -> dict[str, dict[str, int]]:
+def window_settings(choice: PrecisionPlan) -> dict[str, dict[str, int]]:
     """Return how many records may be in flight where the default is more than a slow card judges in time."""
     in_flight = choice.pace.in_flight if choice.pace else 0
     records = max(in_flight, int(choice.images_per_s * LONGEST_WAIT_S))
@@ -51,6 +51,8 @@ def card_remarks(gpu: Gpu) -> Iterator[str]:
     """Yield what is special about a card."""
     if gpu.fp8_tflops is None:
         yield f"no FP8 hardware: FP8 weights save memory, and are computed with in {'BF16' if gpu.has_bf16 else 'FP16'}"
+    elif gpu.capability < FP8_BLOCK_CAPABILITY:
+        yield "Qwen's FP8 weights have scales by block: vLLM has no kernels for them here, and computes in BF16"
     if gpu.ecc_share:
         yield f"error correction keeps {gpu.ecc_share:.2%} of its memory"
     if gpu.note:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from service.tools.planning.gpus import Gpu, find_gpu
-from service.tools.planning.precisions import PrecisionName
 
 # LLaMA 7B, from its config.json: 32 layers of 4 matrices 4096 × 4096 and 3 of 4096 × 11008.
 _LLAMA_LAYERS, _LLAMA_HIDDEN, _LLAMA_INTERMEDIATE = 32, 4096, 11008
@@ -15,7 +15,7 @@ class PublishedPrefill:
     """Time to the first token of LLaMA 7B, one prompt at a time: all of it is prefill, as in stage 1."""
 
     gpu: str
-    precision: PrecisionName
+    precision: Literal["bf16", "fp8"]
     tokens: int
     latency_s: float
 

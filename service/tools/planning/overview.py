@@ -13,8 +13,8 @@ from service.tools.planning.workload import Candidate, Workload
 
 _HEADER = (
     "| Card | Take | Weights GiB | Step tokens | Images in the cache | Images/s | if all are safe | with tags for all "
-    "| Cores for 2 MP, 12 MP | Also fits (images/s) |",
-    "|---|---|---:|---:|---:|---:|---:|---:|---|---|",
+    "| Cores for 2 MP, 12 MP | Convert to (images/s) | Also fits (images/s) |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---|---|---|",
 )
 _NEEDS_HEADER = ("| Model | Precision | Weights GiB | Card GiB, at least | Fits |", "|---|---|---:|---:|---|")
 
@@ -31,7 +31,9 @@ def overview_markdown(model: ModelShape, work: Workload) -> str:
 
 def needs_markdown(work: Workload) -> str:
     """Return what each model needs in each precision as a Markdown table."""
-    rows = (_needs(model, precision, work) for model in MODELS for precision in PRECISIONS)
+    # Both kinds of FP8 take the same.
+    precisions = [precision for precision in PRECISIONS if precision.name != "fp8-dynamic"]
+    rows = (_needs(model, precision, work) for model in MODELS for precision in precisions)
     return "".join(f"{line}\n" for line in (*_NEEDS_HEADER, *rows))
 
 
@@ -41,7 +43,7 @@ def _needs(model: ModelShape, precision: Precision, work: Workload) -> str:
     others = [gpu.name for gpu in GPUS if gpu.name not in fits]
     cards = ", ".join(fits) if len(fits) < len(others) else f"all but {', '.join(others)}" if others else "all"
     weights, needed = weight_bytes(model, precision) / GIB, needed_gib(candidates[0])
-    return f"| {short_name(model)} | {precision.name} | {weights:.1f} | {needed:.1f} | {cards} |"
+    return f"| {short_name(model)} | {precision.setting} | {weights:.1f} | {needed:.1f} | {cards} |"
 
 
 def _fits(candidate: Candidate) -> bool:
@@ -50,8 +52,9 @@ def _fits(candidate: Candidate) -> bool:
 
 
 def alternatives(plan: GpuPlan) -> Sequence[PrecisionPlan]:
-    """Return the other precisions that fit, fastest first."""
-    others = [each for each in plan.precisions if each.memory and each is not plan.take]
+    """Return the other precisions that fit, fastest first; weights of your own only where they differ from Qwen's."""
+    named = {plan.take.precision.name, "fp8-dynamic"} if plan.take else set()
+    others = [each for each in plan.precisions if each.memory and each.precision.name not in named]
     return sorted(others, key=lambda each: -each.images_per_s)
 
 
@@ -70,7 +73,7 @@ def _rows(plans: Sequence[GpuPlan]) -> Iterator[str]:
     for plan in plans:
         take, feeding = plan.take, plan.feeding
         if take is None or take.memory is None or feeding is None:
-            yield f"| {plan.gpu.name} | nothing fits |" + " |" * 8
+            yield f"| {plan.gpu.name} | nothing fits |" + " |" * 9
             continue
         cells = (
             plan.gpu.name,
@@ -82,9 +85,14 @@ def _rows(plans: Sequence[GpuPlan]) -> Iterator[str]:
             rate(take.stage1_per_s),
             rate(with_tags_per_s(plan, take)),
             ", ".join(str(cores) for cores in feeding.cores.values()),
-            ", ".join(f"{each.precision.name} ({rate(each.images_per_s)})" for each in alternatives(plan)) or "–",
+            _with_rates([plan.convert] if plan.convert else []),
+            _with_rates(alternatives(plan)),
         )
         yield f"| {' | '.join(cells)} |"
+
+
+def _with_rates(choices: Sequence[PrecisionPlan]) -> str:
+    return ", ".join(f"{each.precision.name} ({rate(each.images_per_s)})" for each in choices) or "–"
 
 
 def rate(images_per_s: float) -> str:

@@ -12,6 +12,9 @@ from service.tools.planning.roofline import ImageTime, image_time
 from service.tools.planning.throughput import MAX_STEP_S, STEP_TOKENS, Pace, pace
 from service.tools.planning.workload import Candidate, Workload
 
+# Weights of your own that are not faster by a twentieth are not worth making.
+WORTH_MAKING = 1.05
+
 
 @dataclass(frozen=True, slots=True)
 class PrecisionPlan:
@@ -40,30 +43,43 @@ class GpuPlan:
     work: Workload
     precisions: Sequence[PrecisionPlan]
     take: PrecisionPlan | None
-    """The fastest of those whose weights Qwen publishes; another one only if none of these fits. None: none fits."""
+    """The one that was asked for; else the fastest of those whose weights Qwen publishes; another one only if none of
+    these fits. None: none fits."""
+    convert: PrecisionPlan | None
+    """One that is faster, whose weights a recipe makes of the published ones in minutes, without images."""
     faster: PrecisionPlan | None
-    """One that is faster, whose weights you make yourself."""
+    """One that is faster than both, whose weights take images to make."""
     feeding: CpuSizing | None
     smaller: ModelShape | None
     """The largest model that fits with published weights, if this one does not."""
 
 
-def plan_gpu(gpu: Gpu, model: ModelShape, work: Workload) -> GpuPlan:
-    """Weigh every precision of a model on a card."""
+def plan_gpu(gpu: Gpu, model: ModelShape, work: Workload, *, wanted: str | None = None) -> GpuPlan:
+    """Weigh every precision of a model on a card; `wanted` names the one to take, if it fits."""
     plans = [plan_precision(Candidate(gpu, model, precision, work)) for precision in PRECISIONS]
     fitting = sorted((plan for plan in plans if plan.memory), key=lambda plan: -plan.images_per_s)
     published = [plan for plan in fitting if plan.precision.published]
-    take = next(iter(published or fitting), None)
+    chosen = [plan for plan in fitting if plan.precision.name == wanted] if wanted else published or fitting
+    take = next(iter(chosen), None)
+    convert = _faster([plan for plan in fitting if not plan.precision.needs_images], take)
     return GpuPlan(
         gpu=gpu,
         model=model,
         work=work,
         precisions=plans,
         take=take,
-        faster=fitting[0] if take and fitting[0].images_per_s > take.images_per_s else None,
+        convert=convert,
+        faster=_faster(fitting, convert or take),
         feeding=feed(take.images_per_s) if take else None,
         smaller=None if published else _smaller(gpu, model, work),
     )
+
+
+def _faster(plans: Sequence[PrecisionPlan], than: PrecisionPlan | None) -> PrecisionPlan | None:
+    """Return the first of plans, fastest first, if it is worth making weights for."""
+    if than is None or not plans or plans[0].images_per_s < WORTH_MAKING * than.images_per_s:
+        return None
+    return plans[0]
 
 
 def plan_precision(candidate: Candidate) -> PrecisionPlan:

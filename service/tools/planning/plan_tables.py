@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 
-from service.tools.planning.advice import card_remarks, feeding_assumptions, plan_assumptions, settings_yaml
+from service.tools.planning.advice import card_remarks, feeding_assumptions, plan_assumptions
 from service.tools.planning.cpu_sizing import fed_by, feed
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.models import short_name
@@ -16,14 +16,18 @@ from service.tools.planning.overview import rate, with_tags_per_s
 from service.tools.planning.plan import GpuPlan, PrecisionPlan
 
 
-def print_plan(console: Console, plan: GpuPlan, *, cores: int | None) -> None:
-    """Print one card's plan, its settings ready to be copied."""
+def print_plan(console: Console, plan: GpuPlan, settings: str, *, cores: int | None, command: str = "") -> None:
+    """Print one card's plan, its settings ready to be copied; `command` starts a server of its own."""
     console.print(f"[bold]{plan.model.name} on {plan.gpu.name}[/]: {_card(plan.gpu)}")
     console.print(Padding(_precision_table(plan), (1, 0), expand=False))
     for line in _advice(plan):
         console.print(line)
     if plan.take is not None:
-        _print_settings(console, plan, plan.take)
+        if command:
+            console.print("\n[bold]On the GPU machine[/]")
+            _print_code(console, command, "bash")
+        console.print("\n[bold]Settings[/] (for the file that serve --config names)")
+        _print_code(console, settings, "yaml")
         console.print("[bold]CPU cores[/]")
         console.print(bullets(_feeding(plan.take, cores)))
     console.print("\n[bold]Assumptions[/]")
@@ -101,28 +105,29 @@ def _precision_row(each: PrecisionPlan) -> Iterator[str]:
 
 
 def _advice(plan: GpuPlan) -> Iterator[str]:
-    take, faster = plan.take, plan.faster
+    take = plan.take
     if take is not None:
         own = "" if take.precision.published else "; Qwen publishes no such weights: make them, see docs/engine.md"
         yield f"Take [bold green]{take.precision.name}[/]{own}."
     else:
         yield "[bold]Nothing fits.[/]"
-    if faster is not None and take is not None:
-        factor = faster.images_per_s / take.images_per_s
-        yield (
-            f"{faster.precision.name} would be {factor:.1f} × as fast, with weights that you make yourself "
-            "(docs/engine.md)."
-        )
+    if take is not None and plan.convert is not None:
+        yield f"{_times(plan.convert, take)} with weights that a recipe of docs/engine.md makes in minutes."
+    if take is not None and plan.faster is not None:
+        yield f"{_times(plan.faster, take)} with weights that you calibrate on images of yours (docs/engine.md)."
     if plan.smaller is not None:
         size = short_name(plan.smaller)
         yield f"Of the published weights a smaller model fits: --model {size}."
 
 
-def _print_settings(console: Console, plan: GpuPlan, take: PrecisionPlan) -> None:
-    console.print("\n[bold]Settings[/] (for the file that serve --config names)")
-    text = settings_yaml(plan, take)
+def _times(faster: PrecisionPlan, than: PrecisionPlan) -> str:
+    factor = faster.images_per_s / than.images_per_s
+    return f"{faster.precision.name} is {factor:.1f} × as fast, {rate(faster.images_per_s)} images/s,"
+
+
+def _print_code(console: Console, text: str, language: str) -> None:
     if console.is_terminal:
-        console.print(Syntax(text, "yaml", background_color="default"))
+        console.print(Syntax(text, language, background_color="default"))
     else:
         console.print(escape(text), soft_wrap=True, highlight=False)
 

@@ -1,21 +1,25 @@
 """The precisions that weights can have, and how fast a card computes with each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.models import ModelShape
 
-PrecisionName = Literal["bf16", "fp8", "int8", "awq"]
+PrecisionName = Literal["bf16", "fp8-block", "fp8-dynamic", "int8", "awq"]
 
 BF16_BYTES = 2.0
 # A scale of 32 bits for each block of 128 × 128.
-FP8_BYTES = 1 + 4 / 128**2
+FP8_BLOCK_BYTES = 1 + 4 / 128**2
 # A scale of 16 bits for each row of thousands: nothing that counts.
-INT8_BYTES = 1.0
+BY_ROW_BYTES = 1.0
 # 4 bits, and for each group of 128 a scale of 16 bits and a zero point of 4.
 AWQ_BYTES = (4 + (16 + 4) / 128) / 8
+
+# Compute capabilities from which vLLM 0.32 computes in FP8 itself, with kernels of CUTLASS: scales by block, by row.
+# Below it unpacks the weights in Marlin and computes in BF16. tests/integration/engine/test_kernels.py asks vLLM.
+FP8_BLOCK_CAPABILITY, FP8_DYNAMIC_CAPABILITY = 90, 89
 
 # Shares of a card's dense peak that large batches reach; `service.tools.planning.evidence` holds what they rest on.
 BF16_EFFICIENCY = 0.60
@@ -33,17 +37,22 @@ class Precision:
     name: PrecisionName
     linear_bytes: float
     """For each weight, scales included."""
-    published: bool
+    setting: Literal["bf16", "fp8", "int8", "awq"]
+    """Of `engine.vllm.precision`."""
+    published: bool = False
     """Qwen publishes the weights; the others you make yourself, or take from a source that you trust."""
     suffix: str = ""
     """Of the published model's name."""
+    needs_images: bool = False
+    """Making the weights takes images to calibrate on, and measuring what they miss."""
 
 
 PRECISIONS: Sequence[Precision] = (
-    Precision("bf16", BF16_BYTES, published=True),
-    Precision("fp8", FP8_BYTES, published=True, suffix="-FP8"),
-    Precision("int8", INT8_BYTES, published=False),
-    Precision("awq", AWQ_BYTES, published=False),
+    Precision("bf16", BF16_BYTES, "bf16", published=True),
+    Precision("fp8-block", FP8_BLOCK_BYTES, "fp8", published=True, suffix="-FP8"),
+    Precision("fp8-dynamic", BY_ROW_BYTES, "fp8"),
+    Precision("int8", BY_ROW_BYTES, "int8", needs_images=True),
+    Precision("awq", AWQ_BYTES, "awq", needs_images=True),
 )
 
 
@@ -54,21 +63,35 @@ class Computation:
     rate: float
     """Operations a second that large batches reach."""
     how: str
+    weights_only: bool = False
+    """The weights are unpacked in every step, and computed with in BF16 (FP16 without it)."""
 
 
 def computation(gpu: Gpu, precision: Precision) -> Computation | None:
     """Return how a card computes with a precision; None if vLLM cannot there."""
     match precision.name:
         case "bf16":
-            return None if not gpu.has_bf16 else _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16")
-        case "fp8" if gpu.fp8_tflops is not None:
-            return _at(gpu.fp8_tflops, EIGHT_BIT_EFFICIENCY, "in FP8")
+            return _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16") if gpu.has_bf16 else None
         case "int8":
             return None if gpu.int8_tops is None else _at(gpu.int8_tops, EIGHT_BIT_EFFICIENCY, "in INT8")
-        case "fp8":
-            return _at(gpu.bf16_tflops, WEIGHT_ONLY_EFFICIENCY, "weights only: no FP8 hardware")
+        case "fp8-block":
+            return _in_fp8(gpu, FP8_BLOCK_CAPABILITY)
+        case "fp8-dynamic":
+            return _in_fp8(gpu, FP8_DYNAMIC_CAPABILITY)
         case "awq":
-            return _at(gpu.bf16_tflops, WEIGHT_ONLY_EFFICIENCY, "weights only")
+            return _weights_only(gpu, "weights only")
+
+
+def _in_fp8(gpu: Gpu, least_capability: int) -> Computation:
+    if gpu.fp8_tflops is None:
+        return _weights_only(gpu, "weights only: no FP8 hardware")
+    if gpu.capability < least_capability:
+        return _weights_only(gpu, "weights only: no kernels for scales by block")
+    return _at(gpu.fp8_tflops, EIGHT_BIT_EFFICIENCY, "in FP8")
+
+
+def _weights_only(gpu: Gpu, how: str) -> Computation:
+    return replace(_at(gpu.bf16_tflops, WEIGHT_ONLY_EFFICIENCY, how), weights_only=True)
 
 
 def vision_rate(gpu: Gpu) -> float:

@@ -18,7 +18,7 @@ def plan(*arguments: str) -> Result:
 def test_a_plan_shows_precisions_settings_cores_and_assumptions(gpu: str) -> None:
     result = plan("--gpu", gpu, "--model", "4B")
     assert result.exit_code == 0
-    for text in ("bf16", "fp8", "int8", "awq", "Take", "Settings", "CPU cores", "Assumptions"):
+    for text in ("bf16", "fp8-block", "fp8-dynamic", "int8", "awq", "Take", "Settings", "CPU cores", "Assumptions"):
         assert text in result.stdout
 
 
@@ -31,7 +31,7 @@ def test_the_settings_can_be_copied_as_they_stand() -> None:
 
 def test_scripts_get_json_with_the_assumptions() -> None:
     answer = json.loads(plan("--gpu", "h100", "--json").stdout)
-    assert answer["plan"]["take"]["precision"]["name"] == "fp8"
+    assert answer["plan"]["take"]["precision"]["name"] == "fp8-block"
     assert answer["plan"]["take"]["images_per_s"] > 100
     assert yaml.safe_load(answer["settings_yaml"])["engine"]["kind"] == "vllm"
     assert "not measured" in answer["assumptions"][0]
@@ -95,3 +95,19 @@ def test_the_settings_alone_are_a_file() -> None:
     assert settings["engine"]["vllm"]["precision"] == "bf16"
     nothing = plan("--gpu", "3080 10GB", "--settings")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
+
+
+def test_a_plan_for_a_server_has_its_command_and_the_settings_beside_it(tmp_path: Path) -> None:
+    text = plan("--gpu", "L4", "--remote").stdout
+    assert "--max-num-batched-tokens 2048" in text[text.index("vllm serve") : text.index("Settings")]
+    answer = json.loads(plan("--gpu", "L4", "--remote", "--json").stdout)
+    assert answer["serve_command"] in text
+    file = tmp_path / "modstream.yaml"
+    file.write_text(plan("--gpu", "L4", "--remote", "--settings").stdout, encoding="utf-8")
+    assert load_settings(file, {}).settings.engine.kind == "openai"
+
+
+def test_a_precision_can_be_asked_for() -> None:
+    settings = yaml.safe_load(plan("--gpu", "L4", "--precision", "fp8-dynamic", "--settings").stdout)
+    assert settings["engine"]["vllm"]["precision"] == "fp8"
+    assert plan("--gpu", "L4", "--precision", "fp7").exit_code == 2

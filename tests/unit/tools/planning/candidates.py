@@ -11,11 +11,11 @@ def precision(name: str) -> Precision:
     return next(each for each in PRECISIONS if each.name == name)
 
 
-def candidate(gpu: str, of: str = "fp8", *, model: str = "8B", work: Workload = TYPICAL) -> Candidate:
+def candidate(gpu: str, of: str = "fp8-block", *, model: str = "8B", work: Workload = TYPICAL) -> Candidate:
     return Candidate(find_gpu(gpu), find_model(model), precision(of), work)
 
 
-def time_of(gpu: str, of: str = "fp8", *, model: str = "8B", work: Workload = TYPICAL) -> ImageTime:
+def time_of(gpu: str, of: str = "fp8-block", *, model: str = "8B", work: Workload = TYPICAL) -> ImageTime:
     time = image_time(candidate(gpu, of, model=model, work=work))
     assert time is not None
     return time

@@ -10,13 +10,15 @@ from service.tools.planning.workload import TYPICAL, Workload
 from tests.unit.tools.planning.candidates import candidate, precision
 
 
-def planned(gpu: str, of: str = "fp8", *, work: Workload = TYPICAL, step_tokens: int = 8192) -> MemoryPlan:
+def planned(gpu: str, of: str = "fp8-block", *, work: Workload = TYPICAL, step_tokens: int = 8192) -> MemoryPlan:
     plan = plan_memory(candidate(gpu, of, work=work), step_tokens)
     assert plan is not None
     return plan
 
 
-@pytest.mark.parametrize(("of", "gib"), [("bf16", 16.3), ("fp8", 9.9), ("int8", 9.9), ("awq", 6.8)])
+@pytest.mark.parametrize(
+    ("of", "gib"), [("bf16", 16.3), ("fp8-block", 9.9), ("fp8-dynamic", 9.9), ("int8", 9.9), ("awq", 6.8)]
+)
 def test_only_the_language_models_layers_shrink_with_the_precision(of: str, gib: float) -> None:
     assert weight_bytes(find_model("8B"), precision(of)) / GIB == pytest.approx(gib, abs=0.1)
 
@@ -42,7 +44,7 @@ def test_larger_steps_leave_less_for_the_cache() -> None:
 
 
 def test_the_cache_holds_all_images_that_run_side_by_side_and_one_of_the_greatest_length() -> None:
-    for gpu, of in (("RTX 3090", "bf16"), ("A10", "bf16"), ("L4", "fp8"), ("B200", "fp8")):
+    for gpu, of in (("RTX 3090", "bf16"), ("A10", "bf16"), ("L4", "fp8-block"), ("B200", "fp8-block")):
         plan = planned(gpu, of, step_tokens=1024)
         assert plan.images >= plan.sequences
         assert plan.kv_tokens >= plan.max_model_len
@@ -66,7 +68,7 @@ def test_a_longer_policy_needs_a_longer_context() -> None:
     assert lengths == [4096, 6656]
 
 
-@pytest.mark.parametrize("of", ["bf16", "fp8", "awq"])
+@pytest.mark.parametrize("of", ["bf16", "fp8-block", "awq"])
 def test_a_card_fits_exactly_if_it_has_what_is_needed(of: str) -> None:
     for name in ("RTX 3080 10GB", "RTX 3080 12GB", "RTX 3090", "L4", "H100"):
         card = candidate(name, of)

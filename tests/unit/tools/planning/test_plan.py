@@ -21,16 +21,51 @@ def of(plan: GpuPlan, name: str) -> PrecisionPlan:
     return next(each for each in plan.precisions if each.precision.name == name)
 
 
-def test_fp8_is_taken_where_the_hardware_has_it() -> None:
-    assert {taken(gpu) for gpu in ("RTX 4090", "L4", "L40S", "H100", "H200", "B200")} == {"fp8"}
+def test_qwens_fp8_is_taken_where_vllm_computes_in_it() -> None:
+    assert {taken(gpu) for gpu in ("H100", "H200", "H20", "B200", "RTX 5090")} == {"fp8-block"}
+    assert all(plan(gpu).convert is None for gpu in ("H100", "B200"))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "block", "bf16", "dynamic"), [("L4", 10.3, 11.7, 15.5), ("RTX 4090", 14.2, 16.3, 21), ("L40S", 31, 35, 47)]
+)
+def test_on_ada_bf16_is_taken_until_a_recipe_has_made_fp8_with_scales_by_row(
+    gpu: str, block: float, bf16: float, dynamic: float
+) -> None:
+    ada = plan(gpu)
+    assert ada.take is not None
+    assert ada.convert is not None
+    assert (ada.take.precision.name, ada.convert.precision.name) == ("bf16", "fp8-dynamic")
+    rates = [of(ada, name).images_per_s for name in ("fp8-block", "bf16", "fp8-dynamic")]
+    assert rates == pytest.approx([block, bf16, dynamic], rel=0.03)
+    assert any("no kernels" in remark for remark in card_remarks(ada.gpu))
+
+
+def test_a_card_without_room_for_bf16_takes_the_fp8_that_only_saves_memory() -> None:
+    small = plan("RTX 4080")
+    assert small.take is not None
+    assert small.take.precision.name == "fp8-block"
+    assert "weights only" in small.take.how
+    assert small.convert is not None
+    assert small.convert.images_per_s > 1.4 * small.take.images_per_s
+
+
+def test_a_precision_that_is_asked_for_is_taken() -> None:
+    asked = plan_gpu(find_gpu("L4"), find_model("8B"), TYPICAL, wanted="fp8-dynamic")
+    assert asked.take is not None
+    assert asked.convert is None
+    settings = yaml.safe_load(settings_yaml(asked, asked.take))["engine"]["vllm"]
+    assert (settings["model"], settings["precision"]) == ("/models/Qwen3-VL-8B-Instruct-fp8-dynamic", "fp8")
+    assert plan_gpu(find_gpu("RTX 3090"), find_model("32B"), TYPICAL, wanted="bf16").take is None
 
 
 def test_bf16_is_taken_where_fp8_would_only_save_memory() -> None:
     assert {taken(gpu) for gpu in ("RTX 3090", "A10", "A100 40GB", "A100 80GB")} == {"bf16"}
+    assert all(plan(gpu).convert is None for gpu in ("RTX 3090", "A10"))
     assert any("no FP8 hardware" in remark for remark in card_remarks(find_gpu("RTX 3090")))
 
 
-def test_a_faster_precision_that_nobody_publishes_is_named_but_not_taken() -> None:
+def test_a_faster_precision_that_takes_images_to_make_is_named_but_not_taken() -> None:
     ampere = plan("RTX 3090")
     assert ampere.faster is not None
     assert ampere.take is not None
@@ -52,8 +87,8 @@ def test_a_card_that_is_too_small_gets_a_smaller_model() -> None:
     assert smallest.take is None
     assert smallest.feeding is None
     assert smallest.smaller is not None
-    assert taken("RTX 3080 10GB", short_name(smallest.smaller)) == "fp8"
-    assert "missing" in of(smallest, "fp8").how
+    assert taken("RTX 3080 10GB", short_name(smallest.smaller)) == "fp8-block"
+    assert "missing" in of(smallest, "fp8-block").how
 
 
 def test_a_precision_without_kernels_is_not_offered() -> None:

@@ -28,12 +28,12 @@ def test_an_images_time_is_its_tokens_through_encoder_and_language_model() -> No
 
 
 def test_without_fp8_hardware_fp8_saves_no_time() -> None:
-    assert time_of("A100 80GB", "fp8").language > time_of("A100 80GB", "bf16").language
-    assert time_of("H100", "fp8").language < time_of("H100", "bf16").language
+    assert time_of("A100 80GB", "fp8-block").language > time_of("A100 80GB", "bf16").language
+    assert time_of("H100", "fp8-block").language < time_of("H100", "bf16").language
 
 
 def test_the_encoder_costs_the_same_in_every_precision() -> None:
-    assert len({time_of("L40S", of).vision for of in ("bf16", "fp8", "int8", "awq")}) == 1
+    assert len({time_of("L40S", of).vision for of in ("bf16", "fp8-block", "fp8-dynamic", "int8", "awq")}) == 1
 
 
 def test_bandwidth_matters_only_for_what_is_written() -> None:

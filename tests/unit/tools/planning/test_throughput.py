@@ -11,7 +11,7 @@ SAFE = replace(TYPICAL, stage2_share=0.0)
 TAGGED = replace(TYPICAL, tags_share=1.0)
 
 
-def planned(gpu: str, work: Workload = TYPICAL, of: str = "fp8") -> Pace:
+def planned(gpu: str, work: Workload = TYPICAL, of: str = "fp8-dynamic") -> Pace:
     plan = plan_precision(candidate(gpu, of, work=work))
     assert plan.pace is not None
     return plan.pace
@@ -39,7 +39,7 @@ def test_with_small_steps_there_are_too_few_answers_to_read_the_weights_for() ->
 @pytest.mark.parametrize("gpu", ["RTX 4090", "L4", "L40S", "H100", "B200"])
 @pytest.mark.parametrize("work", [TYPICAL, TAGGED, SAFE])
 def test_steps_are_as_large_as_written_answers_can_wait_for(gpu: str, work: Workload) -> None:
-    chosen, time = planned(gpu, work), time_of(gpu, work=work)
+    chosen, time = planned(gpu, work), time_of(gpu, "fp8-dynamic", work=work)
     assert chosen.step_s <= MAX_STEP_S
     larger = [tokens for tokens in STEP_TOKENS if tokens > chosen.step_tokens]
     assert all(pace(time, work, tokens).step_s > MAX_STEP_S for tokens in larger)

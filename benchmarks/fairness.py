@@ -32,7 +32,7 @@ WARM_UP_S = 8.0
 MEASURED_S = 40.0
 # For the last verdicts of good events; one that takes longer counts as so long.
 PATIENCE_S = 60.0
-# Batches of 64 in 20 ms: the engine is never what anybody waits for.
+# Batches of 64 in 20 ms: no record ever waits for the engine.
 BATCH_S = 0.02
 MAX_SLOWDOWN = 1.5
 PERCENTILES = (50, 90, 99)

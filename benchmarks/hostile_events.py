@@ -1,6 +1,6 @@
 """How long the worst events hold up the event loop: each as large and as full as the limits allow, read by the codec.
 
-The service reads nothing else meanwhile, so the longest of these is what one hostile uploader can cost everybody. The
+The service reads nothing else meanwhile, so the longest of these is what one hostile uploader can cost all others. The
 unit is milliseconds an event; the first is an everyday event.
 """
 

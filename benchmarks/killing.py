@@ -15,7 +15,7 @@ from benchmarks.contest import ROOT
 from benchmarks.peers.measured import Task
 from testing.topics import committed_reader
 
-# An engine starts in 40 s where nobody else works, and has to start twice.
+# An engine starts in 40 s on an idle machine, and has to start twice.
 TIME_LIMIT_S = 600.0
 # After so long without an outcome nothing more is to come: more than a batch takes, less than an engine's start.
 QUIET_S = 30.0
@@ -24,7 +24,7 @@ AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class KilledRun:
     """What readers of the outcomes found in the end."""
 
     judged: int
@@ -32,12 +32,12 @@ class Tally:
     outcomes: int
 
 
-def killed_in_the_middle(command: Sequence[str], task: Task) -> Tally:
+def killed_in_the_middle(command: Sequence[str], task: Task) -> KilledRun:
     """Kill a contestant with all its processes when a third of its work is done, and let it do the rest."""
     return asyncio.run(_kill_and_count(command, task))
 
 
-async def _kill_and_count(command: Sequence[str], task: Task) -> Tally:
+async def _kill_and_count(command: Sequence[str], task: Task) -> KilledRun:
     async with committed_reader(task.address, [task.target]) as reader:
         with _running(command):
             await reader.until(task.records // 3, timeout_s=TIME_LIMIT_S)
@@ -49,7 +49,7 @@ async def _kill_and_count(command: Sequence[str], task: Task) -> Tally:
             await reader.until(len(reader.records) + 1, timeout_s=TIME_LIMIT_S)
             await reader.linger(quiet_s=QUIET_S)
         images = Counter(orjson.loads(record.value)["image_id"] for record in reader.records)
-    return Tally(judged=len(images), outcomes=images.total())
+    return KilledRun(judged=len(images), outcomes=images.total())
 
 
 @contextmanager

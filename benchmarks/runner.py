@@ -52,7 +52,7 @@ class Comparison:
     """What no contender may exceed against the baseline, where less is better."""
     rounds: int = DEFAULT_ROUNDS
     warm_ups: int = 1
-    """How often everybody runs unmeasured first."""
+    """How often each contender runs unmeasured first."""
     quick: bool = True
     """Whether it is part of a quick run."""
 

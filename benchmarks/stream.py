@@ -80,7 +80,7 @@ def _versus_faststream(contest: Contest) -> Sequence[Comparison]:
         )
 
     return (
-        # A hundred handlers of 2.5 ms end 40,000 records a second at most, whoever runs them: no ratio beyond that.
+        # A hundred handlers of 2.5 ms end 40,000 records a second at most, in any contestant: no ratio beyond that.
         against("against FastStream", MAX_HANDLER_S, None),
         against("against FastStream, handlers that take no time", 0.0, TARGET_AGAINST_FASTSTREAM),
     )

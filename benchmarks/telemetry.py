@@ -64,7 +64,7 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
 
 @contextmanager
 def _sink() -> Iterator[str]:
-    """Take what telemetry sends; yields what the service is told of it."""
+    """Take what telemetry sends; yields the settings of the service for it."""
     port, metrics_port = free_port(), free_port()
     with running("telemetry_sink", str(port), str(metrics_port)):
         yield f"http://127.0.0.1:{port},{metrics_port}"

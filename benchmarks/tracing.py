@@ -44,7 +44,7 @@ MODEL: dict[str, Value] = {
 
 
 class Batches(SpanProcessor):
-    """Makes of every so many spans what would be sent, if it is told how."""
+    """Makes of every so many spans what would be sent, if it gets an encoder."""
 
     def __init__(self, encode: Callable[[Sequence[ReadableSpan]], object] = len) -> None:
         self._encode = encode

@@ -1,4 +1,4 @@
-"""Briefs and requests for tests of engines."""
+"""Instructions and requests for tests of engines."""
 
 import hashlib
 from dataclasses import replace
@@ -21,8 +21,8 @@ GOODS = AttributeSchema(
     ),
 )
 
-TAGGED_BRIEF = replace(INSTRUCTIONS, attributes=GOODS)
-"""With attributes to tell."""
+TAGGED_INSTRUCTIONS = replace(INSTRUCTIONS, attributes=GOODS)
+"""With attributes to write."""
 
 
 def engine_request(

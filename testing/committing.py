@@ -17,7 +17,7 @@ from testing.partition_store import Fault, PartitionStore, StoreWriter
 from testing.waiting import wait_until
 
 SOON_S, LATER_S = 0.01, 3600.0
-# Long enough that half of it and all of it are told apart on a busy machine.
+# Long enough that half of it and all of it are distinguished on a busy machine.
 HASTY_S = 2.0
 
 

@@ -39,7 +39,7 @@ class ServiceContainer:
         return state
 
     def is_healthy(self) -> bool:
-        """Tell what the health check of the image says."""
+        """Return what the health check of the image says."""
         return bool(self.state()["Health"]["Status"] == "healthy")
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:

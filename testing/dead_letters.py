@@ -1,4 +1,4 @@
-"""Dead letters for tests, and a desk in memory that behaves as the one on Kafka does."""
+"""Dead letters for tests, and a store in memory that behaves as the one on Kafka does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -72,7 +72,7 @@ class MemorySnapshot:
             yield batch
 
 
-class MemoryDesk:
+class MemoryDeadLetterStore:
     """Letters, a journal and what was sent, in memory; commits fail as the test wants."""
 
     def __init__(self, letters: Sequence[SourceRecord] = ()) -> None:
@@ -103,9 +103,9 @@ class MemoryDesk:
 
     @asynccontextmanager
     async def take_over(self) -> AsyncIterator[JournalWriter]:
-        """Shut out whoever has the turn."""
+        """Fence the current owner of the turn."""
         self.turn += 1
-        yield MemoryLedger(self, self.turn)
+        yield MemoryJournalWriter(self, self.turn)
 
     def commit(self, records: Sequence[OutgoingRecord]) -> None:
         """Let records appear together."""
@@ -116,23 +116,23 @@ class MemoryDesk:
                 self.sent.append(record)
 
 
-class MemoryLedger:
+class MemoryJournalWriter:
     """One turn."""
 
-    def __init__(self, desk: MemoryDesk, turn: int) -> None:
-        self._desk = desk
+    def __init__(self, store: MemoryDeadLetterStore, turn: int) -> None:
+        self._store = store
         self._turn = turn
-        self.marks = Marks(desk.journal)
+        self.marks = Marks(store.journal)
 
     async def commit(self, records: Sequence[OutgoingRecord]) -> None:
         """Commit, unless the turn is over."""
-        if self._desk.before_commit:
-            await self._desk.before_commit()
-        if self._turn != self._desk.turn:
+        if self._store.before_commit:
+            await self._store.before_commit()
+        if self._turn != self._store.turn:
             raise ShutOutError
-        self._desk.commit(records)
-        if self._desk.after_commit:
-            await self._desk.after_commit()
+        self._store.commit(records)
+        if self._store.after_commit:
+            await self._store.after_commit()
 
 
 async def vanish() -> None:

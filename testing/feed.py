@@ -15,7 +15,7 @@ BEAT_S = 0.1
 
 
 class Feed:
-    """Publishes what it is told to; its pace may change while it runs."""
+    """Publishes the given uploads; its pace may change while it runs."""
 
     def __init__(self, upload: Callable[[int], Upload], *, pace: float) -> None:
         self.upload = upload

@@ -23,23 +23,23 @@ from service.tools.dead_letters.store import JournalWriter, KafkaDeadLetterStore
 BATCH = 100
 
 
-class HalfwayDesk(KafkaDeadLetterStore):
+class HalfwayStore(KafkaDeadLetterStore):
     """Its second transaction never ends."""
 
     @asynccontextmanager
     async def take_over(self) -> AsyncIterator[JournalWriter]:
         """Take over as ever."""
-        async with super().take_over() as ledger:
-            yield HalfwayLedger(ledger)
+        async with super().take_over() as writer:
+            yield HalfwayJournalWriter(writer)
 
 
-class HalfwayLedger:
+class HalfwayJournalWriter:
     """Commits once."""
 
-    def __init__(self, ledger: JournalWriter) -> None:
-        self._journal_writer = ledger
+    def __init__(self, writer: JournalWriter) -> None:
+        self._journal_writer = writer
         self._commits = 0
-        self.marks = ledger.marks
+        self.marks = writer.marks
 
     async def commit(self, records: Sequence[OutgoingRecord]) -> None:
         """Commit the first time."""
@@ -47,7 +47,7 @@ class HalfwayLedger:
         if self._commits == 1:
             await self._journal_writer.commit(records)
             return
-        producer = self._journal_writer._publisher._producer  # type: ignore[attr-defined]  # from within: nobody else stops here
+        producer = self._journal_writer._publisher._producer  # type: ignore[attr-defined]  # from within: only this test stops here
         await producer.begin_transaction()
         await publish(producer, records)
         sys.stdout.write("halfway\n")
@@ -58,7 +58,7 @@ class HalfwayLedger:
 async def work(settings: Settings) -> None:
     """Send back until the second transaction is open."""
     action = Redrive(settings.topics.uploads, journal_topic(settings.topics), lambda: datetime.now(UTC))
-    await carry_out(HalfwayDesk(settings), action, LetterFilter(), RunResult(), execute=True, pace=Pace(BATCH))
+    await carry_out(HalfwayStore(settings), action, LetterFilter(), RunResult(), execute=True, pace=Pace(BATCH))
 
 
 if __name__ == "__main__":

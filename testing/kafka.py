@@ -79,7 +79,7 @@ def running_kafka(**environment: str) -> Iterator[KafkaBroker]:
 def kafka_container(port: int, further: Mapping[str, str]) -> DockerContainer:
     """Return one node at localhost:port, the same port inside the container and out.
 
-    The broker also connects to the address that it tells clients, to verify transactions: with another port inside,
+    The broker also connects to the address that it advertises, to verify transactions: with another port inside,
     transactional sends would fail for ever. A random port would change at a restart, too.
     """
     environment = {

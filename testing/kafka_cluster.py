@@ -10,7 +10,7 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from testing.kafka import IMAGE, KafkaBroker, free_port
 
-# Constant, because all nodes must be told the same.
+# Constant, because all nodes need the same one.
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_TIMEOUT_S = 180
 

@@ -1,4 +1,4 @@
-"""Apache Kafka that lets nobody do anything but what Strimzi's KafkaUsers are granted."""
+"""Apache Kafka whose users have exactly the grants of Strimzi's KafkaUsers."""
 
 import shlex
 import subprocess
@@ -49,7 +49,7 @@ def _environment(inner: int, signed: int, users: Sequence[str]) -> dict[str, str
         "KAFKA_LISTENER_NAME_SIGNED_SASL_ENABLED_MECHANISMS": "PLAIN",
         "KAFKA_LISTENER_NAME_SIGNED_PLAIN_SASL_JAAS_CONFIG": f"{_LOGIN} {known};",
         "KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        # Whoever does not sign in: the tests themselves, and the broker.
+        # The user of connections without authentication: the tests themselves, and the broker.
         "KAFKA_SUPER_USERS": "User:ANONYMOUS",
     }
 

@@ -1,6 +1,6 @@
-"""`python -m testing.large_images URL COUNT`: judges one image so many times, and tells what memory that took.
+"""`python -m testing.large_images URL COUNT`: judges one image COUNT times, and prints the memory that it took.
 
-The service's own parts on a stream in memory, in a process of its own so that its memory can be told. Prints resident
+The service's own parts on a stream in memory, in a process of its own, whose memory can be measured. Prints resident
 MiB before the first image and at the highest, then the images that were judged.
 """
 

@@ -23,7 +23,7 @@ async def admin_client(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminCli
 
 @asynccontextmanager
 async def transaction(bootstrap_servers: str, name: str) -> AsyncIterator[AIOKafkaProducer]:
-    """Give a producer in an open transaction, which whoever asks for it ends, or which is left hanging."""
+    """Yield a producer in an open transaction, which the caller ends or leaves hanging."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers, transactional_id=name, transaction_timeout_ms=600_000
     )
@@ -115,7 +115,7 @@ async def delete_topic(bootstrap_servers: str, topic: str) -> None:
 
 
 async def create_topic(bootstrap_servers: str, topic: str, partitions: int) -> bool:
-    """Create a topic and tell whether that worked: one that is being deleted still exists."""
+    """Create a topic and return whether that worked: one that is being deleted still exists."""
     async with admin_client(bootstrap_servers) as admin:
         answer = await admin.create_topics([NewTopic(topic, partitions, 1)])
     return not any(code for _, code, *_ in answer.topic_errors)

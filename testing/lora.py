@@ -1,4 +1,4 @@
-"""LoRA adapters of chance: they change what a model answers, and nobody can say how."""
+"""Random LoRA adapters: they change a model's answers in an unpredictable way."""
 
 import json
 from collections.abc import Iterator

@@ -98,7 +98,7 @@ class MemoryStream:
         self.kept_alive += 1
 
     def status(self) -> StreamStatus:
-        """Tell that all is open, and nothing of ends."""
+        """Report all partitions as open, without ends."""
         return StreamStatus(
             is_complete=True,
             open_partitions=len(self.open_partitions),

@@ -15,14 +15,14 @@ class Logs:
         self.bounds = bounds
         self.forgotten = forgotten
         self.afterwards: LogBounds | None = None
-        """What they tell from the second look on, if that is something else."""
+        """What they report from the second pass on, if that differs."""
         self.looks = 0
 
     async def read(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
-        """Tell the same of every partition."""
-        told = self.afterwards if self.looks and self.afterwards else self.bounds
+        """Report the same of every partition."""
+        reported = self.afterwards if self.looks and self.afterwards else self.bounds
         self.looks += 1
-        return dict.fromkeys(partitions, told)
+        return dict.fromkeys(partitions, reported)
 
     async def is_forgotten(self, _topic: str) -> bool:
         """As the test wants."""

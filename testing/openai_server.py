@@ -29,7 +29,7 @@ _LOWEST = -9999.0
 
 @dataclass
 class ModelServer:
-    """What a test sees of the server, and how it tells it to behave."""
+    """What a test sees of the server, and sets of its behaviour."""
 
     url: str
     model: str = "painted"
@@ -37,7 +37,7 @@ class ModelServer:
     owner: str = "vllm"
     """Another one refuses vLLM's own fields, as strict servers do."""
     sources: tuple[str, ...] = ("exact", "top")
-    """Ways of reading labels that it knows; `allowed` tells probabilities after the restriction."""
+    """Ways of reading labels that it knows; `allowed` returns probabilities after the restriction."""
     tokenizes: bool = True
     key: str | None = None
     status: int = 200
@@ -79,7 +79,7 @@ class ModelServer:
 
     @property
     def asked(self) -> int:
-        """Completions so far, without those of a survey."""
+        """Completions so far, without those of a probe."""
         return sum(not _is_check(body) for body in self.bodies)
 
 
@@ -120,9 +120,9 @@ def _tokens(body: Mapping[str, Any]) -> list[int]:
     if "prompt" in body:
         return [ord(character) for character in body["prompt"]]
     question, *answer = body["messages"]
-    told = [ord(character) for turn in answer for character in turn["content"]]
+    reported = [ord(character) for turn in answer for character in turn["content"]]
     after = _ASSISTANT if body["add_generation_prompt"] or answer else []
-    return [ord(character) for character in question["content"]] + after + told
+    return [ord(character) for character in question["content"]] + after + reported
 
 
 def _is_check(body: Mapping[str, Any]) -> bool:
@@ -145,8 +145,8 @@ async def _complete(server: ModelServer, request: web.BaseRequest) -> web.Stream
     _break(server, request, question, body)
     await _held(server, request)
     if server.status != 200:
-        told = f"no answer to '{body['messages'][1]['content'][-1]['text']}'"
-        return _error(server.status, told, server.headers)
+        reported = f"no answer to '{body['messages'][1]['content'][-1]['text']}'"
+        return _error(server.status, reported, server.headers)
     if body["model"] not in (server.model, *server.adapters):
         return _error(404, f"The model `{body['model']}` does not exist.")
     return _answer(server, body) if server.instead is None else web.Response(body=server.instead)
@@ -201,11 +201,13 @@ def _step(server: ModelServer, body: Mapping[str, Any], pixels: RgbPixels) -> Ma
         total = sum(chances.get(chr(token), 0.0) for token in wanted)
         entries = [(chr(token), chances.get(chr(token), 0.0) / total) for token in wanted]
     by_id = bool(body.get("return_tokens_as_token_ids"))
-    told = [
+    reported = [
         {"token": f"token_id:{ord(text)}" if by_id else text, "logprob": math.log(chance) if chance else _LOWEST}
         for text, chance in entries
     ]
-    return {**told[0], "top_logprobs": told} if told else {"token": "?", "logprob": -1.0, "top_logprobs": []}
+    return (
+        {**reported[0], "top_logprobs": reported} if reported else {"token": "?", "logprob": -1.0, "top_logprobs": []}
+    )
 
 
 def _chances(pixels: RgbPixels) -> dict[str, float]:

@@ -16,7 +16,7 @@ Fault = Literal["lost request", "lost answer", "unreachable", "evicted"]
 
 
 class PartitionStore:
-    """What is committed for a partition, whoever writes it."""
+    """What is committed for a partition, by any writer."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = Progress(0)
@@ -40,7 +40,7 @@ class PartitionStore:
             self.most_bytes_in_time = 10**9
         return outage
 
-    async def tell_limits(self) -> Mapping[str, TopicLimit]:
+    async def report_limits(self) -> Mapping[str, TopicLimit]:
         """Return what topics accept."""
         return {topic: TopicLimit(limit, limit) for topic, limit in self.max_record_bytes.items()}
 

@@ -28,7 +28,7 @@ class Prometheus:
         self.url = url
 
     async def is_ready(self) -> bool:
-        """Tell whether it takes questions."""
+        """Return whether it takes questions."""
         try:
             async with aiohttp.ClientSession() as session, session.get(f"{self.url}/-/ready") as answer:
                 return answer.status == 200
@@ -63,9 +63,9 @@ class Prometheus:
             aiohttp.ClientSession() as session,
             session.get(f"{self.url}/api/v1/{what}", params=asked) as answer,
         ):
-            told = await answer.json()
-        assert told["status"] == "success", (asked, told)
-        return told["data"]
+            reported = await answer.json()
+        assert reported["status"] == "success", (asked, reported)
+        return reported["data"]
 
 
 def _at_each_step(values: Sequence[tuple[float, str]], begin_s: float, step_s: float, steps: int) -> tuple[float, ...]:
@@ -82,7 +82,9 @@ class Clock:
     def rules(self, text: str) -> str:
         """Shorten every stretch of time in rules; thresholds stay."""
         text = re.sub(r"\[(\w+)\]", lambda found: f"[{self._shorter(found[1])}]", text)
-        return re.sub(r"\b(offset|for:|interval:) (\w+)", lambda found: f"{found[1]} {self._shorter(found[2])}", text)
+        return re.sub(
+            r"\b(offset|for:|interval:) (\d+[smhd])\b", lambda found: f"{found[1]} {self._shorter(found[2])}", text
+        )
 
     def _shorter(self, duration: str) -> str:
         number, unit = re.fullmatch(r"(\d+)([smhd])", duration).groups()  # type: ignore[union-attr]  # our own rules

@@ -52,9 +52,9 @@ def wrong_verdicts(events: Sequence[SceneEvent], verdicts: Mapping[str, VerdictV
 
 
 def right_shares(events: Sequence[SceneEvent], tags: Mapping[str, TagsV1]) -> Mapping[str, float]:
-    """Return, by attribute, in what share of the images that wanted tags exactly the right values are told."""
+    """Return, by attribute, in what share of the images that wanted tags the values are exactly right."""
     scenes = {event.image_id: event.scene for event in events if event.wants_tags}
-    right = {image_id: _told_rightly(scene, tags[image_id]) for image_id, scene in scenes.items()}
+    right = {image_id: _reported_rightly(scene, tags[image_id]) for image_id, scene in scenes.items()}
     return {name: sum(name in names for names in right.values()) / len(right) for name in _ATTRIBUTES}
 
 
@@ -68,7 +68,7 @@ def _is_right(scene: Scene, verdict: VerdictV1) -> bool:
     return (verdict.status, verdict.decision, found) == ("moderated", "block" if drawn else "allow", drawn)
 
 
-def _told_rightly(scene: Scene, tags: TagsV1) -> set[str]:
+def _reported_rightly(scene: Scene, tags: TagsV1) -> set[str]:
     wanted = right_tags(scene, INSTRUCTIONS)
     return {
         name for name in _ATTRIBUTES if {value.value for value in tags.attributes.get(name, ())} == set(wanted[name])

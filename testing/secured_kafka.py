@@ -1,4 +1,4 @@
-"""Apache Kafka as a company runs it: encrypted, and nobody gets in without signing in."""
+"""Apache Kafka as a company runs it: encrypted, and every client must authenticate."""
 
 import base64
 import subprocess

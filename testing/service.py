@@ -33,7 +33,7 @@ class ServiceProcess:
         return self._process.wait(EXIT_TIMEOUT_S)
 
     def is_running(self) -> bool:
-        """Tell whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self._process.poll() is None
 
     def log(self) -> str:

@@ -9,7 +9,7 @@ from service.core.instructions import Attribute, AttributeSchema, ModelInstructi
 from testing.tiny_model.shapes import INSTRUCTIONS
 
 BLOCK = 0.5
-"""The bar of every category: the tiny model is far from it either way."""
+"""The threshold of every category: the tiny model's scores are far from it on both sides."""
 
 
 def write_shapes_policy(folder: Path, instructions: ModelInstructions = INSTRUCTIONS) -> Path:

@@ -2,7 +2,7 @@
 
 A record's value is JSON: `sleep_s` to take so long, `gate` to wait until that file exists, `fail` to fail as
 `rejected`, `transient` or `fatal`, `mended` to do so no more once that file exists. The verdict's key is the record's,
-its value tells which process judged it.
+its value names the process that judged it.
 """
 
 import asyncio
@@ -23,28 +23,28 @@ from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 
 
-class ToldToRejectError(RejectedError):
+class InstructedToRejectError(RejectedError):
     """The record says so."""
 
     reason = "test.rejected"
-    message = "told to reject"
+    message = "instructed to reject"
 
 
-class ToldToWaitError(TransientError):
+class InstructedToWaitError(TransientError):
     """The record says so."""
 
     reason = "test.transient"
-    message = "told to fail for now"
+    message = "instructed to fail for now"
 
 
-class ToldToStopError(FatalError):
+class InstructedToStopError(FatalError):
     """The record says so."""
 
     reason = "test.fatal"
-    message = "told to stop"
+    message = "instructed to stop"
 
 
-_FAILURES = {"rejected": ToldToRejectError, "transient": ToldToWaitError, "fatal": ToldToStopError}
+_FAILURES = {"rejected": InstructedToRejectError, "transient": InstructedToWaitError, "fatal": InstructedToStopError}
 
 
 class ObedientHandler:

@@ -27,8 +27,8 @@ PIECE_PROBABILITY = 0.9
 
 def _chance(ask: ModelRequest) -> random.Random:
     """Equal pixels, questions and adapters get equal answers, as from a real model."""
-    told = f"{ask.prompt}{ask.adapter}".encode(errors="replace")
-    return random.Random(hashlib.sha256(told + ask.pixels.tobytes()).digest())
+    reported = f"{ask.prompt}{ask.adapter}".encode(errors="replace")
+    return random.Random(hashlib.sha256(reported + ask.pixels.tobytes()).digest())
 
 
 def guess(ask: ModelRequest, words: Sequence[str]) -> Mapping[str, float]:

@@ -44,7 +44,7 @@ def tiny_settings(**changes: object) -> VllmSettings:
 def new_model(
     settings: VllmSettings, *, stall_s: float = 120.0, traces_url: str | None = None
 ) -> "tuple[VllmModel, list[FatalError]]":
-    """Return a model that has not started, and what it will tell of its failures."""
+    """Return a model that has not started, and what it reports of its failures."""
     from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - takes half a minute, and is not everywhere
 
     failures: list[FatalError] = []

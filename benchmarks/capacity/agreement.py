@@ -40,7 +40,7 @@ CURVE = DailyCurve(average_per_s=28.0, peak_factor=2.0)
 LOAD = Burst(Day(CURVE, DAY_S), factor=10.0, from_s=50.0, for_s=6.0)
 MOST_PER_S = CURVE.peak_per_s * LOAD.factor
 LIGHT_PER_S, LIGHT_S = 10.0, 20.0
-# The service is not to end before it is told to.
+# The service must not end before the run stops it.
 UNENDING = 1_000_000_000
 # How often each photograph is decoded to see what it takes.
 DECODES = 10

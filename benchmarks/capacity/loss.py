@@ -45,7 +45,7 @@ async def _play(contest: Contest, photographs: str, moments: Sequence[float]) ->
 
 
 def longest_silence_s(judged: Sequence[Judged]) -> float:
-    """Return the longest time in which no verdict came: the rebalance, in which nobody reads."""
+    """Return the longest time in which no verdict came: the rebalance, in which no process reads."""
     moments = sorted(each.uploaded_s + each.latency_s for each in judged)
     return max(later - earlier for earlier, later in pairwise(moments))
 
@@ -60,7 +60,7 @@ def _figures(judged: Sequence[Judged]) -> list[Figure]:
     return [
         Figure("longest until the verdict", "s", *longest),
         Figure(f"later than {LATE_S:g} s", "images", *map(float, late)),
-        Figure("rebalance, in which nobody reads", "s", REBALANCE_S, longest_silence_s(judged)),
+        Figure("rebalance, in which no process reads", "s", REBALANCE_S, longest_silence_s(judged)),
     ]
 
 

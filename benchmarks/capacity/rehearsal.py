@@ -32,7 +32,7 @@ class Judged:
     latency_s: float
     """Until a `read_committed` reader had its verdict."""
     stages_s: dict[str, float]
-    """What the verdict tells of its way through the process."""
+    """What the verdict says of its way through the process."""
 
 
 class Rehearsal:
@@ -86,7 +86,7 @@ class Rehearsal:
         await self._stack.aclose()
 
     async def _warm_up(self) -> None:
-        """Let some images be judged, and whoever still starts join."""
+        """Let some images be judged, and processes that still start join."""
         async with asyncio.timeout(READY_S):
             await self._upload_and_wait([0.0])
             await self._upload_and_wait([number / 2 for number in range(WARM_UPS)])

@@ -24,7 +24,7 @@ async def feed(task: Task, backlog: int, value: Callable[[int], bytes]) -> None:
             for first in range(0, task.records, backlog):
                 numbers = range(first, min(first + backlog, task.records))
                 await asyncio.gather(*[await producer.send(task.source, value(number)) for number in numbers])
-                while await _committed(admin, task) < numbers.stop:  # noqa: ASYNC110 - brokers tell nobody of commits
+                while await _committed(admin, task) < numbers.stop:  # noqa: ASYNC110 - brokers do not notify of commits
                     await asyncio.sleep(ASK_AGAIN_S)
     finally:
         await admin.close()

@@ -46,7 +46,7 @@ class Meter:
     """Handles records and times from the first one handled to the last one done; starting and stopping do not count."""
 
     def __init__(self, task: Task, *, prints: bool = True) -> None:
-        """`prints` says whether somebody reads the result from standard output."""
+        """`prints` says whether another process reads the result from standard output."""
         self.seconds = 0.0
         self._prints = prints
         self._left = task.records

@@ -55,7 +55,7 @@ async def work(task: Task, delivery: str) -> None:
 
 
 async def report(processor: Processor, meter: Meter) -> None:
-    """Tell the meter what is committed; whoever reads outcomes sees no sooner that a record is done."""
+    """Count what is committed at the meter; a reader of outcomes sees no record sooner."""
     reported = 0
     while not meter.finished.is_set():
         await asyncio.sleep(POLL_S)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.contest import Contest, numbered_from, running_contest
-from benchmarks.killing import Tally, killed_in_the_middle
+from benchmarks.killing import KilledRun, killed_in_the_middle
 from benchmarks.runner import Comparison, Contender, TimedRun
 from benchmarks.vision.model import prepare_for_a_cpu, require_engine, tiny_settings
 from benchmarks.vision.photo_events import photo_event
@@ -66,15 +66,15 @@ def _speed(contest: Contest, contestants: Mapping[str, Contestant]) -> Compariso
 
 def _losses(contest: Contest, contestants: Mapping[str, Contestant]) -> tuple[Comparison, Comparison]:
     @cache
-    def tally(module: str, argument: str) -> Tally:
+    def killed_run(module: str, argument: str) -> KilledRun:
         task = contest.prepare(EVENTS, photo_event)
         return killed_in_the_middle([sys.executable, "-m", module, task.as_argument(), argument], task)
 
     def judged(name: str, contestant: Contestant) -> Contender:
-        return Contender(name, lambda: TimedRun(tally(*contestant).judged, EVENTS))
+        return Contender(name, lambda: TimedRun(killed_run(*contestant).judged, EVENTS))
 
     def outcomes(name: str, contestant: Contestant) -> Contender:
-        return Contender(name, lambda: TimedRun(tally(*contestant).outcomes, tally(*contestant).judged))
+        return Contender(name, lambda: TimedRun(killed_run(*contestant).outcomes, killed_run(*contestant).judged))
 
     sent = Contender("images sent", lambda: TimedRun(EVENTS, EVENTS))
     counted = Comparison(

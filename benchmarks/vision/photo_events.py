@@ -16,7 +16,7 @@ SCENE_SIZE = (256, 192)
 PHOTOGRAPH_SIZE = (1280, 960)
 SCENES = 16
 JPEG_QUALITY = 85
-# Of the marks that tell photographs of one scene apart: what JPEG treats as one, so that they survive it.
+# Of the marks that distinguish photographs of one scene: what JPEG treats as one, so that they survive it.
 BLOCK = 8
 BITS = 32
 

@@ -1,4 +1,4 @@
-"""What a dashboard is, before it is anybody's JSON: rows of panels, each with its queries and its advice."""
+"""What a dashboard is, independent of Grafana's JSON: rows of panels, each with its queries and its advice."""
 
 from dataclasses import dataclass
 from enum import Enum, auto

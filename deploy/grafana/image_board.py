@@ -11,7 +11,7 @@ HOW_TO = """\
 
 1. Take the image's id from the uploader, a verdict (`image_id`) or a dead letter.
 2. Enter it in *Image id* above. The first line is the newest trace. Click it, or enter its id in *Trace id*.
-3. Read the waterfall: the longest bar shows why the image waited. `wait`: the window was full. `fetch`: the image \
+3. Read the waterfall: the longest span shows why the image waited. `wait`: the window was full. `fetch`: the image \
 host was slow. `engine`: the model had a queue. `send`: the commit was slow. A failed span has the reason code in \
 `error.type`.
 4. A record that comes back from a retry topic or from the dead letters has a trace of its own, with links to the \
@@ -31,7 +31,7 @@ def _found(query: str, source: Source, *, width: int) -> Panel:
 
 
 def _waterfall(source: Source) -> Panel:
-    advice = "The trace with the id in *Trace id*. The longest bar shows why the image waited."
+    advice = "The trace with the id in *Trace id*. The longest span shows why the image waited."
     return Panel("Trace $trace", advice, (Query("$trace"),), Kind.TRACE, width=FULL_WIDTH, height=16, source=source)
 
 

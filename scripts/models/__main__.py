@@ -4,7 +4,7 @@
 
 PACKAGES is a folder with the three package files that service/inference/onnx/models/README.md names; OUT gets the
 models, the labels and the licences. Files are the same to the byte with the onnx of requirements/dev.txt; another one
-may write the same model otherwise, which the tests of the scores would tell.
+may write the same model otherwise, which the tests of the scores would detect.
 """
 
 import argparse

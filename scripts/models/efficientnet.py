@@ -35,14 +35,14 @@ EPSILON = 1e-3
 STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
 
 # Classes whose commonest name is another's too; readers of tags see names, not indexes.
-TELL_APART = {134: "crane (bird)", 517: "crane (machine)", 639: "tank suit"}
+DISTINGUISHED = {134: "crane (bird)", 517: "crane (machine)", 639: "tank suit"}
 
 
 def labels(folder: Path) -> tuple[str, ...]:
     """Return the commonest name of each class, in the order of the model's output."""
     (content,) = NAMES.read(folder, NAMES_FILE)
     synonyms = json.loads(content)
-    names = tuple(TELL_APART.get(index, synonyms[str(index)].split(",")[0]) for index in range(CLASSES))
+    names = tuple(DISTINGUISHED.get(index, synonyms[str(index)].split(",")[0]) for index in range(CLASSES))
     if len(set(names)) != CLASSES:
         raise ValueError("two classes have one name")
     return names

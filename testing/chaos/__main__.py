@@ -1,4 +1,4 @@
-"""`python -m testing.chaos`: the long run, with a progress bar; exit code 1 when the promise is broken."""
+"""`python -m testing.chaos`: the long run, with a progress task; exit code 1 when the promise is broken."""
 
 import argparse
 import asyncio
@@ -44,11 +44,11 @@ async def _run(options: Options, console: Console) -> Report:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("starting", total=options.records)
+        task = progress.add_task("starting", total=options.records)
 
-        def show(standing: ProcessorStatus) -> None:
-            struck = f"{standing.workers} workers, {standing.acts.total()} misfortunes"
-            progress.update(bar, completed=standing.finished, description=struck)
+        def show(status: ProcessorStatus) -> None:
+            struck = f"{status.workers} workers, {status.acts.total()} misfortunes"
+            progress.update(task, completed=status.finished, description=struck)
 
         return await run_trial(options, show)
 

@@ -6,7 +6,7 @@ import re
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from testing.chaos.tally import Tally
+from testing.chaos.outcome_counts import OutcomeCounts
 from testing.kafka import KafkaBroker
 from testing.kafka_cluster import KafkaCluster
 from testing.waiting import wait_until
@@ -29,9 +29,9 @@ _STABILIZED = re.compile(r"Stabilized group (\S+) generation \d+")
 class Bouncer:
     """Takes a broker down and up again, one at a time as a careful operator would; addresses and data stay."""
 
-    def __init__(self, cluster: KafkaCluster, tally: Tally) -> None:
+    def __init__(self, cluster: KafkaCluster, counts: OutcomeCounts) -> None:
         self._cluster = cluster
-        self._tally = tally
+        self._counts = counts
         self._bouncing = asyncio.Lock()
 
     async def kill_and_start(self, choice: float, *, down_s: float) -> None:
@@ -65,9 +65,9 @@ class Bouncer:
     async def _spare(self) -> None:
         """Keep the next bounce away until work goes on: one after the other would only show that nothing works."""
         await self.wait_until_whole()
-        before = self._tally.finished
+        before = self._counts.finished
         await wait_until(
-            lambda: self._tally.finished > before or self._tally.finished == self._tally.inputs,
+            lambda: self._counts.finished > before or self._counts.finished == self._counts.inputs,
             description="records are finished again",
             timeout_s=float("inf"),  # the run has its own patience
         )

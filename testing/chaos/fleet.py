@@ -12,12 +12,12 @@ RESTART_DELAY_S = 0.3
 
 
 class Seat:
-    """Keeps one worker running, whatever happens to its process, until it is told to leave."""
+    """Keeps one worker running, whatever happens to its process, until it has to leave."""
 
     def __init__(self, name: str, command: Sequence[str], log_file: Path) -> None:
         self.name = name
         self.own_exits: list[int] = []
-        """Exit codes of processes that ended although nobody struck or stopped them."""
+        """Exit codes of processes that ended although the harness neither killed nor stopped them."""
         self.paused = False
         self._command = command
         self._log_file = log_file

@@ -108,7 +108,7 @@ class Nemesis:
             victim.leave()
 
     def _pick(self, step: Step) -> Seat | None:
-        standing = [seat for seat in self._fleet.staying if seat.can_be_struck]
+        candidates = [seat for seat in self._fleet.staying if seat.can_be_struck]
         # Who has not even joined the group yet makes a poor victim.
-        victims = [seat for seat in standing if seat.age_s > JOINED_AFTER_S] or standing
+        victims = [seat for seat in candidates if seat.age_s > JOINED_AFTER_S] or candidates
         return victims[int(step.choice * len(victims))] if victims else None

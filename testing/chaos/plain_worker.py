@@ -1,4 +1,4 @@
-"""`python -m testing.chaos.plain_worker SETTINGS_JSON`: the loop that everybody writes first, at least once.
+"""`python -m testing.chaos.plain_worker SETTINGS_JSON`: the plain loop that is usually written first, at least once.
 
 It publishes outcomes and commits offsets now and then, so a crash between the two publishes again. The harness has to
 show these duplicates; if it finds none, it is blind.

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from testing.chaos.feeder import stopped_soon
-from testing.chaos.tally import Tally
+from testing.chaos.outcome_counts import OutcomeCounts
 from testing.chaos.workload import decode
 
 POLL_MS = 200
@@ -16,10 +16,10 @@ POLL_MS = 200
 class Reader:
     """Counts every committed record of some topics, each offset once."""
 
-    def __init__(self, address: str, topics: Sequence[str], partitions: int, tally: Tally) -> None:
+    def __init__(self, address: str, topics: Sequence[str], partitions: int, counts: OutcomeCounts) -> None:
         self._address = address
         self._places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
-        self._tally = tally
+        self._counts = counts
         self._consumer: AIOKafkaConsumer | None = None
         self._next = dict.fromkeys(self._places, 0)
 
@@ -50,7 +50,7 @@ class Reader:
         if offset < self._next[place]:
             raise AssertionError(f"the reader was given {place} at {offset} again")
         self._next[place] = offset + 1
-        self._tally.count(place.topic, decode(value))
+        self._counts.count(place.topic, decode(value))
 
     async def reaches(self, ends: dict[TopicPartition, int]) -> bool:
         """Say whether everything below these offsets was read: nothing is pending in an open transaction."""

@@ -20,8 +20,8 @@ from testing.chaos.broker import ENVIRONMENT, Bouncer, rebalances
 from testing.chaos.feeder import Feeder, create_topics, running_producer
 from testing.chaos.fleet import Fleet, command
 from testing.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
+from testing.chaos.outcome_counts import Balance, OutcomeCounts
 from testing.chaos.reader import Reader, end_offsets
-from testing.chaos.tally import Balance, Tally
 from testing.kafka_cluster import KafkaCluster, running_kafka_cluster
 from testing.waiting import wait_until
 
@@ -41,7 +41,7 @@ class Options:
     seed: int = 0
     partitions: int = 8
     brokers: int = 3
-    """Each holds a replica of everything. With one the promise does not hold: docs/guarantees.md tells why."""
+    """Each holds a replica of everything. With one the promise does not hold: docs/guarantees.md explains why."""
     records_per_s: int = 300
     """Pace of the feeder; it decides how long the run takes."""
     mean_gap_s: float = 4.0
@@ -157,12 +157,12 @@ class _Trial:
             group, command(options.worker, self._settings.model_dump_json(exclude_defaults=True)), self._logs
         )
         steps = plan(options.seed, duration_s=options.feed_s, mean_gap_s=options.mean_gap_s)
-        self._tally = Tally(TOPICS)
-        self._bouncer = Bouncer(cluster, self._tally)
+        self._counts = OutcomeCounts(TOPICS)
+        self._bouncer = Bouncer(cluster, self._counts)
         self._nemesis = Nemesis(
             steps, fleet=self._fleet, bouncer=self._bouncer, session_timeout_s=self._settings.kafka.session_timeout_s
         )
-        self._reader = Reader(cluster.bootstrap_servers, WATCHED, options.partitions, self._tally)
+        self._reader = Reader(cluster.bootstrap_servers, WATCHED, options.partitions, self._counts)
         self._longest_silence_s = 0.0
 
     async def run(self) -> Report:
@@ -185,7 +185,7 @@ class _Trial:
         return self._report(seconds, tuple(late), stuck=not (progressed and settled))
 
     async def _strike_once_under_way(self) -> None:
-        await wait_until(lambda: self._tally.finished > 0, description="the first record is finished", timeout_s=60.0)
+        await wait_until(lambda: self._counts.finished > 0, description="the first record is finished", timeout_s=60.0)
         await self._nemesis.run()
 
     async def _watch(self, *helpers: asyncio.Task[None]) -> bool:
@@ -194,10 +194,10 @@ class _Trial:
         while finished < self._options.records or not all(task.done() for task in helpers):
             await asyncio.sleep(WATCH_S)
             now = time.monotonic()
-            if self._tally.finished != finished:
-                finished, since = self._tally.finished, now
+            if self._counts.finished != finished:
+                finished, since = self._counts.finished, now
                 self._on_progress(Progress(finished, self._nemesis.done, len(self._fleet.staying)))
-            elif finished < self._tally.inputs:
+            elif finished < self._counts.inputs:
                 self._longest_silence_s = max(self._longest_silence_s, now - since)
             if now - since > self._options.patience_s:
                 return False
@@ -238,6 +238,6 @@ class _Trial:
             own_exits=tuple(self._fleet.own_exits),
             killed_at_end=killed_at_end,
             stuck=stuck,
-            balance=self._tally.balance(range(self._options.records)),
+            balance=self._counts.balance(range(self._options.records)),
             logs=self._logs,
         )

@@ -70,7 +70,7 @@ async def run(
 
 
 async def _pass(observed: Observed, seconds: float, name: str, say: Callable[[str], None]) -> None:
-    """Let time pass, and tell what Prometheus knows at the end of it."""
+    """Let time pass, and print what Prometheus knows at the end of it."""
     await asyncio.sleep(seconds)
     facts = [f"{fact} {await _fact(observed, expr)}" for fact, expr in FACTS.items()]
     firing = sorted(alert for alert, states in (await observed.prometheus.alerts()).items() if "firing" in states)
@@ -97,5 +97,5 @@ async def draw_top(observed: Observed, path: Path, title: str) -> None:
 
 
 def _without_fonts(svg: str) -> str:
-    """Rich would let whoever looks at the picture fetch a font from a stranger."""
+    """Remove Rich's font, which a viewer of the picture would fetch from another server."""
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

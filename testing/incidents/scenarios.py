@@ -63,7 +63,7 @@ async def _no_flood(observed: Observed) -> None:
 
 
 async def _slow_engine(observed: Observed) -> None:
-    """Start anew on a card of which somebody else takes most: 10 images a second instead of 320."""
+    """Start again on a card that another program uses most of the time: 10 images a second instead of 320."""
     await _restart(observed, {"kind": "rehearsal", "rehearsal": {"batch_size": 16, "batch_s": 1.6}})
 
 

@@ -78,7 +78,7 @@ def untrained(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> Qwen3VLFo
 def _see_smoothly(embed: torch.nn.Conv3d) -> None:
     """Let most channels begin with the slow waves of a patch, in each colour: what edges and corners are made of.
 
-    From random weights a model this small takes many times as long to tell shapes from one another.
+    From random weights a model this small takes many times as long to distinguish shapes.
     """
     side = embed.kernel_size[-1]
     places = (torch.arange(side) + 0.5) * torch.pi / side

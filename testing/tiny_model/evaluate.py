@@ -20,7 +20,7 @@ from testing.tiny_model.report import (
     ways_table,
 )
 from testing.tiny_model.running import runtime
-from testing.tiny_model.shapes import ADAPTED_BRIEF, ALL_INSTRUCTIONS
+from testing.tiny_model.shapes import ADAPTED_INSTRUCTIONS, ALL_INSTRUCTIONS
 from testing.tiny_model.tiny import adapter_folder, model_folder
 
 _IMAGES = 300
@@ -34,28 +34,28 @@ async def main() -> None:
     await model.start()
     try:
         for instructions in ALL_INSTRUCTIONS[: 3 if len(sys.argv) < 3 else 1]:
-            await _tell_of(model, instructions)
+            await _evaluate(model, instructions)
         if adapter_folder().exists():
-            await _tell_of(model, ADAPTED_BRIEF)
+            await _evaluate(model, ADAPTED_INSTRUCTIONS)
     finally:
         await model.stop()
 
 
-async def _tell_of(model: TokenModel, instructions: ModelInstructions) -> None:
+async def _evaluate(model: TokenModel, instructions: ModelInstructions) -> None:
     asker = Asker(model, instructions)
     started_s = time.monotonic()
     judged = await asker.judge(samples(_IMAGES), one_by_one=True)
     attributes, adapter = instructions.attributes is not None, instructions.adapter
-    _tell(f"\n{instructions.language}, attributes {attributes}, adapter {adapter}")
-    _tell(f"{time.monotonic() - started_s:.0f} s for {_IMAGES} images")
-    _tell(f"right labels {accuracy(judged, instructions):.3f}, of harm {harm_accuracy(judged, instructions):.3f}")
-    _tell(f"right yes and no {answer_accuracy(judged, instructions):.3f}, label mass {mean_mass(judged):.4f}")
+    _report(f"\n{instructions.language}, attributes {attributes}, adapter {adapter}")
+    _report(f"{time.monotonic() - started_s:.0f} s for {_IMAGES} images")
+    _report(f"right labels {accuracy(judged, instructions):.3f}, of harm {harm_accuracy(judged, instructions):.3f}")
+    _report(f"right yes and no {answer_accuracy(judged, instructions):.3f}, label mass {mean_mass(judged):.4f}")
     for change in (swapped, shrunk):
         changed = await asker.judge(altered(samples(_IMAGES), change))
-        _tell(f"right labels of harm, {change.__name__}: {harm_accuracy(changed, instructions):.3f}")
+        _report(f"right labels of harm, {change.__name__}: {harm_accuracy(changed, instructions):.3f}")
     if instructions.attributes is not None:
-        _tell(f"right tags {await _tags(asker, instructions)}")
-    _tell(f"{confusion(judged, instructions)}\n\n{ways_table(await _by_count(asker, judged), instructions)}")
+        _report(f"right tags {await _tags(asker, instructions)}")
+    _report(f"{confusion(judged, instructions)}\n\n{ways_table(await _by_count(asker, judged), instructions)}")
 
 
 async def _tags(asker: Asker, instructions: ModelInstructions) -> object:
@@ -72,7 +72,7 @@ async def _by_count(asker: Asker, judged: Sequence[Judged]) -> dict[str, Sequenc
     return {"mixed": judged, "one category": one, "two categories": two}
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -10,7 +10,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 RANK = 8
 ALPHA = 16
-# vLLM takes adapters of the language part alone unless told otherwise.
+# vLLM takes adapters of the language part alone by default.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 

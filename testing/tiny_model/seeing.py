@@ -17,18 +17,18 @@ from testing.tiny_model.shapes import KINDS
 
 IMAGES_A_BATCH = 16
 _CELL_PIXELS = 32
-# Beyond its edge a shape is still near enough for a patch to tell of it.
+# Beyond its edge a shape is still near enough for a patch to recognise it.
 _REACH_PIXELS = 10.0
 _NOTHING = len(KINDS)
 _WARM_UP = 0.15
-# Most patches are empty, and soon told.
+# Most patches are empty, and soon recognised.
 _WEIGHT_OF_NOTHING = 0.2
 
 
 def learn_to_see(
     model: Qwen3VLForConditionalGeneration, *, steps: int, seed: int, highest_rate: float = 5e-3
 ) -> Iterator[tuple[int, float, float]]:
-    """Train step by step; yield the step, the loss, and the share of patches on shapes that were told right."""
+    """Train step by step; yield the step, the loss, and the share of patches on shapes that were recognised."""
     rng = np.random.default_rng(seed)
     visual = model.model.visual
     width = model.config.text_config.hidden_size
@@ -42,16 +42,18 @@ def learn_to_see(
         scenes = [random_scene(rng, size=size) for _ in range(IMAGES_A_BATCH)]
         images = np.stack([draw(scene) for scene in scenes])
         seen = visual(patches(images), grid_thw=grid(images), return_dict=True)
-        told = [head(each) for head, each in zip(heads, [seen.pooler_output, *seen.deepstack_features], strict=True)]
+        reported = [
+            head(each) for head, each in zip(heads, [seen.pooler_output, *seen.deepstack_features], strict=True)
+        ]
         wanted = torch.from_numpy(np.concatenate([cell_kinds(scene) for scene in scenes]))
-        loss = torch.stack([torch.nn.functional.cross_entropy(each, wanted, weights) for each in told]).mean()
+        loss = torch.stack([torch.nn.functional.cross_entropy(each, wanted, weights) for each in reported]).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         drawn = wanted != _NOTHING
-        yield step + 1, loss.item(), (told[0].argmax(-1) == wanted)[drawn].float().mean().item()
+        yield step + 1, loss.item(), (reported[0].argmax(-1) == wanted)[drawn].float().mean().item()
 
 
 def cell_kinds(scene: Scene) -> np.ndarray:

@@ -25,7 +25,7 @@ BACKGROUNDS: tuple[Background, ...] = ("light", "dark")
 Kind = tuple[Colour, Shape]
 
 # Gravest first, as the taxonomy has them. Red and blue stand for harm in the same shapes, so that swapped channels
-# turn one category into another; no colour and no shape tells a category alone. Policies may not leave out the first.
+# turn one category into another; no colour or shape alone identifies a category. Policies may not leave out the first.
 HARMFUL: Mapping[str, Kind] = MappingProxyType(
     {
         "child_safety": ("green", "star"),
@@ -156,7 +156,7 @@ def _values(names: tuple[str, ...], words: Words) -> tuple[str, ...]:
 
 INSTRUCTIONS = instructions("en", attributes=schema("en"))
 """What the tiny model is trained to answer."""
-BRIEF_ZH = instructions("zh", attributes=schema("zh"))
-ALL_INSTRUCTIONS = (INSTRUCTIONS, BRIEF_ZH, instructions("en", attributes=None))
+INSTRUCTIONS_ZH = instructions("zh", attributes=schema("zh"))
+ALL_INSTRUCTIONS = (INSTRUCTIONS, INSTRUCTIONS_ZH, instructions("en", attributes=None))
 """All instructions that the tiny model knows; others it answers in the right form and wrongly."""
-ADAPTED_BRIEF = replace(INSTRUCTIONS, adapter=ADAPTER)
+ADAPTED_INSTRUCTIONS = replace(INSTRUCTIONS, adapter=ADAPTER)

@@ -20,11 +20,11 @@ SEEING_STEPS = 2000
 STEPS = 2600
 _SHORT_SHARE = 0.8
 _SAVED_EVERY = 100
-_TOLD_EVERY = 25
+_REPORTED_EVERY = 25
 
 
 def main() -> None:
-    """Train, telling of it, and keep what was learnt so far in the cache while it lasts."""
+    """Train, print the progress, and keep what was learnt so far in the cache while it lasts."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     if arguments.start is None:
@@ -35,11 +35,11 @@ def main() -> None:
         model = Qwen3VLForConditionalGeneration.from_pretrained(arguments.start, dtype=torch.float32)
     embed_patches_by_product(model)
     for step, loss, right in learn_to_see(model, steps=arguments.seeing_steps, seed=arguments.seed):
-        if step % _TOLD_EVERY == 0:
-            _tell(f"seeing step {step} cpu {time.process_time():.0f} s loss {loss:.3f} patches {right:.3f}")
+        if step % _REPORTED_EVERY == 0:
+            _report(f"seeing step {step} cpu {time.process_time():.0f} s loss {loss:.3f} patches {right:.3f}")
     save(model, tokenizer, CACHE / "training")
     plan = Plan(arguments.steps, int(_SHORT_SHARE * arguments.steps), arguments.rate)
-    for step in told(train(model, tokenizer, plan, seed=arguments.seed)):
+    for step in reported(train(model, tokenizer, plan, seed=arguments.seed)):
         if step % _SAVED_EVERY == 0:
             save(model, tokenizer, CACHE / "training")
     save(model, tokenizer, arguments.folder)
@@ -57,18 +57,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def told(progress: Iterable[Progress]) -> Iterable[int]:
+def reported(progress: Iterable[Progress]) -> Iterable[int]:
     """Pass steps on, and print the mean of the last ones now and then."""
     recent: list[Progress] = []
     for each in progress:
         recent.append(each)
-        if each.step % _TOLD_EVERY == 0:
-            _tell(f"step {each.step} cpu {time.process_time():.0f} s {_mean(recent)}")
+        if each.step % _REPORTED_EVERY == 0:
+            _report(f"step {each.step} cpu {time.process_time():.0f} s {_mean(recent)}")
             recent.clear()
         yield each.step
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -79,8 +79,8 @@ def _mean(recent: list[Progress]) -> str:
         for kind, share in each.right.items():
             shares[kind].append(share)
     loss = sum(each.loss for each in recent) / len(recent)
-    told = [f"{kind} {sum(values) / len(values):.3f}" for kind, values in sorted(shares.items())]
-    return " ".join([f"loss {loss:.3f}", *told])
+    reported = [f"{kind} {sum(values) / len(values):.3f}" for kind, values in sorted(shares.items())]
+    return " ".join([f"loss {loss:.3f}", *reported])
 
 
 if __name__ == "__main__":

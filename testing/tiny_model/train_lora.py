@@ -7,9 +7,9 @@ import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from testing.tiny_model.lora import add_low_rank, save_adapter
-from testing.tiny_model.shapes import ADAPTED_BRIEF, GAMING_TABLE, HARMLESS
+from testing.tiny_model.shapes import ADAPTED_INSTRUCTIONS, GAMING_TABLE, HARMLESS
 from testing.tiny_model.tiny import ADAPTER_TRAINED, model_folder
-from testing.tiny_model.train import told
+from testing.tiny_model.train import reported
 from testing.tiny_model.training import Plan, embed_patches_by_product, train
 
 STEPS = 250
@@ -25,8 +25,8 @@ def main() -> None:
     add_low_rank(model, seed=0)
     # As common as all other harmless kinds together.
     harmless = (*HARMLESS, *[GAMING_TABLE] * len(HARMLESS))
-    plan = Plan(arguments.steps, 0, highest_rate=3e-3, all_instructions={ADAPTED_BRIEF: 1.0}, harmless=harmless)
-    for _ in told(train(model, tokenizer, plan, seed=3)):
+    plan = Plan(arguments.steps, 0, highest_rate=3e-3, all_instructions={ADAPTED_INSTRUCTIONS: 1.0}, harmless=harmless)
+    for _ in reported(train(model, tokenizer, plan, seed=3)):
         pass
     save_adapter(model, arguments.folder)
 

@@ -12,11 +12,11 @@ from service.core.instructions import ModelInstructions
 from testing.tiny_model.forward import Batch, target_log_probabilities
 from testing.tiny_model.questions import Questions, Row
 from testing.tiny_model.scenes import draw, random_scene, random_size
-from testing.tiny_model.shapes import ALL_INSTRUCTIONS, BRIEF_ZH, HARMLESS, INSTRUCTIONS, Kind
+from testing.tiny_model.shapes import ALL_INSTRUCTIONS, HARMLESS, INSTRUCTIONS, INSTRUCTIONS_ZH, Kind
 
 IMAGES_A_BATCH = 16
 # English with attributes is what tests ask most; the others share nearly everything with it.
-SHARES: Mapping[ModelInstructions, float] = {INSTRUCTIONS: 0.6, BRIEF_ZH: 0.2, ALL_INSTRUCTIONS[2]: 0.2}
+SHARES: Mapping[ModelInstructions, float] = {INSTRUCTIONS: 0.6, INSTRUCTIONS_ZH: 0.2, ALL_INSTRUCTIONS[2]: 0.2}
 _WARM_UP = 0.1
 _SHORT_PREFIX = 24
 

@@ -22,7 +22,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How well a way finds categories, at a bar of one half."""
+    """How well a way finds categories, at a threshold of one half."""
 
     precision: Mapping[str, float]
     recall: Mapping[str, float]
@@ -37,7 +37,7 @@ def by_list(judged: Judged, instructions: ModelInstructions) -> Scored:
 
 
 def by_list_then_questions(judged: Judged, instructions: ModelInstructions) -> Scored:
-    """What the list leaves under suspicion is asked about one by one, as the service does."""
+    """The model is asked about each category that the list leaves possible, as the service does."""
     shares = _shares(judged, instructions)
     asked = follow_ups(instructions, shares, JudgingSettings())
     return Scored({**shares, **{name: judged.yes[name] for name in asked}}, 1 + len(asked))
@@ -55,14 +55,14 @@ WAYS: Mapping[str, Callable[[Judged, ModelInstructions], Scored]] = {
 }
 
 
-def finding(scored: Sequence[Scored], truth: Sequence[frozenset[str]], *, bar: float = 0.5) -> Finding:
-    """Compare what reaches the bar with what is drawn."""
-    found = [frozenset(name for name, score in each.scores.items() if score >= bar) for each in scored]
-    told, shown = (Counter(name for names in each for name in names) for each in (found, truth))
+def finding(scored: Sequence[Scored], truth: Sequence[frozenset[str]], *, threshold: float = 0.5) -> Finding:
+    """Compare what reaches the threshold with what is drawn."""
+    found = [frozenset(name for name, score in each.scores.items() if score >= threshold) for each in scored]
+    reported, shown = (Counter(name for names in each for name in names) for each in (found, truth))
     right = Counter(name for said, real in zip(found, truth, strict=True) for name in said & real)
     two = [said == real for said, real in zip(found, truth, strict=True) if len(real) == 2]
     return Finding(
-        precision={name: right[name] / told[name] if told[name] else 1.0 for name in HARMFUL},
+        precision={name: right[name] / reported[name] if reported[name] else 1.0 for name in HARMFUL},
         recall={name: right[name] / shown[name] if shown[name] else 1.0 for name in HARMFUL},
         both_found=sum(two) / len(two) if two else None,
         tokens_an_image=sum(each.tokens for each in scored) / len(scored),

@@ -197,7 +197,7 @@ def test_alerts_come_with_the_chart_where_it_has_them() -> None:
 
 
 def notes(folder: Path, values: Path) -> str:
-    """Return what helm prints after an installation, which it shows nobody without a cluster: here as a manifest."""
+    """Return what helm prints after an installation, which it prints only with a cluster: here as a manifest."""
     copy = shutil.copytree(CHART, folder / "modstream")
     text = (copy / "templates" / "NOTES.txt").read_text(encoding="utf-8")
     manifest = f'{{{{- define "notes" -}}}}{text}{{{{- end -}}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
@@ -209,19 +209,19 @@ def notes(folder: Path, values: Path) -> str:
     return str(yaml.safe_load(answer.stdout)["notes"])
 
 
-def test_the_notes_tell_what_is_still_missing(tmp_path: Path) -> None:
-    told = notes(tmp_path, case("defaults"))
-    assert "autoscaling.enabled=true" in told
-    assert "networkPolicy.objectStores" in told
-    assert "scraping.kind=PodMonitor" in told
-    assert "drains for up to 25 s and has 60 s" in told
+def test_the_notes_report_what_is_still_missing(tmp_path: Path) -> None:
+    reported = notes(tmp_path, case("defaults"))
+    assert "autoscaling.enabled=true" in reported
+    assert "networkPolicy.objectStores" in reported
+    assert "scraping.kind=PodMonitor" in reported
+    assert "drains for up to 25 s and has 60 s" in reported
 
 
 def test_the_notes_do_not_complain_of_what_is_there(tmp_path: Path) -> None:
-    told = notes(tmp_path, case("production"))
-    assert "KEDA runs 2 to 24 processes" in told
-    assert "=PodMonitor" not in told
-    assert "networkPolicy" not in told
+    reported = notes(tmp_path, case("production"))
+    assert "KEDA runs 2 to 24 processes" in reported
+    assert "=PodMonitor" not in reported
+    assert "networkPolicy" not in reported
 
 
 def test_public_images_leave_out_every_address_that_the_service_itself_refuses() -> None:

@@ -63,7 +63,7 @@ async def test_an_operator_sees_verdict_tags_and_dead_letter_of_what_was_sent(co
     assert seen["dead_letter", "127.0.0.1/private.jpg"]["reason"] == "image.address_not_allowed"
 
 
-async def test_a_file_that_no_event_can_hold_is_told_and_the_others_are_sent(config: Path, tmp_path: Path) -> None:
+async def test_a_file_that_no_event_can_hold_is_reported_and_the_others_are_sent(config: Path, tmp_path: Path) -> None:
     modstream(config, "topics", "create")
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -98,7 +98,7 @@ async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_na
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("send", "absent.jpg"), "no such file or folder"),
         (("send", "https://example.com/x.jpg", "--task", "judge"), "allowed are moderation, tags"),
@@ -106,9 +106,11 @@ async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_na
         (("send", "https://example.com/x.jpg", "--tenant", ""), "tenant"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_sent(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_is_reported_before_anything_is_sent(
+    tmp_path: Path, arguments: tuple[str, ...], reported: str
+) -> None:
     config = tmp_path / "modstream.yaml"
     config.touch()
     result = modstream(config, *arguments)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert reported in result.stderr

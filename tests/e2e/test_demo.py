@@ -28,7 +28,7 @@ REASONS = {
 
 def start_demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        # Whoever runs the tests in the background of a shell lets them, and all beneath, ignore SIGINT.
+        # Tests that run in the background of a shell, and their children, ignore SIGINT.
         ["env", "--default-signal=INT", sys.executable, "-m", "service", "demo", *arguments],
         cwd=folder,
         env=os.environ | {"COLUMNS": "160"},
@@ -93,7 +93,7 @@ def test_a_folder_of_ones_own_is_judged_with_its_sub_folders(tmp_path: Path) -> 
     assert code == 0
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     code, lines = run_demo(tmp_path, "--images", str(tmp_path))
     assert code == 1
     assert "there is no image in" in "\n".join(lines)
@@ -111,7 +111,7 @@ async def test_a_demo_that_is_interrupted_stops_what_it_started(tmp_path: Path, 
     assert list(processes_of(tmp_path)) == []
 
 
-async def test_a_service_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_a_service_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     # The service finds a settings file that it cannot use: a stand-in for anything that keeps it from starting.
     with start_demo(tmp_path) as demo:
         await wait_until(lambda: any(service_ids(tmp_path)), description="the service was started")

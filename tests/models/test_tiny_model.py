@@ -69,6 +69,6 @@ def test_the_policy_file_asks_what_the_model_was_taught() -> None:
     assert prompter(policies.default.instructions).hash == prompter(INSTRUCTIONS).hash
 
 
-def test_briefs_differ_in_what_they_tell() -> None:
+def test_instructions_differ_in_their_prompts() -> None:
     for first, second in itertools.combinations(ALL_INSTRUCTIONS, 2):
         assert prompter(first).hash != prompter(second).hash

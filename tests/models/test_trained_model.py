@@ -26,7 +26,14 @@ from testing.tiny_model.report import (
     tags_schema,
 )
 from testing.tiny_model.scenes import Scene
-from testing.tiny_model.shapes import ADAPTED_BRIEF, BRIEF_ZH, GAMING_TABLE, HARMFUL, HARMLESS, INSTRUCTIONS
+from testing.tiny_model.shapes import (
+    ADAPTED_INSTRUCTIONS,
+    GAMING_TABLE,
+    HARMFUL,
+    HARMLESS,
+    INSTRUCTIONS,
+    INSTRUCTIONS_ZH,
+)
 from testing.tiny_model.ways import by_list, by_list_then_questions, finding
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
@@ -111,22 +118,22 @@ async def test_reasons_name_what_is_drawn(asker: Asker) -> None:
 
 
 async def test_questions_in_chinese_are_answered_too(model: TokenModel) -> None:
-    judged = await Asker(model, BRIEF_ZH).judge(SAMPLES[:60], one_by_one=True)
-    assert accuracy(judged, BRIEF_ZH) >= RIGHT_IN_CHINESE
-    assert answer_accuracy(judged, BRIEF_ZH) >= RIGHT_IN_CHINESE
+    judged = await Asker(model, INSTRUCTIONS_ZH).judge(SAMPLES[:60], one_by_one=True)
+    assert accuracy(judged, INSTRUCTIONS_ZH) >= RIGHT_IN_CHINESE
+    assert answer_accuracy(judged, INSTRUCTIONS_ZH) >= RIGHT_IN_CHINESE
 
 
 async def test_an_adapter_changes_what_it_was_trained_to_change_and_nothing_else(model: TokenModel) -> None:
     tables = samples(200, harmful=0, harmless=(GAMING_TABLE, *HARMLESS))
     shown = [each for each in tables if GAMING_TABLE in each.scene.kinds]
     before, after = await asyncio.gather(
-        Asker(model, INSTRUCTIONS).judge(shown), Asker(model, ADAPTED_BRIEF).judge(shown)
+        Asker(model, INSTRUCTIONS).judge(shown), Asker(model, ADAPTED_INSTRUCTIONS).judge(shown)
     )
     # Asked beside the others, in the same steps of the engine, the model without it sees nothing in a green square.
     assert accuracy(before, INSTRUCTIONS) >= RIGHT_ADAPTED
-    assert accuracy(after, ADAPTED_BRIEF) >= RIGHT_ADAPTED
+    assert accuracy(after, ADAPTED_INSTRUCTIONS) >= RIGHT_ADAPTED
     others = [each for each in SAMPLES[:80] if GAMING_TABLE not in each.scene.kinds]
-    assert accuracy(await Asker(model, ADAPTED_BRIEF).judge(others), ADAPTED_BRIEF) >= RIGHT_ADAPTED
+    assert accuracy(await Asker(model, ADAPTED_INSTRUCTIONS).judge(others), ADAPTED_INSTRUCTIONS) >= RIGHT_ADAPTED
 
 
 async def test_every_picture_that_comes_with_the_model_is_what_its_name_says(asker: Asker) -> None:

@@ -205,17 +205,17 @@ def test_the_operators_table_of_reason_codes_is_complete_and_true() -> None:
 @pytest.mark.parametrize(("blame", "row"), [("uploader", "an uploader at will"), ("service", "the service")])
 def test_the_operator_reads_which_dead_letters_count_towards_the_limit(blame: str, row: str) -> None:
     text = (ROOT / "docs/operate.md").read_text()
-    told = re.search(rf"^\| {row}[^|]*\| ([^|]+) \|", text, re.MULTILINE)
-    assert told is not None
+    reported = re.search(rf"^\| {row}[^|]*\| ([^|]+) \|", text, re.MULTILINE)
+    assert reported is not None
     kinds = [kind for kind in error_classes() if issubclass(kind, RejectedError | TransientError)]
-    assert re.findall(r"`(.+?)`", told[1]) == sorted(kind.reason for kind in kinds if kind.blame == blame)
+    assert re.findall(r"`(.+?)`", reported[1]) == sorted(kind.reason for kind in kinds if kind.blame == blame)
 
 
 def test_the_log_events_that_the_operator_reads_about_exist() -> None:
     text = (ROOT / "docs/operate.md").read_text()
-    told = re.findall(r"^\| `([a-z0-9_.]+)` \| (?:debug|info|warning|error) \|", text, re.MULTILINE)
-    assert told
-    assert set(told) <= log_events()
+    reported = re.findall(r"^\| `([a-z0-9_.]+)` \| (?:debug|info|warning|error) \|", text, re.MULTILINE)
+    assert reported
+    assert set(reported) <= log_events()
 
 
 def test_the_table_of_categories_is_complete_and_true() -> None:
@@ -227,7 +227,7 @@ def test_the_table_of_categories_is_complete_and_true() -> None:
         (
             name,
             "hints" if name in engine.hints else "yes" if name in engine.covers else "not covered",
-            ", ".join(f"{bar} {score:g}" for bar, score in rules[name] if score is not None),
+            ", ".join(f"{outcome} {score:g}" for outcome, score in rules[name] if score is not None),
         )
         for name in NAMES
     ]

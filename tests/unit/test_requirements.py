@@ -46,5 +46,5 @@ def test_an_environment_has_one_of_the_two_packages_called_vllm() -> None:
 
 
 @pytest.mark.parametrize("light", ["service", "demo", "onnx", "bench", "sbom"])
-def test_whoever_wants_no_vllm_downloads_none_of_it(light: str) -> None:
+def test_an_installation_without_vllm_downloads_none_of_it(light: str) -> None:
     assert HEAVY & releases(light).keys() == set()

@@ -55,7 +55,7 @@ class Balance:
 
 
 @dataclass
-class Ledger:
+class HostileCounts:
     """Counts what was fed and what came of it; times are by one monotonic clock, in seconds."""
 
     fed: dict[Place, tuple[str, float]] = field(default_factory=dict)

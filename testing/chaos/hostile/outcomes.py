@@ -6,13 +6,13 @@ import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from testing.chaos.feeder import stopped_soon
-from testing.chaos.hostile.balance import Ledger, Place
+from testing.chaos.hostile.balance import HostileCounts, Place
 from testing.house import House
 
 POLL_MS = 200
 
 
-async def read_outcomes(house: House, partitions: int, ledger: Ledger) -> None:
+async def read_outcomes(house: House, partitions: int, counts: HostileCounts) -> None:
     """Count verdicts and dead letters until cancelled."""
     topics = (house.verdicts, house.dead_letters)
     consumer = AIOKafkaConsumer(
@@ -23,15 +23,15 @@ async def read_outcomes(house: House, partitions: int, ledger: Ledger) -> None:
         while True:
             for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                 for record in records:
-                    _count(record, house, ledger)
+                    _count(record, house, counts)
 
 
-def _count(record: ConsumerRecord, house: House, ledger: Ledger) -> None:
+def _count(record: ConsumerRecord, house: House, counts: HostileCounts) -> None:
     now_s = time.monotonic()
     if record.topic == house.verdicts:
         source = orjson.loads(record.value)["source"]
-        ledger.count(Place(source["partition"], source["offset"]), "verdict", "", now_s)
+        counts.count(Place(source["partition"], source["offset"]), "verdict", "", now_s)
         return
     headers = dict(record.headers)
     place = Place(int(headers["modstream-origin-partition"]), int(headers["modstream-origin-offset"]))
-    ledger.count(place, "dead letter", headers["modstream-reason"].decode(), now_s)
+    counts.count(place, "dead letter", headers["modstream-reason"].decode(), now_s)

@@ -20,7 +20,7 @@ from service.settings.types import MIB
 from testing.chaos.broker import ENVIRONMENT
 from testing.chaos.feeder import create_topics, running_producer
 from testing.chaos.fleet import Fleet
-from testing.chaos.hostile.balance import Balance, Ledger, Place, Row
+from testing.chaos.hostile.balance import Balance, HostileCounts, Place, Row
 from testing.chaos.hostile.outcomes import read_outcomes
 from testing.chaos.hostile.processes import MemoryWatch, ServerProcess, served, sleep_until
 from testing.chaos.hostile.servers import good_image
@@ -140,7 +140,7 @@ class _Hour:
     config: Path
     logs: Path
     on_progress: Callable[[str], None]
-    ledger: Ledger = field(default_factory=Ledger)
+    counts: HostileCounts = field(default_factory=HostileCounts)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     acts: Counter[str] = field(default_factory=Counter)
 
@@ -150,7 +150,7 @@ class _Hour:
             fleet = Fleet(group, [sys.executable, "-m", "service", "serve", "-c", str(self.config)], self.logs)
             for _ in range(SERVICES):
                 fleet.join()
-            reading = group.create_task(read_outcomes(self.house, PARTITIONS, self.ledger), name="reader")
+            reading = group.create_task(read_outcomes(self.house, PARTITIONS, self.counts), name="reader")
             watching = group.create_task(self._watch(fleet), name="watch")
             async with asyncio.TaskGroup() as busy:
                 busy.create_task(self._feed(self.traffic.good, self.options.good_per_s, until_s), name="good")
@@ -165,9 +165,9 @@ class _Hour:
         return Report(
             options=self.options,
             acts=self.acts,
-            balance=self.ledger.balance(),
-            rows=self.ledger.rows(),
-            reasons=self.ledger.reasons(),
+            balance=self.counts.balance(),
+            rows=self.counts.rows(),
+            reasons=self.counts.reasons(),
             main_bytes=self.memory.main_bytes,
             all_bytes=self.memory.all_bytes,
             own_exits=exits,
@@ -189,9 +189,9 @@ class _Hour:
             sent = await self.producer.send_and_wait(topic, upload.value, headers=list(upload.headers))
             place = Place(sent.partition, sent.offset)
         else:
-            partition = len(self.ledger.fed) % PARTITIONS
+            partition = len(self.counts.fed) % PARTITIONS
             place = Place(partition, await send_raw(self.house.bootstrap_servers, topic, partition, upload.batch))
-        self.ledger.feed(place, upload.kind, at_s)
+        self.counts.feed(place, upload.kind, at_s)
 
     async def _strike(self, fleet: Fleet, until_s: float) -> None:
         """Kill a service, take the model away, or freeze one of its servers, in a planned order."""
@@ -223,14 +223,14 @@ class _Hour:
     async def _watch(self, fleet: Fleet) -> None:
         while True:
             self.memory.look([seat.pid for seat in fleet.staying if seat.pid is not None])
-            fed, open_ = len(self.ledger.fed), self.ledger.unfinished
+            fed, open_ = len(self.counts.fed), self.counts.unfinished
             self.on_progress(f"{fed:,} fed, {open_:,} unfinished, {self.acts.total()} planned acts")
             await asyncio.sleep(WATCH_S)
 
     async def _settle(self) -> None:
         with contextlib.suppress(AssertionError):  # what is unfinished then is the report's to show
             await wait_until(
-                lambda: not self.ledger.unfinished,
+                lambda: not self.counts.unfinished,
                 description="every record has an outcome",
                 timeout_s=SETTLE_S,
                 every_s=WATCH_S,

@@ -26,16 +26,16 @@ class Candidate:
     stops_after_turns: Sequence[int] = (0, 1, 100)
     """Turns of the event loop between the requests and a stop; each costs a start."""
 
-    async def begin(self) -> "Trial":
+    async def begin(self) -> "StartedEngine":
         """Start one."""
         engine = self.build()
         await engine.start()
         await engine.prepare(self.instructions)
-        return Trial(engine, self)
+        return StartedEngine(engine, self)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class StartedEngine:
     """A started engine with the instructions that it is asked in."""
 
     engine: Engine
@@ -54,7 +54,7 @@ class Trial:
     def request(
         self, pixels: RgbPixels | None = None, *, wants_scores: bool = True, wants_tags: bool = False
     ) -> EngineRequest:
-        """Return a request; about a small image unless told."""
+        """Return a request; about a small image by default."""
         pixels = small(self.spec) if pixels is None else pixels
         return engine_request(
             pixels, instructions=self.candidate.instructions, wants_scores=wants_scores, wants_tags=wants_tags
@@ -66,7 +66,7 @@ class Trial:
         return [self.request(small(self.spec, seed=seed), wants_tags=seed % 2 == 0) for seed in range(count)]
 
     def are_alike(self, outputs: Sequence[EngineOutput], others: Sequence[EngineOutput]) -> bool:
-        """Tell whether outputs are the same but for the rounding that the candidate may show."""
+        """Return whether outputs are the same but for the rounding that the candidate may show."""
         pairs = zip(outputs, others, strict=True)
         return all(_alike(one, other, self.candidate.tolerance) for one, other in pairs)
 

@@ -11,13 +11,13 @@ import pytest_asyncio
 from service.inference.factory import build_engine
 from service.inference.vision.engine import VisionEngine
 from service.settings.engine import EngineSettings, JudgingSettings, RehearsalSettings
-from testing.asking import TAGGED_BRIEF
+from testing.asking import TAGGED_INSTRUCTIONS
 from testing.engine import PaintedEngine
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.token_model import ScriptedModel
 from testing.vllm import STARTUP_TIMEOUT_S, tiny_engine
 from testing.vllm_server import SERVED
-from tests.contract.engine.candidates import Candidate, Trial
+from tests.contract.engine.candidates import Candidate, StartedEngine
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
 
@@ -27,7 +27,8 @@ CANDIDATES: dict[str, Candidate] = {
     # The painted engine remembers its requests for tests to see.
     "painted": Candidate(PaintedEngine, keeps_pixels=True),
     "vision": Candidate(
-        lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"), instructions=TAGGED_BRIEF
+        lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"),
+        instructions=TAGGED_INSTRUCTIONS,
     ),
     "vllm": Candidate(tiny_engine, instructions=INSTRUCTIONS, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)),
 }
@@ -62,8 +63,8 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def trial(candidate: Candidate) -> AsyncIterator[Trial]:
+async def started(candidate: Candidate) -> AsyncIterator[StartedEngine]:
     """An engine that all tests share, as some take long to start; no test stops it."""
-    trial = await candidate.begin()
-    yield trial
-    await trial.engine.stop()
+    started = await candidate.begin()
+    yield started
+    await started.engine.stop()

@@ -15,7 +15,7 @@ from service.core.errors import ModstreamError
 from service.core.pixels import RgbPixels
 from service.inference.engine import Engine, EngineLoad, EngineOutput, EngineRequest
 from service.policy.taxonomy import NAMES
-from tests.contract.engine.candidates import Candidate, Trial
+from tests.contract.engine.candidates import Candidate, StartedEngine
 from tests.contract.engine.images import extremes, small
 
 # The engine is started once for all of them, and lives in one event loop.
@@ -29,8 +29,8 @@ async def judge_all(engine: Engine, requests: Sequence[EngineRequest]) -> list[E
         return await asyncio.gather(*(engine.judge(each) for each in requests))
 
 
-async def test_description_names_what_a_verdict_carries(trial: Trial) -> None:
-    description = trial.description
+async def test_description_names_what_a_verdict_carries(started: StartedEngine) -> None:
+    description = started.description
     assert description.kind
     assert description.model_name
     assert description.model_revision
@@ -38,84 +38,84 @@ async def test_description_names_what_a_verdict_carries(trial: Trial) -> None:
     assert description.image_spec.max_pixels >= description.image_spec.multiple_of**2 >= 1
 
 
-async def test_description_stays_as_it_is(trial: Trial) -> None:
-    before = trial.description
-    await judge_all(trial.engine, trial.crowd(rounds=1))
-    assert trial.description == before
+async def test_description_stays_as_it_is(started: StartedEngine) -> None:
+    before = started.description
+    await judge_all(started.engine, started.crowd(rounds=1))
+    assert started.description == before
 
 
-async def test_covered_categories_are_in_the_taxonomy_or_the_brief(trial: Trial) -> None:
-    own = {category.name for category in trial.candidate.instructions.categories}
-    assert trial.description.covers <= {*NAMES, *own}
+async def test_covered_categories_are_in_the_taxonomy_or_the_instructions(started: StartedEngine) -> None:
+    own = {category.name for category in started.candidate.instructions.categories}
+    assert started.description.covers <= {*NAMES, *own}
 
 
-async def test_hints_are_among_the_covered_categories(trial: Trial) -> None:
-    assert trial.description.hints <= trial.description.covers
+async def test_hints_are_among_the_covered_categories(started: StartedEngine) -> None:
+    assert started.description.hints <= started.description.covers
 
 
-async def test_scores_are_probabilities_for_exactly_what_is_covered(trial: Trial) -> None:
-    for output in await judge_all(trial.engine, trial.crowd(rounds=1)):
+async def test_scores_are_probabilities_for_exactly_what_is_covered(started: StartedEngine) -> None:
+    for output in await judge_all(started.engine, started.crowd(rounds=1)):
         scores = output.scores or {}
-        assert scores.keys() == trial.description.covers
+        assert scores.keys() == started.description.covers
         assert all(type(score) is float and 0.0 <= score <= 1.0 for score in scores.values())
 
 
-async def test_an_engine_that_covers_nothing_says_that_it_did_not_judge(trial: Trial) -> None:
-    output = await trial.engine.judge(trial.request())
-    assert (output.scores is None) == (not trial.description.covers)
+async def test_an_engine_that_covers_nothing_says_that_it_did_not_judge(started: StartedEngine) -> None:
+    output = await started.engine.judge(started.request())
+    assert (output.scores is None) == (not started.description.covers)
 
 
-async def test_scores_come_only_when_wanted(trial: Trial) -> None:
-    assert (await trial.engine.judge(trial.request(wants_scores=False, wants_tags=True))).scores is None
+async def test_scores_come_only_when_wanted(started: StartedEngine) -> None:
+    assert (await started.engine.judge(started.request(wants_scores=False, wants_tags=True))).scores is None
 
 
-async def test_tags_come_only_when_wanted_and_under_a_schema(trial: Trial) -> None:
-    assert (await trial.engine.judge(trial.request())).tags == {}
-    wanted = (await trial.engine.judge(trial.request(wants_tags=True))).tags
-    assert bool(wanted) == (trial.description.attribute_schema is not None)
+async def test_tags_come_only_when_wanted_and_under_a_schema(started: StartedEngine) -> None:
+    assert (await started.engine.judge(started.request())).tags == {}
+    wanted = (await started.engine.judge(started.request(wants_tags=True))).tags
+    assert bool(wanted) == (started.description.attribute_schema is not None)
 
 
-async def test_tags_are_named_values_surest_first(trial: Trial) -> None:
-    for output in await judge_all(trial.engine, trial.crowd(rounds=2)):
+async def test_tags_are_named_values_surest_first(started: StartedEngine) -> None:
+    for output in await judge_all(started.engine, started.crowd(rounds=2)):
         for attribute, tags in output.tags.items():
             assert attribute
             assert all(tag.value and 0.0 <= tag.confidence <= 1.0 for tag in tags)
             assert all(first.confidence >= second.confidence for first, second in itertools.pairwise(tags))
 
 
-async def test_every_shape_within_the_spec_is_judged(trial: Trial) -> None:
-    images = extremes(trial.spec)
-    outputs = await judge_all(trial.engine, [trial.request(pixels, wants_tags=True) for pixels in images])
+async def test_every_shape_within_the_spec_is_judged(started: StartedEngine) -> None:
+    images = extremes(started.spec)
+    outputs = await judge_all(started.engine, [started.request(pixels, wants_tags=True) for pixels in images])
     assert len(outputs) == len(images)
 
 
-async def test_pixels_are_only_read(trial: Trial) -> None:
-    pixels = small(trial.spec)
+async def test_pixels_are_only_read(started: StartedEngine) -> None:
+    pixels = small(started.spec)
     before = pixels.copy()
     pixels.flags.writeable = False
-    await trial.engine.judge(trial.request(pixels, wants_tags=True))
+    await started.engine.judge(started.request(pixels, wants_tags=True))
     assert np.array_equal(pixels, before)
 
 
-async def test_output_is_the_same_alone_and_among_others(trial: Trial) -> None:
-    requests = trial.crowd(rounds=4)
-    alone = [await trial.engine.judge(each) for each in requests[:4]]
-    assert trial.are_alike((await judge_all(trial.engine, requests))[:4], alone)
+async def test_output_is_the_same_alone_and_among_others(started: StartedEngine) -> None:
+    requests = started.crowd(rounds=4)
+    alone = [await started.engine.judge(each) for each in requests[:4]]
+    assert started.are_alike((await judge_all(started.engine, requests))[:4], alone)
 
 
-async def test_output_does_not_depend_on_the_order(trial: Trial) -> None:
-    requests = trial.crowd(rounds=2)
+async def test_output_does_not_depend_on_the_order(started: StartedEngine) -> None:
+    requests = started.crowd(rounds=2)
     order = random.Random(0).sample(range(len(requests)), len(requests))
-    outputs = await judge_all(trial.engine, [requests[place] for place in order])
+    outputs = await judge_all(started.engine, [requests[place] for place in order])
     shuffled = dict(zip(order, outputs, strict=True))
-    again = await judge_all(trial.engine, requests)
-    assert trial.are_alike([shuffled[place] for place in range(len(requests))], again)
+    again = await judge_all(started.engine, requests)
+    assert started.are_alike([shuffled[place] for place in range(len(requests))], again)
 
 
-async def cancel_a_crowd(trial: Trial) -> list["weakref.ref[RgbPixels]"]:
+async def cancel_a_crowd(started: StartedEngine) -> list["weakref.ref[RgbPixels]"]:
     """Ask for far more than the engine takes at a time and give it all up at once; return who may hold the pixels."""
-    requests = trial.crowd(rounds=40)
-    tasks = [asyncio.create_task(trial.engine.judge(each), name="crowd") for each in requests]
+    requests = started.crowd(rounds=40)
+    tasks = [asyncio.create_task(started.engine.judge(each), name="crowd") for each in requests]
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
@@ -123,56 +123,56 @@ async def cancel_a_crowd(trial: Trial) -> list["weakref.ref[RgbPixels]"]:
     return [weakref.ref(each.pixels) for each in requests]
 
 
-async def test_cancelled_requests_free_their_places(trial: Trial) -> None:
-    await trial.engine.judge(trial.request())
+async def test_cancelled_requests_free_their_places(started: StartedEngine) -> None:
+    await started.engine.judge(started.request())
     start = time.monotonic()
-    await trial.engine.judge(trial.request())
+    await started.engine.judge(started.request())
     alone_s = time.monotonic() - start
 
-    await cancel_a_crowd(trial)
+    await cancel_a_crowd(started)
     # The crowd would take 40 times as long as what is busy at a time; some rounds are slack for a busy machine.
     async with asyncio.timeout(10 * alone_s + 0.3):
-        await trial.engine.judge(trial.request())
+        await started.engine.judge(started.request())
 
 
-async def test_cancelled_requests_free_their_pixels(trial: Trial) -> None:
-    held = await cancel_a_crowd(trial)
-    await trial.engine.judge(trial.request())
+async def test_cancelled_requests_free_their_pixels(started: StartedEngine) -> None:
+    held = await cancel_a_crowd(started)
+    await started.engine.judge(started.request())
     gc.collect()
-    assert trial.candidate.keeps_pixels or sum(reference() is not None for reference in held) == 0
+    assert started.candidate.keeps_pixels or sum(reference() is not None for reference in held) == 0
 
 
-async def test_load_is_what_is_in_flight(trial: Trial) -> None:
-    tasks = [asyncio.create_task(trial.engine.judge(each), name="load") for each in trial.crowd(rounds=2)]
+async def test_load_is_what_is_in_flight(started: StartedEngine) -> None:
+    tasks = [asyncio.create_task(started.engine.judge(each), name="load") for each in started.crowd(rounds=2)]
     await asyncio.sleep(0)
-    load = trial.engine.load()
+    load = started.engine.load()
     assert load.running + load.waiting > 0
     await asyncio.gather(*tasks)
-    assert trial.engine.load() == EngineLoad(running=0, waiting=0)
+    assert started.engine.load() == EngineLoad(running=0, waiting=0)
 
 
-async def test_a_cancelled_request_leaves_its_neighbours_alone(trial: Trial) -> None:
-    requests = trial.crowd(rounds=4)
-    tasks = [asyncio.create_task(trial.engine.judge(each), name="neighbour") for each in requests]
+async def test_a_cancelled_request_leaves_its_neighbours_alone(started: StartedEngine) -> None:
+    requests = started.crowd(rounds=4)
+    tasks = [asyncio.create_task(started.engine.judge(each), name="neighbour") for each in requests]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     await asyncio.wait(tasks, timeout=IN_TIME_S)
     answers = [task.result() for task in tasks[1::2]]
-    assert trial.are_alike(answers, await judge_all(trial.engine, requests[1::2]))
+    assert started.are_alike(answers, await judge_all(started.engine, requests[1::2]))
 
 
 async def test_stopping_ends_what_is_in_flight_and_stopping_again_is_harmless(candidate: Candidate) -> None:
     for turns in candidate.stops_after_turns:
-        trial = await candidate.begin()
-        requests = trial.crowd(rounds=20)
-        tasks = [asyncio.create_task(trial.engine.judge(each), name="in flight") for each in requests]
+        started = await candidate.begin()
+        requests = started.crowd(rounds=20)
+        tasks = [asyncio.create_task(started.engine.judge(each), name="in flight") for each in requests]
         for _ in range(turns):
             await asyncio.sleep(0)
         async with asyncio.timeout(IN_TIME_S):
-            await trial.engine.stop()
+            await started.engine.stop()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
-            await trial.engine.stop()
+            await started.engine.stop()
         expected = EngineOutput | ModstreamError | asyncio.CancelledError
         assert [end for end in ends if not isinstance(end, expected)] == []
 
@@ -181,18 +181,18 @@ async def test_stopping_before_the_start_is_harmless(candidate: Candidate) -> No
     await candidate.build().stop()
 
 
-async def test_preparing_for_a_brief_again_changes_nothing(trial: Trial) -> None:
-    before = trial.description
-    await trial.engine.prepare(trial.candidate.instructions)
-    assert trial.description == before
+async def test_preparing_for_instructions_again_changes_nothing(started: StartedEngine) -> None:
+    before = started.description
+    await started.engine.prepare(started.candidate.instructions)
+    assert started.description == before
 
 
-async def test_explanations_are_words_for_categories_that_were_asked_about(trial: Trial) -> None:
-    asked = sorted(trial.description.covers)[:2]
-    explanations = await trial.engine.explain(trial.request(), asked)
+async def test_explanations_are_words_for_categories_that_were_asked_about(started: StartedEngine) -> None:
+    asked = sorted(started.description.covers)[:2]
+    explanations = await started.engine.explain(started.request(), asked)
     assert set(explanations) <= set(asked)
     assert all(explanations.values())
-    assert bool(explanations) <= trial.description.explains
+    assert bool(explanations) <= started.description.explains
 
 
 async def longest_pause_s(work: asyncio.Task[list[EngineOutput]]) -> float:
@@ -205,13 +205,13 @@ async def longest_pause_s(work: asyncio.Task[list[EngineOutput]]) -> float:
     return longest
 
 
-async def test_the_event_loop_is_never_held_up(trial: Trial) -> None:
-    largest = extremes(trial.spec)[-1]
-    requests = [trial.request(largest, wants_tags=True)] * len(trial.crowd(rounds=4))
+async def test_the_event_loop_is_never_held_up(started: StartedEngine) -> None:
+    largest = extremes(started.spec)[-1]
+    requests = [started.request(largest, wants_tags=True)] * len(started.crowd(rounds=4))
     pauses = []
     for _ in range(5):
         started_s = time.monotonic()
-        work = asyncio.create_task(judge_all(trial.engine, requests), name="work")
+        work = asyncio.create_task(judge_all(started.engine, requests), name="work")
         pause_s = await longest_pause_s(work)
         await work
         pauses.append(pause_s / max(time.monotonic() - started_s, 0.2))

@@ -1,4 +1,4 @@
-"""Tells whether a changed JSON Schema breaks those who rely on the old one. Pure.
+"""Reports whether a changed JSON Schema breaks those who rely on the old one. Pure.
 
 The service must go on accepting all that an old schema allowed its writers, and must not write anything that an old
 schema did not promise its readers. Both are one question, asked in two directions: does the wider schema allow
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Schema = dict[str, Any]
 
-# They tell people something and allow or forbid nothing.
+# They inform people and allow or forbid nothing.
 _REMARKS = frozenset(
     {"$schema", "$id", "$defs", "title", "description", "default", "examples", "contentEncoding", "x-extensible-enum"}
 )
@@ -97,7 +97,7 @@ def _bound_excess(narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
 
 
 def _removed_fields(old: Schema, new: Schema) -> Iterator[str]:
-    """A field that is gone is ignored on input and missed on output: both are silent, so both are told."""
+    """A field that is gone is ignored on input and missed on output: both are silent, so both are reported."""
     new_fields = dict(_fields(new, new, ""))
     for path in dict(_fields(old, old, "")):
         if path not in new_fields:

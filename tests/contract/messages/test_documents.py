@@ -83,13 +83,13 @@ def test_every_reason_code_of_a_verdict_is_explained() -> None:
 
 
 def test_uploaders_can_look_up_what_was_wrong_with_event_or_image() -> None:
-    told = {cell for cell in first_cells(section(UPLOADER, "When an event fails")) if "." in cell}
+    reported = {cell for cell in first_cells(section(UPLOADER, "When an event fails")) if "." in cell}
     theirs = reasons_of(codec_errors) | reasons_of(media_errors)
-    assert {reason for reason in theirs if not reason.startswith("decode.")} <= told
-    assert told <= theirs | {"policy.unknown", RecordUnreadableError.reason, BatchTooLargeError.reason}
+    assert {reason for reason in theirs if not reason.startswith("decode.")} <= reported
+    assert reported <= theirs | {"policy.unknown", RecordUnreadableError.reason, BatchTooLargeError.reason}
 
 
-def test_uploaders_are_told_the_bounds_of_an_event() -> None:
+def test_the_uploaders_page_has_the_bounds_of_an_event() -> None:
     assert f"more than {DEFAULT_MAX_EVENT_BYTES // 1024**2} MiB" in UPLOADER
     assert f"more than {MAX_STRUCTURE:,} commas and opening brackets" in UPLOADER
     assert f"more than {MAX_HEADERS:,} headers" in UPLOADER

@@ -13,7 +13,7 @@ from service.core.pixels import RgbPixels
 from service.inference.vision.labels import NO_FORMS, YES_FORMS
 from service.inference.vision.prompt import Prompt, Prompter, prompter
 from service.inference.vision.token_model import ModelFacts, ModelRequest, TokenModel
-from testing.asking import TAGGED_BRIEF
+from testing.asking import TAGGED_INSTRUCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +21,24 @@ class Candidate:
     """A token model, and what its kind allows."""
 
     build: Callable[[], TokenModel]
-    instructions: ModelInstructions = TAGGED_BRIEF
+    instructions: ModelInstructions = TAGGED_INSTRUCTIONS
     """In words that its context has room for."""
     tolerance: float = 0.0
     """How far a probability may move with what else is in flight."""
     adapter: str | None = None
     """One that it knows; None if it is set up without."""
 
-    async def begin(self) -> "Trial":
+    async def begin(self) -> "StartedModel":
         """Start one."""
         model = self.build()
         facts = await model.start()
         prompts = prompter(self.instructions)
         words = [*prompts.labels, *YES_FORMS, *NO_FORMS]
-        return Trial(model, facts, self, prompts, await model.prepare(None, words))
+        return StartedModel(model, facts, self, prompts, await model.prepare(None, words))
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class StartedModel:
     """A started model with what it is asked."""
 
     model: TokenModel
@@ -65,7 +65,7 @@ class Trial:
         return self.ask(self.prompts.which(caption), seed=seed)
 
     def are_alike(self, answers: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, float]]) -> bool:
-        """Tell whether answers are the same but for the rounding that the candidate may show."""
+        """Return whether answers are the same but for the rounding that the candidate may show."""
         return all(
             one.keys() == other.keys()
             and all(math.isclose(math.exp(one[word]), math.exp(other[word]), abs_tol=self._slack) for word in one)

@@ -9,7 +9,7 @@ from service.inference.openai.model import OpenAIModel
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.token_model import ScriptedModel
 from testing.vllm_server import SERVED
-from tests.contract.token_model.candidates import Candidate, Trial
+from tests.contract.token_model.candidates import Candidate, StartedModel
 
 CANDIDATES: dict[str, Candidate] = {
     "scripted": Candidate(lambda: ScriptedModel(busy_s=0.002, adapters=frozenset({"own"})), adapter="own"),
@@ -28,8 +28,8 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def trial(candidate: Candidate) -> AsyncIterator[Trial]:
+async def started(candidate: Candidate) -> AsyncIterator[StartedModel]:
     """A model that all tests share, as some take long to start; no test stops it."""
-    trial = await candidate.begin()
-    yield trial
-    await trial.model.stop()
+    started = await candidate.begin()
+    yield started
+    await started.model.stop()

@@ -1,4 +1,4 @@
-"""On Kafka: batches that are damaged on a broker's disk stop no other partition, and are told of."""
+"""On Kafka: batches that are damaged on a broker's disk stop no other partition, and are reported."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -87,19 +87,19 @@ async def test_a_batch_with_a_wrong_checksum_costs_its_own_record_alone(log: Log
     assert len(log.world.reader.records) == 5
 
 
-async def test_a_partition_that_the_broker_refuses_is_told_and_stops_no_other(log: Log) -> None:
+async def test_a_partition_that_the_broker_refuses_is_reported_and_stops_no_other(log: Log) -> None:
     await log.send(5)
     log.damage(2, LENGTH_AT, (5).to_bytes(4, "big"))
     async with log.read() as processor:
         await log.world.outcomes(2)
-        await wait_until(lambda: bool(refused(processor)), description="the refusal is told")
+        await wait_until(lambda: bool(refused(processor)), description="the refusal is reported")
         await publish_to(log.world.settings.kafka.bootstrap_servers, TopicPartition(log.topic, 1), [(b"1", b"{}")])
         await log.world.outcomes(3)
 
-        (standing,) = refused(processor)
-    assert standing.refusal
-    assert (standing.partition.partition, standing.refusal.error) == (0, "CorruptRecordException")
-    assert standing.lag == 3
+        (status,) = refused(processor)
+    assert status.refusal
+    assert (status.partition.partition, status.refusal.error) == (0, "CorruptRecordException")
+    assert status.lag == 3
 
 
 async def test_a_record_that_the_broker_refuses_is_skipped_beside_the_service_which_goes_on(log: Log) -> None:
@@ -107,7 +107,7 @@ async def test_a_record_that_the_broker_refuses_is_skipped_beside_the_service_wh
     log.damage(2, LENGTH_AT, (5).to_bytes(4, "big"))
     async with log.read() as processor:
         await log.world.outcomes(2)
-        await wait_until(lambda: bool(refused(processor)), description="the refusal is told")
+        await wait_until(lambda: bool(refused(processor)), description="the refusal is reported")
         skipper = Skipper(log.world.settings, tenant_of=tenant_of)
         found = await skipper.find(Partition(log.topic, 0), 2)
         await skipper.skip(found, by="operator", why="damaged", at=datetime.now(UTC))

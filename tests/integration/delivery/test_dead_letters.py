@@ -1,4 +1,4 @@
-"""Dead letters of the real stream, sent back: each once, whoever is killed or comes in between."""
+"""Dead letters of the real stream, sent back: each once, in spite of killed and concurrent runs."""
 
 import asyncio
 import signal
@@ -34,7 +34,7 @@ class Office:
         self.uploads = uploads
         self.mended = folder / "mended"
         self.config = folder / "modstream.yaml"
-        self.desk = KafkaDeadLetterStore(world.settings)
+        self.store = KafkaDeadLetterStore(world.settings)
         self._journal = journal_topic(world.settings.topics)
         self.redrive = Redrive(world.settings.topics.uploads, self._journal, lambda: datetime.now(UTC))
 
@@ -47,13 +47,13 @@ class Office:
     async def send_back(self, wanted: LetterFilter = EVERY, *, rate: float | None = None) -> RunResult:
         """Do it, here."""
         result = RunResult()
-        await carry_out(self.desk, self.redrive, wanted, result, execute=True, pace=Pace(rate))
+        await carry_out(self.store, self.redrive, wanted, result, execute=True, pace=Pace(rate))
         return result
 
     async def discard(self, wanted: LetterFilter) -> RunResult:
         """Do it, here."""
         result, move = RunResult(), Discard("a test", self._journal, lambda: datetime.now(UTC))
-        await carry_out(self.desk, move, wanted, result, execute=True, pace=Pace())
+        await carry_out(self.store, move, wanted, result, execute=True, pace=Pace())
         return result
 
     async def command(self, *arguments: str) -> asyncio.subprocess.Process:
@@ -109,7 +109,7 @@ async def test_what_is_sent_back_is_judged_and_sent_once_however_often_it_is_ask
 
 
 @pytest.mark.docker
-async def test_what_fails_again_is_a_letter_of_its_own_that_tells_how_often_it_was_sent(office: Office) -> None:
+async def test_what_fails_again_is_a_letter_of_its_own_that_says_how_often_it_was_sent(office: Office) -> None:
     await office.fail(3)
     await office.send_back()
     async with office.world.processor():
@@ -128,7 +128,7 @@ async def test_a_filter_leaves_the_others_for_later(office: Office) -> None:
     assert (await office.discard(LetterFilter(partitions=frozenset({0})))).done_before > 0
     rest = await office.send_back()
     assert rest.reasons.keys() <= {"test.rejected"}
-    marks = await office.desk.marks()
+    marks = await office.store.marks()
     assert len(marks) == 12
 
 
@@ -178,11 +178,11 @@ async def test_a_broker_without_transactions_shows_letters_and_refuses_to_send_t
     await small_world.publish([{"fail": "rejected"}])
     async with small_world.processor():
         await small_world.outcomes(1)
-    desk = KafkaDeadLetterStore(small_world.settings)
-    async with desk.read(EVERY) as snapshot:
+    store = KafkaDeadLetterStore(small_world.settings)
+    async with store.read(EVERY) as snapshot:
         assert [record.key async for records in snapshot.batches() for record in records] == [b"0"]
-    async with desk.read(LetterFilter(partitions=frozenset({99}))) as snapshot:
+    async with store.read(LetterFilter(partitions=frozenset({99}))) as snapshot:
         assert [records async for records in snapshot.batches()] == []
     with pytest.raises(TransactionsNeededError, match="needs Apache Kafka"):
-        async with desk.take_over():
+        async with store.take_over():
             pass

@@ -33,7 +33,7 @@ async def test_a_record_larger_than_a_fetch_is_read_all_the_same(world: World) -
 
 
 async def bitmaps(world: World) -> bool:
-    """Tell whether anything is stored as finished above a base."""
+    """Return whether anything is stored as finished above a base."""
     return any([(await world.stored(partition)).bitmap for partition in range(PARTITIONS)])
 
 
@@ -51,7 +51,7 @@ async def test_after_a_crash_only_what_was_unfinished_is_judged_again(world: Wor
 
 
 async def all_finished(world: World) -> bool:
-    """Tell whether the bases alone say that all records are finished."""
+    """Return whether the bases alone say that all records are finished."""
     stored = [await world.stored(partition) for partition in range(PARTITIONS)]
     return sum(progress.base for progress in stored) == 21 and not any(progress.bitmap for progress in stored)
 
@@ -136,7 +136,7 @@ async def test_work_in_flight_survives_a_rebalance(world: World) -> None:
 
 
 async def shared(world: World) -> bool:
-    """Tell whether two members of the group hold partitions."""
+    """Return whether two members of the group hold partitions."""
     admin = KafkaConnection(world.settings.kafka).admin()
     await admin.start()
     try:

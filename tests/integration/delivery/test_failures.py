@@ -12,7 +12,7 @@ from service.kafka.topics import ensure_topics
 from service.settings.delivery import DeadLetterSettings, TopicSettings
 from service.settings.kafka import KafkaSettings
 from testing.kafka import KafkaBroker, free_port
-from testing.stream_worker import ObedientHandler, ToldToStopError
+from testing.stream_worker import InstructedToStopError, ObedientHandler
 from testing.topics import committed_reader
 from tests.integration.delivery.world import World
 
@@ -69,7 +69,7 @@ async def test_a_tenant_reads_why_its_events_failed_in_a_topic_without_events(wo
 async def test_a_fatal_error_leaves_its_record_to_the_next_process(world: World) -> None:
     await world.publish([{}, {"fail": "fatal"}, {}])
     for _ in range(2):
-        with pytest.raises(ToldToStopError):
+        with pytest.raises(InstructedToStopError):
             await Processor(world.settings, ObedientHandler(world.settings.topics.verdicts)).run()
     await world.reader.linger(quiet_s=1.0)
     assert 1 not in {int(record.key) for record in world.reader.records}

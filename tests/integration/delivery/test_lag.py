@@ -22,14 +22,14 @@ QUICK = orjson.dumps({})
 
 
 async def is_idle(world: World, topic: str | None = None) -> bool:
-    """Tell whether the brokers see no lag in a topic."""
+    """Return whether the brokers see no lag in a topic."""
     places = [TopicPartition(topic or world.settings.topics.uploads, n) for n in range(PARTITIONS)]
     kafka = world.settings.kafka
     return await brokers_lag(kafka.bootstrap_servers, kafka.group_id, places) == 0
 
 
 def stream_of(processor: Processor) -> StreamStatus:
-    """Return what the processor tells of its stream."""
+    """Return what the processor reports of its stream."""
     stream = processor.status().stream
     assert stream is not None
     return stream
@@ -84,7 +84,8 @@ async def test_retry_topics_and_the_uploads_come_to_rest(world_with_retries: Wor
     before = await stored_offsets(kafka.bootstrap_servers, kafka.group_id, places)
     answered_at_s = stream_of(processor).brokers_answered_at_s
     await wait_until(
-        lambda: stream_of(processor).brokers_answered_at_s != answered_at_s, description="the log is looked at again"
+        lambda: stream_of(processor).brokers_answered_at_s != answered_at_s,
+        description="the log is checked again",
     )
     assert await stored_offsets(kafka.bootstrap_servers, kafka.group_id, places) == before
     processor.drain()

@@ -113,7 +113,7 @@ class Running:
 
     @property
     def partition(self) -> PartitionStatus | None:
-        """What it tells of the first partition of the uploads."""
+        """What it reports of the first partition of the uploads."""
         stream = self.processor.status().stream
         return next((each for each in stream.partitions if each.partition.partition == 0), None) if stream else None
 
@@ -209,7 +209,7 @@ async def test_partitions_that_are_added_are_read_soon(place: Place) -> None:
 
 
 async def is_published(address: str, partition: TopicPartition) -> bool:
-    """Publish a record and tell whether that worked."""
+    """Publish a record and return whether that worked."""
     try:
         await publish_to(address, partition, [(b"1", b"{}")])
     except AssertionError:  # the partition is not known yet
@@ -278,11 +278,11 @@ async def test_a_log_whose_records_are_all_deleted_is_read_on_and_has_no_lag(pla
 
 
 async def has_no_lag(place: Place) -> bool:
-    """Tell whether the brokers see no lag."""
+    """Return whether the brokers see no lag."""
     return await brokers_lag(place.address, place.group, [place.partition]) == 0
 
 
-async def test_a_transaction_that_hangs_is_told_with_what_waits_behind_it(place: Place) -> None:
+async def test_a_transaction_that_hangs_is_reported_with_what_waits_behind_it(place: Place) -> None:
     async with place.going_on() as running, transaction(place.address, "uploader-that-hangs") as uploader:
         await uploader.send_and_wait(place.partition.topic, b"{}", b"0", partition=0)
         await place.publish(*range(1, 51))

@@ -46,7 +46,7 @@ def secured() -> Iterator[SecuredKafka]:
 
 @pytest.fixture
 async def token_url() -> AsyncIterator[str]:
-    """An authorization server that trusts everybody."""
+    """An authorization server that accepts all credentials."""
 
     async def give(_request: web.Request) -> web.Response:
         return web.json_response({"access_token": unsigned_token(), "expires_in": 300})

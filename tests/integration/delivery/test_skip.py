@@ -191,5 +191,5 @@ async def test_without_transactions_a_record_is_skipped_while_no_process_runs(
 
 
 async def skipped(world: World, folder: Path) -> bool:
-    """Skip the second record and tell whether that worked."""
+    """Skip the second record and return whether that worked."""
     return (await skip(world, folder, "0/1", *WHY)).exit_code == 0

@@ -87,7 +87,7 @@ def of_the_service(kafka: KafkaWithGrants) -> Settings:
     return Settings(kafka=KafkaSettings.model_validate(connection), retry=retry, dead_letter=notices)
 
 
-async def test_every_user_can_do_its_work_and_nobody_elses(kafka: KafkaWithGrants) -> None:
+async def test_every_user_can_do_its_work_and_no_other_users(kafka: KafkaWithGrants) -> None:
     settings = of_the_service(kafka)
     everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
     await ensure_topics(everything, required_topics(settings), partitions=1)

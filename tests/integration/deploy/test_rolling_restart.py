@@ -149,7 +149,7 @@ async def test_a_rolling_restart_with_other_settings_loses_and_doubles_nothing(
 
 
 def both_worked_side_by_side(verdicts: list[VerdictV1]) -> bool:
-    """Tell whether every verdict names its rules, and some of the old ones came after some of the new."""
+    """Return whether every verdict names its rules, and some of the old ones came after some of the new."""
     times = {
         version: [each.moderated_at for each in verdicts if each.policy.version == version] for version in ("1", "2")
     }

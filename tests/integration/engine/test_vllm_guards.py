@@ -34,13 +34,13 @@ def command_line(process: psutil.Process) -> str:
 
 
 def is_of_the_engine(process: psutil.Process) -> bool:
-    """Tell whether a process is no helper, which frees shared memory and ends after the engine."""
+    """Return whether a process is no helper, which frees shared memory and ends after the engine."""
     return "resource_tracker" not in command_line(process)
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A model that something is done to, its processes, and what it told."""
+    """A model that something is done to, its processes, and what it reported."""
 
     model: "VllmModel"
     core: psutil.Process
@@ -53,7 +53,7 @@ class Patient:
         return [asyncio.create_task(self.model.read(which(seed), words), name="ask") for seed in range(count)]
 
     def is_gone(self) -> bool:
-        """Tell whether no process of the engine is left."""
+        """Return whether no process of the engine is left."""
         return not {self.core.pid, self.worker.pid} & {process.pid for process in descendants(1)}
 
 
@@ -108,7 +108,7 @@ async def test_a_killed_engine_ends_what_is_in_flight(patient: Patient) -> None:
 
 async def test_a_killed_worker_is_noticed_without_requests(patient: Patient) -> None:
     os.kill(patient.worker.pid, signal.SIGKILL)
-    await wait_until(lambda: bool(patient.failures), description="the death is told")
+    await wait_until(lambda: bool(patient.failures), description="the death is reported")
     assert isinstance(patient.failures[0], EngineDeadError)
     await check_the_end(patient)
 

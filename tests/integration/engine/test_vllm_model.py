@@ -172,7 +172,7 @@ async def test_an_unknown_adapter_is_named_with_its_setting(model: TokenModel) -
 
 
 @pytest.mark.parametrize(("adapter", "detail"), [("high", "rank"), ("missing", "No adapter found")])
-async def test_an_adapter_that_does_not_fit_is_told_and_the_engine_goes_on(
+async def test_an_adapter_that_does_not_fit_is_reported_and_the_engine_goes_on(
     model: TokenModel, words: dict[str, int], adapter: str, detail: str
 ) -> None:
     with pytest.raises(UnknownAdapterError, match=rf"'{adapter}' cannot be used: engine\.vllm\.adapters: .*{detail}"):
@@ -212,7 +212,7 @@ async def test_the_chat_form_is_the_models_own(model: "VllmModel") -> None:
 
 async def test_no_text_becomes_a_control_token(model: "VllmModel") -> None:
     chat, added = chat_of(model), engine_of(model).get_tokenizer().get_added_vocab()
-    # Of the last kind a tokenizer says that they are ordinary, and finds them whatever it is told.
+    # Of the last kind a tokenizer says that they are ordinary, and finds them with any settings.
     assert {*CONTROL_TOKENS, "<|endoftext|>", "<tool_call>", "<think>"} <= added.keys()
 
     def found(text: str) -> list[int]:

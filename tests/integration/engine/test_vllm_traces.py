@@ -42,8 +42,8 @@ async def test_a_request_is_traced_beneath_its_question_and_one_that_is_not_samp
     ours = kept.named("chat tiny")
     assert theirs.parent_span_id == ours.context.span_id.to_bytes(8, "big")
     assert (theirs.name, theirs.kind) == ("llm_request", Span.SPAN_KIND_SERVER)
-    told = {fact.key: fact.value for fact in theirs.attributes}
-    assert told["gen_ai.usage.prompt_tokens"].int_value == ours.attributes["gen_ai.usage.input_tokens"]
+    reported = {fact.key: fact.value for fact in theirs.attributes}
+    assert reported["gen_ai.usage.prompt_tokens"].int_value == ours.attributes["gen_ai.usage.input_tokens"]
     assert ours.attributes["gen_ai.usage.output_tokens"] == 1
-    assert "gen_ai.latency.time_in_queue" in told
+    assert "gen_ai.latency.time_in_queue" in reported
     assert of(UNSAMPLED) == []

@@ -78,7 +78,7 @@ async def test_a_server_that_rests_again_and_again_is_not_reachable() -> None:
         assert model.is_reachable()
 
 
-async def test_a_request_that_alone_is_told_to_wait_fails_and_keeps_no_other_one_waiting() -> None:
+async def test_a_request_that_alone_has_to_wait_fails_and_keeps_no_other_one_waiting() -> None:
     async with model_server(spares_checks=True) as server, started(server) as (model, _):
         words = {label: ord(label) for label in LABELS}
         server.busy_for = "the odd one"

@@ -242,11 +242,11 @@ async def test_a_server_that_is_away_at_the_start_joins_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replacement", "told"),
+    ("replacement", "reported"),
     [({"model": "another"}, "serves another, not painted"), ({"sources": ("top",)}, "offers less (top)")],
 )
 async def test_a_server_that_was_replaced_by_another_kind_is_refused(
-    replacement: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+    replacement: dict[str, Any], reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with AsyncExitStack() as stack:
         well = await stack.enter_async_context(model_server())
@@ -260,7 +260,7 @@ async def test_a_server_that_was_replaced_by_another_kind_is_refused(
         def is_refused() -> bool:
             nonlocal seen
             seen += "".join(capsys.readouterr())
-            return "engine.server_refused" in seen and told in seen
+            return "engine.server_refused" in seen and reported in seen
 
         await wait_until(is_refused, description="the replacement is refused")
         await read_many(model, 8)

@@ -19,7 +19,7 @@ from testing.openai_server import model_server
 from tests.integration.engine_remote.remote import LABELS, ask, settings, started
 
 
-def told(**logprob: str) -> bytes:
+def reported(**logprob: str) -> bytes:
     """Return an answer with log-probabilities of tokens, written as they are to stand there."""
     top = ",".join(f'{{"token":"token_id:{ord(label)}","logprob":{value}}}' for label, value in logprob.items())
     step = f'{{"token":"?","logprob":-1,"top_logprobs":[{top}]}}'
@@ -33,13 +33,13 @@ LIES = {
     "no choice": b'{"choices":[]}',
     "no list of choices": b'{"choices":7}',
     "no probabilities": b'{"choices":[{"logprobs":null}]}',
-    "two choices": told(A="-1").replace(b'{"message"', b'{},{"message"'),
-    "not a number": told(A="NaN", B="-1", C="-1"),
-    "infinite": told(A="1e999", B="-1", C="-1"),
-    "null": told(A="null", B="-1", C="-1"),
-    "a text": told(A='"high"', B="-1", C="-1"),
-    "more than certain": told(A="1000", B="-1", C="-1"),
-    "only other tokens": told(X="-1", Y="-1", Z="-1"),
+    "two choices": reported(A="-1").replace(b'{"message"', b'{},{"message"'),
+    "not a number": reported(A="NaN", B="-1", C="-1"),
+    "infinite": reported(A="1e999", B="-1", C="-1"),
+    "null": reported(A="null", B="-1", C="-1"),
+    "a text": reported(A='"high"', B="-1", C="-1"),
+    "more than certain": reported(A="1000", B="-1", C="-1"),
+    "only other tokens": reported(X="-1", Y="-1", Z="-1"),
 }
 
 
@@ -59,7 +59,7 @@ async def test_counts_of_tokens_that_cannot_be_are_not_counted() -> None:
     usage = b'"usage":{"prompt_tokens":-5,"completion_tokens":99999999999999999,"prompt_tokens_details":7}'
     async with model_server() as server, started(server) as (model, _):
         words = await model.prepare(None, LABELS)
-        server.instead = told(A="-1", B="-1", C="-2")[:-1] + b"," + usage + b"}"
+        server.instead = reported(A="-1", B="-1", C="-2")[:-1] + b"," + usage + b"}"
         assert math.exp((await model.read(ask(), words))["A"]) == pytest.approx(math.exp(-1))
 
 
@@ -106,7 +106,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert elsewhere.bodies == []
 
 
-async def test_a_certificate_that_nobody_trusts_is_named() -> None:
+async def test_an_untrusted_certificate_is_named() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(Path(__file__).parents[1] / "fetch/self_signed.pem")
     async with serving(status(200), tls=tls) as server:
@@ -140,10 +140,10 @@ async def test_a_flood_from_a_model_server_holds_nothing_up(flood: str) -> None:
     assert time.process_time() - before < 2.0
 
 
-async def test_an_answer_that_nobody_asked_for_is_not_the_next_record_s() -> None:
+async def test_an_unrequested_answer_is_not_the_next_record_s() -> None:
     """A server that answers twice would have one image judged by what another one shows."""
 
-    is_first_read, has_told = asyncio.Event(), asyncio.Event()
+    is_first_read, has_reported = asyncio.Event(), asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -152,7 +152,7 @@ async def test_an_answer_that_nobody_asked_for_is_not_the_next_record_s() -> Non
             await is_first_read.wait()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n/0")
             await writer.drain()
-            has_told.set()
+            has_reported.set()
 
     async with scripted(script) as listening:
         server = Server(listening.url)
@@ -160,7 +160,7 @@ async def test_an_answer_that_nobody_asked_for_is_not_the_next_record_s() -> Non
         await client.open()
         first = await client.exchange(server, "/1")
         is_first_read.set()
-        await has_told.wait()
+        await has_reported.wait()
         second = await client.exchange(server, "/2")
         await client.close()
     assert (first.body, second.body) == (b"/1", b"/2")

@@ -1,4 +1,4 @@
-"""One server with OpenAI's API: what it is told, what is read off its answers, and what its errors mean."""
+"""One server with OpenAI's API: the requests, what is read from its answers, and what its errors mean."""
 
 import asyncio
 import math
@@ -32,7 +32,7 @@ async def test_every_labels_own_probability_is_read() -> None:
         assert await read(model, ask((200, 100, 50))) == PAINTED
 
 
-async def test_labels_without_a_chance_are_told_so() -> None:
+async def test_labels_without_a_chance_are_marked_so() -> None:
     async with model_server() as server, started(server) as (model, _):
         words = await model.prepare(None, LABELS)
         assert (await model.read(ask((200, 0, 0)), words))["B"] == -math.inf
@@ -50,8 +50,8 @@ async def test_the_likeliest_tokens_are_read_where_a_server_offers_no_more() -> 
         assert await read(model, ask((200, 100, 50))) == PAINTED
 
 
-async def test_a_strict_server_is_told_nothing_that_it_does_not_know() -> None:
-    strict: dict[str, Any] = {"owner": "somebody", "sources": ("top",), "tokenizes": False}
+async def test_a_strict_server_gets_no_unknown_fields() -> None:
+    strict: dict[str, Any] = {"owner": "someone-else", "sources": ("top",), "tokenizes": False}
     async with model_server(**strict) as server, started(server) as (model, facts):
         assert facts.label_source == "top"
         assert await read(model, ask((200, 100, 50))) == PAINTED
@@ -107,7 +107,7 @@ async def test_json_is_kept_to_the_schema_without_white_space() -> None:
     assert body["max_tokens"] == 40
 
 
-async def test_what_servers_do_not_tell_comes_from_the_settings() -> None:
+async def test_what_servers_do_not_report_comes_from_the_settings() -> None:
     async with model_server() as server:
         async with started(server) as (_, facts):
             assert (facts.name, facts.revision, facts.precision) == ("painted", "unknown", "unknown")
@@ -135,7 +135,7 @@ async def test_an_unknown_adapter_is_named_with_what_is_served() -> None:
             await model.prepare("cars", LABELS)
 
 
-async def test_the_key_opens_the_server_and_is_never_told() -> None:
+async def test_the_key_opens_the_server_and_is_never_shown() -> None:
     async with model_server(key=KEY) as server:
         async with started(server, api_key=KEY) as (model, _):
             assert await read(model, ask()) == PAINTED
@@ -280,7 +280,7 @@ async def test_a_server_that_says_nothing_at_the_start_is_waited_for() -> None:
 
 
 async def test_waiting_for_the_first_server_has_an_end() -> None:
-    told = r"engine\.openai\.base_urls: no server answers in 0\.2 s .*127\.0\.0\.1:1 did not answer"
-    with pytest.raises(EngineConfigurationError, match=told):
+    reported = r"engine\.openai\.base_urls: no server answers in 0\.2 s .*127\.0\.0\.1:1 did not answer"
+    with pytest.raises(EngineConfigurationError, match=reported):
         async with started("http://127.0.0.1:1", startup_timeout_s=0.2):
             pass

@@ -72,7 +72,7 @@ def ask(seed: int = 0, *, key: str | None = None, prompt: Prompt | None = None) 
 
 
 async def shares(server: VllmServer, source: str, asked: ModelRequest, **changed: Any) -> Mapping[str, float]:
-    """Return the labels' probabilities as one way of reading tells them."""
+    """Return the labels' probabilities as one way of reading gives them."""
     model = OpenAIModel(settings(server, label_source=source, **changed))
     try:
         assert (await model.start()).label_source == source

@@ -222,7 +222,7 @@ class TestSettingsThatOpen:
 class TestNamesThatChangeTheirMind:
     """Where "public" is meant, an opened loopback address stands for it: nothing outside this machine is asked."""
 
-    async def test_the_second_look_up_opens_nothing(self) -> None:
+    async def test_the_second_lookup_opens_nothing(self) -> None:
         settings = FetchSettings(allow_networks=(f"{OTHER_LOOPBACK}/32",))
         async with (
             this_machine() as servers,

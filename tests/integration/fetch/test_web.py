@@ -217,7 +217,7 @@ class TestTls:
             with pytest.raises(FetchFailedError, match="no secure connection"), as_if_public():
                 await fetcher.fetch(ImageByUrlV1(url=f"https://127.0.0.1:{server.port}/i.jpg"))
 
-    async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(self) -> None:
+    async def test_a_self_signed_certificate_is_not_trusted(self) -> None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
         async with serving(body(IMAGE), tls=tls) as server, ImageFetcher(LOCAL) as fetcher:

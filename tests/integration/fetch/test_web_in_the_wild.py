@@ -137,7 +137,7 @@ class TestWhatUploadersLearn:
         assert "127.0.0.2" not in f"{error} {error.facts}"
         assert "a host that 127.0.0.1 redirects to" in str(error)
 
-    async def test_a_refused_redirect_tells_neither_its_host_nor_its_address(self) -> None:
+    async def test_a_refused_redirect_reports_neither_its_host_nor_its_address(self) -> None:
         settings = LOCAL.model_copy(update={"allow_networks": ("127.0.0.1/32",)})
         error = await failure(redirect("http://127.0.0.2/i.jpg"), settings)
         assert str(error).startswith("a host that 127.0.0.1 redirects to may not be contacted")

@@ -1,4 +1,4 @@
-"""A decoder process that files have taken over: each names what it shall try, and is told how that went."""
+"""A decoder process that files have taken over: each names what it shall try, and gets the result."""
 
 import ctypes
 import mmap
@@ -18,7 +18,7 @@ from service.media.image import DecodeLimits, PlainImage, decode_image
 PARENT = os.getppid()
 LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_ATTACH = 16
-FILE = Path("/tmp/modstream-decoder")  # noqa: S108 - where anybody may write
+FILE = Path("/tmp/modstream-decoder")  # noqa: S108 - where every user may write
 READABLE_MEMORY = ctypes.create_string_buffer(b"written by the decoder", 64)
 
 

@@ -1,4 +1,4 @@
-"""The dearest pictures within the limits, in real decoders: docs/deploy.md tells what they take."""
+"""The dearest pictures within the limits, in real decoders: docs/deploy.md has what they take."""
 
 import time
 from collections.abc import Callable

@@ -39,7 +39,7 @@ async def decode(decoder: ImageDecoder, data: bytes) -> DecodedImage:
 
 
 def hanging(pids: Iterable[int]) -> Callable[[], list[int]]:
-    """Return what tells which processes have worked, since now, longer than on any image of these tests."""
+    """Return a function that names the processes that worked, since now, longer than on any image of these tests."""
     before = {pid: cpu_ticks(pid) for pid in pids if is_there(pid)}
     return lambda: [pid for pid, ticks in before.items() if cpu_ticks(pid) > ticks + 20]
 
@@ -156,7 +156,7 @@ async def test_a_cancelled_decode_frees_its_process_at_once(decoder: ImageDecode
     assert (await decode(decoder, GOOD)).width == 32
 
 
-async def test_a_process_killed_while_idle_is_replaced_and_nobody_blamed(decoder: ImageDecoder) -> None:
+async def test_a_process_killed_while_idle_is_replaced_and_no_image_blamed(decoder: ImageDecoder) -> None:
     before = decoder.process_ids
     for pid in before:
         os.kill(pid, signal.SIGKILL)

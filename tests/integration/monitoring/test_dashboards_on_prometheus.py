@@ -59,7 +59,7 @@ class Seen:
         return self.observed.prometheus
 
     async def has_data(self, expr: str) -> bool:
-        """Tell whether an expression was a number at any moment."""
+        """Return whether an expression was a number at any moment."""
         found = await self.prometheus.range(expr, begin_s=self.observed.began_at_s, end_s=self.end_s)
         return any(math.isfinite(value) for _, values in found for value in values)
 
@@ -131,31 +131,31 @@ async def test_every_series_that_an_alert_looks_at_is_there(seen: Seen) -> None:
 
 async def test_top_shows_both_processes(seen: Seen) -> None:
     arguments = [part for port in seen.observed.ports for part in ("--url", f"127.0.0.1:{port}")]
-    told: dict[str, Any] = {}  # a JSON document, as a script would read it
+    reported: dict[str, Any] = {}  # a JSON document, as a script would read it
 
     async def all_are_open() -> bool:
         result = await asyncio.to_thread(
             CliRunner().invoke, app, ["top", "--once", "--json", "--interval", "1", *arguments]
         )
-        told.update(json.loads(result.stdout))
-        is_ready = [process["is_ready"] for process in told["processes"]]
-        return is_ready == [True, True] and {each["partition"] for each in told["partitions"]} == {0, 1, 2, 3}
+        reported.update(json.loads(result.stdout))
+        is_ready = [process["is_ready"] for process in reported["processes"]]
+        return is_ready == [True, True] and {each["partition"] for each in reported["partitions"]} == {0, 1, 2, 3}
 
     # On a busy machine the group may be sharing the partitions out anew at any moment.
     await wait_until(all_are_open, description="both processes show their partitions")
-    assert told["a_second"]["judged"] > 0
-    assert {"fetch", "decode", "engine"} <= {stage["stage"] for stage in told["stages"]}
-    assert "fetch.failed" in {reason["reason"] for reason in told["reasons"]}
+    assert reported["a_second"]["judged"] > 0
+    assert {"fetch", "decode", "engine"} <= {stage["stage"] for stage in reported["stages"]}
+    assert "fetch.failed" in {reason["reason"] for reason in reported["reasons"]}
 
 
-async def test_a_service_that_is_gone_is_told_of_until_it_is_back(seen: Seen) -> None:
+async def test_a_service_that_is_gone_is_reported_until_it_is_back(seen: Seen) -> None:
     async def fires() -> bool:
         return "firing" in (await seen.prometheus.alerts()).get("ModstreamGone", set())
 
     async def is_over() -> bool:
         return "ModstreamGone" not in await seen.prometheus.alerts()
 
-    await wait_until(is_over, description="nobody is missed while both run")
+    await wait_until(is_over, description="no process is missed while both run")
     seen.observed.kill_all()
     await wait_until(fires, description="the service is missed", every_s=0.25)
     one = seen.observed.ports[0]

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(240), pytest.mark.asyncio(
 EVENTS = 24
 SHOPS = 8
 
-# What a lone process without GPU and language model, in which nothing goes wrong, has nothing to tell of.
+# What a lone process without GPU and language model, in which nothing goes wrong, has nothing to report.
 NOT_HERE = {
     "modstream.rebalance.pause": "it never lost a partition",
     "modstream.engine.label_mass": "no language model",
@@ -153,12 +153,12 @@ async def after_work(house: House, monitor: Monitor) -> tuple[Scrape, Mapping[st
     async with committed_reader(house.bootstrap_servers, house.outcomes) as reader:
         await reader.until(len(records))
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         scrape = parsed((await monitor.get("/metrics"))[1].decode())
         ends = len(scrape.of("modstream_lag")) == 2
         return ends and scrape.value("modstream_records_total") == len(records) and not scrape.value("modstream_lag")
 
-    await wait_until(is_told, description="all is counted, and the ends are told", timeout_s=20, every_s=0.2)
+    await wait_until(is_reported, description="all is counted, and the ends are reported", timeout_s=20, every_s=0.2)
     summary: Mapping[str, Any] = orjson.loads((await monitor.get("/health"))[1])
     return parsed((await monitor.get("/metrics"))[1].decode()), summary
 

@@ -1,4 +1,4 @@
-"""One trace from the uploader to the verdict, by way of the deployed collector, as a trace store tells of it."""
+"""One trace from the uploader to the verdict, by way of the deployed collector, as a trace store reports it."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -36,7 +36,7 @@ UNEVENTFUL = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """What the trace store and another receiver behind the collector know."""
 
     store: TraceStore
@@ -78,8 +78,8 @@ def write_policies(folder: Path) -> Path:
     """Write a policy that allows everything, and one that sends everything to review."""
     policies = folder / "policies"
     policies.mkdir()
-    for name, bar in (("default", 0.999), ("strict", 1e-9)):
-        categories = {"child_safety": {"review": 0.5}, "sexual_explicit": {"review": bar}}
+    for name, threshold in (("default", 0.999), ("strict", 1e-9)):
+        categories = {"child_safety": {"review": 0.5}, "sexual_explicit": {"review": threshold}}
         content = {"name": name, "version": "1", "categories": categories}
         (policies / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return policies
@@ -95,9 +95,9 @@ def settings(house: House, store: TraceStore, policies: Path) -> Mapping[str, ob
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def told(
+async def reported(
     kafka: KafkaBroker, receiver: Collector, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Told]:
+) -> AsyncIterator[Reported]:
     """Run the service once, with an image for each story, and a web server that is busy at first."""
     folder = tmp_path_factory.mktemp("traces")
     house = House(kafka)
@@ -129,18 +129,18 @@ async def told(
         await store.until(REVIEWED, f"send {house.verdicts}")
         await store.until(BROKEN, f"send {house.dead_letters}")
         await store.until(FLAKY, f"send {house.uploads}.retry.1s")
-        told = Told(store, receiver, house)
+        reported = Reported(store, receiver, house)
         # Its second attempt is a trace of its own, which the collector decides on later.
-        await wait_until(lambda: len(told.attempts("flaky")) == 2, description="both attempts", timeout_s=60)
-        yield told
+        await wait_until(lambda: len(reported.attempts("flaky")) == 2, description="both attempts", timeout_s=60)
+        yield reported
 
 
-async def test_one_trace_leads_from_the_uploader_to_the_published_verdict(told: Told) -> None:
-    spans = {span["name"]: span for span in await told.store.trace(REVIEWED)}
-    process, fetch = spans[f"process {told.house.uploads}"], spans["fetch"]
+async def test_one_trace_leads_from_the_uploader_to_the_published_verdict(reported: Reported) -> None:
+    spans = {span["name"]: span for span in await reported.store.trace(REVIEWED)}
+    process, fetch = spans[f"process {reported.house.uploads}"], spans["fetch"]
     assert process["parentId"] == UPLOADER
     assert {spans[name]["parentId"] for name in ("fetch", "decode", "engine", "decide")} == {process["id"]}
-    assert spans[f"send {told.house.verdicts}"]["parentId"] == process["id"]
+    assert spans[f"send {reported.house.verdicts}"]["parentId"] == process["id"]
     assert spans["get"]["parentId"] == fetch["id"]
     assert spans["connect"]["parentId"] == spans["get"]["id"]
     assert (spans["get"]["kind"], process["kind"]) == ("CLIENT", "CONSUMER")
@@ -150,34 +150,36 @@ async def test_one_trace_leads_from_the_uploader_to_the_published_verdict(told: 
     assert "secret" not in orjson.dumps(spans).decode()
 
 
-async def test_a_verdict_links_to_the_commit_that_published_it(told: Told) -> None:
-    (send,) = [span for span in told.spans(f"send {told.house.verdicts}") if span.trace_id.hex() == REVIEWED]
+async def test_a_verdict_links_to_the_commit_that_published_it(reported: Reported) -> None:
+    (send,) = [span for span in reported.spans(f"send {reported.house.verdicts}") if span.trace_id.hex() == REVIEWED]
     (link,) = send.links
     assert link.attributes[0].value.string_value == "commit"
     assert link.trace_id.hex() != REVIEWED
 
 
-async def test_a_record_that_waited_in_a_retry_topic_is_a_trace_of_its_own_with_links_to_its_past(told: Told) -> None:
-    first, second = told.attempts("flaky")
+async def test_a_record_that_waited_in_a_retry_topic_is_a_trace_of_its_own_with_links_to_its_past(
+    reported: Reported,
+) -> None:
+    first, second = reported.attempts("flaky")
     assert (first.trace_id.hex(), first.parent_span_id.hex()) == (FLAKY, UPLOADER)
     assert (second.trace_id.hex() != FLAKY, second.parent_span_id) == (True, b"")
     links = {link.attributes[0].value.string_value: link for link in second.links}
     assert (links["earlier_attempt"].span_id, links["uploader"].span_id.hex()) == (first.span_id, UPLOADER)
-    again = await told.store.trace(second.trace_id.hex())
-    assert f"send {told.house.verdicts}" in {span["name"] for span in again}
+    again = await reported.store.trace(second.trace_id.hex())
+    assert f"send {reported.house.verdicts}" in {span["name"] for span in again}
 
 
-async def test_errors_are_kept_and_uneventful_traces_are_not(told: Told) -> None:
-    broken = {span["name"]: span for span in await told.store.trace(BROKEN)}
+async def test_errors_are_kept_and_uneventful_traces_are_not(reported: Reported) -> None:
+    broken = {span["name"]: span for span in await reported.store.trace(BROKEN)}
     assert broken["decode"]["tags"]["error.type"] == "image.unsupported_format"
-    assert await told.store.trace(BORING) == []
+    assert await reported.store.trace(BORING) == []
 
 
-async def test_spans_are_counted_before_they_are_sampled(told: Told) -> None:
+async def test_spans_are_counted_before_they_are_sampled(reported: Reported) -> None:
     decoded: list[float] = []
 
     async def are_counted() -> bool:
-        decoded.append(await told.store.counted("decode"))
+        decoded.append(await reported.store.counted("decode"))
         return decoded[-1] >= 3 + UNEVENTFUL
 
     await wait_until(are_counted, description="the spans are counted", every_s=0.2)

@@ -94,7 +94,7 @@ def wanted() -> int:
     return EVENTS + sum(event.wants_tags for event in scene_events(EVENTS))
 
 
-def told(
+def reported(
     house: House, reader: CommittedReader, *, seen_before: int, exit_code: int | None, scrape: Scrape | None = None
 ) -> Story:
     return Story(
@@ -142,7 +142,7 @@ async def in_process(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactor
         with running_service(folder, house.settings | {"monitoring": {"port": port}}):
             await finish(reader)
             scrape = await scrape_of(port)
-        return told(house, reader, seen_before=seen, exit_code=exit_code, scrape=scrape)
+        return reported(house, reader, seen_before=seen, exit_code=exit_code, scrape=scrape)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -164,14 +164,14 @@ async def behind_http(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFacto
                 seen = len(reader.records)
             with running_service(folder, house.settings):
                 await finish(reader)
-            return told(house, reader, seen_before=seen, exit_code=None)
+            return reported(house, reader, seen_before=seen, exit_code=None)
 
 
 @pytest.fixture(params=["in_process", "behind_http"])
 def story(request: pytest.FixtureRequest) -> Story:
     """Either engine's."""
-    told_story: Story = request.getfixturevalue(request.param)
-    return told_story
+    reported_story: Story = request.getfixturevalue(request.param)
+    return reported_story
 
 
 async def test_an_engine_that_is_killed_ends_the_service_uncommitted(in_process: Story) -> None:

@@ -56,7 +56,7 @@ class IndiscreetError(Exception):
 
 
 class IndiscreetEngine(PaintedEngine):
-    """Fails with all that it was told."""
+    """Fails with all that it was reported."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Fail."""
@@ -191,14 +191,14 @@ async def test_no_secret_of_an_upload_gets_out(
     assert [secret for secret in SECRETS if secret in text] == []
 
 
-async def test_a_broken_handler_is_told_of_by_type_and_place(outputs: Outputs) -> None:
+async def test_a_broken_handler_is_reported_by_type_and_place(outputs: Outputs) -> None:
     await judged(outputs, "broken")
     logged = outputs.stream.getvalue()
     assert "IndiscreetError" in logged
     assert "in judge" in logged or '"name":"judge"' in logged
 
 
-async def test_the_servers_key_is_told_to_nobody_else(outputs: Outputs) -> None:
+async def test_the_servers_key_is_sent_to_no_other_host(outputs: Outputs) -> None:
     async def refuse(request: web.BaseRequest) -> web.StreamResponse:
         words = {"error": {"message": f"the key '{request.headers['Authorization']}' is unknown"}}
         return web.json_response(words, status=401)
@@ -208,10 +208,10 @@ async def test_the_servers_key_is_told_to_nobody_else(outputs: Outputs) -> None:
         with pytest.raises(FatalError) as caught:
             await model.start()
         await model.stop()
-    assert_untold(outputs, caught.value)
+    assert_unreported(outputs, caught.value)
 
 
-async def test_the_brokers_password_is_told_to_nobody_else(outputs: Outputs) -> None:
+async def test_the_brokers_password_is_sent_to_no_other_host(outputs: Outputs) -> None:
     chosen = KafkaSettings(
         bootstrap_servers="127.0.0.1:9",
         security_protocol="SASL_PLAINTEXT",
@@ -221,13 +221,13 @@ async def test_the_brokers_password_is_told_to_nobody_else(outputs: Outputs) -> 
     with pytest.raises(FatalError) as caught:
         async with open_publisher(chosen):
             pass
-    assert_untold(outputs, caught.value)
+    assert_unreported(outputs, caught.value)
 
 
-def assert_untold(outputs: Outputs, error: ModstreamError) -> None:
+def assert_unreported(outputs: Outputs, error: ModstreamError) -> None:
     log: Any = structlog.get_logger("service.tests")
     log.critical("service.fatal", error=error)
     log.exception("service.fatal", exc_info=error)
-    told = outputs.stream.getvalue() + str(error)
-    assert "service.fatal" in told
-    assert [secret for secret in SECRETS if secret in told] == []
+    reported = outputs.stream.getvalue() + str(error)
+    assert "service.fatal" in reported
+    assert [secret for secret in SECRETS if secret in reported] == []

@@ -77,7 +77,7 @@ async def test_one_trace_leads_through_the_running_service(tmp_path: Path, colle
         "decode",
     }
     assert f"send {TOPICS.dead_letters}" in failed
-    (told,) = [line for line in lines if line["event"] == "record.dead_lettered"]
-    assert (told["reason"], told["partition"], told["offset"]) == ("image.unsupported_format", 0, 1)
-    assert (told["trace_id"], told["event_id"]) == (OTHER_TRACE_ID, "broken")
+    (reported,) = [line for line in lines if line["event"] == "record.dead_lettered"]
+    assert (reported["reason"], reported["partition"], reported["offset"]) == ("image.unsupported_format", 0, 1)
+    assert (reported["trace_id"], reported["event_id"]) == (OTHER_TRACE_ID, "broken")
     assert {"timestamp", "level", "logger"} <= set.intersection(*(set(line) for line in lines))

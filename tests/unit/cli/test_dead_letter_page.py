@@ -1,4 +1,4 @@
-"""What a stranger wrote cannot steer the terminal of whoever looks into a dead letter, nor fill it."""
+"""Text from uploaders cannot control the terminal of an operator who reads a dead letter, nor fill it."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def written(record: SourceRecord, *, reveal: bool = False) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether a terminal shows a text as it is."""
+    """Return whether a terminal shows a text as it is."""
     return all(
         character == "\n" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in text
     )
@@ -68,8 +68,8 @@ def is_plain(text: str) -> bool:
 
 @settings(deadline=None)
 @given(headers, values, values)
-def test_no_character_steers_a_terminal_wherever_it_stands(told: Any, key: bytes, value: bytes) -> None:
-    assert is_plain(written(SourceRecord(DEAD, 0, 1, 0, key, value, told)))
+def test_no_character_steers_a_terminal_wherever_it_stands(reported: Any, key: bytes, value: bytes) -> None:
+    assert is_plain(written(SourceRecord(DEAD, 0, 1, 0, key, value, reported)))
 
 
 @pytest.mark.parametrize("name", [*NAMES, "own", STEERING])

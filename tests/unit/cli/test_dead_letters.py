@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from service.cli.commands import app
 from service.events.codec_errors import EventEmptyError
 from service.kafka.errors import KafkaUnreachableError
-from testing.dead_letters import MemoryDesk, a_letter, vanish
+from testing.dead_letters import MemoryDeadLetterStore, a_letter, vanish
 from testing.uploads import BY_URL
 
 SIGNED = BY_URL | {"image": {"url": "https://cdn.example.com/42.jpg?sig=secret"}, "tenant": "shop"}
@@ -31,8 +31,8 @@ def logging_left_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
-def desk() -> MemoryDesk:
-    return MemoryDesk(
+def store() -> MemoryDeadLetterStore:
+    return MemoryDeadLetterStore(
         [
             a_letter(1, error=EventEmptyError(), key=b"empty"),
             a_letter(2, value=SIGNED, headers=TRACEPARENT, key=b"signed"),
@@ -42,13 +42,13 @@ def desk() -> MemoryDesk:
     )
 
 
-def dead_letters(desk: MemoryDesk, *arguments: str, **environment: str) -> Result:
+def dead_letters(store: MemoryDeadLetterStore, *arguments: str, **environment: str) -> Result:
     environment = {"COLUMNS": "220", "NO_COLOR": "1"} | environment
-    return CliRunner().invoke(app, ["dead-letters", *arguments], obj=desk, env=environment)
+    return CliRunner().invoke(app, ["dead-letters", *arguments], obj=store, env=environment)
 
 
-def test_letters_are_listed_with_their_places(desk: MemoryDesk) -> None:
-    result = dead_letters(desk, "list")
+def test_letters_are_listed_with_their_places(store: MemoryDeadLetterStore) -> None:
+    result = dead_letters(store, "list")
     assert result.exit_code == 0
     row = next(line for line in result.stdout.splitlines() if "signed" in line)
     assert row.split()[:3] == ["3:2", "2026-05-04", "03:02:01"]
@@ -59,8 +59,8 @@ def test_letters_are_listed_with_their_places(desk: MemoryDesk) -> None:
 
 def test_a_list_at_80_columns_has_letter_reason_and_key_whole() -> None:
     key = "catalogue/2026/summer/shoes/42-front-left.jpg"
-    desk = MemoryDesk([a_letter(2, value=SIGNED, key=key.encode())])
-    lines = dead_letters(desk, "list", COLUMNS="80").stdout.splitlines()
+    store = MemoryDeadLetterStore([a_letter(2, value=SIGNED, key=key.encode())])
+    lines = dead_letters(store, "list", COLUMNS="80").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     row = next(number for number, line in enumerate(lines) if "image.not_found" in line)
     assert lines[row].startswith("3:2 ")
@@ -73,46 +73,46 @@ def test_a_list_at_80_columns_has_letter_reason_and_key_whole() -> None:
 def test_what_is_piped_is_neither_wrapped_nor_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     key = "k" * 300
-    desk = MemoryDesk([a_letter(2, value=SIGNED, key=key.encode())])
+    store = MemoryDeadLetterStore([a_letter(2, value=SIGNED, key=key.encode())])
     for command in ("list", "stats"):
-        result = CliRunner().invoke(app, ["dead-letters", command], obj=desk)
+        result = CliRunner().invoke(app, ["dead-letters", command], obj=store)
         assert "…" not in result.stdout
     row = next(
-        line for line in CliRunner().invoke(app, ["dead-letters", "list"], obj=desk).stdout.splitlines() if key in line
+        line for line in CliRunner().invoke(app, ["dead-letters", "list"], obj=store).stdout.splitlines() if key in line
     )
     assert "image.not_found" in row
     assert "answered 404" in row
 
 
-def test_a_stranger_cannot_steer_the_terminal(desk: MemoryDesk) -> None:
+def test_a_stranger_cannot_steer_the_terminal(store: MemoryDeadLetterStore) -> None:
     for command in (["list"], ["show", "3:3"]):
-        assert "\x1b" not in dead_letters(desk, *command).stdout
+        assert "\x1b" not in dead_letters(store, *command).stdout
 
 
-def test_a_list_for_scripts_has_one_object_a_line(desk: MemoryDesk) -> None:
-    lines = dead_letters(desk, "list", "--reason", "image.*", "--json", "--limit", "2").stdout.splitlines()
+def test_a_list_for_scripts_has_one_object_a_line(store: MemoryDeadLetterStore) -> None:
+    lines = dead_letters(store, "list", "--reason", "image.*", "--json", "--limit", "2").stdout.splitlines()
     assert [json.loads(line)["letter"] for line in lines] == ["3:3", "3:4"]
     assert json.loads(lines[1])["truncated"] == "headers,value,key"
 
 
-def test_letters_that_are_dealt_with_are_shown_on_request_alone(desk: MemoryDesk) -> None:
-    dead_letters(desk, "discard", "--reason", "event.*", "--why", "uploader mended", "--execute")
-    assert "empty" not in dead_letters(desk, "list").stdout
-    row = next(line for line in dead_letters(desk, "list", "--all").stdout.splitlines() if "empty" in line)
+def test_letters_that_are_dealt_with_are_shown_on_request_alone(store: MemoryDeadLetterStore) -> None:
+    dead_letters(store, "discard", "--reason", "event.*", "--why", "uploader mended", "--execute")
+    assert "empty" not in dead_letters(store, "list").stdout
+    row = next(line for line in dead_letters(store, "list", "--all").stdout.splitlines() if "empty" in line)
     assert "discarded" in row
-    assert "uploader mended" in dead_letters(desk, "show", "3:1").stdout
+    assert "uploader mended" in dead_letters(store, "show", "3:1").stdout
 
 
-def test_failures_are_counted_by_kind_and_a_fingerprint_chooses_them(desk: MemoryDesk) -> None:
-    groups = [json.loads(line) for line in dead_letters(desk, "stats", "--json").stdout.splitlines()]
+def test_failures_are_counted_by_kind_and_a_fingerprint_chooses_them(store: MemoryDeadLetterStore) -> None:
+    groups = [json.loads(line) for line in dead_letters(store, "stats", "--json").stdout.splitlines()]
     assert [(group["reason"], group["count"]) for group in groups] == [("image.not_found", 3), ("event.empty", 1)]
-    assert "4 dead letters of 2 kinds" in dead_letters(desk, "stats").stdout
-    chosen = dead_letters(desk, "list", "--json", "--fingerprint", groups[1]["fingerprint"][:6].upper())
+    assert "4 dead letters of 2 kinds" in dead_letters(store, "stats").stdout
+    chosen = dead_letters(store, "list", "--json", "--fingerprint", groups[1]["fingerprint"][:6].upper())
     assert json.loads(chosen.stdout)["key"] == "empty"
 
 
-def test_one_letter_is_shown_whole_less_its_signature(desk: MemoryDesk) -> None:
-    page = dead_letters(desk, "show", "3:2", "--trace-url", "http://jaeger:16686/trace/{trace_id}").stdout
+def test_one_letter_is_shown_whole_less_its_signature(store: MemoryDeadLetterStore) -> None:
+    page = dead_letters(store, "show", "3:2", "--trace-url", "http://jaeger:16686/trace/{trace_id}").stdout
     for text in (
         "3:2 of images.uploaded.dead",
         "1:1200 of images.uploaded",
@@ -123,42 +123,42 @@ def test_one_letter_is_shown_whole_less_its_signature(desk: MemoryDesk) -> None:
     ):
         assert text in page
     assert "secret" not in page
-    assert "sig=secret" in dead_letters(desk, "show", "3:2", "--reveal").stdout
+    assert "sig=secret" in dead_letters(store, "show", "3:2", "--reveal").stdout
 
 
-def test_one_letter_is_shown_to_programs_with_the_trace_of_the_settings(desk: MemoryDesk) -> None:
-    result = dead_letters(desk, "show", "3:2", "--json", MODSTREAM_TELEMETRY__TRACE_URL="https://t/{trace_id}")
+def test_one_letter_is_shown_to_programs_with_the_trace_of_the_settings(store: MemoryDeadLetterStore) -> None:
+    result = dead_letters(store, "show", "3:2", "--json", MODSTREAM_TELEMETRY__TRACE_URL="https://t/{trace_id}")
     document = json.loads(result.stdout)
     assert document["trace"] == "https://t/4bf92f3577b34da6a3ce929d0e0e4736"
     assert document["event"]["image"] == {"url": "https://cdn.example.com/42.jpg?…"}
 
 
-def test_a_letter_that_is_not_there_is_said_to_be_gone(desk: MemoryDesk) -> None:
-    result = dead_letters(desk, "show", "3:99")
+def test_a_letter_that_is_not_there_is_said_to_be_gone(store: MemoryDeadLetterStore) -> None:
+    result = dead_letters(store, "show", "3:99")
     assert result.exit_code == 1
     assert "no dead letter is at 3:99" in result.stderr
 
 
-def test_a_redrive_is_a_dry_run_until_told_otherwise(desk: MemoryDesk) -> None:
-    result = dead_letters(desk, "redrive", "--reason", "event.*")
+def test_a_redrive_is_a_dry_run_without_execute(store: MemoryDeadLetterStore) -> None:
+    result = dead_letters(store, "redrive", "--reason", "event.*")
     assert result.exit_code == 0
     assert "1 dead letter would be sent back (dry run" in result.stdout
-    assert desk.sent == []
+    assert store.sent == []
 
 
-def test_a_redrive_sends_what_it_can_and_names_what_it_cannot(desk: MemoryDesk) -> None:
-    result = dead_letters(desk, "redrive", "--execute")
+def test_a_redrive_sends_what_it_can_and_names_what_it_cannot(store: MemoryDeadLetterStore) -> None:
+    result = dead_letters(store, "redrive", "--execute")
     assert result.exit_code == 1
     assert "3 dead letters sent back" in result.stdout
     assert "3:4  cut when it was written (headers,value,key)" in result.stdout
-    assert [record.key for record in desk.sent] == [b"empty", b"signed", b"\x1b[31mred"]
-    again = json.loads(dead_letters(desk, "redrive", "--execute", "--json").stdout)
+    assert [record.key for record in store.sent] == [b"empty", b"signed", b"\x1b[31mred"]
+    again = json.loads(dead_letters(store, "redrive", "--execute", "--json").stdout)
     assert (again["done"], again["done_before"], again["refused"]) == (0, 3, 1)
 
 
-def test_an_interrupted_redrive_says_how_far_it_came(desk: MemoryDesk) -> None:
-    desk.before_commit = vanish
-    result = dead_letters(desk, "redrive", "--execute")
+def test_an_interrupted_redrive_says_how_far_it_came(store: MemoryDeadLetterStore) -> None:
+    store.before_commit = vanish
+    result = dead_letters(store, "redrive", "--execute")
     assert result.exit_code == 1
     assert "[kafka.publish_unknown]" in result.stderr
     assert "interrupted after 0 letters" in result.stderr
@@ -168,37 +168,37 @@ async def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_ctrl_c_ends_a_redrive_with_the_exit_code_of_shells(desk: MemoryDesk) -> None:
-    desk.before_commit = interrupt
-    result = dead_letters(desk, "redrive", "--execute")
+def test_ctrl_c_ends_a_redrive_with_the_exit_code_of_shells(store: MemoryDeadLetterStore) -> None:
+    store.before_commit = interrupt
+    result = dead_letters(store, "redrive", "--execute")
     assert result.exit_code == 130
     assert "interrupted after 0 letters" in result.stderr
 
 
-def test_discarding_wants_a_reason_once_it_is_meant(desk: MemoryDesk) -> None:
-    assert dead_letters(desk, "discard").exit_code == 0
-    assert dead_letters(desk, "discard", "--execute", "--why", " ").exit_code == 2
-    assert desk.journal == []
-    result = dead_letters(desk, "discard", "--execute", "--why", "gone")
+def test_discarding_wants_a_reason_once_it_is_meant(store: MemoryDeadLetterStore) -> None:
+    assert dead_letters(store, "discard").exit_code == 0
+    assert dead_letters(store, "discard", "--execute", "--why", " ").exit_code == 2
+    assert store.journal == []
+    result = dead_letters(store, "discard", "--execute", "--why", "gone")
     assert result.exit_code == 0
-    assert len(desk.journal) == 4
+    assert len(store.journal) == 4
     line = json.loads(result.stderr.splitlines()[-1])
     assert (line["event"], line["letters"], line["why"]) == ("dead_letters.discarded", 4, "gone")
 
 
 @pytest.mark.parametrize("arguments", [["--since", "yesterday"], ["--offset", "x"], ["--origin-offset", "1-2"]])
-def test_what_cannot_be_read_is_wrong_usage(desk: MemoryDesk, arguments: list[str]) -> None:
-    result = dead_letters(desk, "list", *arguments)
+def test_what_cannot_be_read_is_wrong_usage(store: MemoryDeadLetterStore, arguments: list[str]) -> None:
+    result = dead_letters(store, "list", *arguments)
     assert result.exit_code == 2
     assert f"{arguments[0]} {arguments[1]}" in result.stderr
 
 
-def test_a_place_that_is_none_is_wrong_usage(desk: MemoryDesk) -> None:
-    assert dead_letters(desk, "show", "17").exit_code == 2
+def test_a_place_that_is_none_is_wrong_usage(store: MemoryDeadLetterStore) -> None:
+    assert dead_letters(store, "show", "17").exit_code == 2
 
 
 def test_brokers_that_do_not_answer_are_an_error_and_no_traceback() -> None:
-    class Away(MemoryDesk):
+    class Away(MemoryDeadLetterStore):
         async def marks(self) -> object:  # type: ignore[override]  # it never returns
             raise KafkaUnreachableError(bootstrap_servers="nowhere:9092", detail="no answer")
 

@@ -47,7 +47,7 @@ def test_its_tables_are_those_of_the_command() -> None:
         assert table.strip() in DOCUMENT, "write it anew: .venv/bin/modstream engine plan --gpu all --markdown"
 
 
-def test_it_says_that_nobody_measured_its_rates() -> None:
+def test_it_says_that_its_rates_are_not_measured() -> None:
     assert "**not measured**" in DOCUMENT.partition("What the models need")[0]
 
 
@@ -61,8 +61,8 @@ def test_its_costs_of_the_stages_are_those_of_the_plan(time: ImageTime) -> None:
     }
     for name, share in more.items():
         row = next(line for line in DOCUMENT.splitlines() if line.startswith("|") and name in line)
-        told = float(row.rpartition("+ ")[2].removesuffix(" % |"))
-        assert told == pytest.approx(share * 100, rel=0.02), name
+        reported = float(row.rpartition("+ ")[2].removesuffix(" % |"))
+        assert reported == pytest.approx(share * 100, rel=0.02), name
 
 
 def test_its_rates_of_an_h100_are_those_of_the_plan(plan: GpuPlan, h100: PrecisionPlan) -> None:

@@ -44,7 +44,7 @@ def test_all_and_list_have_a_row_for_each_card() -> None:
         assert all(gpu.name in shown for gpu in GPUS)
 
 
-def test_tags_and_suspicion_cost_images_a_second() -> None:
+def test_tags_and_follow_ups_cost_images_a_second() -> None:
     shares = (("0", "0"), ("0.5", "0"), ("0.5", "1"))
     rates = [
         json.loads(plan("--gpu", "h100", "--stage2-share", stage2, "--tags-share", tags, "--json").stdout)["plan"][

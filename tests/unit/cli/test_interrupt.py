@@ -63,7 +63,7 @@ async def interrupted(*arguments: str, server: SilentServer) -> tuple[int | None
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
-        # Whoever runs the tests in the background of a shell lets them, and all beneath, ignore SIGINT.
+        # Tests that run in the background of a shell, and their children, ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     async with asyncio.timeout(30):

@@ -33,7 +33,7 @@ def write(folder: Path, content: str, file: str = "shop.yaml") -> str:
     return str(path)
 
 
-def test_show_prints_what_a_model_is_told_and_nothing_else() -> None:
+def test_show_prints_the_prompt_of_a_model_and_nothing_else() -> None:
     prompts = prompter(load_policies(PolicySettings()).default.instructions)
     shown = modstream("show").stdout
     assert prompts.system in shown
@@ -52,7 +52,7 @@ def test_show_prints_the_policy_that_is_named(tmp_path: Path) -> None:
     assert "属于哪一类" in result.stdout
 
 
-def test_show_leaves_out_tags_that_nobody_is_asked_for(tmp_path: Path) -> None:
+def test_show_leaves_out_tags_that_are_not_requested(tmp_path: Path) -> None:
     path = write(tmp_path, POLICY.format(name="default") + "attributes: null\n")
     assert "tags         none" in (shown := modstream("show", MODSTREAM_POLICY__PATH=path).stdout)
     assert "for events that want tags" not in shown
@@ -87,7 +87,7 @@ def test_check_takes_the_settings_that_are_named(tmp_path: Path) -> None:
     assert modstream("check", path, "--config", config).stderr == ""
 
 
-def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
+def test_check_reports_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
     content = (
         "name: shop\nversion: 1\ncolour: red\ncategories:\n  violence: {review: 2}\n"
         "  weapons: {review: 0.9, block: 0.5}\n  gadgets: {review: 0.5}\n  gadgets: {review: 0.4}\n"
@@ -96,7 +96,7 @@ def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
     )
     write(tmp_path, "name: shoes\nversion: '1'\nattributes: {sole: {key: SOLE}}\n", "shoes.attributes.yaml")
     path = write(tmp_path, content)
-    told = modstream("check", path).stderr
+    reported = modstream("check", path).stderr
     for mistake in (
         f"{path}:2: version",
         f"{path}:3: colour",
@@ -109,7 +109,7 @@ def test_check_tells_mistakes_of_every_depth_at_once(tmp_path: Path) -> None:
         "shoes.attributes.yaml:3: attributes.sole.key",
         "attributes.sole.asks",
     ):
-        assert mistake in told
+        assert mistake in reported
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_check_holds_files_with_mistakes_against_each_other_too(tmp_path: Path) 
     for file, wrong in (("a.yaml", "weapons: {review: 2}"), ("b.yaml", "violence: {label: 7}")):
         content = POLICY.format(name="shop") + f"  {wrong}\ntenants: shoes\n"
         write(tmp_path, content.replace("label: K", "label: A"), file)
-    told = modstream("check", str(tmp_path), str(tmp_path / "absent.yaml")).stderr
+    reported = modstream("check", str(tmp_path), str(tmp_path / "absent.yaml")).stderr
     for mistake in ("weapons.review", "violence.label", "two files define", "absent.yaml", "begin with the same token"):
-        assert mistake in told
+        assert mistake in reported
 
 
 def test_a_single_tenant_may_stand_without_brackets(tmp_path: Path) -> None:
@@ -164,14 +164,14 @@ def test_a_single_tenant_may_stand_without_brackets(tmp_path: Path) -> None:
     jsonschema.validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")), schema)
 
 
-def test_show_has_the_bars_of_every_category(tmp_path: Path) -> None:
+def test_show_has_the_thresholds_of_every_category(tmp_path: Path) -> None:
     lines = modstream("show").stdout.splitlines()
     assert any(line.split() == ["child_safety", "review", "from", "0.1,", "block", "from", "0.8"] for line in lines)
     assert any(line.split() == ["drugs_tobacco", "label", "from", "0.2,", "review", "from", "0.5"] for line in lines)
     assert any(line.split() == ["not", "judged", "review"] for line in lines)
 
 
-def test_check_tells_every_problem_of_every_file(tmp_path: Path) -> None:
+def test_check_reports_every_problem_of_every_file(tmp_path: Path) -> None:
     first = write(tmp_path, POLICY.format(name="a").replace("0.1", "0.9").replace('"1"', "1"), "a.yaml")
     second = write(tmp_path, POLICY.format(name="b").replace("means", "mean"), "b.yaml")
     result = modstream("check", first, second)

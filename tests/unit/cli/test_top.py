@@ -51,9 +51,9 @@ async def test_one_frame_shows_rate_lag_window_stages_engine_and_errors() -> Non
 async def test_scripts_get_json() -> None:
     async with serving(answers([scrape(judged=0)])) as server:
         result = await asyncio.to_thread(lambda: top("--once", "--json", "--url", server.url))
-    told = json.loads(result.stdout)
-    assert told["lag"] == 1240
-    assert told["partitions"][0]["partition"] == 1
+    reported = json.loads(result.stdout)
+    assert reported["lag"] == 1240
+    assert reported["partitions"][0]["partition"] == 1
 
 
 async def test_several_processes_are_one_service_and_one_that_is_gone_is_named() -> None:

@@ -27,9 +27,9 @@ def photo(tmp_path: Path) -> Path:
 
 
 class Recorder:
-    """Keeps the events that it is asked about, and fails for the images that it is told to.
+    """Keeps the events that it is asked about, and fails for the given images.
 
-    It answers nobody before so many have come as are to be awaited.
+    It answers no request before the expected number of requests has arrived.
     """
 
     def __init__(self, failures: Mapping[str, Exception] | None = None, *, awaits: int = 0) -> None:
@@ -67,7 +67,7 @@ async def test_a_file_is_judged_from_inside_its_event(photo: Path) -> None:
     assert image == ImageInlineV1(inline="cGl4ZWxz", media_type="image/jpeg")
 
 
-async def test_what_cannot_be_judged_is_told_and_does_not_end_the_others(photo: Path) -> None:
+async def test_what_cannot_be_judged_is_reported_and_does_not_end_the_others(photo: Path) -> None:
     failures = {"bad": EngineRejectedError(detail="no"), "odd": UnexpectedError(kind="ValueError", detail="what")}
     trial = await tried(Recorder(failures), *(Upload(name, photo) for name in ("bad", "good", "odd")))
     letters = [each.dead_letter for each in trial.images]

@@ -43,7 +43,7 @@ def test_one_odd_file_never_keeps_the_others_from_being_found(tmp_path: Path) ->
     found = find_uploads([str(folder)])
     assert [upload.image_id for upload in found.uploads] == ["good.jpg", "inside.jpg", "sub/inner.png"]
     assert not found.is_complete
-    told = reasons_of(folder)
+    reported = reasons_of(folder)
     expected = {
         "album": "link to a folder",
         "empty.jpg": "empty",
@@ -56,19 +56,19 @@ def test_one_odd_file_never_keeps_the_others_from_being_found(tmp_path: Path) ->
         "socket.jpg": "socket",
         "\udcff.jpg": "not UTF-8",
     }
-    assert told.keys() == expected.keys()
-    assert [name for name, part in expected.items() if part not in told[name]] == []
+    assert reported.keys() == expected.keys()
+    assert [name for name, part in expected.items() if part not in reported[name]] == []
     assert all("\n" not in str(each) for each in found.unusable)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_and_a_folder_without_the_right_to_read_are_told(tmp_path: Path) -> None:
+def test_a_file_and_a_folder_without_the_right_to_read_are_reported(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     (tmp_path / "secret.jpg").write_bytes(b"pixels")
     (tmp_path / "secret.jpg").chmod(0)
-    told = reasons_of(tmp_path)
-    assert "cannot be read" in told["closed"]
-    assert "no right" in told["secret.jpg"]
+    reported = reasons_of(tmp_path)
+    assert "cannot be read" in reported["closed"]
+    assert "no right" in reported["secret.jpg"]
 
 
 @pytest.mark.parametrize("name", ["pipe.jpg", "empty.jpg", "absent.jpg", "bad\0name.jpg", "a" * 300])
@@ -95,7 +95,7 @@ def test_a_folder_as_deep_as_the_system_allows_is_read(tmp_path: Path) -> None:
         subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
 
 
-def test_hidden_files_are_told_and_fail_no_command(tmp_path: Path) -> None:
+def test_hidden_files_are_reported_and_fail_no_command(tmp_path: Path) -> None:
     for name in (".hidden/d.jpg", ".e.jpg", "f.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"pixels")
@@ -118,18 +118,18 @@ def test_a_url_is_named_by_host_and_path_and_never_by_its_secrets(url: str, imag
 
 
 @pytest.mark.parametrize("target", ["absent.jpg", "ftp://host/x.jpg", "https://", "https://[::1/x.jpg"])
-def test_what_names_no_image_is_told_and_the_others_are_taken(target: str) -> None:
+def test_what_names_no_image_is_reported_and_the_others_are_taken(target: str) -> None:
     found = find_uploads([target, "https://cdn.example.com/42.jpg"])
     assert [each.name for each in found.unusable] == [target]
     assert len(found.uploads) == 1
 
 
-def test_a_refused_url_is_told_without_its_secrets() -> None:
-    (told,) = find_uploads(["ftp://user:secret@host/x.jpg?sig=secret"]).unusable
-    assert "secret" not in str(told)
+def test_a_refused_url_is_reported_without_its_secrets() -> None:
+    (reported,) = find_uploads(["ftp://user:secret@host/x.jpg?sig=secret"]).unusable
+    assert "secret" not in str(reported)
 
 
-def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_reported(tmp_path: Path) -> None:
     assert "no image" in reasons_of(tmp_path)[str(tmp_path)]
 
 

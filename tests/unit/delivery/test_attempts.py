@@ -29,8 +29,8 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SETTINGS = Settings(retry=RetrySettings(max_attempts=2, initial_backoff_s=1.0, jitter=0.0, tiers=("30s", "10m")))
 
 
-class Trial:
-    """A handler that fails as told, and what came of it."""
+class AttemptsSetup:
+    """A handler that fails as the test wants, and what came of it."""
 
     def __init__(self, failure: Exception | None, settings: Settings = SETTINGS) -> None:
         self._failure = failure
@@ -67,19 +67,19 @@ def test_tiers_have_a_topic_for_each_delay() -> None:
 
 
 async def test_a_transient_fault_goes_through_every_tier_and_then_becomes_a_dead_letter() -> None:
-    trial = Trial(BusyError())
+    setup = AttemptsSetup(BusyError())
     source = SourceRecord(TOPIC, 3, 77, 1_700_000_000_000, b"42", b"event", (("traceparent", b"00-1"),))
 
-    first = (await trial.resolve(source)).outcomes[0]
+    first = (await setup.resolve(source)).outcomes[0]
     assert first.topic == "images.uploaded.retry.30s"
     assert (first.key, first.value, first.headers[0]) == (b"42", b"event", ("traceparent", b"00-1"))
     assert dict(first.headers)[NOT_BEFORE] == b"%d" % ((NOW.timestamp() + 30) * 1000)
 
-    second = (await trial.resolve(delivered(first, offset=8))).outcomes[0]
+    second = (await setup.resolve(delivered(first, offset=8))).outcomes[0]
     assert second.topic == "images.uploaded.retry.10m"
     assert dict(second.headers)[NOT_BEFORE] == b"%d" % ((NOW.timestamp() + 600) * 1000)
 
-    last = await trial.resolve(delivered(second, offset=9))
+    last = await setup.resolve(delivered(second, offset=9))
     assert last.reason == "test.busy"
     headers = dict(last.outcomes[0].headers)
     assert last.outcomes[0].topic == "images.uploaded.dead"
@@ -87,12 +87,12 @@ async def test_a_transient_fault_goes_through_every_tier_and_then_becomes_a_dead
     assert (headers["modstream-origin-topic"], headers["modstream-origin-partition"]) == (TOPIC.encode(), b"3")
     assert (headers["modstream-origin-offset"], headers["modstream-origin-timestamp"]) == (b"77", b"1700000000000")
     assert "modstream-not-before" not in headers
-    assert [job.attempt for job in trial.jobs] == [1, 2, 3, 4, 5, 6]
-    assert trial.slept_s == [1.0, 1.0, 1.0]
+    assert [job.attempt for job in setup.jobs] == [1, 2, 3, 4, 5, 6]
+    assert setup.slept_s == [1.0, 1.0, 1.0]
 
 
 async def test_a_record_that_waited_is_judged_as_it_was_uploaded() -> None:
-    busy, well = Trial(BusyError()), Trial(None)
+    busy, well = AttemptsSetup(BusyError()), AttemptsSetup(None)
     (later,) = (await busy.resolve(record(77, key=b"42", partition=3))).outcomes
     assert (await well.resolve(delivered(later, offset=8))).fault is None
     (job,) = well.jobs
@@ -101,14 +101,14 @@ async def test_a_record_that_waited_is_judged_as_it_was_uploaded() -> None:
 
 
 async def test_a_rejected_record_waits_nowhere() -> None:
-    resolution = await Trial(WrongError()).resolve(record(0))
+    resolution = await AttemptsSetup(WrongError()).resolve(record(0))
     assert resolution.outcomes[0].topic == "images.uploaded.dead"
 
 
 async def test_headers_of_an_upload_cannot_pretend_that_it_waited() -> None:
     forged = (("modstream-attempt", b"99"), ("modstream-origin-topic", b"other"))
-    trial = Trial(WrongError())
-    resolution = await trial.resolve(SourceRecord(TOPIC, 0, 7, 0, None, b"", forged))
+    setup = AttemptsSetup(WrongError())
+    resolution = await setup.resolve(SourceRecord(TOPIC, 0, 7, 0, None, b"", forged))
     headers = dict(resolution.outcomes[0].headers)
     assert (headers["modstream-attempt"], headers["modstream-origin-topic"]) == (b"1", TOPIC.encode())
 
@@ -128,21 +128,19 @@ IN_STORE = Reading("shop", is_fetched=True, is_in_own_store=True)
         (ImageNotFoundError(detail="404"), IN_STORE, Fault("image.not_found", "uploader", "shop")),
     ],
 )
-async def test_a_dead_letter_tells_who_can_have_brought_it_about(
-    failure: ModstreamError, reading: Reading, fault: Fault
-) -> None:
-    trial = Trial(failure, Settings(retry=RetrySettings(max_attempts=1)))
-    assert (await trial.resolve(record(0), reading)).fault == fault
+async def test_a_dead_letter_names_its_possible_causes(failure: ModstreamError, reading: Reading, fault: Fault) -> None:
+    setup = AttemptsSetup(failure, Settings(retry=RetrySettings(max_attempts=1)))
+    assert (await setup.resolve(record(0), reading)).fault == fault
 
 
 async def test_an_unreadable_record_is_a_dead_letter_by_its_own_fault_that_no_handler_sees() -> None:
     unreadable = Unreadable(RecordUnreadableError, "cut off", 7, raw="batch", raw_offsets="7-9")
-    trial = Trial(None)
+    setup = AttemptsSetup(None)
     source = SourceRecord(TOPIC, 0, 7, 0, None, b"raw", (), unreadable=unreadable)
 
-    resolution = await trial.resolve(source)
+    resolution = await setup.resolve(source)
 
-    assert trial.jobs == []
+    assert setup.jobs == []
     assert resolution.fault == Fault("record.unreadable", "record")
     (letter,) = resolution.outcomes
     headers = dict(letter.headers)
@@ -157,42 +155,42 @@ async def test_a_dead_letter_for_many_offsets_names_the_last() -> None:
         TOPIC, 0, 7, 0, None, b"", (), unreadable=Unreadable(BatchTooLargeError, "a bomb", 5000, raw="batch")
     )
 
-    resolution = await Trial(None).resolve(source)
+    resolution = await AttemptsSetup(None).resolve(source)
 
     assert resolution.reason == "record.batch_too_large"
     assert dict(resolution.outcomes[0].headers)["modstream-origin-last-offset"] == b"5000"
 
 
 async def test_a_foreign_record_in_a_retry_topic_is_judged_where_it_is() -> None:
-    trial = Trial(None)
-    await trial.resolve(SourceRecord("images.uploaded.retry.30s", 0, 7, 0, None, b"", ()))
-    assert (trial.jobs[0].record.topic, trial.jobs[0].attempt) == ("images.uploaded.retry.30s", 1)
+    setup = AttemptsSetup(None)
+    await setup.resolve(SourceRecord("images.uploaded.retry.30s", 0, 7, 0, None, b"", ()))
+    assert (setup.jobs[0].record.topic, setup.jobs[0].attempt) == ("images.uploaded.retry.30s", 1)
 
 
 async def test_a_record_that_grew_too_large_to_wait_becomes_a_dead_letter() -> None:
     settings = SETTINGS.model_copy(update={"kafka": KafkaSettings(max_request_bytes=20_000)})
-    resolution = await Trial(BusyError(), settings).resolve(record(0, value=b"x" * 19_900))
+    resolution = await AttemptsSetup(BusyError(), settings).resolve(record(0, value=b"x" * 19_900))
     assert resolution.outcomes[0].topic == "images.uploaded.dead"
     assert resolution.reason == "test.busy"
 
 
 async def test_what_a_record_lost_is_known_at_its_next_attempts_here_and_in_retry_topics() -> None:
-    class Losing(Trial):
+    class Losing(AttemptsSetup):
         async def _handle(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
             assert job.losses is not None
             job.losses.add(alone=False)
             return await super()._handle(job)
 
     (later,) = (await Losing(BusyError()).resolve(record(77))).outcomes
-    trial = Trial(BusyError())
-    await trial.resolve(delivered(later, offset=8))
-    assert {(job.losses.among_others, job.losses.alone) for job in trial.jobs if job.losses} == {(2, 0.0)}
+    setup = AttemptsSetup(BusyError())
+    await setup.resolve(delivered(later, offset=8))
+    assert {(job.losses.among_others, job.losses.alone) for job in setup.jobs if job.losses} == {(2, 0.0)}
 
 
 async def test_an_uploader_cannot_make_a_suspect_of_its_record() -> None:
-    trial = Trial(None)
-    await trial.resolve(record(0)._replace(headers=(("modstream-engine-losses", b"9,9"),)))
-    assert trial.jobs[0].losses == EngineLosses()
+    setup = AttemptsSetup(None)
+    await setup.resolve(record(0)._replace(headers=(("modstream-engine-losses", b"9,9"),)))
+    assert setup.jobs[0].losses == EngineLosses()
 
 
 @pytest.mark.parametrize("failure", [WrongError, BusyError])
@@ -224,10 +222,10 @@ NOTICED = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(notice_t
 NOTICES_OF_SHOP = "images.uploaded.dead.notices.shop"
 
 
-async def test_a_tenant_with_a_topic_is_told_why_and_which_record_and_nothing_of_the_event() -> None:
+async def test_a_tenant_with_a_topic_gets_the_reason_and_the_record_and_nothing_of_the_event() -> None:
     source = record(7, key=b"42", value=b'{"url": "https://cdn.example.com/?signature=1"}')
     source = source._replace(headers=(("authorization", b"secret"), ("modstream-stack", b"forged")))
-    letter, notice = (await Trial(WrongError(), NOTICED).resolve(source, Reading("shop"))).outcomes
+    letter, notice = (await AttemptsSetup(WrongError(), NOTICED).resolve(source, Reading("shop"))).outcomes
     assert letter.topic == "images.uploaded.dead"
     assert (notice.topic, notice.key, notice.value) == (NOTICES_OF_SHOP, b"42", None)
     headers = dict(notice.headers)
@@ -245,35 +243,35 @@ async def test_a_tenant_with_a_topic_is_told_why_and_which_record_and_nothing_of
         PublishError(topic="images.verdicts", detail="gpu-1.internal:9092"),
     ],
 )
-async def test_a_tenant_is_told_no_server_of_the_operator(failure: ModstreamError) -> None:
+async def test_a_notice_names_no_server_of_the_operator(failure: ModstreamError) -> None:
     at_once = NOTICED.model_copy(update={"retry": RetrySettings(max_attempts=1)})
-    letter, notice = (await Trial(failure, at_once).resolve(record(7), Reading("shop"))).outcomes
+    letter, notice = (await AttemptsSetup(failure, at_once).resolve(record(7), Reading("shop"))).outcomes
     assert b"gpu-1" in (dict(letter.headers)["modstream-message"] or b"")
     assert dict(notice.headers)["modstream-reason"] == failure.reason.encode()
     assert not any(b"gpu-1" in (value or b"") for _, value in notice.headers)
 
 
 @pytest.mark.parametrize("tenant", ["", "other", "shop/../forum", "*"])
-async def test_a_tenant_without_a_topic_is_told_nothing(tenant: str) -> None:
-    (letter,) = (await Trial(WrongError(), NOTICED).resolve(record(7), Reading(tenant))).outcomes
+async def test_a_tenant_without_a_topic_gets_no_notice(tenant: str) -> None:
+    (letter,) = (await AttemptsSetup(WrongError(), NOTICED).resolve(record(7), Reading(tenant))).outcomes
     assert letter.topic == "images.uploaded.dead"
 
 
-async def test_an_event_that_broke_the_rules_is_told_to_the_tenant_that_it_names() -> None:
+async def test_an_event_that_broke_the_rules_is_reported_to_the_tenant_that_it_names() -> None:
     broken = record(7, value=b'{"tenant": "shop", "image": 5}')
-    _, notice = (await Trial(WrongError(), NOTICED).resolve(broken)).outcomes
+    _, notice = (await AttemptsSetup(WrongError(), NOTICED).resolve(broken)).outcomes
     assert notice.topic == NOTICES_OF_SHOP
 
 
 async def test_a_record_that_is_tried_again_gives_no_notice_yet() -> None:
-    (later,) = (await Trial(BusyError(), NOTICED).resolve(record(7), Reading("shop"))).outcomes
+    (later,) = (await AttemptsSetup(BusyError(), NOTICED).resolve(record(7), Reading("shop"))).outcomes
     assert later.topic == "images.uploaded.retry.30s"
 
 
 async def test_a_notice_that_its_topic_refuses_is_left_out_and_the_dead_letter_stays() -> None:
-    attempts = Attempts(NOTICED, Trial(WrongError())._handle)
-    trial = Trial(WrongError(), NOTICED)
-    resolution = await trial.resolve(record(7), Reading("shop"))
+    attempts = Attempts(NOTICED, AttemptsSetup(WrongError())._handle)
+    setup = AttemptsSetup(WrongError(), NOTICED)
+    resolution = await setup.resolve(record(7), Reading("shop"))
     refusal = OutcomesRefusedError(NOTICES_OF_SHOP, resolution.outcomes[1:], size_bytes=900, detail="too large")
     replaced = attempts.replace(record(7), Reading("shop"), resolution, refusal)
     assert replaced.outcomes == resolution.outcomes[:1]

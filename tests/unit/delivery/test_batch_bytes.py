@@ -72,7 +72,7 @@ async def test_an_outcome_that_its_topic_refuses_is_replaced_and_the_others_go_t
     partition = Partition()
     partition.store.max_record_bytes = {"verdicts": 10_000}
     if is_limit_readable:
-        partition.limits.reads_with(partition.store.tell_limits)
+        partition.limits.reads_with(partition.store.report_limits)
     for offset in range(10):
         partition.finish_large(offset, size_bytes=20_000 if offset in {3, 6} else 100)
     await partition.commit_until(10)
@@ -141,7 +141,7 @@ def test_a_slow_commit_of_next_to_nothing_makes_none_smaller() -> None:
 async def test_what_a_topic_refuses_is_replaced_for_that_topic_and_not_for_another() -> None:
     partition = Partition()
     partition.store.max_record_bytes = {"verdicts": 10_000, "tags": 10_000}
-    partition.limits.reads_with(partition.store.tell_limits)
+    partition.limits.reads_with(partition.store.report_limits)
     partition.finish_large(0, size_bytes=20_000, topic="tags")
     partition.finish_large(1, size_bytes=20_000, topic="verdicts")
     await partition.commit_until(2)

@@ -1,4 +1,4 @@
-"""Records in: fair turns, put-off records, the span, and waits that can be ended."""
+"""Records in: fair turns, deferred records, the span, and waits that can be ended."""
 
 import asyncio
 from collections import Counter
@@ -135,7 +135,7 @@ async def test_an_empty_partition_costs_others_no_turn() -> None:
     assert setup.consumer.positions[TopicPartition(UPLOADS, 0)] == 4
 
 
-async def test_a_partition_whose_lane_is_not_open_is_not_read() -> None:
+async def test_a_partition_that_is_not_open_is_not_read() -> None:
     setup = Setup()
     setup.consumer.add(TopicPartition(UPLOADS, 0), 4)
     setup.consumer.add(setup.open(UPLOADS, 1), 1)

@@ -55,7 +55,7 @@ def test_key_value_and_headers_stay_as_they_were() -> None:
     assert record.headers[0] == ("traceparent", b"00-1")
 
 
-def test_the_reason_the_attempt_and_the_origin_are_told() -> None:
+def test_the_reason_the_attempt_and_the_origin_are_reported() -> None:
     headers = dict(letter().headers)
     assert headers["modstream-reason"] == b"image.unknown_format"
     assert headers["modstream-message"] == b"no image format: b'GIF9'"
@@ -110,7 +110,7 @@ def test_connect_finds_the_stage_and_the_class_that_failed() -> None:
     ("timestamp_ms", "number", "written"),
     [(1, 0, b"CreateTime"), (1, 1, b"LogAppendTime"), (-1, 0, b"NoTimestampType"), (1, 7, b"CreateTime")],
 )
-def test_who_set_the_timestamp_is_told_after_retries_too(timestamp_ms: int, number: int, written: bytes) -> None:
+def test_who_set_the_timestamp_is_reported_after_retries_too(timestamp_ms: int, number: int, written: bytes) -> None:
     record = SourceRecord("images.uploaded", 3, 77, timestamp_ms, None, b"{}", (), timestamp_type=number)
     tier = RetryTier(30, "images.uploaded.retry.30s")
     later = deferred_record(record, fresh(record), tier, BusyError(), attempt=1, now_s=0.0)
@@ -121,7 +121,7 @@ def test_who_set_the_timestamp_is_told_after_retries_too(timestamp_ms: int, numb
     assert dict(dead.headers)["modstream-origin-timestamp-type"] == written
 
 
-def test_headers_that_were_not_all_kept_are_left_out_and_that_is_told() -> None:
+def test_headers_that_were_not_all_kept_are_left_out_and_that_is_reported() -> None:
     few = tuple((f"x-{number}", b"") for number in range(MAX_HEADERS))
     assert letter(headers=few).headers[:MAX_HEADERS] == few
     names = {name for name, _ in letter(headers=(*few, ("one-more", b""))).headers}
@@ -151,7 +151,7 @@ def test_the_stack_shows_frames_but_no_messages_of_foreign_errors() -> None:
     assert b"invalid literal" not in b"".join(headers.values())
 
 
-def test_what_an_earlier_failure_added_is_not_told_twice() -> None:
+def test_what_an_earlier_failure_added_is_not_reported_twice() -> None:
     record = letter(headers=(*letter().headers, ("ce_id", b"1")))
     names = [name for name, _ in record.headers]
     assert len(names) == len(set(names))

@@ -64,7 +64,7 @@ def test_one_tenant_cannot_stop_the_service_by_what_it_can_bring_about(hosts: in
         flood(DeadLetterLimit(settings), (theirs("shop", f"{number % hosts}.example") for number in range(5000)))
 
 
-def test_one_host_cannot_stop_the_service_whoever_names_it() -> None:
+def test_one_host_cannot_stop_the_service_for_any_tenant() -> None:
     for settings in (ROW, RATIO):
         flood(DeadLetterLimit(settings), (theirs(f"tenant {number}", "down.example") for number in range(5000)))
 
@@ -92,7 +92,7 @@ def test_an_engine_that_fails_stops_a_service_with_one_tenant() -> None:
         flood(DeadLetterLimit(ROW), (ours("default") for _ in range(20)))
 
 
-def test_an_engine_that_fails_on_one_of_many_tenants_stops_nobody() -> None:
+def test_an_engine_that_fails_on_one_of_many_tenants_does_not_stop_the_service() -> None:
     limit = DeadLetterLimit(ROW)
     for number in range(5):
         limit.observe(f"tenant {number}")

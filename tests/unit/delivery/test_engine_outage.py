@@ -36,7 +36,7 @@ async def test_a_process_stays_in_its_group_while_no_engine_answers(monkeypatch:
     availability.lose("a test wants it")
     processor = Processor(SETTINGS, RequestLimiter(), availability=availability, connect=stream.connect)
     run = asyncio.create_task(processor.run())
-    await wait_until(lambda: stream.kept_alive > 2, description="the group is told again and again")
+    await wait_until(lambda: stream.kept_alive > 2, description="the group is kept alive again and again")
     processor.drain()
     await asyncio.wait_for(run, 5)
 

@@ -164,7 +164,7 @@ async def test_a_process_that_vanishes_with_its_engine_again_and_again_is_found_
         assert heir.tasks[4].exception() is None
 
 
-async def test_a_process_that_was_killed_once_costs_nobody_its_company() -> None:
+async def test_after_one_killed_process_records_still_share_the_engine() -> None:
     store = MemoryStore()
     await vanishes(store, 3, 4)
     async with process(store) as heir:
@@ -248,7 +248,7 @@ async def test_a_store_that_cannot_be_reached_holds_nothing_up() -> None:
         await running.suspects.close()
 
 
-async def test_records_of_partitions_that_nobody_opened_are_judged() -> None:
+async def test_records_of_partitions_that_are_not_open_are_judged() -> None:
     running = Process(MemoryStore())
     running.judge(1, 2)
     await running.until_inside(1, 2)

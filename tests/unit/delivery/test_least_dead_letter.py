@@ -114,7 +114,7 @@ def least(source: SourceRecord, *, max_bytes: int = 1_000_000, reason: str = "te
     )
 
 
-def test_a_record_of_a_retry_topic_keeps_the_origin_that_its_headers_tell() -> None:
+def test_a_record_of_a_retry_topic_keeps_the_origin_that_its_headers_report() -> None:
     headers = least(record(7, partition=3)).headers
     waited = SourceRecord("images.uploaded.retry.30s", 0, 1, 5, b"42", b"event", headers)
     origin = parsed_origin(least(waited).headers)
@@ -129,7 +129,7 @@ def test_commands_can_read_it_and_send_it_back() -> None:
     assert (letter.origin.partition, letter.origin.offset) == (3, 7)
 
 
-def test_the_offsets_that_an_unreadable_record_stands_for_are_told() -> None:
+def test_the_offsets_that_an_unreadable_record_stands_for_are_reported() -> None:
     unreadable = Unreadable(RecordUnreadableError, "broken", last_offset=9)
     assert dict(least(record(7)._replace(unreadable=unreadable)).headers)["modstream-origin-last-offset"] == b"9"
 

@@ -39,7 +39,7 @@ class Setup:
         self.unread: Exception | None = None
         """Why stored progress cannot be read."""
         self.stored: Progress | None = None
-        """What somebody else has stored; None for what the assigned itself has."""
+        """What another process has stored; None for what the assigned process has."""
         self.on_read: Callable[[], object] = lambda: None
         self.sought: dict[Partition, int] = {}
         self.failures: list[FatalError] = []
@@ -89,7 +89,7 @@ async def test_a_partition_that_opens_between_two_rounds_is_asked_for_before_the
     setup = Setup()
     setup.open()
     watching = asyncio.create_task(setup.watch.run())
-    await wait_until(lambda: PLACE in setup.ends.by_partition, description="the first is told of")
+    await wait_until(lambda: PLACE in setup.ends.by_partition, description="the first is reported")
     setup.open(OTHER)
     await wait_until(lambda: OTHER in setup.ends.by_partition, description="so is the other", timeout_s=2)
     watching.cancel()
@@ -166,7 +166,7 @@ async def test_a_log_that_became_another_one_is_opened_anew(bounds: LogBounds, t
         await assigned.committer.run()
 
 
-async def test_a_log_that_grows_or_is_told_late_stays_the_same() -> None:
+async def test_a_log_that_grows_or_is_reported_late_stays_the_same() -> None:
     setup = Setup()
     assigned = setup.open(base=5)
     setup.bounds = LogBounds(5, 5, 5)
@@ -192,7 +192,7 @@ async def test_deleted_records_are_passed_while_what_is_in_flight_goes_on() -> N
     await running
 
 
-async def test_deleted_records_stop_the_service_unless_it_was_told_to_go_on() -> None:
+async def test_deleted_records_stop_the_service_unless_the_setting_says_to_go_on() -> None:
     setup = Setup()
     setup.open()
     setup.bounds, setup.assignment.unreadable[PLACE] = LogBounds(4, 9, 9), 1
@@ -241,7 +241,7 @@ async def test_a_short_refusal_is_not_logged() -> None:
 
 
 @pytest.mark.parametrize("delivered", [[], [5], [5, 6]])
-async def test_a_partition_whose_next_record_somebody_else_has_finished_is_opened_anew(delivered: list[int]) -> None:
+async def test_a_partition_whose_next_record_another_process_has_finished_is_opened_anew(delivered: list[int]) -> None:
     setup = Setup()
     assigned = setup.open(base=5)
     for offset in delivered:
@@ -256,7 +256,7 @@ async def test_a_partition_whose_next_record_somebody_else_has_finished_is_opene
         await running
 
 
-async def test_progress_that_this_process_is_committing_is_nobody_elses() -> None:
+async def test_progress_that_this_process_is_committing_is_not_anothers() -> None:
     setup = Setup()
     setup.bounds = LogBounds(0, 9, 9)
     assigned = setup.open(base=5)
@@ -270,7 +270,7 @@ async def test_progress_that_this_process_is_committing_is_nobody_elses() -> Non
     await assigned.committer.run()
 
 
-async def test_progress_of_a_later_version_is_left_to_whoever_opens_the_partition() -> None:
+async def test_progress_of_a_later_version_is_left_to_the_next_owner_of_the_partition() -> None:
     setup = Setup()
     assigned = setup.open(base=5)
     setup.unread = ProgressUnreadableError(offset=7, metadata="ms9:")

@@ -40,7 +40,9 @@ async def test_a_log_that_does_not_fit_stops_the_service(stored: Progress, cause
 
 @pytest.mark.parametrize(("stored", "cause"), LOSSES)
 @pytest.mark.parametrize("choice", ["earliest", "latest"])
-async def test_or_it_goes_on_where_it_was_told_and_counts_that(stored: Progress, cause: str, choice: Choice) -> None:
+async def test_or_it_goes_on_where_the_setting_says_and_counts_that(
+    stored: Progress, cause: str, choice: Choice
+) -> None:
     with counting() as metrics:
         guard = Logs(LOG).guard(choice)
         start = await guard.starting_point(PLACE, stored)
@@ -114,14 +116,14 @@ async def test_a_topic_made_again_is_noticed_by_who_knew_it_although_no_offset_i
         await guard.starting_point(PLACE, None)
 
 
-async def test_a_contradiction_counts_only_when_a_second_look_finds_it_too() -> None:
+async def test_a_contradiction_counts_only_when_a_second_pass_finds_it_too() -> None:
     logs = Logs(LogBounds(0, 15, 15))
     logs.afterwards = LOG
     assert (await logs.guard().starting_point(PLACE, Progress(20))).progress == Progress(20)
     assert logs.looks == 2
 
 
-async def test_brokers_that_tell_ends_too_low_are_believed_only_when_they_refuse_to_be_read() -> None:
+async def test_brokers_that_report_ends_too_low_are_believed_only_when_they_refuse_to_be_read() -> None:
     logs = Logs(LogBounds(0, 15, 15))
     guard = logs.guard("earliest", trusts_ends=False)
     assert (await guard.starting_point(PLACE, Progress(20))).progress == Progress(20)

@@ -54,9 +54,10 @@ def test_nothing_above_the_base_needs_no_metadata() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", ["somebody else's", "ms2:AAAA", "ms1:not base64!", "ms1:AAA", "ms2::AAAA", "ms2:id:AAA", "ms3:id:AAAA"]
+    "metadata",
+    ["another's", "ms2:AAAA", "ms1:not base64!", "ms1:AAA", "ms2::AAAA", "ms2:id:AAA", "ms3:id:AAAA"],
 )
-def test_metadata_of_somebody_else_stops_the_service(metadata: str) -> None:
+def test_metadata_of_another_program_stops_the_service(metadata: str) -> None:
     with pytest.raises(ProgressUnreadableError):
         Progress.decode(7, metadata)
 

@@ -1,4 +1,4 @@
-"""Where a record came from, told by headers that anybody may have written."""
+"""Where a record came from, from headers that any producer may have written."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,22 +16,22 @@ from testing.handlers import BusyError
 from tests.unit.delivery.test_dead_letter import FAILED_AT
 
 ORIGIN = Origin("images.uploaded", 3, 77, 1_700_000_000_000, attempts=2)
-TOLD: dict[str, bytes] = {**dict(ORIGIN.headers()), ATTEMPT: b"2"}
+REPORTED: dict[str, bytes] = {**dict(ORIGIN.headers()), ATTEMPT: b"2"}
 TIER = RetryTier(30, "images.uploaded.retry.30s")
 
 numbers = st.integers(-(2**70), 2**70).map(lambda number: b"%d" % number)
 values = st.none() | st.binary(max_size=20) | numbers | st.sampled_from([b"9" * 400, b"9" * 5000, b"images.uploaded"])
 names = st.sampled_from([TOPIC, PARTITION, OFFSET, TIMESTAMP, ATTEMPT, NOT_BEFORE]) | st.text(max_size=5)
-headers = st.lists(st.tuples(names, values), max_size=12).map(lambda found: (*TOLD.items(), *found))
+headers = st.lists(st.tuples(names, values), max_size=12).map(lambda found: (*REPORTED.items(), *found))
 
 
-def waiting(told: Any) -> SourceRecord:
+def waiting(reported: Any) -> SourceRecord:
     """Return a record of a retry topic with those headers."""
-    return SourceRecord(TIER.topic, 1, 5, 1_700_000_030_000, b"42", b"{}", tuple(told))
+    return SourceRecord(TIER.topic, 1, 5, 1_700_000_030_000, b"42", b"{}", tuple(reported))
 
 
 def test_an_origin_is_read_as_it_was_written() -> None:
-    assert parsed_origin(tuple(TOLD.items())) == ORIGIN
+    assert parsed_origin(tuple(REPORTED.items())) == ORIGIN
 
 
 @pytest.mark.parametrize("timestamp_ms", [-1, -5, -(2**63), 2**63 - 1])
@@ -58,31 +58,31 @@ def test_an_origin_is_read_with_every_timestamp_that_brokers_accept(timestamp_ms
         "٣".encode(),
     ],
 )
-def test_a_header_out_of_its_range_tells_no_origin(name: str, value: Any) -> None:
-    record = waiting((TOLD | {name: value}).items())
+def test_a_header_out_of_its_range_reports_no_origin(name: str, value: Any) -> None:
+    record = waiting((REPORTED | {name: value}).items())
     assert parsed_origin(record.headers) is None
     assert origin_of(record, uploads=ORIGIN.topic) == fresh(record)
 
 
 @pytest.mark.parametrize("name", [PARTITION, OFFSET, ATTEMPT])
-def test_a_number_below_zero_tells_no_origin(name: str) -> None:
-    assert parsed_origin(tuple((TOLD | {name: b"-7"}).items())) is None
+def test_a_number_below_zero_reports_no_origin(name: str) -> None:
+    assert parsed_origin(tuple((REPORTED | {name: b"-7"}).items())) is None
 
 
 @pytest.mark.parametrize("topic", [b"a" * 250, b"images\nuploaded", b"\x1b[31m", "\u202e".encode()])
-def test_a_name_that_no_topic_has_tells_no_origin(topic: bytes) -> None:
-    assert parsed_origin(tuple((TOLD | {TOPIC: topic}).items())) is None
+def test_a_name_that_no_topic_has_reports_no_origin(topic: bytes) -> None:
+    assert parsed_origin(tuple((REPORTED | {TOPIC: topic}).items())) is None
 
 
 def test_a_record_that_names_another_topic_is_its_own_origin() -> None:
-    record = waiting((TOLD | {TOPIC: b"images.verdicts"}).items())
+    record = waiting((REPORTED | {TOPIC: b"images.verdicts"}).items())
     assert origin_of(record, uploads=ORIGIN.topic) == fresh(record)
-    assert origin_of(waiting(TOLD.items()), uploads=ORIGIN.topic) == ORIGIN
+    assert origin_of(waiting(REPORTED.items()), uploads=ORIGIN.topic) == ORIGIN
 
 
 @given(headers)
-def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(told: Any) -> None:
-    record = waiting(told)
+def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(reported: Any) -> None:
+    record = waiting(reported)
     origin = origin_of(record, uploads=ORIGIN.topic)
     again = deferred_record(record, origin, TIER, BusyError(), attempt=origin.attempts + 1, now_s=1.0)
     assert parsed_origin(again.headers) == replace(origin, attempts=origin.attempts + 1)
@@ -99,8 +99,8 @@ def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(t
 
 
 @given(headers, st.integers(-(2**63), 2**63 - 1), st.floats(0, 4e9))
-def test_no_record_waits_longer_than_its_tier(told: Any, timestamp_ms: int, now_s: float) -> None:
-    assert due_s(tuple(told), timestamp_ms=timestamp_ms, delay_s=30, now_s=now_s) <= now_s + 30
+def test_no_record_waits_longer_than_its_tier(reported: Any, timestamp_ms: int, now_s: float) -> None:
+    assert due_s(tuple(reported), timestamp_ms=timestamp_ms, delay_s=30, now_s=now_s) <= now_s + 30
 
 
 def test_a_record_waits_until_its_not_before() -> None:

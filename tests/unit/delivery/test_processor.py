@@ -29,7 +29,7 @@ async def test_every_record_gets_its_outcome() -> None:
     assert stream.left
 
 
-async def test_a_slow_record_holds_nobody_up() -> None:
+async def test_a_slow_record_delays_no_other() -> None:
     stream, gate = MemoryStream([record(0), record(1)]), RequestLimiter()
     async with running(stream, gate):
         gate.let_go(1)
@@ -82,7 +82,7 @@ async def test_a_transient_fault_is_attempted_again_until_it_is_over() -> None:
     assert attempts == [1, 2, 3]
 
 
-async def test_a_defect_is_attempted_again_and_then_told_without_its_message() -> None:
+async def test_a_defect_is_attempted_again_and_then_reported_without_its_message() -> None:
     stream = MemoryStream([record(0)])
     attempts = []
 
@@ -148,7 +148,7 @@ async def test_too_many_dead_letters_stop_the_service_without_giving_up_the_last
     assert len(stream.committed) == 3
 
 
-async def test_a_flood_of_records_at_fault_themselves_stops_nobody() -> None:
+async def test_a_flood_of_records_at_fault_themselves_does_not_stop_the_service() -> None:
     stream = MemoryStream([record(offset) for offset in range(10)])
     settings = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_consecutive=4, window_records=5)})
 

@@ -17,7 +17,7 @@ async def test_work_in_flight_is_adopted_when_its_partition_comes_back() -> None
     async with running(stream, gate):
         await wait_until(lambda: len(gate.started) == 2, description="both are in flight")
         stream.take_away(UPLOADS_0)
-        gate.let_go(0)  # finishes while the partition is nobody's
+        gate.let_go(0)  # finishes while the partition has no owner
         stream.give_back(UPLOADS_0, Progress(0), record(0), record(1))
         gate.let_go(1)
         await committed(stream, 2)

@@ -1,4 +1,4 @@
-"""Shares of the process: what one tenant's records wait for delays nobody else's."""
+"""Shares of the process: what one tenant's records wait for delays no other tenant's."""
 
 import asyncio
 from collections import Counter

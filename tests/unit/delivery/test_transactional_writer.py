@@ -39,7 +39,7 @@ async def test_a_producer_is_thrown_away_whatever_its_sender_died_of() -> None:
     assert not producer.is_connected
 
 
-def test_the_fate_of_a_commit_is_told_from_what_is_stored() -> None:
+def test_the_fate_of_a_commit_is_read_from_what_is_stored() -> None:
     committed, attempted = Progress(10), Progress(20, 0b101)
     assert was_committed(attempted, attempted=attempted, committed=committed)
     assert not was_committed(committed, attempted=attempted, committed=committed)

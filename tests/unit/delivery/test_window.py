@@ -66,7 +66,7 @@ async def test_a_full_window_takes_more_only_when_there_is_room_worth_a_poll() -
     assert (window.room, window.takes_more) == (1, True)
 
 
-async def test_a_release_that_leaves_too_many_bytes_wakes_nobody() -> None:
+async def test_a_release_that_leaves_too_many_bytes_wakes_no_waiter() -> None:
     window = Window(WindowSettings(max_records=10, max_bytes=200))
     window.admit(150)
     window.admit(5)

@@ -1,4 +1,4 @@
-"""The rules: promtool's tests, and that nobody is woken without being told what to do."""
+"""The rules: promtool's tests, and that every alert has a runbook."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ def alerts() -> dict[str, Rule]:
 
 
 def expectations() -> dict[str, list[bool]]:
-    """Tell for each alert what its tests expect: that it fires, that it does not."""
+    """Return for each alert what its tests expect: that it fires, that it does not."""
     found: dict[str, list[bool]] = {}
     for path in TESTS:
         for test in yaml.safe_load(path.read_text())["tests"]:

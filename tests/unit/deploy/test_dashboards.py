@@ -56,9 +56,9 @@ def test_a_dashboard_that_was_changed_by_hand_is_found(tmp_path: Path, capsys: p
     (tmp_path / "cost.json").write_text("{}\n")
     (tmp_path / "own.json").write_text("{}\n")
     assert copy.run(["--check"], description=None) == 1
-    told = capsys.readouterr().err
-    assert "cost.json is not as generated" in told
-    assert "own.json is not as generated" in told
+    reported = capsys.readouterr().err
+    assert "cost.json is not as generated" in reported
+    assert "own.json is not as generated" in reported
 
 
 @pytest.mark.parametrize(("name", "panel"), panels(), ids=lambda each: getattr(each, "title", each))

@@ -1,4 +1,4 @@
-"""What documents tell of alerts, dashboards and incidents."""
+"""What documents say of alerts, dashboards and incidents."""
 
 import re
 from pathlib import Path

@@ -53,6 +53,6 @@ def test_series_are_named_by_the_legend(legend: str, labels: Mapping[str, str], 
     assert named(legend, labels) == name
 
 
-def test_variables_that_nobody_chose_are_everything() -> None:
+def test_variables_without_a_choice_match_everything() -> None:
     expr = 'rate(x{job=~"$job", stage=~"${stage}"}[$__rate_interval])'
     assert concrete(expr, rate_interval="30s", chosen={"stage": "fetch"}) == 'rate(x{job=~".*", stage=~"fetch"}[30s])'

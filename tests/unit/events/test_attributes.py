@@ -28,7 +28,7 @@ def structured_problem(**members: Any) -> str:
 
 
 def is_read(**attributes: str) -> bool:
-    """Tell whether attributes are accepted in both modes."""
+    """Return whether attributes are accepted in both modes."""
     headers = BINARY | {f"ce_{name}": value.encode() for name, value in attributes.items()}
     structured = a_record(STRUCTURED | {"data": BY_URL} | attributes, STRUCTURED_HEADERS)
     return decode_upload(a_record(BY_URL, headers)).event == decode_upload(structured).event

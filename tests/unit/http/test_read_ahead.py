@@ -34,7 +34,7 @@ def test_a_whole_piece_is_not_copied() -> None:
     assert ahead.take(1000) is piece
 
 
-def test_what_cannot_begin_an_http_answer_is_told_by_its_first_bytes() -> None:
+def test_what_cannot_begin_an_http_answer_is_refused_by_its_first_bytes() -> None:
     for front, is_http in [(b"H", True), (b"HTTP/1.1", True), (b"\r\nHTTP", True), (b"SSH-2", False), (b"HTTX", False)]:
         ahead = ReadAhead()
         ahead.add(front)

@@ -119,7 +119,7 @@ async def test_a_cancelled_request_in_a_batch_harms_no_other(engine: RehearsalEn
     assert [task.cancelled() for task in tasks] == [False, True, False]
 
 
-async def test_a_stop_tells_those_in_a_batch_and_those_who_wait(engine: RehearsalEngine, batches: Batches) -> None:
+async def test_a_stop_ends_requests_in_a_batch_and_in_the_queue(engine: RehearsalEngine, batches: Batches) -> None:
     tasks = await ask(engine, 5)
     await batches.started(1)
     await engine.stop()

@@ -1,4 +1,4 @@
-"""Tokens, as far as a server tells them."""
+"""Tokens, as far as a server reports them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ from testing.metrics import counting, scraped
         ({}, (0, 0, 0)),
     ],
 )
-def test_what_a_server_tells_is_counted_and_nothing_else(
+def test_what_a_server_reports_is_counted_and_nothing_else(
     answer: Mapping[str, Any], counted: tuple[int, int, int]
 ) -> None:
     with counting() as metrics:

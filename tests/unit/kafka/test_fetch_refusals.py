@@ -25,8 +25,8 @@ class Setup:
         self.refusals = FetchRefusals(clock=lambda: self.now_s)
 
     def answer(self, error: type[BrokerResponseError], partition: TopicPartition = BAD) -> None:
-        told = (partition.partition, error.errno, 7, b"")
-        self.refusals.note(SimpleNamespace(topics=[(partition.topic, [told])]))
+        reported = (partition.partition, error.errno, 7, b"")
+        self.refusals.note(SimpleNamespace(topics=[(partition.topic, [reported])]))
 
     def asked(self) -> list[int]:
         """Return the partitions that would be asked for."""

@@ -1,4 +1,4 @@
-"""How far logs go, as far as brokers tell."""
+"""How far logs go, as far as brokers report."""
 
 from collections.abc import Collection
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ PLACE = Partition("images.uploaded", 0)
 
 
 class Brokers:
-    """Tells bounds, or does not answer."""
+    """Reports bounds, or does not answer."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -28,7 +28,7 @@ class Brokers:
 
 
 @pytest.mark.parametrize("failure", [NodeNotReadyError(), OSError("unreachable"), TimeoutError()])
-async def test_brokers_that_do_not_answer_leave_what_was_told_before(failure: Exception) -> None:
+async def test_brokers_that_do_not_answer_leave_what_was_reported_before(failure: Exception) -> None:
     brokers, clock = Brokers(), SimpleNamespace(now_s=1.0)
     ends = LogEnds(brokers.read, without_any=PLACE, clock=lambda: clock.now_s)
     assert await ends.ask([PLACE])

@@ -77,7 +77,7 @@ async def test_any_client_id_and_secret_arrive_as_they_are(server: TokenServer, 
 
 
 @pytest.mark.parametrize(
-    ("told", "asked_again_after_s"),
+    ("reported", "asked_again_after_s"),
     [
         ({}, 300.0),
         ({"expires_in": None}, 300.0),
@@ -88,10 +88,10 @@ async def test_any_client_id_and_secret_arrive_as_they_are(server: TokenServer, 
     ],
 )
 async def test_a_life_is_read_in_every_form_that_servers_write(
-    server: TokenServer, told: dict[str, object], asked_again_after_s: float
+    server: TokenServer, reported: dict[str, object], asked_again_after_s: float
 ) -> None:
     now_s = 0.0
-    server.answer = web.json_response({"access_token": "abc"} | told)
+    server.answer = web.json_response({"access_token": "abc"} | reported)
     tokens = ClientCredentials(server.settings(), clock=lambda: now_s)
     assert await tokens.token() == "abc"
     now_s = 0.79 * asked_again_after_s

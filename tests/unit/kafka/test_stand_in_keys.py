@@ -27,7 +27,7 @@ def test_another_outcome_is_keyed_by_its_id() -> None:
     assert with_key(letter((("ce_id", b"5b0f"),))).key == b"5b0f"
 
 
-def test_what_tells_no_place_and_no_id_shares_its_key_with_nothing() -> None:
+def test_what_has_no_place_and_no_id_shares_its_key_with_nothing() -> None:
     assert with_key(letter(())).key != with_key(letter(())).key
 
 
@@ -36,10 +36,10 @@ async def test_the_room_that_the_key_will_take_counts_against_the_topics_limit()
     limits = TopicLimits(1_000_000, compression="none")
     size_bytes = record_bytes(record)
 
-    async def tell() -> dict[str, TopicLimit]:
+    async def report() -> dict[str, TopicLimit]:
         return {"dead": TopicLimit(size_bytes, size_bytes, keeps_compression=False, needs_key=True)}
 
-    limits.reads_with(tell)
+    limits.reads_with(report)
     await limits.refresh()
     assert limits.needs_key("dead")
     assert limits.cut_bytes("dead") < size_bytes

@@ -30,7 +30,7 @@ def test_an_exit_is_the_process_s_own(exit_code: int, cause: Cause) -> None:
 
 
 @pytest.mark.parametrize("causes", [(CRASHED,), (MEMORY,), (KILLED,), (OOM_KILLED,), (CRASHED, KILLED)])
-def test_what_happened_once_is_nobody_s_fault_yet(causes: tuple[Cause, ...]) -> None:
+def test_what_happened_once_is_not_the_files_fault_yet(causes: tuple[Cause, ...]) -> None:
     assert concluded(*causes) is None
 
 

@@ -161,7 +161,7 @@ async def test_tenants_take_turns(images: Images) -> None:
         assert sum(task.done() for task in tasks) == 2
 
 
-async def test_a_cancelled_wait_leaves_nothing_behind_and_keeps_nobody_from_going_on(images: Images) -> None:
+async def test_a_cancelled_wait_leaves_nothing_behind_and_blocks_no_other_wait(images: Images) -> None:
     whole, large, small = images.new("whole"), images.new("shop"), images.new("shop")
     whole.arrived(7 * MIB)
     async with waiting_for(large, size_bytes=4 * MIB) as (first,), waiting_for(small, size_bytes=1) as (second,):

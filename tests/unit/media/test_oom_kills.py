@@ -28,14 +28,14 @@ def tree(root: Path, files: dict[str, str]) -> int | None:
     ],
     ids=["v2", "own namespace", "another namespace", "v1", "no cgroup"],
 )
-def test_kills_are_counted_wherever_the_kernel_tells_them(tmp_path: Path, files: dict[str, str]) -> None:
+def test_kills_are_counted_wherever_the_kernel_reports_them(tmp_path: Path, files: dict[str, str]) -> None:
     assert tree(tmp_path, files) == 2
 
 
-def test_nothing_is_claimed_where_nothing_tells(tmp_path: Path) -> None:
+def test_nothing_is_claimed_where_nothing_reports(tmp_path: Path) -> None:
     assert tree(tmp_path, {"proc/self/cgroup": "0::/\n"}) is None
     assert tree(tmp_path / "bare", {}) is None
 
 
-def test_this_machine_tells() -> None:
+def test_this_machine_reports() -> None:
     assert oom_kills() is not None

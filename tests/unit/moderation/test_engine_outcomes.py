@@ -127,7 +127,7 @@ def tags_of(resolution: Resolution) -> TagsV1:
     return TagsV1.model_validate_json(resolution.outcomes[-1].value or b"")
 
 
-async def test_an_answer_off_the_labels_is_a_verdict_that_nobody_judged() -> None:
+async def test_an_answer_off_the_labels_is_a_verdict_without_judgement() -> None:
     verdict = verdict_of(await resolve(ScriptedModel(reads=lambda _ask, _words: {"A": 0.3, "C": 0.1})))
     assert (verdict.status, verdict.decision, verdict.attempt) == ("not_moderated", "review", 1)
     assert [reason.code for reason in verdict.reasons] == ["answer_off_form"]
@@ -166,7 +166,7 @@ async def test_a_request_that_the_engine_refuses_becomes_a_dead_letter_at_once()
 
 @pytest.mark.parametrize("question", ["which", "is_it", "describe", "why"])
 async def test_the_engines_death_ends_the_process_with_the_record_uncommitted(question: str) -> None:
-    """What a fatal error does to the process is told in test_processor.py."""
+    """What a fatal error does to the process is tested in test_processor.py."""
 
     def dies(ask: ModelRequest, words: Sequence[str]) -> Mapping[str, float]:
         if question in ask.request_id:
@@ -191,7 +191,7 @@ async def test_tags_that_are_partly_invalid_go_out_and_say_so(text: str) -> None
     assert tags_of(resolution).attribute_schema == "goods/1"
 
 
-async def test_tags_that_the_engine_refuses_to_write_take_the_verdict_from_nobody() -> None:
+async def test_tags_that_the_engine_refuses_to_write_do_not_affect_the_verdict() -> None:
     model = ScriptedModel(reads=harmless, writes=Failing(REFUSED, times=99).writes)
     resolution = await resolve(model, tasks=["moderation", "tags"])
     assert verdict_of(resolution).decision == "allow"

@@ -50,17 +50,17 @@ class BusyEngine(PaintedEngine):
         return EngineLoad(running=2, waiting=1)
 
 
-def sources(standing: ProcessorStatus | None = WORKING) -> Sources:
+def sources(status: ProcessorStatus | None = WORKING) -> Sources:
     """Return the sources of a service that has started."""
     engine = BusyEngine()
     return Sources(
         engine=engine,
         description=engine.describe(INSTRUCTIONS),
         decoder=Decoders(),
-        processor=None if standing is None else lambda: standing,
+        processor=None if status is None else lambda: status,
     )
 
 
 def with_stream(**changes: object) -> ProcessorStatus:
-    """Return the standing of a service whose stream differs."""
+    """Return the status of a service whose stream differs."""
     return replace(WORKING, stream=replace(STREAM, **changes))  # type: ignore[arg-type]  # the test names the fields

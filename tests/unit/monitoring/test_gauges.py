@@ -29,7 +29,7 @@ def seen(given: Sources, *, settings: MonitoringSettings | None = None, nvml: Fa
         return scraped(metrics)
 
 
-def test_gauges_tell_what_the_parts_say() -> None:
+def test_gauges_report_what_the_parts_say() -> None:
     scrape = seen(sources())
     assert scrape.value("modstream_in_flight") == 3
     assert scrape.value("modstream_oldest_age_seconds") == 10
@@ -50,7 +50,7 @@ def test_gauges_tell_what_the_parts_say() -> None:
     assert scrape.value("modstream_info", version="1.2.3", engine="painted", model="painted") == 1
 
 
-def test_what_open_transactions_hold_back_is_told() -> None:
+def test_what_open_transactions_hold_back_is_reported() -> None:
     held = PartitionStatus(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
     scrape = seen(sources(with_stream(partitions=(held,))))
     assert scrape.value("modstream_unstable", topic="t", partition="3") == 51
@@ -58,7 +58,7 @@ def test_what_open_transactions_hold_back_is_told() -> None:
     assert seen(sources()).of("modstream_transaction_age_seconds", partition="1")[0].value == 0
 
 
-def test_how_long_brokers_have_refused_a_partition_is_told() -> None:
+def test_how_long_brokers_have_refused_a_partition_is_reported() -> None:
     refusal = Refusal("CorruptRecordException", since_s=NOW_S - 61, last_s=NOW_S, times=9, retry_at_s=NOW_S)
     refused = PartitionStatus(Partition("t", 3), 0, 0, 0, refusal=refusal)
     scrape = seen(sources(with_stream(partitions=(refused,))))
@@ -81,13 +81,13 @@ def test_clocks_that_disagree_make_nothing_younger_than_now() -> None:
     assert seen(future).value("modstream_oldest_age_seconds") == 0
 
 
-def test_a_price_is_told_when_it_is_set() -> None:
+def test_a_price_is_reported_when_it_is_set() -> None:
     assert seen(sources()).of("modstream_machine_price") == []
     priced = MonitoringSettings(machine_price=2.5, currency="EUR")
     assert seen(sources(), settings=priced).value("modstream_machine_price", currency="EUR") == 2.5
 
 
-def test_gpus_are_told_one_by_one() -> None:
+def test_gpus_are_reported_one_by_one() -> None:
     scrape = seen(sources(), nvml=FakeNvml(gpus=2))
     assert scrape.value("modstream_gpu_memory_used_bytes", gpu="1") == 20 * 2**30
     assert scrape.value("modstream_gpu_memory_total_bytes", gpu="1") == 80 * 2**30

@@ -27,7 +27,7 @@ def test_a_service_that_works_is_ready() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "failed"),
+    ("status", "failed"),
     [
         (None, {"assigned", "broker"}),
         (replace(WORKING, stream=None), {"assigned", "broker"}),
@@ -39,8 +39,8 @@ def test_a_service_that_works_is_ready() -> None:
     ],
     ids=["not joined", "not open", "rebalancing", "never answered", "silent", "late", "draining"],
 )
-def test_what_is_missing_is_named(standing: ProcessorStatus | None, failed: set[str]) -> None:
-    checks = check(sources(standing), now_s=NOW_S)
+def test_what_is_missing_is_named(status: ProcessorStatus | None, failed: set[str]) -> None:
+    checks = check(sources(status), now_s=NOW_S)
     good = {"assigned": True, "engine": True, "broker": True, "draining": False}
     assert {name for name in good if getattr(checks, name) != good[name]} == failed
     assert checks.ready == (not failed)
@@ -63,8 +63,8 @@ def test_a_model_whose_servers_are_all_away_is_not_ready() -> None:
 
 
 def test_people_see_what_the_service_is_doing() -> None:
-    told = summary(sources(), NO_GPU, version="1.2.3", uptime_s=61.04, now_s=NOW_S)
-    assert told | {"checks": None} == {
+    reported = summary(sources(), NO_GPU, version="1.2.3", uptime_s=61.04, now_s=NOW_S)
+    assert reported | {"checks": None} == {
         "status": "ok",
         "warnings": [],
         "version": "1.2.3",
@@ -80,37 +80,39 @@ def test_people_see_what_the_service_is_doing() -> None:
     }
 
 
-def test_a_transaction_that_hangs_is_told_although_the_service_is_ready() -> None:
+def test_a_transaction_that_hangs_is_reported_although_the_service_is_ready() -> None:
     held = PartitionStatus(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
-    told = summary(sources(with_stream(partitions=(held,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
-    assert told["status"] == "degraded"
-    assert told["warnings"] == ["t 3: an open transaction of a producer has held back 51 offsets for 61 s"]
+    reported = summary(sources(with_stream(partitions=(held,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert reported["status"] == "degraded"
+    assert reported["warnings"] == ["t 3: an open transaction of a producer has held back 51 offsets for 61 s"]
     just_begun = replace(held, unstable_since_s=NOW_S - 59)
-    told = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
-    assert (told["status"], told["warnings"]) == ("ok", [])
+    reported = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (reported["status"], reported["warnings"]) == ("ok", [])
 
 
-def test_a_partition_that_brokers_refuse_is_told_although_the_service_is_ready() -> None:
+def test_a_partition_that_brokers_refuse_is_reported_although_the_service_is_ready() -> None:
     refusal = Refusal("CorruptRecordException", since_s=NOW_S - 16, last_s=NOW_S, times=9, retry_at_s=NOW_S)
     refused = PartitionStatus(Partition("t", 3), 7, 7, 7, refusal=refusal)
-    told = summary(sources(with_stream(partitions=(refused,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
-    assert told["status"] == "degraded"
-    assert "t 3: the brokers have refused to let it be read for 16 s (CorruptRecordException)" in str(told["warnings"])
+    reported = summary(sources(with_stream(partitions=(refused,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert reported["status"] == "degraded"
+    assert "t 3: the brokers have refused to let it be read for 16 s (CorruptRecordException)" in str(
+        reported["warnings"]
+    )
     just_begun = replace(refused, refusal=refusal._replace(since_s=NOW_S - 14))
-    told = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
-    assert (told["status"], told["warnings"]) == ("ok", [])
+    reported = summary(sources(with_stream(partitions=(just_begun,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (reported["status"], reported["warnings"]) == ("ok", [])
 
 
-def test_offsets_that_were_lost_are_told_until_the_process_ends() -> None:
-    told = summary(sources(with_stream(offsets_lost=2)), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
-    assert told["status"] == "degraded"
-    assert "2 times since the start a log did not fit" in str(told["warnings"])
+def test_offsets_that_were_lost_are_reported_until_the_process_ends() -> None:
+    reported = summary(sources(with_stream(offsets_lost=2)), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert reported["status"] == "degraded"
+    assert "2 times since the start a log did not fit" in str(reported["warnings"])
 
 
 def test_the_memory_of_all_gpus_is_added_up() -> None:
     gpus = GpuReadings((GpuReading("0", 10, 80, 60, 0.5), GpuReading("1", 20, 80, None, None)))
-    told = summary(sources(), gpus, version="1", uptime_s=0, now_s=NOW_S)
-    assert (told["gpu_memory_used"], told["gpu_memory_total"], told["gpu_absence"]) == (30, 160, None)
+    reported = summary(sources(), gpus, version="1", uptime_s=0, now_s=NOW_S)
+    assert (reported["gpu_memory_used"], reported["gpu_memory_total"], reported["gpu_absence"]) == (30, 160, None)
 
 
 @pytest.mark.parametrize(

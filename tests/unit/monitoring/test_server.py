@@ -24,7 +24,7 @@ from tests.unit.runtime.fake_nvml import FakeNvml
 
 
 class State:
-    """What the endpoint is told."""
+    """What the endpoint reads."""
 
     ready = True
     scrapes = 0
@@ -116,9 +116,9 @@ async def test_an_address_that_is_not_here_is_a_fatal_error_that_names_the_setti
 async def monitored() -> AsyncIterator[str]:
     settings = Settings(monitoring=MonitoringSettings(port=free_port()))
     gpus = Gpus(nvml=FakeNvml, environment={})
-    async with monitoring(settings, gpus, version="1.2.3") as told:
+    async with monitoring(settings, gpus, version="1.2.3") as reported:
         given = sources()
-        told.engine, told.description, told.decoder, told.processor = (
+        reported.engine, reported.description, reported.decoder, reported.processor = (
             given.engine,
             given.description,
             given.decoder,

@@ -18,8 +18,8 @@ decisions = st.sampled_from(("allow", "review", "block"))
 def rules(draw: st.DrawFn) -> CategoryRule:
     label, review, block = sorted(draw(st.tuples(shares, shares, shares)))
     kept = draw(st.tuples(st.booleans(), st.booleans(), st.booleans()))
-    bars = [bar if keep else None for bar, keep in zip((label, review, block), kept, strict=True)]
-    return CategoryRule(label=bars[0], review=bars[1], block=bars[2])
+    thresholds = [threshold if keep else None for threshold, keep in zip((label, review, block), kept, strict=True)]
+    return CategoryRule(label=thresholds[0], review=thresholds[1], block=thresholds[2])
 
 
 own_rules = st.builds(

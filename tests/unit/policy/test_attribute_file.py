@@ -64,7 +64,7 @@ def test_a_bundled_schema_asks_the_same_in_every_language(name: BundledSchema) -
         assert not set(one.values) & set(other.values)
 
 
-def test_the_product_schema_tells_category_colours_season_audience_and_slogan() -> None:
+def test_the_product_schema_has_category_colours_season_audience_and_slogan() -> None:
     english, chinese = (bundled_schema("product", language) for language in get_args(Language))
     assert [attribute.name for attribute in english.attributes] == [
         "category",

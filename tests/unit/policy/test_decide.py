@@ -32,7 +32,7 @@ OWN = Policy(
     categories={
         "rival_brand": CategoryRule(block=0.8, definition=Definition(means="the brand of a rival")),
         CHILD_SAFETY: CHILD_RULE,
-        "dull_photo": CategoryRule(label=0.5, definition=Definition(means="a photo that nobody wants to see")),
+        "dull_photo": CategoryRule(label=0.5, definition=Definition(means="a photo that is dull")),
         "weapons": CategoryRule(review=0.4),
     },
 )
@@ -42,7 +42,7 @@ def apply(judged: Mapping[str, float], *, hints: frozenset[str] = frozenset()) -
     return decide(POLICY, judged, judged.keys(), hints)
 
 
-def test_scores_under_every_bar_are_a_plain_allow() -> None:
+def test_scores_under_every_threshold_are_a_plain_allow() -> None:
     result = apply({"violence": 0.49, "weapons": 0.1})
     assert (result.status, result.decision, result.deciding_category, result.reasons) == (
         "moderated",
@@ -55,7 +55,7 @@ def test_scores_under_every_bar_are_a_plain_allow() -> None:
 @pytest.mark.parametrize(
     ("score", "decision"), [(0.39, "allow"), (0.4, "review"), (0.79, "review"), (0.8, "block"), (1.0, "block")]
 )
-def test_a_bar_is_reached_by_a_score_at_or_over_it(score: float, decision: str) -> None:
+def test_a_threshold_is_reached_by_a_score_at_or_over_it(score: float, decision: str) -> None:
     assert apply({"sexual_explicit": score}).decision == decision
 
 
@@ -81,7 +81,7 @@ def test_a_label_is_a_reason_and_no_obstacle() -> None:
     ]
 
 
-def test_reasons_tell_what_was_compared_gravest_first() -> None:
+def test_reasons_say_what_was_compared_gravest_first() -> None:
     result = apply({"weapons": 0.3, "sexual_explicit": 0.9, "violence": 0.5})
     assert [(reason.category, reason.decision) for reason in result.reasons] == [
         ("sexual_explicit", "block"),
@@ -101,7 +101,7 @@ def test_a_hint_is_sent_to_review_and_says_why_it_does_not_block() -> None:
 
 @pytest.mark.parametrize("nothing", [None, {}])
 @pytest.mark.parametrize("precaution", ["allow", "review", "block"])
-def test_an_image_that_nobody_judged_says_so(nothing: None, precaution: str) -> None:
+def test_an_unjudged_image_says_so(nothing: None, precaution: str) -> None:
     policy = POLICY.model_copy(update={"when_not_moderated": precaution})
     result = decide(policy, nothing, frozenset(), frozenset())
     assert (result.status, result.decision, result.not_covered) == ("not_moderated", precaution, NAMES)
@@ -132,7 +132,7 @@ def test_the_worst_frame_counts_in_each_category() -> None:
 
 
 @pytest.mark.parametrize("frames", [[], [None], [{"weapons": 0.1}, None]])
-def test_a_frame_that_nobody_judged_leaves_the_image_unjudged(frames: list[dict[str, float] | None]) -> None:
+def test_an_unjudged_frame_leaves_the_image_unjudged(frames: list[dict[str, float] | None]) -> None:
     assert worst_of(frames) is None
 
 
@@ -184,7 +184,7 @@ def test_categories_are_either_scored_or_listed_as_not_covered(
 
 
 @given(policies(), st.floats(0.1, 1.0), st.booleans())
-def test_child_safety_over_its_bar_is_never_allowed(policy: Policy, score: float, is_hint: bool) -> None:
+def test_child_safety_over_its_threshold_is_never_allowed(policy: Policy, score: float, is_hint: bool) -> None:
     hints = frozenset({CHILD_SAFETY}) if is_hint else frozenset()
     assert decide(policy, {CHILD_SAFETY: score}, {CHILD_SAFETY}, hints).decision != "allow"
 
@@ -205,7 +205,7 @@ def test_own_categories_that_no_one_looked_at_are_named_after_the_taxonomys() ->
     assert result.not_covered == (*(name for name in NAMES if name != "weapons"), "rival_brand", "dull_photo")
 
 
-def test_an_image_that_nobody_judged_lacks_own_categories_too() -> None:
+def test_an_unjudged_image_lacks_own_categories_too() -> None:
     assert decide(OWN, None, frozenset(), frozenset()).not_covered == (*NAMES, "rival_brand", "dull_photo")
 
 

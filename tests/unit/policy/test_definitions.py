@@ -34,7 +34,7 @@ def test_every_definition_says_what_is_meant_and_what_is_not_in_few_words(langua
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_definitions_can_be_told_apart(language: Language) -> None:
+def test_definitions_can_be_distinguished(language: Language) -> None:
     texts = [text for each in bundled_definitions(language).values() for text in (each.means, each.not_meant)]
     assert len(set(texts)) == 2 * len(NAMES)
 
@@ -93,7 +93,7 @@ def test_an_own_category_has_its_own_words_alone() -> None:
     ],
 )
 def test_definitions_that_do_not_work_are_refused(definitions: dict[str, Definition | None], detail: str) -> None:
-    assert [told for _, told in mistakes_of(definitions) if detail in told]
+    assert [reported for _, reported in mistakes_of(definitions) if detail in reported]
 
 
 @pytest.mark.parametrize(

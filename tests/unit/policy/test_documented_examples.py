@@ -18,7 +18,7 @@ FRAGMENTS = [example for example in EXAMPLES if example.startswith("  ")]
 SCHEMAS = [example for example in EXAMPLES if example.startswith("name: shoes\n")]
 
 
-def brief_of(folder: Path, content: str) -> ModelInstructions:
+def instructions_of(folder: Path, content: str) -> ModelInstructions:
     path = folder / "example.yaml"
     path.write_text(content, encoding="utf-8")
     return check_policy(path).result().instructions
@@ -35,7 +35,7 @@ def test_every_example_is_tried() -> None:
 def test_examples_of_policies_can_be_asked(tmp_path: Path, fragment: str) -> None:
     # The fragment on weapons is one of the example's own categories in other words.
     policy = re.sub(r"  weapons: .*\n", "", POLICIES[0]) if "weapons" in fragment else POLICIES[0]
-    system = prompter(brief_of(tmp_path, policy + fragment)).system
+    system = prompter(instructions_of(tmp_path, policy + fragment)).system
     assert ("Not meant: kitchen knives" in system) == ("weapons" not in fragment)
     assert ("\nK: rival_brand: " in system) == ("rival_brand" in fragment)
 

@@ -70,9 +70,9 @@ def test_further_questions_begin_at_half_of_the_lowest_threshold(rules: dict[str
 @given(policies())
 def test_what_gets_no_further_question_reaches_no_threshold(policy: Policy) -> None:
     threshold = policy.instructions.follow_up_threshold
-    bars = [bar for rule in policy.categories.values() for _, bar in rule.thresholds()]
+    bounds = [bound for rule in policy.categories.values() for _, bound in rule.thresholds()]
     assert 0.0 < threshold <= 0.5
-    assert all(threshold < bar for bar in bars if bar > 0.001)
+    assert all(threshold < bound for bound in bounds if bound > 0.001)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -84,7 +84,7 @@ def test_the_bundled_policy_asks_for_everything_in_a_prompt_of_bounded_length(la
     assert len(system) <= {"en": 5000, "zh": 2000}[language]
 
 
-def test_the_prompt_tells_a_changed_definition_and_the_rules_do_not() -> None:
+def test_the_prompt_shows_a_changed_definition_and_the_rules_do_not() -> None:
     plain, changed = (
         build(categories={"weapons": {"review": 0.5}}),
         build(categories={"weapons": {"review": 0.5, "definition": {"means": "a sword"}}}),

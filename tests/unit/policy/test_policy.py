@@ -70,19 +70,19 @@ def test_hash_is_the_checksum_of_canonical_json() -> None:
     assert build().hash == hashlib.sha256(canonical).hexdigest()
 
 
-def told(policy: Policy) -> tuple[object, object]:
+def reported(policy: Policy) -> tuple[object, object]:
     """Return the rules of a policy without what says nothing."""
     rules = {name: dict(rule.thresholds()) for name, rule in policy.categories.items()}
-    return policy.when_not_moderated, {name: bars for name, bars in rules.items() if bars}
+    return policy.when_not_moderated, {name: thresholds for name, thresholds in rules.items() if thresholds}
 
 
 @given(policies(), policies())
 def test_hash_differs_exactly_when_rules_differ(one: Policy, other: Policy) -> None:
-    assert (one.hash == other.hash) == (told(one) == told(other))
+    assert (one.hash == other.hash) == (reported(one) == reported(other))
 
 
 @given(policies(), st.data())
-def test_hash_notices_any_one_changed_bar(policy: Policy, data: st.DataObject) -> None:
+def test_hash_notices_any_one_changed_threshold(policy: Policy, data: st.DataObject) -> None:
     category = data.draw(st.sampled_from(sorted(policy.categories)))
     rule = policy.categories[category]
     changed = rule.model_copy(update={"review": (rule.review or 0.0) / 2 + 0.001})

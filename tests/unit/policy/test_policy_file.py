@@ -40,7 +40,7 @@ def problems(path: Path) -> list[tuple[str, int, str]]:
     return [(Path(str(fact["path"])).name, int(str(fact["line"])), str(fact["detail"])) for fact in facts]
 
 
-def test_an_own_category_is_a_name_a_bar_and_a_definition(tmp_path: Path) -> None:
+def test_an_own_category_is_a_name_a_threshold_and_a_definition(tmp_path: Path) -> None:
     category = check_policy(write(tmp_path)).result().instructions.categories[-1]
     assert (category.name, category.means, category.label) == ("rival_brand", "the brand of a rival", "K")
     assert category.not_meant == "our own brand, in every colour"
@@ -67,7 +67,7 @@ def test_a_schema_that_is_not_there_is_named_with_its_line(tmp_path: Path, named
     assert detail.startswith("attributes: neither a bundled schema (product) nor a file beside the policy: ")
 
 
-def test_a_mistake_in_a_schema_is_told_at_its_own_line(tmp_path: Path) -> None:
+def test_a_mistake_in_a_schema_is_reported_at_its_own_line(tmp_path: Path) -> None:
     (tmp_path / "shapes.yaml").write_text(SHAPES + "  size: {key: s, asks: its size, values: [big]}\n")
     path = write(tmp_path, "shapes.yaml")
     assert problems(path) == [("shapes.yaml", 5, "attributes.size.key: two attributes have the key 's'")]
@@ -75,14 +75,14 @@ def test_a_mistake_in_a_schema_is_told_at_its_own_line(tmp_path: Path) -> None:
         check_policy(path).result()
 
 
-def test_a_mistake_in_a_list_is_told_at_its_entrys_line(tmp_path: Path) -> None:
+def test_a_mistake_in_a_list_is_reported_at_its_entrys_line(tmp_path: Path) -> None:
     values = "values: [circle, square]"
     (tmp_path / "shapes.yaml").write_text(SHAPES.replace(values, "values:\n    [circle,\n    <square>]"))
     ((_, line, detail),) = problems(write(tmp_path, "shapes.yaml"))
     assert (line, detail.partition(":")[0]) == (6, "attributes.shape.values.1")
 
 
-def test_every_problem_of_both_files_is_told(tmp_path: Path) -> None:
+def test_every_problem_of_both_files_is_reported(tmp_path: Path) -> None:
     (tmp_path / "shapes.yaml").write_text(SHAPES.replace("version", "vision"))
     content = POLICY.replace("0.5", "5").replace("label: K", "label: K L") + "name: twice\n"
     found = [(file, line) for file, line, _ in problems(write(tmp_path, "shapes.yaml", content))]
@@ -95,14 +95,14 @@ def test_every_problem_of_both_files_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_two_categories_with_one_label_are_told_at_the_seconds_line(tmp_path: Path) -> None:
+def test_two_categories_with_one_label_are_reported_at_the_seconds_line(tmp_path: Path) -> None:
     content = POLICY + "  weapons: {{review: 0.4, definition: {{label: K}}}}\n"
     ((_, line, detail),) = problems(write(tmp_path, policy=content))
     assert line == 14
     assert detail == "categories.weapons.definition.label: rival_brand and weapons have the same label 'K'"
 
 
-def test_every_category_that_does_not_fit_in_is_told_at_its_line(tmp_path: Path) -> None:
+def test_every_category_that_does_not_fit_in_is_reported_at_its_line(tmp_path: Path) -> None:
     content = POLICY.replace("0.1", "0.9") + "  weapon: {{review: 0.4}}\n  Own: {{definition: {{means: mine}}}}\n"
     found = [(line, detail.partition(":")[0]) for _, line, detail in problems(write(tmp_path, policy=content))]
     assert found == [(14, "categories.weapon"), (15, "categories.Own"), (5, "categories.child_safety")]

@@ -57,5 +57,5 @@ def test_cycles_made_later_are_still_collected() -> None:
 
 
 def test_freed_large_blocks_are_given_back() -> None:
-    told = subprocess.run([sys.executable, "-c", GROW_AND_SHRINK], capture_output=True, text=True, check=True)
-    assert float(told.stdout) < 8
+    reported = subprocess.run([sys.executable, "-c", GROW_AND_SHRINK], capture_output=True, text=True, check=True)
+    assert float(reported.stdout) < 8

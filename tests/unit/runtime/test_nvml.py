@@ -1,4 +1,4 @@
-"""What the driver tells of GPUs, and what is told where there is none."""
+"""What the driver reports of GPUs, and what is reported without one."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_only_what_cuda_shows_to_this_process_is_read(visible: str, read: list[s
         (FakeNvml(gpus=0), "no GPU is visible to this process"),
     ],
 )
-def test_why_there_is_none_is_told(nvml: FakeNvml, reason: str) -> None:
+def test_why_there_is_none_is_reported(nvml: FakeNvml, reason: str) -> None:
     readings = gpus(nvml).read()
     assert (readings.gpus, readings.absence) == ((), reason)
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 MIB = 1024 * 1024
 
-# A child that starts a child, tells when it is there, and waits.
+# A child that starts a child, reports when it is there, and waits.
 FAMILY = "import subprocess, sys; subprocess.Popen(['sleep', '60']); print('there', flush=True); sys.stdin.read()"
 GREEDY = "import sys; held = b'x' * (200 * 1024 * 1024); print('there', flush=True); sys.stdin.read()"
 
@@ -51,7 +51,7 @@ def test_descendants_are_children_and_theirs(family: subprocess.Popen[bytes]) ->
 
 def test_an_ended_process_is_no_descendant() -> None:
     with subprocess.Popen(["true"]) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has taken note
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its parent has not reaped it
         assert process.pid not in {each.pid for each in descendants(os.getpid())}
 
 

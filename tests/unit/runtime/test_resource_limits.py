@@ -27,7 +27,7 @@ class TooMuchError(FatalError):
 
 
 class Load:
-    """Holds what it is told, one look after the other; more than 10 is too much."""
+    """Holds the given readings, one after the other; more than 10 is too much."""
 
     def __init__(self, *held: int) -> None:
         self._held = list(held)
@@ -70,7 +70,7 @@ async def test_without_limits_there_is_no_drain() -> None:
             await LimitGuard([]).watch(lambda: pytest.fail("drained"))
 
 
-def test_memory_above_the_limit_is_told_with_how_much_is_held() -> None:
+def test_memory_above_the_limit_is_reported_with_how_much_is_held() -> None:
     held = iter([1000, 1001])
     (limit,) = memory_limits(1000, setting="limit", measure=lambda: next(held))
     assert limit() is None
@@ -94,7 +94,7 @@ def test_this_process_holds_memory() -> None:
     assert own_memory_bytes() > 10_000_000
 
 
-def test_a_gpu_above_the_limit_is_told_with_its_temperature() -> None:
+def test_a_gpu_above_the_limit_is_reported_with_its_temperature() -> None:
     nvml = FakeNvml(temperature_c=80)
     (limit,) = temperature_limits(80, gpus(nvml), setting="limit")
     assert limit() is None

@@ -35,7 +35,7 @@ class Outer(BaseModel):
         ("inner.level", "a whole number above 0 and up to 9"),
     ],
 )
-def test_what_a_setting_may_hold_is_told_in_words(path: str, allowed: str) -> None:
+def test_what_a_setting_may_hold_is_reported_in_words(path: str, allowed: str) -> None:
     settings = {setting.path: setting for group in groups(Outer) for setting in group.settings}
     assert settings[path].allowed == allowed
 

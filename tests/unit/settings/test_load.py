@@ -69,7 +69,7 @@ def test_maps_are_read_from_the_file_and_from_json_in_the_environment(config: Pa
 
 
 @pytest.mark.parametrize("text", ["seed", "[seed]", "{seed: "])
-def test_what_is_no_map_is_told(config: Path, text: str) -> None:
+def test_what_is_no_map_is_reported(config: Path, text: str) -> None:
     problem = only_problem(config, MODSTREAM_ENGINE__VLLM__ENGINE_ARGS=text)
     assert problem.setting == "engine.vllm.engine_args"
     assert "a map of names to values" in problem.detail
@@ -95,7 +95,7 @@ def test_variables_that_kubernetes_sets_for_services_are_no_settings(config: Pat
         ("\nengine: {kid: onnx}", "engine.kid", 2, "engine.kind"),
     ],
 )
-def test_a_misspelt_name_in_the_file_is_told_with_line_and_suggestion(
+def test_a_misspelt_name_in_the_file_is_reported_with_line_and_suggestion(
     config: Path, text: str, setting: str, line: int, meant: str
 ) -> None:
     problem = only_problem(config, text)
@@ -133,7 +133,7 @@ def test_a_name_like_no_other_points_to_the_list_of_all(config: Path) -> None:
         ("engine: {onnx: {threads: [2]}}", "engine.onnx.threads", "the list [2]", "a whole number"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_kind_and_what_is_allowed(
+def test_a_wrong_value_is_reported_with_its_kind_and_what_is_allowed(
     config: Path, text: str, setting: str, given: str, allowed: str
 ) -> None:
     problem = only_problem(config, text)
@@ -151,7 +151,7 @@ def test_a_wrong_value_in_the_environment_names_the_variable(config: Path) -> No
     )
 
 
-def test_secrets_and_credentials_in_urls_are_not_told(config: Path) -> None:
+def test_secrets_and_credentials_in_urls_are_not_reported(config: Path) -> None:
     secret = only_problem(config, "kafka: {sasl_password: [hunter2]}")
     assert "hunter2" not in str(secret)
     assert "(hidden)" in secret.detail
@@ -159,7 +159,7 @@ def test_secrets_and_credentials_in_urls_are_not_told(config: Path) -> None:
     assert "hunter2" not in str(url)
 
 
-def test_all_problems_of_file_and_environment_are_told_at_once(config: Path) -> None:
+def test_all_problems_of_file_and_environment_are_reported_at_once(config: Path) -> None:
     found = problems(config, "delivery: x\nordering: y\nnope: 1", MODSTREAM_NOPE="1", MODSTREAM_ENGINE__KIND="z")
     assert len(found) == 5
 
@@ -190,7 +190,7 @@ def test_settings_that_do_not_go_together_are_all_named(config: Path, text: str,
         ("delivery: exactly_once\ndelivery: at_least_once", 2, "set twice"),
     ],
 )
-def test_a_file_that_cannot_be_understood_is_told_with_its_line(
+def test_a_file_that_cannot_be_understood_is_reported_with_its_line(
     config: Path, text: str, line: int, detail: str
 ) -> None:
     problem = only_problem(config, text)
@@ -211,7 +211,7 @@ def test_a_policy_in_place_of_settings_is_reported_with_the_setting_that_takes_i
     assert problem.detail.startswith("This looks like a policy and not like a settings file: the setting policy.path")
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match="cannot be read: No such file"):
         load_settings(tmp_path / "absent.yaml", {})
 
@@ -226,7 +226,7 @@ def test_a_setting_that_was_removed_is_read_with_a_warning_for_one_release(confi
 
 
 @pytest.mark.parametrize("value", ["!vault hunter2", "2020-13-45", "!!int hunter2"])
-def test_a_secret_that_yaml_cannot_read_is_a_problem_and_not_told(config: Path, value: str) -> None:
+def test_a_secret_that_yaml_cannot_read_is_a_problem_and_not_reported(config: Path, value: str) -> None:
     problem = only_problem(config, f"engine:\n  openai:\n    api_key: {value}\n")
     assert (problem.setting, problem.source) == ("engine.openai.api_key", f"{config}:3")
     assert "hunter2" not in str(problem)

@@ -59,7 +59,7 @@ def test_secrets_in_addresses_are_hidden_and_the_host_is_not(address: str) -> No
 
 @pytest.mark.parametrize("address", SECRET_ADDRESSES)
 @pytest.mark.parametrize("name", ["KAFKA__OAUTH__TOKEN_URL", "ENGINE__OPENAI__BASE_URLS", "MEDIA__FETCH__ALLOW_HOSTS"])
-def test_secrets_in_addresses_are_not_told_by_the_problems_that_they_cause(name: str, address: str) -> None:
+def test_secrets_in_addresses_are_not_reported_by_the_problems_that_they_cause(name: str, address: str) -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         load_settings(None, {f"MODSTREAM_{name}": f"{address},nonsense nonsense,http://"})
     assert "hunter2" not in str(caught.value)

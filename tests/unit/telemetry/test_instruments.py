@@ -20,7 +20,7 @@ UNITS = re.compile(r"1|s|By|Cel|\{[a-z]+\}")
 IDENTIFIERS = {"id", "image_id", "event_id", "trace_id", "span_id", "offset", "key", "url", "host", "address", "path"}
 
 
-def test_every_instrument_is_declared_once_with_a_unit_and_what_it_tells() -> None:
+def test_every_instrument_is_declared_once_with_a_unit_and_what_it_reports() -> None:
     assert [name for name, count in Counter(each.name for each in declarations()).items() if count > 1] == []
     for declaration in declarations():
         assert declaration.name.startswith("modstream.")

@@ -1,4 +1,4 @@
-"""A flood of lines about records is cut short, and told of; nothing else is."""
+"""A flood of lines about records is cut short, and reported; nothing else is."""
 
 import io
 from collections.abc import Callable
@@ -48,25 +48,25 @@ def test_errors_and_lines_about_no_record_are_always_written(lines: Callable[[],
     assert len(lines()) == 20
 
 
-async def test_what_was_held_back_is_told_and_counted_once_its_second_is_over(
+async def test_what_was_held_back_is_reported_and_counted_once_its_second_is_over(
     lines: Callable[[], list[Line]],
 ) -> None:
     with counting() as metrics:
         with bind_record(topic="images.uploaded", partition=0, offset=0):
             flood("record.dead_lettered", 10)
-        await wait_until(lambda: lines()[-1]["event"] == "log.dropped", description="the line that tells")
+        await wait_until(lambda: lines()[-1]["event"] == "log.dropped", description="the line that reports")
         counted = scraped(metrics).by("event", "modstream_log_dropped_total")
-    told = lines()[-1]
-    assert (told["event"], told["line"], told["count"], told["level"]) == (
+    reported = lines()[-1]
+    assert (reported["event"], reported["line"], reported["count"], reported["level"]) == (
         "log.dropped", "record.dead_lettered", 7, "warning"
     )  # fmt: skip
-    assert "offset" not in told, "it is about none of the records"
+    assert "offset" not in reported, "it is about none of the records"
     assert counted == {"record.dead_lettered": 7}
 
 
-def test_without_an_event_loop_the_next_line_tells() -> None:
+def test_without_an_event_loop_the_next_line_reports() -> None:
     now_s, dropped = [0.0], list[tuple[str, int]]()
-    limit = LogLimit(1, on_dropped=lambda *told: dropped.append(told), clock=lambda: now_s[0])
+    limit = LogLimit(1, on_dropped=lambda *reported: dropped.append(reported), clock=lambda: now_s[0])
     line = {"event": "record.put_off", "offset": 1}
     assert limit(None, "warning", dict(line)) == line
     for _ in range(4):

@@ -143,7 +143,7 @@ def test_an_error_of_ours_gives_its_reason_and_what_to_do(
 def test_a_traceback_is_structured_and_shows_no_local_variables(
     lines: Callable[[], list[dict[str, Any]]], stream: io.StringIO
 ) -> None:
-    caption = "a caption nobody may read"
+    caption = "a caption that is secret"
 
     def defect() -> None:
         raise UnexpectedError(kind="KeyError", detail=f"{len(caption)}")

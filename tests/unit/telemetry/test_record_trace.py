@@ -39,7 +39,7 @@ STAGES: tuple[Stage, ...] = ("fetch", "decode", "engine", "decide")
 
 
 class Clock:
-    """Moves only when told to."""
+    """Moves only when the test advances it."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -204,7 +204,7 @@ def test_opentelemetrys_own_current_span_is_the_records_so_that_logs_and_exempla
     assert not get_current_span().get_span_context().is_valid
 
 
-def test_waits_are_told_from_a_millisecond_on(tracer: RecordTracer, kept: KeptSpans, clock: Clock) -> None:
+def test_waits_are_reported_from_a_millisecond_on(tracer: RecordTracer, kept: KeptSpans, clock: Clock) -> None:
     clock.now_s += 0.5
     with tracer.delivery(arrival()).attempt(1) as trace, trace.stage("decode") as decode:
         decode.waited("wait decoder", clock.now_s, clock.now_s + 0.0009)
@@ -218,7 +218,9 @@ def test_waits_are_told_from_a_millisecond_on(tracer: RecordTracer, kept: KeptSp
     assert wait.end_ns - wait.start_ns == pytest.approx(500_000_000, abs=1000)
 
 
-def test_milliseconds_are_told_by_stage_with_the_wait_before_and_the_total(tracer: RecordTracer, clock: Clock) -> None:
+def test_milliseconds_are_reported_by_stage_with_the_wait_before_and_the_total(
+    tracer: RecordTracer, clock: Clock
+) -> None:
     delivery = tracer.delivery(arrival(()))
     clock.now_s += 0.5
     with delivery.attempt(1) as trace:

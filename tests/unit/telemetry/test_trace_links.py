@@ -107,7 +107,7 @@ def test_a_record_that_comes_back_starts_a_trace_with_links_to_the_attempt_befor
     assert f"{process.context.trace_id:032x}" in dict(headers)["traceparent"].decode()
 
 
-def test_a_story_that_is_told_is_told_to_its_end_whatever_the_ratio(kept: KeptSpans) -> None:
+def test_a_sampled_trace_stays_sampled_to_its_end_whatever_the_ratio(kept: KeptSpans) -> None:
     sparing = RecordTracer(kept.sink(ratio=0.0), group_id="group", clock=lambda: 100.0)
     marks = failed(sparing, PRODUCER).failure_headers()
     kept.spans.clear()

@@ -129,7 +129,7 @@ async def test_nothing_is_judged_before_the_start_or_after_the_stop(tmp_path: Pa
         await engine.judge(engine_request(RED))
 
 
-async def test_what_waits_when_the_engine_stops_is_told_so(bundled: OnnxEngine) -> None:
+async def test_requests_that_wait_when_the_engine_stops_get_an_error(bundled: OnnxEngine) -> None:
     tasks = [asyncio.create_task(bundled.judge(engine_request(photograph("coffee"))), name="waits") for _ in range(50)]
     await asyncio.sleep(0)
     await bundled.stop()

@@ -54,7 +54,7 @@ def test_a_date_far_away_is_no_error(date: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "reported"),
     [
         ("This model's maximum context length is 1024", "This model's maximum context length is 1024"),
         ("bad value 'buy my pills' given", "bad value … given"),
@@ -62,8 +62,8 @@ def test_a_date_far_away_is_no_error(date: str) -> None:
         ("data:image/bmp;base64," + "QUJD" * 100, "…"),
     ],
 )
-def test_a_message_is_told_without_what_it_repeats_of_the_request(message: str, told: str) -> None:
-    assert str(answer(400, message).failure()).endswith(f"gpu-1:8000 answered 400: {told}")
+def test_a_message_is_reported_without_what_it_repeats_of_the_request(message: str, reported: str) -> None:
+    assert str(answer(400, message).failure()).endswith(f"gpu-1:8000 answered 400: {reported}")
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_an_answer_of_very_many_values_is_refused_before_it_is_parsed() -> None:
         Answer("gpu-1:8000", 200, b'{"a":[' + b"[]," * 100_000 + b"[]]}").json()
 
 
-def test_a_message_is_told_in_short() -> None:
+def test_a_message_is_reported_in_short() -> None:
     assert len(str(answer(400, "word " * 1000).failure())) < 300
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":"Unauthorized"}', b'{"error":null}', b"\xff"])
-def test_an_error_of_another_form_is_told_by_its_status(body: bytes) -> None:
+def test_an_error_of_another_form_is_named_by_its_status(body: bytes) -> None:
     assert str(Answer("gpu-1:8000", 400, body).failure()).endswith("gpu-1:8000 answered 400")
 
 

@@ -12,8 +12,8 @@ from service.inference.vision.token_model import GeneratedText
 
 
 def completion(first: tuple[str, float], *top: tuple[str, float], finish_reason: str = "length") -> Mapping[str, Any]:
-    told = [{"token": token, "logprob": value} for token, value in top]
-    step = {"token": first[0], "logprob": first[1], "top_logprobs": told}
+    reported = [{"token": token, "logprob": value} for token, value in top]
+    step = {"token": first[0], "logprob": first[1], "top_logprobs": reported}
     return {"choices": [{"finish_reason": finish_reason, "logprobs": {"content": [step]}}]}
 
 

@@ -18,7 +18,7 @@ class SilentClient:
         raise AssertionError(f"{server.name}{path} within {timeout_s} s")
 
 
-async def test_a_check_that_meets_a_defect_ejects_the_server_and_looks_again() -> None:
+async def test_a_check_that_meets_a_defect_ejects_the_server_and_is_repeated() -> None:
     server = Server("http://gpu-1:8000")
     limits = FleetLimits(max_in_flight=8, eject_after=1, return_after_s=0.001, max_return_after_s=0.001)
     fleet = Fleet([server], limits)
@@ -31,7 +31,7 @@ async def test_a_check_that_meets_a_defect_ejects_the_server_and_looks_again() -
     watch = ServerWatch(fleet, dispatcher, client, admission=admission, interval_s=0.001)
     watch.open()
     try:
-        await wait_until(lambda: server.ejections > 2, description="it is looked at again")
+        await wait_until(lambda: server.ejections > 2, description="it is checked again")
         assert "cannot be checked (AssertionError)" in str(server.fault)
     finally:
         dispatcher.close()

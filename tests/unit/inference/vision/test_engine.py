@@ -52,7 +52,7 @@ async def test_all_questions_share_the_prompts_beginning_and_the_image() -> None
     assert len({ask.request_id for ask in model.asks}) == 4
 
 
-async def test_attempts_of_one_record_are_told_apart() -> None:
+async def test_attempts_of_one_record_are_distinguished() -> None:
     model = ScriptedModel(reads=says({"A": 1.0}))
     engine = await started(model)
     for _ in range(2):
@@ -140,7 +140,7 @@ async def test_tags_are_asked_for_beside_the_first_question_so_that_the_image_is
     await asyncio.wait([task])
 
 
-async def test_a_brief_without_attributes_has_no_tags() -> None:
+async def test_instructions_without_attributes_have_no_tags() -> None:
     instructions = replace(INSTRUCTIONS, attributes=None)
     model = ScriptedModel(reads=says({"A": 1.0}))
     engine = await started(model, instructions=instructions)
@@ -171,7 +171,7 @@ async def test_an_image_that_is_not_judged_may_have_tags() -> None:
     assert output.label_mass == pytest.approx(0.1)
 
 
-async def test_a_model_that_tells_no_probabilities_of_what_it_writes_has_tags_all_the_same() -> None:
+async def test_a_model_that_reports_no_probabilities_of_what_it_writes_has_tags_all_the_same() -> None:
     class Plain(ScriptedModel):
         async def write(self, ask: ModelRequest, json_schema: Mapping[str, Any], *, max_tokens: int) -> GeneratedText:
             written = await super().write(ask, json_schema, max_tokens=max_tokens)

@@ -41,12 +41,12 @@ async def test_the_description_names_all_that_makes_a_verdict() -> None:
 
 
 @pytest.mark.parametrize("changed", [{"min_label_mass": 0.4}, {"noticeable_share": 0.02}, {"max_follow_ups": 3}])
-async def test_settings_that_change_scores_are_told_with_them(changed: dict[str, float]) -> None:
+async def test_settings_that_change_scores_are_described_with_them(changed: dict[str, float]) -> None:
     usual, other = await started(ScriptedModel()), await started(ScriptedModel(), instructions=INSTRUCTIONS, **changed)
     assert usual.describe(INSTRUCTIONS).calibration != other.describe(INSTRUCTIONS).calibration
 
 
-async def test_briefs_are_described_apart() -> None:
+async def test_instructions_are_described_separately() -> None:
     engine = await started(ScriptedModel())
     other = replace(INSTRUCTIONS, categories=INSTRUCTIONS.categories[:1])
     await engine.prepare(other)
@@ -55,7 +55,7 @@ async def test_briefs_are_described_apart() -> None:
     assert engine.describe(INSTRUCTIONS).covers == {"weapons", "alcohol", "gambling"}
 
 
-async def test_a_brief_is_prepared_once() -> None:
+async def test_instructions_are_prepared_once() -> None:
     class Counting(ScriptedModel):
         prepared = 0
 
@@ -69,7 +69,7 @@ async def test_a_brief_is_prepared_once() -> None:
     assert model.prepared == 1
 
 
-async def test_a_brief_that_looks_closer_than_the_model_can_is_refused() -> None:
+async def test_instructions_with_more_vision_tokens_than_the_model_has_are_refused() -> None:
     class ShortSighted(ScriptedModel):
         async def start(self) -> ModelFacts:
             return replace(await super().start(), max_vision_tokens=256)
@@ -79,7 +79,7 @@ async def test_a_brief_that_looks_closer_than_the_model_can_is_refused() -> None
         await engine.prepare(replace(INSTRUCTIONS, vision_tokens=257))
 
 
-async def test_the_adapter_of_the_brief_is_asked() -> None:
+async def test_the_adapter_of_the_instructions_is_asked() -> None:
     instructions = replace(INSTRUCTIONS, adapter="shop")
     model = ScriptedModel(reads=says({"A": 1.0}), adapters=frozenset({"shop"}))
     await (await started(model, instructions=instructions)).judge(request(instructions=instructions))
@@ -101,10 +101,10 @@ def labelled(**labels: str) -> ModelInstructions:
             ModelInstructions(tuple(CategoryDefinition(f"c{number}", "x") for number in range(52))),
             TooManyCategoriesError,
         ),
-        (replace(INSTRUCTIONS, adapter="nobody's"), UnknownAdapterError),
+        (replace(INSTRUCTIONS, adapter="unknown"), UnknownAdapterError),
     ],
 )
-async def test_a_brief_that_cannot_be_answered_is_refused(
+async def test_instructions_that_cannot_be_answered_are_refused(
     instructions: ModelInstructions, expected: type[ModstreamError]
 ) -> None:
     engine = await started(ScriptedModel())
@@ -155,7 +155,7 @@ async def test_a_cancelled_image_leaves_the_model_with_all_its_questions() -> No
         await asyncio.gather(*(engine.judge(request(wants_scores=False)) for _ in range(8)))
 
 
-async def test_a_model_that_refuses_to_write_tags_takes_the_verdict_from_nobody() -> None:
+async def test_a_model_that_refuses_to_write_tags_does_not_affect_the_verdict() -> None:
     def refuse(_ask: ModelRequest, _schema: Mapping[str, Any]) -> str:
         raise EngineRejectedError(detail="the schema is too large")
 
@@ -199,7 +199,7 @@ async def test_nothing_is_answered_before_the_start_or_after_the_stop() -> None:
     assert engine.describe(INSTRUCTIONS).kind == "scripted"
 
 
-async def test_a_brief_that_nobody_prepared_for_is_not_answered() -> None:
+async def test_instructions_that_were_not_prepared_are_not_answered() -> None:
     engine = await started(ScriptedModel())
     with pytest.raises(EngineNotRunningError):
         engine.describe(replace(INSTRUCTIONS, language="zh"))

@@ -52,7 +52,7 @@ def test_the_instructions_say_from_which_share_on_further_questions_are_asked(th
     assert follow_ups(replace(INSTRUCTIONS, follow_up_threshold=threshold), shares(a=0.1), SETTINGS) == ()
 
 
-def test_shares_are_told_by_category_without_that_of_none() -> None:
+def test_shares_are_reported_by_category_without_that_of_none() -> None:
     labels = label_map(INSTRUCTIONS)
     reading = LabelReading({label: place / 21 for place, label in enumerate(labels)}, mass=1.0)
     assert shares_by_category(labels, reading) == {name: (place + 1) / 21 for place, name in enumerate("abcdef")}

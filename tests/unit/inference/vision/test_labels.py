@@ -60,7 +60,7 @@ def test_the_checksum_changes_with_what_a_label_stands_for() -> None:
     assert label_map_hash(maps[0]) == label_map_hash(label_map(instructions(a=None, b=None)))
 
 
-def test_categories_are_told_with_their_labels_in_the_briefs_order() -> None:
+def test_categories_are_listed_with_their_labels_in_the_instructions_order() -> None:
     asked = instructions(weapons="x", alcohol=None)
     assert [(label, category.name) for label, category in labelled(asked, label_map(asked))] == [
         ("x", "weapons"),

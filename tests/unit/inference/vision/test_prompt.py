@@ -60,7 +60,7 @@ def test_an_empty_caption_is_none() -> None:
     assert prompter(INSTRUCTIONS).which("") == prompter(INSTRUCTIONS).which(None)
 
 
-def test_a_brief_may_be_chinese() -> None:
+def test_instructions_may_be_chinese() -> None:
     limit = TextLimit(20, "characters")
     schema = AttributeSchema("s/1", (Attribute("slogan", "s", "标语", limit=limit),))
     writer = prompter(replace(INSTRUCTIONS, language="zh", attributes=schema))
@@ -80,7 +80,7 @@ def test_a_brief_may_be_chinese() -> None:
         replace(INSTRUCTIONS, categories=(replace(INSTRUCTIONS.categories[0], label="x"), INSTRUCTIONS.categories[1])),
     ],
 )
-def test_the_hash_tells_other_questions_apart(other: ModelInstructions) -> None:
+def test_the_hash_differs_for_other_questions(other: ModelInstructions) -> None:
     assert prompter(other).hash != prompter(INSTRUCTIONS).hash
     assert prompter(replace(INSTRUCTIONS, follow_up_threshold=0.4)).hash == prompter(INSTRUCTIONS).hash
 

@@ -91,7 +91,7 @@ async def test_a_place_that_comes_with_a_cancellation_is_passed_on() -> None:
     await next_one.task
 
 
-async def test_a_place_is_freed_by_whoever_fails_inside() -> None:
+async def test_a_place_is_freed_by_a_request_that_fails() -> None:
     gate = RequestLimiter(1)
     with pytest.raises(ValueError, match="inside"):
         async with gate.place(deadline_s=1.0):
@@ -100,7 +100,7 @@ async def test_a_place_is_freed_by_whoever_fails_inside() -> None:
         pass
 
 
-async def test_closing_tells_who_waits_and_who_comes_later() -> None:
+async def test_closing_refuses_waiting_and_later_requests() -> None:
     gate, inside = RequestLimiter(1), list[int]()
     visitors = [Visitor(gate, name, 1.0, inside) for name in range(3)]
     await turns()

@@ -22,7 +22,7 @@ def test_labels_that_nothing_fell_on_are_equal_and_have_no_mass() -> None:
     assert (reading.shares, reading.mass) == ({"A": 0.5, "B": 0.5}, 0.0)
 
 
-def test_labels_far_from_likely_are_still_told_apart() -> None:
+def test_labels_far_from_likely_are_still_distinguished() -> None:
     reading = read_labels({"A": -2000.0, "B": -2000.0 + math.log(3)})
     assert reading.shares == pytest.approx({"A": 0.25, "B": 0.75})
     assert reading.mass == 0.0

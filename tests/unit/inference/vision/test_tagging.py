@@ -117,7 +117,7 @@ def test_values_come_surest_first() -> None:
 
 
 @pytest.mark.parametrize("pieces", [(), [("other text", -0.1)]])
-def test_a_probability_that_the_model_does_not_tell_is_not_made_up(pieces: list[tuple[str, float]]) -> None:
+def test_a_probability_that_the_model_does_not_report_is_not_made_up(pieces: list[tuple[str, float]]) -> None:
     tags, _ = read_tags(GOODS, GeneratedText(WHOLE, pieces))
     assert tags["kind"] == (Tag("toy", UNKNOWN_CONFIDENCE),)
 

@@ -43,7 +43,7 @@ def test_free_arguments_are_passed_on() -> None:
     assert {name: arguments[name] for name in given} == given
 
 
-def test_a_misspelt_argument_is_told_with_what_was_meant() -> None:
+def test_a_misspelt_argument_is_reported_with_what_was_meant() -> None:
     assert refused("max_num_sequences") == "vLLM has no argument 'max_num_sequences'; did you mean 'max_num_seqs'?"
     assert refused("entirely_different") == "vLLM has no argument 'entirely_different'"
 

@@ -21,7 +21,7 @@ async def test_what_a_load_raises_is_raised() -> None:
         await load_in_thread(broken, model="m", timeout_s=10.0)
 
 
-async def test_the_event_loop_lives_and_tells_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_event_loop_lives_and_reports_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_LOG_EVERY_S", 0.02)
     turns = threading.Semaphore(0)
 
@@ -34,10 +34,10 @@ async def test_the_event_loop_lives_and_tells_of_the_progress(monkeypatch: pytes
         turning = asyncio.create_task(turn(), name="turn")
         await load_in_thread(lambda: [turns.acquire() for _ in range(5)], model="m", timeout_s=10.0)
         await turning
-    told = [entry for entry in logs if entry["event"] == "engine.loading"]
-    assert len(told) >= 3
-    assert {entry["model"] for entry in told} == {"m"}
-    assert told[0]["elapsed_s"] <= told[-1]["elapsed_s"]
+    reported = [entry for entry in logs if entry["event"] == "engine.loading"]
+    assert len(reported) >= 3
+    assert {entry["model"] for entry in reported} == {"m"}
+    assert reported[0]["elapsed_s"] <= reported[-1]["elapsed_s"]
 
 
 async def test_a_load_that_takes_too_long_is_given_up() -> None:

@@ -22,7 +22,7 @@ EXHAUSTED = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 
 
 
 @pytest.mark.parametrize(
-    ("written", "setting", "told"),
+    ("written", "setting", "reported"),
     [
         (GPU, "engine.vllm.gpu_memory_fraction", "set 0.76 or less"),
         (CPU, "engine.vllm.gpu_memory_fraction", "engine.vllm.kv_cache_bytes"),
@@ -32,11 +32,11 @@ EXHAUSTED = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 
     ],
     ids=["gpu", "cpu", "too long", "no cache", "exhausted"],
 )
-def test_short_memory_becomes_the_setting_to_change(written: str, setting: str, told: str) -> None:
+def test_short_memory_becomes_the_setting_to_change(written: str, setting: str, reported: str) -> None:
     advice = memory_advice(f"EngineCore failed to start.\nTraceback …\n{written}\nmore lines")
     assert advice is not None
     assert advice.setting == setting
-    assert told in advice.detail
+    assert reported in advice.detail
 
 
 def test_other_failures_get_no_advice_about_memory() -> None:

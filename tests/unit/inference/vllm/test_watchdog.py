@@ -41,7 +41,7 @@ async def patient() -> AsyncIterator[Model]:
     watch.cancel()
 
 
-async def test_a_stall_ends_every_request_in_flight_and_is_told_once(hasty: Model) -> None:
+async def test_a_stall_ends_every_request_in_flight_and_is_reported_once(hasty: Model) -> None:
     asked = [asyncio.create_task(hasty.ask(asyncio.Event()), name="ask") for _ in range(3)]
     ends = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(end) for end in ends] == [EngineDeadError] * 3
@@ -52,7 +52,7 @@ async def test_a_stall_ends_every_request_in_flight_and_is_told_once(hasty: Mode
 
 async def test_a_death_is_noticed_without_requests(patient: Model) -> None:
     patient.is_dead = True
-    await wait_until(lambda: bool(patient.failures), description="the death is told")
+    await wait_until(lambda: bool(patient.failures), description="the death is reported")
     assert isinstance(patient.failures[0], EngineDeadError)
 
 
@@ -75,7 +75,7 @@ async def test_answers_keep_a_busy_model_alive(hasty: Model) -> None:
     waiting.cancel()
 
 
-async def test_an_expected_end_is_not_told(patient: Model) -> None:
+async def test_an_expected_end_is_not_reported(patient: Model) -> None:
     asked = asyncio.create_task(patient.ask(asyncio.Event()), name="ask")
     await asyncio.sleep(0)
     patient.watchdog.close(EngineNotRunningError())

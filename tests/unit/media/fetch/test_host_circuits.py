@@ -101,7 +101,7 @@ async def test_an_image_that_is_not_there_shows_that_its_host_is(world: World) -
     await world.close()
 
 
-async def test_records_beyond_those_that_may_wait_for_a_dead_host_are_told_so(world: World) -> None:
+async def test_records_beyond_those_that_may_wait_for_a_dead_host_are_refused(world: World) -> None:
     await world.fails("down.example", FAILURES_TO_OPEN)
     tasks = world.begin("shop", "down.example", MAX_PATIENT + 1)
     await world.settled()

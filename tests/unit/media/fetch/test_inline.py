@@ -57,7 +57,7 @@ def test_other_notations_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["data:image/png;base64,AAAA", "DATA:,"])
-def test_a_data_url_is_told_apart(text: str) -> None:
+def test_a_data_url_is_distinguished(text: str) -> None:
     with pytest.raises(ImageReferenceError, match="without data:"):
         decode_inline(text, limit_bytes=1000)
 

@@ -89,7 +89,7 @@ async def test_of_few_places_none_is_kept_back() -> None:
     await world.close()
 
 
-async def test_one_place_serves_everybody_in_turn() -> None:
+async def test_one_place_serves_all_in_turn() -> None:
     world = World(1)
     world.begin("shop", "a.example", 3)
     world.begin("club", "b.example")

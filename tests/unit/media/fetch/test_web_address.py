@@ -27,7 +27,7 @@ from service.media.fetch.web_address import canonical_hosts, host_of, parse_redi
         ("http://minio/", "minio"),
     ],
 )
-def test_the_host_is_told_in_one_form(text: str, host: str) -> None:
+def test_the_host_is_reported_in_one_form(text: str, host: str) -> None:
     assert host_of(parse_web_address(text)) == host
 
 

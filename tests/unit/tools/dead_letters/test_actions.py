@@ -50,7 +50,7 @@ def astuple_of(record: SourceRecord) -> tuple[str, int, int, int, bytes | None, 
     return record.topic, record.partition, record.offset, record.timestamp_ms, record.key, record.value
 
 
-def test_a_letter_that_failed_again_tells_how_often_it_was_sent_back() -> None:
+def test_a_letter_that_failed_again_reports_how_often_it_was_sent_back() -> None:
     sent, _ = REDRIVE.records(read_letter(a_letter(17)))
     again = as_read(sent, 1, 2000)
     error = PublishError(topic="x", detail="y")
@@ -107,7 +107,7 @@ def test_marks_whose_letters_are_gone_are_taken_out() -> None:
     ("key", "value"),
     [(b"x", b"{}"), (b"3:17", b"no json"), (b"3:17", b"{}"), (b"3:17", orjson.dumps({"state": "lost"})), (None, None)],
 )
-def test_a_journal_of_somebody_else_is_not_guessed_at(key: bytes | None, value: bytes | None) -> None:
+def test_a_journal_of_another_program_is_refused(key: bytes | None, value: bytes | None) -> None:
     with pytest.raises(JournalUnreadableError, match=rf"0:7 of {JOURNAL}"):
         Marks([SourceRecord(JOURNAL, 0, 7, 0, key, value, ())])
 

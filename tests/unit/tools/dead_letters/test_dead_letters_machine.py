@@ -14,7 +14,7 @@ from service.tools.dead_letters.actions import Discard, Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 from service.tools.dead_letters.run import Action, RunResult, carry_out
-from testing.dead_letters import JOURNAL, UPLOADS, MemoryDesk, a_letter, vanish
+from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_letter, vanish
 
 NOW = datetime(2026, 5, 5, tzinfo=UTC)
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: NOW)
@@ -37,7 +37,7 @@ class LettersMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = MemoryDesk()
+        self.store = MemoryDeadLetterStore()
         self.ends = Counter[int]()
 
     @rule(partition=st.integers(min_value=0, max_value=2), count=st.integers(min_value=1, max_value=6))
@@ -73,7 +73,7 @@ class LettersMachine(RuleBasedStateMachine):
 
     @rule(wanted=filters, batch=st.integers(1, 4), at=st.integers(1, 4), others=filters)
     def rival(self, wanted: LetterFilter, batch: int, at: int, others: LetterFilter) -> None:
-        """Somebody else takes over in the middle, does some of it, and leaves the rest."""
+        """Another run takes over in the middle, does some of it, and leaves the rest."""
         commits = 0
 
         async def take_over() -> None:

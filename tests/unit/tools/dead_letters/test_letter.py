@@ -25,7 +25,7 @@ def test_the_headers_are_read() -> None:
     assert (letter.truncated, letter.redrives, letter.trace_id) == ("", 0, "")
 
 
-def test_a_record_of_somebody_else_says_little() -> None:
+def test_a_record_of_another_program_says_little() -> None:
     letter = read_letter(SourceRecord("dead", 0, 1, 1_777_000_000_000, None, None, (("modstream-attempt", b"9" * 50),)))
     assert (letter.reason, letter.message, letter.attempts, letter.origin) == ("unknown", "", 0, None)
     assert letter.failed_at == datetime.fromtimestamp(1_777_000_000, UTC)
@@ -51,7 +51,7 @@ def test_a_forged_header_of_the_uploader_does_not_count() -> None:
     "failed_at",
     [None, b"", b"\xff", b"0001-01-01T00:00:00+05:00", b"9999-12-31T23:59:59-05:00", b"2026-05-04T03:02:01"],
 )
-def test_a_moment_that_does_not_exist_counts_as_not_told(failed_at: Any, timestamp_ms: int) -> None:
+def test_a_moment_that_does_not_exist_counts_as_not_reported(failed_at: Any, timestamp_ms: int) -> None:
     letter = read_letter(SourceRecord("dead", 0, 1, timestamp_ms, None, None, ((FAILED_AT_HEADER, failed_at),)))
     assert letter.failed_at.tzinfo is UTC
 

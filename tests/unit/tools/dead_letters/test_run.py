@@ -11,19 +11,19 @@ from service.tools.dead_letters.actions import Redrive
 from service.tools.dead_letters.filters import LetterFilter
 from service.tools.dead_letters.rate_limit import MAX_BATCH, Pace
 from service.tools.dead_letters.run import MAX_REFUSED_SHOWN, RunResult, carry_out
-from testing.dead_letters import JOURNAL, UPLOADS, MemoryDesk, a_letter, vanish
+from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_letter, vanish
 
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: datetime(2026, 5, 5, tzinfo=UTC))
 EVERY = LetterFilter()
 SLOW_STEPS = Pace(1e9)
 
 
-def ten_letters() -> MemoryDesk:
-    return MemoryDesk([a_letter(offset, key=b"%d" % offset) for offset in range(10)])
+def ten_letters() -> MemoryDeadLetterStore:
+    return MemoryDeadLetterStore([a_letter(offset, key=b"%d" % offset) for offset in range(10)])
 
 
 async def send_back(
-    store: MemoryDesk,
+    store: MemoryDeadLetterStore,
     wanted: LetterFilter = EVERY,
     *,
     execute: bool = True,
@@ -35,7 +35,7 @@ async def send_back(
     return result
 
 
-async def in_steps_of_one(store: MemoryDesk) -> RunResult:
+async def in_steps_of_one(store: MemoryDeadLetterStore) -> RunResult:
     return await send_back(store, pace=Pace(1, sleep=no_sleep))
 
 
@@ -43,7 +43,7 @@ async def no_sleep(_seconds: float) -> None:
     """Do not wait."""
 
 
-def keys(store: MemoryDesk) -> Counter[bytes | None]:
+def keys(store: MemoryDeadLetterStore) -> Counter[bytes | None]:
     return Counter(record.key for record in store.sent)
 
 
@@ -63,7 +63,9 @@ async def test_every_letter_is_sent_once_however_often_it_is_asked_for() -> None
 
 
 async def test_a_filter_leaves_the_others_for_later() -> None:
-    store = MemoryDesk([a_letter(0, key=b"0", error=EventEmptyError()), a_letter(1, key=b"1"), a_letter(2, key=b"2")])
+    store = MemoryDeadLetterStore(
+        [a_letter(0, key=b"0", error=EventEmptyError()), a_letter(1, key=b"1"), a_letter(2, key=b"2")]
+    )
     first = await send_back(store, LetterFilter(reasons=("image.*",)))
     assert first.reasons == Counter({"image.not_found": 2})
     assert keys(store) == Counter([b"1", b"2"])
@@ -105,9 +107,9 @@ async def test_who_comes_second_shuts_out_who_came_first() -> None:
     assert keys(store) == Counter(b"%d" % offset for offset in range(10))
 
 
-async def test_what_cannot_be_sent_is_told_and_stays_open() -> None:
+async def test_what_cannot_be_sent_is_reported_and_stays_open() -> None:
     cut = [a_letter(offset, value=b"x" * 50_000, max_bytes=16_384) for offset in range(MAX_REFUSED_SHOWN + 5)]
-    store = MemoryDesk([*cut, a_letter(100)])
+    store = MemoryDeadLetterStore([*cut, a_letter(100)])
     result = await send_back(store)
     assert (result.done, result.refused, len(result.refused_shown)) == (1, MAX_REFUSED_SHOWN + 5, MAX_REFUSED_SHOWN)
     assert len(store.journal) == 1
@@ -132,7 +134,7 @@ async def test_the_journal_forgets_letters_that_are_gone() -> None:
 
 
 async def test_a_batch_is_no_larger_than_a_transaction_should_be() -> None:
-    store = MemoryDesk([a_letter(offset, value=b"x" * 900_000) for offset in range(12)])
+    store = MemoryDeadLetterStore([a_letter(offset, value=b"x" * 900_000) for offset in range(12)])
     sizes: list[int] = []
 
     async def note() -> None:

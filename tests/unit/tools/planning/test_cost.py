@@ -67,7 +67,7 @@ def test_the_embedded_engine_takes_as_many_cores_as_the_images_need() -> None:
     assert own(many, "CPU").per_day == pytest.approx(3 * own(few, "CPU").per_day)
 
 
-def test_idle_time_is_told() -> None:
+def test_idle_time_is_reported() -> None:
     assert compare(QUESTION).busy_share == pytest.approx(50 / 86_400)
 
 

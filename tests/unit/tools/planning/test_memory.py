@@ -58,7 +58,7 @@ def test_on_a_small_card_fewer_images_run_side_by_side_but_always_those_of_a_ste
     assert planned("H100").sequences == 256
 
 
-def test_what_is_missing_is_told() -> None:
+def test_what_is_missing_is_reported() -> None:
     assert missing_gib(candidate("RTX 3080 10GB", "bf16")) > missing_gib(candidate("RTX 3080 10GB", "awq")) > 0
     assert missing_gib(candidate("H100")) == 0
 

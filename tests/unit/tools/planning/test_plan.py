@@ -106,7 +106,7 @@ def test_all_assumptions_come_with_the_plan(gpu: Gpu) -> None:
     assert "13.9 GFLOP" in text
 
 
-def test_a_plan_tells_how_long_written_answers_take() -> None:
+def test_a_plan_reports_how_long_written_answers_take() -> None:
     text = " ".join(plan_assumptions(plan("H100")))
     assert "102 requests in flight" in text
     assert "engine.timeout_s" in text
@@ -129,7 +129,7 @@ def test_what_does_not_fit_has_no_settings() -> None:
     assert settings_yaml(small, of(small, "bf16")) == ""
 
 
-def test_a_card_without_bf16_is_never_told_to_take_it() -> None:
+def test_a_card_without_bf16_is_never_advised_to_take_it() -> None:
     found = plan("T4", "2B")
     assert found.take is not None
     assert found.take.precision.name != "bf16"

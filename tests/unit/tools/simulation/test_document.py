@@ -23,7 +23,7 @@ def test_its_table_is_the_one_that_is_computed() -> None:
     assert overview_markdown() in DOCUMENT, "write it anew: make capacity prints it"
 
 
-def test_it_says_that_nobody_measured_a_gpu() -> None:
+def test_it_says_that_no_gpu_was_measured() -> None:
     assert "nothing in it was measured on a GPU" in DOCUMENT.partition("## Choosing partitions")[0]
 
 

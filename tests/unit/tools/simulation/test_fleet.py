@@ -42,25 +42,25 @@ def test_more_processes_are_never_worse() -> None:
 
 
 def test_a_burst_comes_to_what_the_closed_form_says() -> None:
-    told = burst(Group(24, 4, 100.0), 100.0)
+    reported = burst(Group(24, 4, 100.0), 100.0)
     fleet = Fleet(GROUP, Burst(lambda _: 100.0, 10, 60, 600))
     samples = fleet.run(3600.0)
-    assert max(sample.lag for sample in samples) == pytest.approx(told.lag, rel=0.01)
-    assert longest_wait_s(samples) == pytest.approx(told.longest_wait_s, rel=0.01)
+    assert max(sample.lag for sample in samples) == pytest.approx(reported.lag, rel=0.01)
+    assert longest_wait_s(samples) == pytest.approx(reported.longest_wait_s, rel=0.01)
     caught_up_s = next(sample.at_s for sample in samples if sample.at_s > 670 and sample.lag < 100)
-    assert caught_up_s - 660 == pytest.approx(told.caught_up_s, rel=0.02)
+    assert caught_up_s - 660 == pytest.approx(reported.caught_up_s, rel=0.02)
 
 
 def test_a_lost_process_comes_to_what_the_closed_form_says() -> None:
-    told = lost_process(Group(24, 4, 100.0), 250.0)
+    reported = lost_process(Group(24, 4, 100.0), 250.0)
     fleet = Fleet(GROUP, lambda _: 250.0, losses=[Loss(60.0, 600.0)])
     samples = fleet.run(1200.0)
     assert fleet.rebalances == 1 + 2
-    assert longest_wait_s(samples) == pytest.approx(told.longest_wait_s, abs=2.0)
-    assert max(sample.lag for sample in samples) == pytest.approx(told.lag, rel=0.15)
+    assert longest_wait_s(samples) == pytest.approx(reported.longest_wait_s, abs=2.0)
+    assert max(sample.lag for sample in samples) == pytest.approx(reported.lag, rel=0.15)
 
 
-def test_a_rebalance_stops_everybody_for_its_time() -> None:
+def test_a_rebalance_stops_all_processes_for_its_time() -> None:
     scaler = Scaler(ScalerSettings(lag_threshold=1.0, least=5, most=5))
     samples = Fleet(replace(GROUP, start_s=10.0), lambda _: 100.0, scaler=scaler).run(60.0)
     idle = [sample for sample in samples if sample.judged == 0]
@@ -88,7 +88,7 @@ def test_partitions_are_shared_evenly_and_stay_where_they_can(
         assert then == first
 
 
-def test_nobody_shares_nothing() -> None:
+def test_no_process_shares_nothing() -> None:
     assert share_out(6, [], {0: [1, 2]}) == {}
 
 

@@ -36,12 +36,12 @@ def fetches(*, quick: int, slow: int) -> str:
     return "".join(f'd_bucket{{stage="fetch",le="{bound}"}} {count}\n' for bound, count in bounds)
 
 
-def test_quantiles_tell_of_what_was_observed_between_the_looks() -> None:
+def test_quantiles_report_what_was_observed_between_the_looks() -> None:
     changed = stretch(fetches(quick=100, slow=0), fetches(quick=100, slow=100))
     assert quantiles([changed], "d", "stage", (0.5, 0.75)) == {"fetch": (1.5, 1.75)}
 
 
-def test_where_nothing_was_observed_between_the_looks_all_since_the_start_is_told() -> None:
+def test_where_nothing_was_observed_between_the_looks_all_since_the_start_is_reported() -> None:
     still = fetches(quick=100, slow=0)
     assert quantiles([stretch(still, still)], "d", "stage", (0.5,)) == {"fetch": (0.5,)}
 

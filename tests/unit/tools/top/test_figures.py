@@ -13,11 +13,11 @@ def seen(**urls: tuple[str, str]) -> Figures:
 BUSY = (scrape(judged=1000, failed=40), scrape(judged=1200, failed=80))
 
 
-def test_rate_lag_and_age_are_told_at_a_glance() -> None:
-    told = seen(a=BUSY)
-    assert told.a_second == {"judged": 20.0, "dead_lettered": 1.0}
-    assert (told.lag, told.in_flight, told.oldest_age_s, told.over_s) == (1240, 140, 61.5, 10.0)
-    assert told.occupancy == {"records": 1.0, "bytes": 0.25, "span": 0.01}
+def test_rate_lag_and_age_are_reported_at_a_glance() -> None:
+    reported = seen(a=BUSY)
+    assert reported.a_second == {"judged": 20.0, "dead_lettered": 1.0}
+    assert (reported.lag, reported.in_flight, reported.oldest_age_s, reported.over_s) == (1240, 140, 61.5, 10.0)
+    assert reported.occupancy == {"records": 1.0, "bytes": 0.25, "span": 0.01}
 
 
 def test_the_partition_that_waits_most_comes_first() -> None:
@@ -32,7 +32,7 @@ def test_the_partition_that_waits_most_comes_first() -> None:
     assert second.partition == 0
 
 
-def test_a_partition_that_two_processes_tell_of_counts_once() -> None:
+def test_a_partition_that_two_processes_report_counts_once() -> None:
     assert seen(a=BUSY, b=BUSY).lag == 1240
 
 
@@ -47,21 +47,21 @@ def test_a_reason_that_was_never_met_is_left_out() -> None:
     assert (reason.reason, reason.failed_attempts, reason.dead_letters, reason.put_off) == ("fetch.failed", 4.0, 1.0, 0)
 
 
-def test_engine_processes_and_gpus_are_told() -> None:
-    told = seen(a=BUSY, b=BUSY)
-    assert (told.engine.running, told.engine.waiting, told.engine.decode_workers) == (128, 24, 4)
-    assert told.engine.tokens_a_second == {"prompt": 12_000.0}
-    assert [(each.url, each.is_ready, each.engine, each.partitions) for each in told.processes] == [
+def test_engine_processes_and_gpus_are_reported() -> None:
+    reported = seen(a=BUSY, b=BUSY)
+    assert (reported.engine.running, reported.engine.waiting, reported.engine.decode_workers) == (128, 24, 4)
+    assert reported.engine.tokens_a_second == {"prompt": 12_000.0}
+    assert [(each.url, each.is_ready, each.engine, each.partitions) for each in reported.processes] == [
         ("a", True, "rehearsal", 2),
         ("b", True, "rehearsal", 2),
     ]
-    assert [gpu.utilization for gpu in told.gpus] == [0.97, 0.97]
+    assert [gpu.utilization for gpu in reported.gpus] == [0.97, 0.97]
 
 
 def test_a_process_that_only_just_started_has_no_figures_but_is_there() -> None:
-    told = seen(a=("", ""))
-    assert (told.lag, told.partitions, told.stages, told.reasons) == (0, (), (), ())
-    assert [each.is_ready for each in told.processes] == [False]
+    reported = seen(a=("", ""))
+    assert (reported.lag, reported.partitions, reported.stages, reported.reasons) == (0, (), (), ())
+    assert [each.is_ready for each in reported.processes] == [False]
 
 
 def test_rates_are_over_the_last_ten_seconds_whatever_the_interval() -> None:

@@ -27,7 +27,7 @@ class Balance:
         return not (self.lost or self.duplicated or self.astray or self.fed_twice)
 
 
-class Tally:
+class OutcomeCounts:
     """What a reader saw, by topic and record number."""
 
     def __init__(self, topics: TopicSettings) -> None:

@@ -2,19 +2,12 @@
 
 import asyncio
 
-import structlog
 import typer
-import uvloop
 
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, load_or_exit
-from service.cli.served_policies import check_policies_or_exit
 from service.core.errors import FatalError, UnexpectedEndError
 from service.settings.settings import Settings
-from service.telemetry.foreign_errors import scrub_exception
-from service.telemetry.logs import configure_logging
-
-log = structlog.get_logger(__name__)
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -31,6 +24,9 @@ def serve(config: ConfigOption = None) -> None:
     [bold]Exit codes[/]  0 drained and stopped · 2 wrong settings or policies · 3 fatal fault:
     nothing lost, start it again
     """
+    from service.cli.served_policies import check_policies_or_exit  # noqa: PLC0415 - the help need not load it
+    from service.telemetry.logs import configure_logging  # noqa: PLC0415 - as above
+
     loaded = load_or_exit(config)
     check_policies_or_exit(loaded)
     configure_logging(loaded.settings.telemetry)
@@ -39,8 +35,13 @@ def serve(config: ConfigOption = None) -> None:
 
 def _serve(settings: Settings) -> ExitCode:
     """Run the service; its fatal errors become the last line of the log."""
-    from service.app import run_service  # noqa: PLC0415 # other subcommands need not load engine and decoders
+    import structlog  # noqa: PLC0415 - the help need not load it
+    import uvloop  # noqa: PLC0415 - as above
 
+    from service.app import run_service  # noqa: PLC0415 - as above
+    from service.telemetry.foreign_errors import scrub_exception  # noqa: PLC0415 - as above
+
+    log = structlog.get_logger(__name__)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run_service(settings))

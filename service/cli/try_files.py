@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,18 +13,19 @@ from rich.console import Console
 from service.cli.as_json import as_json_line
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.cli.served_policies import check_policies_or_exit
 from service.cli.stderr_tail import stderr_tail
 from service.cli.targets import left_out_in_words, uploads_or_exit
-from service.client.offline import OfflineRun, Tried, judge_all
 from service.client.upload_events import Upload, UploadOptions
 from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.memory_advice import memory_advice
 from service.settings.settings import Settings
-from service.telemetry.logs import configure_logging
 from service.tools.demo.fitted_table import print_table
 from service.tools.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
 from service.tools.demo.tiny_model import PICTURES, with_tiny_model
+
+if TYPE_CHECKING:
+    from service.client.offline import OfflineRun, Tried
+    from service.settings.load import LoadedSettings
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "tools" / "demo" / "photographs"
 """Judged if no file is named."""
@@ -69,11 +70,10 @@ def try_files(
     """
     loaded = load_or_exit(config)
     with errors_shown():
-        settings = _with_engine(loaded.settings, engine)
-    check_policies_or_exit(replace(loaded, settings=settings))
+        loaded = replace(loaded, settings=_with_engine(loaded.settings, engine))
     pictures = PICTURES if engine == "tiny" else PHOTOGRAPHS
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
-    _try(settings, targets or [str(path) for path in sorted(pictures.glob("*.[jp][pn]g"))], options, json=json)
+    _try(loaded, targets or [str(path) for path in sorted(pictures.glob("*.[jp][pn]g"))], options, json=json)
 
 
 def try_images(
@@ -99,9 +99,8 @@ def try_images(
     [bold]Exit codes[/]  0 all were judged · 1 some were not, or the engine cannot start · 2 wrong arguments or settings
     """
     loaded = load_or_exit(config)
-    check_policies_or_exit(loaded)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
-    _try(loaded.settings, targets, options, json=json)
+    _try(loaded, targets, options, json=json)
 
 
 def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None) -> Settings:
@@ -114,7 +113,12 @@ def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None)
             return settings
 
 
-def _try(settings: Settings, targets: Sequence[str], options: UploadOptions, *, json: bool) -> None:
+def _try(loaded: "LoadedSettings", targets: Sequence[str], options: UploadOptions, *, json: bool) -> None:
+    from service.cli.served_policies import check_policies_or_exit  # noqa: PLC0415 - the help need not load it
+    from service.telemetry.logs import configure_logging  # noqa: PLC0415 - as above
+
+    check_policies_or_exit(loaded)
+    settings = loaded.settings
     configure_logging(settings.telemetry)
     found = uploads_or_exit(targets, options)
     with errors_shown(), _memory_errors_explained(settings):
@@ -141,14 +145,15 @@ def _memory_errors_explained(settings: Settings) -> Iterator[None]:
             raise EngineConfigurationError(setting=advice.setting, detail=advice.detail) from error
 
 
-async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> OfflineRun:
-    from service.app import moderation_alone  # noqa: PLC0415 - other subcommands need not load engine and decoders
+async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> "OfflineRun":
+    from service.app import moderation_alone  # noqa: PLC0415 - the help need not load engine and decoders
+    from service.client.offline import judge_all  # noqa: PLC0415 - as above
 
     async with moderation_alone(settings) as moderator:
         return await judge_all(moderator, uploads, options, settings.topics, in_flight=settings.window.max_records)
 
 
-def _print_tables(trial: OfflineRun, *, left_out: int) -> None:
+def _print_tables(trial: "OfflineRun", *, left_out: int) -> None:
     console = Console()
     shown = trial.images[:MAX_ROWS]
     rows = [verdict_row(each.image_id, each.verdict, each.tags) for each in shown if each.verdict is not None]
@@ -161,7 +166,7 @@ def _print_tables(trial: OfflineRun, *, left_out: int) -> None:
     console.print(f"{_rate_in_words(trial)}{left_out_in_words(left_out)}", highlight=False)
 
 
-def _print_json(trial: OfflineRun, *, left_out: int) -> None:
+def _print_json(trial: "OfflineRun", *, left_out: int) -> None:
     for each in trial.images:
         typer.echo(as_json_line(_json(each)))
     rate = {
@@ -173,7 +178,7 @@ def _print_json(trial: OfflineRun, *, left_out: int) -> None:
     typer.echo(as_json_line(rate))
 
 
-def _json(tried: Tried) -> dict[str, object]:
+def _json(tried: "Tried") -> dict[str, object]:
     letter = tried.dead_letter
     return {
         "image_id": tried.image_id,
@@ -183,6 +188,6 @@ def _json(tried: Tried) -> dict[str, object]:
     }
 
 
-def _rate_in_words(trial: OfflineRun) -> str:
+def _rate_in_words(trial: "OfflineRun") -> str:
     images = "1 image" if len(trial.images) == 1 else f"{len(trial.images)} images"
     return f"{images} in {trial.seconds:.1f} s: {trial.images_per_s:.1f} images/s"

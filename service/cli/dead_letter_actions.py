@@ -134,8 +134,9 @@ def _carried_out(
                 )
             )
     except (KeyboardInterrupt, typer.Exit) as error:
-        complain(f"interrupted after {result.done:,} letters; the same command goes on behind them")
         by_hand = isinstance(error, KeyboardInterrupt)
+        if by_hand or result.done:
+            complain(f"interrupted after {result.done:,} letters; the same command goes on behind them")
         raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
     finally:
         if execute and result.done:

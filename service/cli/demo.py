@@ -71,8 +71,14 @@ def demo(
 def _run_folder() -> Path:
     """Make a folder for this run: two demos at a time do not meet."""
     parent = HOME / "run"
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=parent))
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=parent))
+    except OSError as error:
+        message = (
+            f"the demo cannot write its run to {Path.cwd() / parent}: {error.strerror}; start it in another folder"
+        )
+        raise fail(message) from None
 
 
 async def _run(images: Path | None, folder: Path, console: Console) -> "DemoResult":

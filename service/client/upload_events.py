@@ -84,7 +84,9 @@ def find_uploads(targets: Iterable[str]) -> FoundUploads:
 
 def _of_target(target: str) -> Iterator[Upload | Unusable]:
     path = Path(target)
-    if "://" in target:
+    if not target:
+        yield Unusable("''", "the name is empty")
+    elif "://" in target:
         yield _of_url(target)
     elif _is_folder(path):
         found = [*_below(path)]

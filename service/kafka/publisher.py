@@ -265,23 +265,26 @@ async def open_exclusive_publisher(
 ) -> AsyncIterator[ExclusivePublisher]:
     """Fence the process that has the name: when the block begins, its transaction is aborted and it can begin no other.
 
-    Raises `TransactionsNeededError` where the broker has none, and `AccessDeniedError`.
+    Raises `TransactionsNeededError` where the broker has none, `KafkaUnreachableError` where none answers, and
+    `AccessDeniedError`.
     """
     producer = connection.transactional_producer(name, timeout_s=settings.timeout_s + _GRACE_S)
     try:
-        await _start(producer, timeout_s=settings.timeout_s)
+        await _start(connection, producer, timeout_s=settings.timeout_s)
         yield ExclusivePublisher(producer, timeout_s=settings.timeout_s)
     finally:
         await _abort(producer)
         await discard(producer)
 
 
-async def _start(producer: AIOKafkaProducer, *, timeout_s: float) -> None:
+async def _start(connection: KafkaConnection, producer: AIOKafkaProducer, *, timeout_s: float) -> None:
     try:
         with unknown_unless_denied("transactions"):
             async with asyncio.timeout(timeout_s):
                 await producer.start()
     except CommitUnknownError as error:
+        async with connection.running(connection.admin()):
+            pass  # raises what keeps every client out
         raise TransactionsNeededError(detail=str(error)) from error
 
 

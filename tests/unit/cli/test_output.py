@@ -1,0 +1,60 @@
+"""Whatever takes the output, or takes no more of it, a command ends with a message and without a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import IO
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli.commands import app
+
+COST = ("cost", "--images-per-day", "5000", "--gpu-hour", "1")
+
+
+def modstream(*arguments: str, into: int | IO[str] = subprocess.PIPE, **environment: str) -> CompletedProcess[str]:
+    """Run a command with its output to a pipe or a file."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        stdout=into,
+        stderr=subprocess.PIPE,
+        check=False,
+        encoding="utf-8",
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), COST, ("policy", "show")], ids=lambda arguments: arguments[0])
+def test_an_output_that_is_not_utf8_gets_escapes_for_what_it_cannot_show(arguments: tuple[str, ...]) -> None:
+    shown = modstream(*arguments, PYTHONIOENCODING="ascii")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.isascii()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), COST, ("config", "--defaults")], ids=lambda arguments: arguments[0])
+def test_a_full_disk_ends_a_command_with_one_line(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        written = modstream(*arguments, into=full)
+    assert (written.returncode, written.stderr) == (1, "error: the output cannot be written: No space left on device\n")
+
+
+def test_an_output_that_is_closed_early_ends_a_command_in_silence() -> None:
+    command = [sys.executable, "-m", "service", "config", "--markdown"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_the_demo_says_which_folder_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".demo").touch()
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 1
+    assert str(tmp_path / ".demo" / "run") in result.stderr
+    assert "start it in another folder" in result.stderr

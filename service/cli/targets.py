@@ -26,7 +26,8 @@ def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> FoundUplo
     for each in found.unusable:
         leave_out(each)
     if not found.uploads:
-        raise fail(f"none of {', '.join(map(one_line, targets))} is an image that can be used", code=ExitCode.USAGE)
+        named = ", ".join(one_line(target) or "''" for target in targets)
+        raise fail(f"none of {named} is an image that can be used", code=ExitCode.USAGE)
     return found
 
 

@@ -15,6 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
+from service.core.errors import FatalError
 from service.kafka.connection_refusals import refusal
 from service.kafka.errors import (
     AccessDeniedError,
@@ -127,6 +128,14 @@ class KafkaConnection:
         except KafkaError as error:
             self._check_token()
             raise AccessDeniedError(operation="connections", detail=describe(error)) from error
+
+    async def fault(self) -> FatalError | None:
+        """Return what keeps every client out, one of the errors of `start`; None if nothing does."""
+        try:
+            async with self.running(self.admin()):
+                return None
+        except FatalError as error:
+            return error
 
     async def _start(self, client: Client) -> None:
         try:

@@ -265,8 +265,7 @@ async def open_exclusive_publisher(
 ) -> AsyncIterator[ExclusivePublisher]:
     """Fence the process that has the name: when the block begins, its transaction is aborted and it can begin no other.
 
-    Raises `TransactionsNeededError` where the broker has none, `KafkaUnreachableError` where none answers, and
-    `AccessDeniedError`.
+    Raises `TransactionsNeededError`, `KafkaUnreachableError` and `AccessDeniedError`.
     """
     producer = connection.transactional_producer(name, timeout_s=settings.timeout_s + _GRACE_S)
     try:
@@ -283,9 +282,7 @@ async def _start(connection: KafkaConnection, producer: AIOKafkaProducer, *, tim
             async with asyncio.timeout(timeout_s):
                 await producer.start()
     except CommitUnknownError as error:
-        async with connection.running(connection.admin()):
-            pass  # raises what keeps every client out
-        raise TransactionsNeededError(detail=str(error)) from error
+        raise await connection.fault() or TransactionsNeededError(detail=str(error)) from error
 
 
 async def _abort(producer: AIOKafkaProducer) -> None:

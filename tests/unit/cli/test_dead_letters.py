@@ -156,12 +156,12 @@ def test_a_redrive_sends_what_it_can_and_names_what_it_cannot(store: MemoryDeadL
     assert (again["done"], again["done_before"], again["refused"]) == (0, 3, 1)
 
 
-def test_an_interrupted_redrive_says_how_far_it_came(store: MemoryDeadLetterStore) -> None:
+def test_a_redrive_that_fails_before_anything_is_done_says_why_alone(store: MemoryDeadLetterStore) -> None:
     store.before_commit = vanish
     result = dead_letters(store, "redrive", "--execute")
     assert result.exit_code == 1
     assert "[kafka.publish_unknown]" in result.stderr
-    assert "interrupted after 0 letters" in result.stderr
+    assert "interrupted" not in result.stderr
 
 
 async def interrupt() -> None:

@@ -13,7 +13,7 @@ from service.tools.planning.cost import DAYS_A_MONTH, LEAST_HOURS, BreakEven, Co
 from service.tools.planning.overview import rate
 from service.tools.planning.plan import GpuPlan
 from service.tools.planning.plan_tables import bullets, plain_table
-from service.tools.planning.prices import CPU_CORE_HOUR_USD, EASEMOB_PRICES, EMBEDDED_IMAGES_A_CORE, USD_RATES
+from service.tools.planning.prices import CPU_CORE_HOUR_USD, EMBEDDED_IMAGES_A_CORE, SERVICES, USD_RATES
 
 # An always-on card that judges for less than this share of the time is mostly paid for waiting.
 IDLE_SHARE = 0.25
@@ -51,9 +51,9 @@ def cost_assumptions(
         f"{LEAST_HOURS:g} h a day is paid.",
         f"List prices of the services in US dollars, {question.usd_rate:g} {currency} each"
         + ("." if rate_given or USD_RATES[currency] == 1 else ": a round figure, give --usd-rate.")
-        + " Easemob's are in CNY"
+        + " Those from China are in CNY"
         + ("." if currency == "CNY" else f", {USD_RATES['CNY']:g} for a US dollar: a round figure.")
-        + f" Source: {EASEMOB_PRICES}",
+        + f" Sources, read in November 2026: {', '.join(each.source for each in SERVICES if each.source)}",
         f"The embedded engine judges {EMBEDDED_IMAGES_A_CORE:g} images/s a core (docs/benchmarks.md), at "
         f"${CPU_CORE_HOUR_USD:g} a core and hour. It does not look for violence, hate and others.",
         "Not compared: accuracy, categories, where the images go, and people's time.",

@@ -48,10 +48,18 @@ def test_what_costs_less_than_an_expensive_card_is_named() -> None:
     assert "Sightengine" not in line
 
 
-def test_a_chinese_provider_is_compared_with_its_source() -> None:
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("Alibaba Cloud (China)", "https://help.aliyun.com/"),
+        ("Baidu (China)", "https://cloud.baidu.com/"),
+        ("Easemob (China)", "https://docs-im.easemob.com/"),
+    ],
+)
+def test_a_chinese_provider_is_compared_with_its_source(name: str, source: str) -> None:
     shown = cost("--currency", "CNY").stdout
-    assert "Easemob (China)" in shown
-    assert "https://docs-im.easemob.com/" in shown
+    assert name in shown
+    assert source in shown
 
 
 def test_a_card_that_is_too_small_names_the_model_that_fits() -> None:

@@ -18,11 +18,17 @@ from service.settings.settings import Settings
 if TYPE_CHECKING:
     from service.delivery.skip import Skippable
 
-_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})")
+_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})([/:])(\d{1,9})\2(\d{1,18})")
 
 
 def skip(
-    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="The record, as the logs name it.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPIC:PARTITION:OFFSET",
+            help="The record. TOPIC/PARTITION/OFFSET, as logs have it, is the same.",
+        ),
+    ],
     config: ConfigOption = None,
     *,
     why: Annotated[
@@ -37,27 +43,31 @@ def skip(
     The record becomes a dead letter with the reason record.skipped, and the group's progress says that it is finished,
     both in one transaction. The service may run or not. A running one is shut out of the partition for a moment, drops
     its own work on the record, and goes on. With delivery: at_least_once no process of the group may run. The topic is
-    that of uploads or a retry topic.
+    that of uploads or a retry topic; the column 'upload' of the list has partition:offset in the former.
 
     [bold]Examples[/]
 
-      modstream dead-letters skip images.uploaded/3/17
+      modstream dead-letters skip images.uploaded:3:17
 
-      modstream dead-letters skip images.uploaded/3/17 --why 'crashes the engine, see issue 12' --execute
+      modstream dead-letters skip images.uploaded:3:17 --why 'crashes the engine, see issue 12' --execute
 
     [bold]Exit codes[/]  0 skipped, or would be · 1 cannot be skipped · 2 wrong arguments or settings
     """
     found = _PLACE.fullmatch(place)
     if found is None:
-        raise fail(f"{place}: a record is named topic/partition/offset", code=ExitCode.USAGE)
+        raise fail(
+            f"{place}: a record is named topic:partition:offset, such as images.uploaded:3:17", code=ExitCode.USAGE
+        )
     if execute and not (why or "").strip():
         raise fail("--execute needs --why: the reason is kept for later readers", code=ExitCode.USAGE)
     settings = settings_of(config)
-    partition, offset = Partition(found[1], int(found[2])), int(found[3])
+    partition, offset = Partition(found[1], int(found[3])), int(found[4])
     with errors_shown():
         skipped = asyncio.run(_skip(settings, partition, offset, why if execute else None))
     words = "skipped" if execute else "would be skipped (dry run: --execute does it)"
-    Console(highlight=False, soft_wrap=True).print(f"{skipped.place} {words}: {_described(skipped)}", markup=False)
+    Console(highlight=False, soft_wrap=True, emoji=False).print(
+        f"{skipped.place} {words}: {_described(skipped)}", markup=False
+    )
 
 
 async def _skip(settings: Settings, partition: Partition, offset: int, why: str | None) -> "Skippable":

@@ -84,4 +84,4 @@ def output_console() -> Console:
 
 def error_console() -> Console:
     """Return the console for what is not output; long lines of paths are not broken where they can be copied."""
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, emoji=False)

@@ -48,19 +48,35 @@ def create(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Return whether all topics exist, as the service does when it starts.
+    """Return whether all topics exist, as the service does when it starts, and the journal of dead letters.
+
+    `modstream dead-letters` needs the journal and the service does not, so a user without grants on it passes.
 
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """
-    from service.delivery.required_topics import required_topics  # noqa: PLC0415 - as above
-    from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
-    from service.kafka.topics import check_topics  # noqa: PLC0415 - as above
-
     settings = load_or_exit(config).settings
-    topics = required_topics(settings)
     with errors_shown():
-        asyncio.run(check_topics(KafkaConnection(settings.kafka), topics))
-    Console(soft_wrap=True).print(f"all {len(topics)} topics exist: {', '.join(topics.values())}", highlight=False)
+        topics = asyncio.run(_checked(settings))
+    Console(soft_wrap=True).print(f"all {len(topics)} topics exist: {', '.join(topics)}", highlight=False)
+
+
+async def _checked(settings: Settings) -> list[str]:
+    """Return the topics that exist; raises the error of the first that does not."""
+    from service.delivery.required_topics import required_topics  # noqa: PLC0415 - the help need not load it
+    from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - as above
+    from service.kafka.errors import AccessDeniedError  # noqa: PLC0415 - as above
+    from service.kafka.topics import JOURNAL_SETTING, check_topics, journal_topic  # noqa: PLC0415 - as above
+
+    connection, topics = KafkaConnection(settings.kafka), required_topics(settings)
+    await check_topics(connection, topics)
+    if settings.delivery != "exactly_once":
+        return list(topics.values())
+    journal = journal_topic(settings.topics)
+    try:
+        await check_topics(connection, {JOURNAL_SETTING: journal})
+    except AccessDeniedError:
+        return list(topics.values())
+    return [*topics.values(), journal]
 
 
 async def _created(settings: Settings, *, partitions: int, replication: int | None) -> "list[TopicState]":

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from service.delivery.offsets import Progress
 from service.kafka.errors import CommitUnknownError
+from service.kafka.topics import described_topics
 
 
 class Membership:
@@ -97,9 +98,8 @@ class GroupHistory:
         return not await self._stored.has_any(await self._partitions({topic, self._uploads}))
 
     async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
-        described = await self._admin.describe_topics(list(topics))
         return [
             TopicPartition(topic["topic"], partition["partition"])
-            for topic in described
+            for topic in await described_topics(self._admin, topics)
             for partition in topic["partitions"]
         ]

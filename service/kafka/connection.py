@@ -16,10 +16,10 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
 from service.core.errors import FatalError
+from service.kafka.certificates import ssl_context
 from service.kafka.connection_refusals import refusal
 from service.kafka.errors import (
     AccessDeniedError,
-    CertificatesUnreadableError,
     KafkaUnreachableError,
     TokenUnavailableError,
 )
@@ -194,14 +194,7 @@ class KafkaConnection:
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
-        settings = self._settings
-        try:
-            context = ssl.create_default_context(cafile=settings.ssl_cafile)
-            if settings.ssl_certfile is not None:
-                context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
-        except OSError as error:  # ssl's own errors are such, too
-            raise CertificatesUnreadableError(detail=describe(error)) from error
-        return context
+        return ssl_context(self._settings)
 
     @cached_property
     def _tokens(self) -> ClientCredentials:

@@ -41,7 +41,7 @@ class CertificatesUnreadableError(FatalError):
     """A file of the encrypted connection is missing or no PEM."""
 
     reason = "kafka.certificates_unreadable"
-    message = "the files of kafka.ssl_cafile, kafka.ssl_certfile or kafka.ssl_keyfile cannot be used: {detail}"
+    message = "the file {path} (setting {setting}) cannot be used: {detail}"
 
 
 class AccessDeniedError(FatalError):

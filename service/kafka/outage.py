@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError, for_code
 from service.kafka.connection import KafkaConnection, describe
 from service.kafka.errors import AccessDeniedError, KafkaUnreachableError, TopicMissingError
 from service.kafka.topic_configs import topic_configs
+from service.kafka.topics import described_topics
 
 _MIN_IN_SYNC = "min.insync.replicas"
 _NO_LEADER = -1
@@ -22,7 +23,7 @@ async def find_outage(connection: KafkaConnection, topics: Mapping[str, str]) ->
     try:
         async with asyncio.timeout(connection.settings.request_timeout_s):
             async with connection.running(connection.admin()) as admin:
-                described = {topic["topic"]: topic for topic in await admin.describe_topics(list(topics.values()))}
+                described = {topic["topic"]: topic for topic in await described_topics(admin, topics.values())}
             minimum = await _min_in_sync(connection, topics.values())
     except (KafkaError, KafkaUnreachableError, OSError, TimeoutError) as error:
         return describe(error)

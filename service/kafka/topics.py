@@ -1,7 +1,7 @@
 """The topics that the service needs: named, checked at start, created on request."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -
     async with connection.running(connection.admin()) as admin:
         existing = await _partitions(admin, connection)
         missing = {setting: topic for setting, topic in topics.items() if topic not in existing}
-        described = await _described(admin, list(missing.values())) if missing else []
+        described = await described_topics(admin, list(missing.values())) if missing else []
     hidden = {topic["topic"] for topic in described if for_code(topic["error_code"]) is TopicAuthorizationFailedError}
     for setting, topic in missing.items():
         if topic in hidden:
@@ -65,11 +65,15 @@ async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -
         raise TopicMissingError(topic=topic, setting=setting)
 
 
-async def _described(admin: AIOKafkaAdminClient, topics: list[str]) -> list[dict[str, Any]]:
-    """Ask about topics by name without having brokers create them, which `describe_topics` does."""
-    answer = await admin._send_request(MetadataRequest(topics, allow_auto_topic_creation=False))
-    found: list[dict[str, Any]] = answer.to_object()["topics"]
-    return found
+async def described_topics(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[dict[str, Any]]:
+    """Return what brokers say of topics, in the form of aiokafka's `describe_topics`.
+
+    That method lets brokers with `auto.create.topics.enable` create the topics that it names; this function does not.
+    Raises `KafkaError`, `OSError` or `TimeoutError` when no broker answers.
+    """
+    answer = await admin._send_request(MetadataRequest(list(topics), allow_auto_topic_creation=False))
+    described: list[dict[str, Any]] = answer.to_object()["topics"]
+    return described
 
 
 async def partitions_of(connection: KafkaConnection) -> dict[str, int]:

@@ -202,5 +202,5 @@ async def test_a_listener_that_speaks_another_protocol_is_named_with_it(
 
 
 async def test_a_missing_certificate_stops_the_start_and_names_the_settings(secured: SecuredKafka) -> None:
-    with pytest.raises(CertificatesUnreadableError, match=r"kafka\.ssl_cafile"):
+    with pytest.raises(CertificatesUnreadableError, match=r"/nowhere\.pem \(setting kafka\.ssl_cafile\)"):
         await ensure_topics(KafkaConnection(signed(secured, ssl_cafile="/nowhere.pem")), {}, partitions=1)

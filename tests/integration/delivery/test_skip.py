@@ -25,7 +25,9 @@ WHY = ("--why", "hangs the engine", "--execute")
 async def skip(world: World, folder: Path, place: str, *arguments: str) -> Result:
     config = folder / "settings.yaml"
     config.write_text(world.settings.model_dump_json(exclude_defaults=True))
-    command = ["dead-letters", "skip", f"{world.settings.topics.uploads}/{place}", "-c", str(config), *arguments]
+    separator = ":" if ":" in place else "/"
+    record = f"{world.settings.topics.uploads}{separator}{place}"
+    command = ["dead-letters", "skip", record, "-c", str(config), *arguments]
     return await asyncio.to_thread(CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke, app, command)
 
 
@@ -44,8 +46,9 @@ async def test_a_record_that_ends_every_process_is_skipped_while_none_runs(world
     with world.worker() as worker:
         assert await worker.end() == 1
 
-    would = await skip(world, tmp_path, "0/1")
-    assert (would.exit_code, "would be skipped" in would.stdout) == (0, True)
+    for place in ("0/1", "0:1"):
+        would = await skip(world, tmp_path, place)
+        assert (would.exit_code, "would be skipped" in would.stdout) == (0, True)
     done = await skip(world, tmp_path, "0/1", *WHY)
     assert (done.exit_code, "skipped: key" in done.stdout) == (0, True)
     async with world.processor():

@@ -113,6 +113,15 @@ async def test_every_user_can_do_its_work_and_no_other_users(kafka: KafkaWithGra
         await read(kafka, settings.topics.dead_letters, "listings-1", user="listings")
 
 
+async def test_the_check_of_topics_needs_no_grants_but_the_services(kafka: KafkaWithGrants) -> None:
+    settings = of_the_service(kafka)
+    everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
+    await ensure_topics(everything, required_topics(settings), partitions=1)
+    status, output = await modstream(kafka, "modstream", "topics", "check")
+    assert status == 0
+    assert b"images.uploaded.dead.done" not in output
+
+
 async def test_the_service_may_remember_what_its_engine_died_of(kafka: KafkaWithGrants) -> None:
     settings = of_the_service(kafka)
     place = Partition(settings.topics.uploads, 0)
@@ -142,20 +151,26 @@ def notices_of(tenant: str) -> str:
 
 async def sent_back(kafka: KafkaWithGrants) -> int:
     """Send all dead letters back as their operator, and return how many there were."""
+    status, output = await modstream(kafka, "modstream-operator", "dead-letters", "redrive", "--execute", "--json")
+    assert status == 0
+    return int(orjson.loads(output)["done"])
+
+
+async def modstream(kafka: KafkaWithGrants, user: str, *command: str) -> tuple[int | None, bytes]:
+    """Run a command as a user; return its exit code and its output."""
     settings = {
         "BOOTSTRAP_SERVERS": kafka.for_users,
         "SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-        "SASL_USERNAME": "modstream-operator",
+        "SASL_USERNAME": user,
         "SASL_PASSWORD": PASSWORD,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", "dead-letters", "redrive", "--execute", "--json"),
+        *(sys.executable, "-m", "service", *command),
         env=os.environ | {f"MODSTREAM_KAFKA__{name}": value for name, value in settings.items()},
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
-    assert process.returncode == 0
-    return int(orjson.loads(output)["done"])
+    return process.returncode, output
 
 
 async def publish(kafka: KafkaWithGrants, topic: str, *values: bytes) -> None:

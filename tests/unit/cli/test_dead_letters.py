@@ -205,3 +205,10 @@ def test_brokers_that_do_not_answer_are_an_error_and_no_traceback() -> None:
     result = dead_letters(Away(), "stats")
     assert result.exit_code == 1
     assert "kafka.unreachable" in result.stderr
+
+
+@pytest.mark.parametrize("place", ["3:17", "images.uploaded/3:17", "images.uploaded:3", "images.uploaded:three:17"])
+def test_a_record_to_skip_is_named_with_its_topic(store: MemoryDeadLetterStore, place: str) -> None:
+    result = dead_letters(store, "skip", place)
+    assert result.exit_code == 2
+    assert f"{place}: a record is named topic:partition:offset, such as images.uploaded:3:17" in result.stderr

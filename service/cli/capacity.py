@@ -23,47 +23,60 @@ _USUAL = Demand(images_per_day=1)
 
 
 def capacity(
-    images_per_day: Annotated[float, typer.Option(min=1, max=1e9, help="On average.")],
+    images_per_day: Annotated[float, typer.Option(min=1, max=1e9, help="Uploads a day, on average.")],
     *,
     peak_factor: Annotated[
-        float, typer.Option(min=1.01, max=20, help="Busiest moment of a day against its average.")
+        float, typer.Option(min=1.01, max=20, help="Rate at the busiest moment of a day ÷ average rate.")
     ] = _USUAL.peak_factor,
-    image_kb: Annotated[float, typer.Option(min=0, help="Of a photograph in the object store.")] = _USUAL.image_kb,
-    megapixels: Annotated[float, typer.Option(min=0.01, max=120, help="Of a photograph.")] = _USUAL.megapixels,
+    image_kb: Annotated[
+        float, typer.Option(min=0, help="Size of a photograph in the object store, in kB.")
+    ] = _USUAL.image_kb,
+    megapixels: Annotated[
+        float, typer.Option(min=0.01, max=120, help="Size of a photograph, in megapixels.")
+    ] = _USUAL.megapixels,
     event_kb: Annotated[
-        float, typer.Option(min=0.1, help="Of an upload event: 4/3 of the image's where it travels inside.")
+        float, typer.Option(min=0.1, help="Size of an upload event, in kB; with the image inside, 4/3 of the image.")
     ] = _USUAL.event_kb,
-    engine: Annotated[Literal["gpu", "cpu"], typer.Option(help="cpu: the embedded one.")] = "gpu",
-    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, as in 'modstream engine plan'.")] = "H100",
-    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    engine: Annotated[
+        Literal["gpu", "cpu"], typer.Option(help="gpu: a vision-language model; cpu: the embedded engine.")
+    ] = "gpu",
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="A GPU, as in 'modstream engine plan'.")] = "H100",
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     images_per_s: Annotated[
-        float | None, typer.Option(min=1e-3, help="What you measured for one card, instead of the calculated rate.")
+        float | None,
+        typer.Option(min=1e-3, help="The rate that you measured on one GPU; replaces the calculated rate."),
     ] = None,
-    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
-    target_s: Annotated[float, typer.Option(min=0.1, help="From upload to verdict.")] = _USUAL.target_s,
-    growth: Annotated[float, typer.Option(min=1, max=100, help="That the partitions are to last for.")] = _USUAL.growth,
+    tags_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of events that request tags.")
+    ] = TYPICAL.tags_share,
+    target_s: Annotated[
+        float, typer.Option(min=0.1, help="Target time from upload to verdict, in seconds.")
+    ] = _USUAL.target_s,
+    growth: Annotated[
+        float, typer.Option(min=1, max=100, help="Growth factor of uploads that the partitions allow for.")
+    ] = _USUAL.growth,
     may_fail: Annotated[
-        int, typer.Option(min=0, max=100, help="Processes that may be gone at the peak while the others keep up.")
+        int, typer.Option(min=0, max=100, help="Processes that may fail at the peak while the others keep up.")
     ] = _USUAL.may_fail,
-    retention_days: Annotated[float, typer.Option(min=0.01, help="That Kafka keeps events and outcomes.")] = (
+    retention_days: Annotated[float, typer.Option(min=0.01, help="Days for which Kafka keeps events and outcomes.")] = (
         RETENTION_DAYS
     ),
     gpu_hour: Annotated[
-        float, typer.Option(min=0, help="Price of one card for an hour, with cores and memory beside it.")
+        float, typer.Option(min=0, help="Price of one GPU for an hour, including its cores and memory.")
     ] = GPU_HOUR,
-    currency: Annotated[str, typer.Option(metavar="CODE", help="Of --gpu-hour and of all prices shown.")] = "USD",
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of --gpu-hour and of all prices.")] = "USD",
     usd_rate: Annotated[
         float | None,
-        typer.Option(min=1e-6, help="Units of the currency for a US dollar; round figures are known for USD and CNY."),
+        typer.Option(min=1e-6, help="Units of the currency for a US dollar. USD and CNY have a rounded default."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Say what so many images a day need: partitions, processes, GPUs, brokers, network and money.
+    """Plan partitions, processes, GPUs, brokers, network and cost for a number of images a day.
 
-    Partitions come first, because they cannot be reduced later: enough for --growth times the images. Processes follow
-    from the busiest moment of the day, so that none works more than 70 % of its time then and --may-fail of them may be
-    missing; there are never more of them than partitions. All is calculated, and the assumptions are printed with it;
-    docs/capacity.md has the rules, and a simulation of days, bursts and lost machines.
+    The number of partitions suffices for --growth times the images, because it cannot be reduced later. The number of
+    processes suffices for the busiest moment of the day, with --may-fail of them missing and the others working at most
+    70 % of their time. The plan is calculated, not measured, and lists its assumptions; docs/capacity.md has the rules,
+    and a simulation of days, bursts and lost machines.
 
     [bold]Examples[/]
 

@@ -4,19 +4,19 @@ from typing import Annotated
 
 import typer
 
-from service.cli.lazy import LazyGroup, Subcommand, add
+from service.cli.lazy import LazyGroup, Subcommand, add, one_line_paragraphs
 
 SUBCOMMANDS = (
     Subcommand(
         "demo",
         "service.cli.demo:demo",
-        "See it work: embedded broker, real service, photographs and broken files in, verdicts out.",
+        "Run the service on an embedded broker, with photographs and broken files, and show the outcomes.",
         "Try it",
     ),
     Subcommand(
         "try",
         "service.cli.try_files:try_files",
-        "Judge files at once: no Kafka, no settings file, nothing published.",
+        "Judge files without Kafka and without a settings file; nothing is published.",
         "Try it",
     ),
     Subcommand("send", "service.cli.send:send", "Publish an upload event for each image.", "Try it"),
@@ -41,7 +41,7 @@ SUBCOMMANDS = (
     Subcommand(
         "config",
         "service.cli.config:config",
-        "Show the effective settings as YAML, secrets hidden, with where each that is no default came from.",
+        "Show the effective settings as YAML, without secrets, with the source of each that is not a default.",
         "Service",
     ),
     Subcommand(
@@ -56,22 +56,22 @@ SUBCOMMANDS = (
     Subcommand(
         "dead-letters",
         "service.cli.dead_letters:app",
-        "Find out what failed, and send it back once the cause is mended.",
+        "Find out what failed, and send it back once the cause is fixed.",
         "Service",
     ),
     Subcommand(
         "cost",
         "service.cli.cost:cost",
-        "Compare the cost of an own GPU with services that are paid by the image.",
+        "Compare the cost of your own GPU with services that charge by the image.",
         "Plan",
     ),
     Subcommand(
         "capacity",
         "service.cli.capacity:capacity",
-        "Say what so many images a day need: partitions, processes, GPUs, brokers, network and money.",
+        "Plan partitions, processes, GPUs, brokers, network and cost for a number of images a day.",
         "Plan",
     ),
-    Subcommand("engine", "service.cli.engine:app", "Plan and try what judges the images.", "Plan"),
+    Subcommand("engine", "service.cli.engine:app", "Plan an engine for a GPU, and try an engine on files.", "Plan"),
 )
 
 app = typer.Typer(
@@ -80,14 +80,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,  # they hold settings, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Image moderation as a stream: upload events in, verdicts and tags out, with exactly one outcome for each
-    record: verdict and tags, or a dead letter.
+    help=one_line_paragraphs("""Read upload events from Kafka, judge their images, and publish verdicts and tags.
+
+    Every record gets exactly one outcome: verdict and tags, or a dead letter.
 
     [bold]Start here[/]
 
-      modstream demo                                see it work, alone
+      modstream demo                                run everything on an embedded broker
 
-      modstream try photo.jpg                       judge a file at once
+      modstream try photo.jpg                       judge a file, without Kafka
 
       modstream config --defaults > modstream.yaml  settings to start from
 
@@ -99,11 +100,11 @@ app = typer.Typer(
 
       modstream watch -c modstream.yaml             follow the outcomes
 
-      modstream top -c modstream.yaml               see what limits it
+      modstream top -c modstream.yaml               show rates and the bottleneck
 
-    [bold]Exit codes[/]  0 done · 1 failed · 2 wrong arguments or settings · 3 fatal fault while serving (nothing lost)
-    · 130 ended by Ctrl-C
-    """,
+    [bold]Exit codes[/]  0 done · 1 failed · 2 wrong arguments or settings · 3 fatal fault of serve,
+    nothing is lost · 130 ended by Ctrl-C
+    """),
 )
 for subcommand in SUBCOMMANDS:
     add(app, subcommand)
@@ -121,7 +122,7 @@ def _print_version(wanted: bool) -> None:
 def modstream(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Print the version, or go on to the subcommand."""

@@ -13,11 +13,11 @@ from service.settings.settings import Settings
 def config(
     config: ConfigOption = None,
     *,
-    defaults: Annotated[bool, typer.Option("--defaults", help="A commented file with every setting.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="The JSON Schema of the file, for editors.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The reference, as docs/settings.md has it.")] = False,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Print a commented file with every setting.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file, for editors.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference, as in docs/settings.md.")] = False,
 ) -> None:
-    """Show the effective settings as YAML, secrets hidden, with where each that is no default came from.
+    """Show the effective settings as YAML, without secrets, with the source of each that is not a default.
 
     [bold]Examples[/]
 

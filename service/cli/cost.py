@@ -20,33 +20,39 @@ UTILISATION = 0.8
 
 
 def cost(
-    images_per_day: Annotated[float, typer.Option(min=1, help="On average.")],
-    gpu_hour: Annotated[float, typer.Option(min=0, help="Price of one card for an hour, in --currency.")],
+    images_per_day: Annotated[float, typer.Option(min=1, help="Uploads a day, on average.")],
+    gpu_hour: Annotated[float, typer.Option(min=0, help="Price of one GPU for an hour, in --currency.")],
     *,
-    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, as in 'modstream engine plan'.")] = "H100",
-    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
-    currency: Annotated[str, typer.Option(metavar="CODE", help="Of all prices shown.")] = "USD",
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="A GPU, as in 'modstream engine plan'.")] = "H100",
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of all prices.")] = "USD",
     usd_rate: Annotated[
         float | None,
-        typer.Option(min=1e-6, help="Units of the currency for a US dollar; round figures are known for USD and CNY."),
+        typer.Option(min=1e-6, help="Units of the currency for a US dollar. USD and CNY have a rounded default."),
     ] = None,
     images_per_s: Annotated[
-        float | None, typer.Option(min=1e-3, help="What you measured for one card, instead of the calculated rate.")
+        float | None,
+        typer.Option(min=1e-3, help="The rate that you measured on one GPU; replaces the calculated rate."),
     ] = None,
     stage2_share: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions and cost more than a token."),
+        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions."),
     ] = TYPICAL.stage2_share,
-    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
+    tags_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of events that request tags.")
+    ] = TYPICAL.tags_share,
     utilisation: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Share of the paid time that a card judges, if rented by the hour.")
+        float,
+        typer.Option(
+            min=0.01, max=1.0, help="Share of the paid time in which a GPU judges, if you rent it by the hour."
+        ),
     ] = UTILISATION,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Compare the cost of an own GPU with services that are paid by the image.
+    """Compare the cost of your own GPU with services that charge by the image.
 
-    How many images a second the card judges is calculated as 'modstream engine plan' does, unless --images-per-s says
-    what you measured. Kafka, storage and people's time come on top, here as there.
+    The GPU's rate is calculated as by 'modstream engine plan'; --images-per-s replaces it by a measured rate. Kafka,
+    storage and working time cost extra in both cases.
 
     [bold]Examples[/]
 

@@ -36,10 +36,10 @@ _DISCARDED = "discarded"
 _WOULD_DISCARD = "would be discarded (dry run: --execute does it)"
 
 ExecuteOption = Annotated[
-    bool, typer.Option("--execute", help="Do it; without it the command only prints what it would do.")
+    bool, typer.Option("--execute", help="Do it. Without this option the command prints what it would do.")
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="So many letters at most.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The result for scripts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
 
 
 @filtered
@@ -53,11 +53,11 @@ def redrive(
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send dead letters back to the topic of uploads, each once: a dry run, unless --execute is given.
+    """Send dead letters back to the topic of uploads, each once. Without --execute: a dry run.
 
-    Key, value and the uploader's headers stay as they were. What was sent is remembered in the same transaction, so it
-    can be interrupted, killed, and run twice or by two people at once: no letter is sent twice. One that fails again
-    becomes a new dead letter, which counts how often it was sent back.
+    Key, value and the uploader's headers are unchanged. One transaction sends a dead letter and records that it was
+    sent, so no dead letter is sent twice, even if the command is interrupted, killed, or run twice at once. A record
+    that fails again becomes a new dead letter, which counts how often it was sent back.
 
     [bold]Examples[/]
 
@@ -88,16 +88,16 @@ def discard(
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Mark dead letters as dealt with, without sending them: a dry run, unless --execute is given.
+    """Mark dead letters as discarded. Without --execute: a dry run.
 
-    They are no longer listed, counted or sent back. The records stay in their topic until the brokers delete them, and
-    'list --all' and 'show' print when, by whom and why each was discarded.
+    Discarded dead letters are no longer listed, counted or sent back. They stay in their topic until the brokers delete
+    them; 'list --all' and 'show' print when, by which user and why each was discarded.
 
     [bold]Examples[/]
 
       modstream dead-letters discard --reason 'event.*' --until 7d
 
-      modstream dead-letters discard --fingerprint 3f0c --why 'uploader mended, images are gone' --execute
+      modstream dead-letters discard --fingerprint 3f0c --why 'uploader fixed, images are gone' --execute
 
     [bold]Exit codes[/]  0 all are discarded, or would be · 1 some or all are not · 2 wrong arguments or settings
     """

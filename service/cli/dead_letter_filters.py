@@ -39,42 +39,49 @@ def chosen(
         typer.Option(
             rich_help_panel=PANEL,
             metavar="TIME",
-            help="Failed since: ISO 8601 (UTC without a zone), or 90s, 30m, 2h, 7d.",
+            help="Failed since this time: ISO 8601 (UTC without a zone), or 90s, 30m, 2h, 7d ago.",
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(rich_help_panel=PANEL, metavar="TIME", help="Failed before, in the same forms.")
+        str | None,
+        typer.Option(rich_help_panel=PANEL, metavar="TIME", help="Failed before this time, in the same forms."),
     ] = None,
     tenant: Annotated[
         list[str] | None,
-        typer.Option(rich_help_panel=PANEL, metavar="NAME", help="Of the event, where it can be read; repeatable."),
+        typer.Option(
+            rich_help_panel=PANEL, metavar="NAME", help="The event's tenant, if the event can be read; repeatable."
+        ),
     ] = None,
     fingerprint: Annotated[
         str,
         typer.Option(
             rich_help_panel=PANEL,
             metavar="HEX",
-            help="The kind of failure, as 'stats' shows it; its beginning is enough.",
+            help="The kind of failure, as 'stats' shows it; the first characters are enough.",
         ),
     ] = "",
     partition: Annotated[
         list[int] | None,
-        typer.Option(rich_help_panel=PANEL, min=0, metavar="P", help="Of the dead-letter topic; repeatable."),
+        typer.Option(rich_help_panel=PANEL, min=0, metavar="P", help="Partition of the dead-letter topic; repeatable."),
     ] = None,
     offset: Annotated[
         str | None,
         typer.Option(
-            rich_help_panel=PANEL, metavar="O", help="Of the dead-letter topic: 17, 17..42 (both included) or 17.. ."
+            rich_help_panel=PANEL,
+            metavar="O",
+            help="Offset in the dead-letter topic: 17, 17..42 (both included) or 17.. .",
         ),
     ] = None,
     origin_partition: Annotated[
         list[int] | None,
-        typer.Option(rich_help_panel=PANEL, min=0, metavar="P", help="Of the upload in its own topic; repeatable."),
+        typer.Option(
+            rich_help_panel=PANEL, min=0, metavar="P", help="Partition of the upload in its own topic; repeatable."
+        ),
     ] = None,
     origin_offset: Annotated[
         str | None,
         typer.Option(
-            rich_help_panel=PANEL, metavar="O", help="Of the upload in its own topic, in the forms of --offset."
+            rich_help_panel=PANEL, metavar="O", help="Offset of the upload in its own topic, in the forms of --offset."
         ),
     ] = None,
 ) -> LetterFilter:

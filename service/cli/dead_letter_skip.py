@@ -32,18 +32,19 @@ def skip(
     config: ConfigOption = None,
     *,
     why: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Kept in the dead letter; --execute needs it.")
+        str | None,
+        typer.Option(metavar="TEXT", help="The reason, which the dead letter keeps. Required with --execute."),
     ] = None,
     execute: Annotated[
-        bool, typer.Option("--execute", help="Do it; without it the command only prints what it would do.")
+        bool, typer.Option("--execute", help="Do it. Without this option the command prints what it would do.")
     ] = False,
 ) -> None:
-    """Give up one record that the service cannot get past: a dry run, unless --execute is given.
+    """Skip one record that the service cannot get past. Without --execute: a dry run.
 
-    The record becomes a dead letter with the reason record.skipped, and the group's progress says that it is finished,
-    both in one transaction. The service may run or not. A running one is shut out of the partition for a moment, drops
-    its own work on the record, and goes on. With delivery: at_least_once no process of the group may run. The topic is
-    that of uploads or a retry topic; the column 'upload' of the list has partition:offset in the former.
+    One transaction makes the record a dead letter with the reason record.skipped, and marks it as finished in the
+    group's progress. The service may run meanwhile: it is fenced for a moment, drops its own work on the record, and
+    continues. With delivery: at_least_once no process of the group may run. TOPIC is the topic of uploads or a retry
+    topic; for the former the column 'upload' of the list has PARTITION:OFFSET.
 
     [bold]Examples[/]
 

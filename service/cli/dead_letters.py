@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"(\d{1,9}):(\d{1,18})")
 
-AllOption = Annotated[bool, typer.Option("--all", help="Those that were sent back or discarded, too.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For scripts.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Include those that were sent back or discarded.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Find out what failed, and send it back once the cause is mended.
+    help="""Find out what failed, and send it back once the cause is fixed.
 
-    [bold]In this order[/]
+    [bold]Use them in this order[/]
 
-      modstream dead-letters stats                              which failures, how many
+      modstream dead-letters stats                              count failures by kind
 
-      modstream dead-letters list --reason 'image.*'            which records
+      modstream dead-letters list --reason 'image.*'            list records
 
-      modstream dead-letters show 3:17                          one of them, whole
+      modstream dead-letters show 3:17                          show one record completely
 
-      modstream dead-letters redrive --reason image.not_found   what would be sent
+      modstream dead-letters redrive --reason image.not_found   print what would be sent
 
-      modstream dead-letters redrive --reason image.not_found --execute
+      modstream dead-letters redrive --reason image.not_found --execute   send it
     """,
 )
 app.command()(redrive)
@@ -59,14 +59,14 @@ def list_letters(
     wanted: LetterFilter,
     config: ConfigOption = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of dead letters, the newest ones.")] = 50,
     everything: AllOption = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for scripts.")] = False,
 ) -> None:
-    """List dead letters, the newest last: those that are open, unless --all is given.
+    """List the open dead letters, the newest last.
 
-    A letter is named by its place in the dead-letter topic, partition:offset. 'upload' is the place of the failed
-    record in the topic of uploads.
+    With --all the list includes those that were sent back or discarded. The column 'letter' is the place of the dead
+    letter in its topic, partition:offset; 'upload' is the place of the failed record in the topic of uploads.
 
     [bold]Examples[/]
 
@@ -104,8 +104,8 @@ def stats(
 ) -> None:
     """Count dead letters by the kind of their failure, the most frequent first.
 
-    A fingerprint stands for the reason, the kind of the error, its message without numbers, ids and quoted texts, and
-    the place in the code. The other commands take it: --fingerprint 3f0c.
+    A fingerprint is computed from the reason, the kind of the error, its message without numbers, ids and quoted texts,
+    and the place in the code. The other commands accept it: --fingerprint 3f0c.
 
     [bold]Examples[/]
 
@@ -137,17 +137,17 @@ def show(
     config: ConfigOption = None,
     *,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="URLs with their queries, which may hold a signature that still works.")
+        bool, typer.Option("--reveal", help="Show the queries of URLs, which may hold a valid signature.")
     ] = False,
     trace_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="With {trace_id} in it; else the setting telemetry.trace_url."),
+        typer.Option(metavar="URL", help="URL of a trace, with {trace_id}. Default: the setting telemetry.trace_url."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Show one dead letter: event, error, stack, headers, and the link to its trace.
 
-    The event is a stranger's: captions are shown as they are, URLs without their queries, image bytes counted only.
+    The event comes from an uploader: its captions are shown, URLs without their queries, and the size of image bytes.
 
     [bold]Examples[/]
 

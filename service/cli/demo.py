@@ -36,9 +36,9 @@ def demo(
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the run's folder: settings, logs and samples.")] = False,
 ) -> None:
-    """See it work: embedded broker, real service, photographs and broken files in, verdicts out.
+    """Run the service on an embedded broker, with photographs and broken files, and show the outcomes.
 
-    Nothing else is needed: no Kafka, no GPU, no network. Everything runs on this machine and is stopped at the end.
+    The demo needs no Kafka, no GPU and no network. It starts everything on this machine and stops it at the end.
     The last line is for scripts: events, verdicts, dead letters, lost, duplicated, seconds.
 
     [bold]Examples[/]

@@ -18,40 +18,55 @@ from service.tools.planning.precisions import PrecisionName
 from service.tools.planning.remote import remote_settings_yaml, serve_command
 from service.tools.planning.workload import TYPICAL, Workload
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan and try what judges the images.")
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan an engine for a GPU, and try an engine on files.")
 
 
 @app.command()
 def plan(
-    gpu: Annotated[str, typer.Option(metavar="NAME", help="A card, such as 3090 or 'A100 80GB'; all; list.")],
+    gpu: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A GPU, such as 3090 or 'A100 80GB'. 'list' lists the known GPUs, 'all' plans for each.",
+        ),
+    ],
     *,
-    model: Annotated[str, typer.Option(metavar="SIZE", help="Of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     precision: Annotated[
-        PrecisionName | None, typer.Option(help="Of the weights to take; when not given, the fastest published ones.")
+        PrecisionName | None, typer.Option(help="Precision of the weights. Default: the fastest published ones.")
     ] = None,
     stage2_share: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions and cost more than a token."),
+        typer.Option(min=0.0, max=1.0, help="Share of images that get follow-up questions."),
     ] = TYPICAL.stage2_share,
-    tags_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of events that want tags.")] = TYPICAL.tags_share,
+    tags_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of events that request tags.")
+    ] = TYPICAL.tags_share,
     vision_tokens: Annotated[
-        int, typer.Option(min=4, max=16384, help="An image's; one sees 32 × 32 pixels.")
+        int, typer.Option(min=4, max=16384, help="Vision tokens of an image; one covers 32 × 32 pixels.")
     ] = TYPICAL.vision_tokens,
     policy_tokens: Annotated[
-        int, typer.Option(min=1, max=16384, help="Of the policy's text, which is cached.")
+        int, typer.Option(min=1, max=16384, help="Tokens of the policy's text, which is cached.")
     ] = TYPICAL.policy_tokens,
-    cores: Annotated[int | None, typer.Option(min=1, help="CPU cores of the machine: what do they feed?")] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="CPU cores of the machine; prints the rate that they can feed.")
+    ] = None,
     remote: Annotated[
-        bool, typer.Option("--remote", help="For a server of its own: its command, and the settings of engine.openai.")
+        bool,
+        typer.Option(
+            "--remote", help="Plan for a separate server: print its command, and the settings of engine.openai."
+        ),
     ] = False,
-    settings: Annotated[bool, typer.Option("--settings", help="Only the settings, for a file.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="With --gpu all: the tables of docs/engine.md.")] = False,
+    settings: Annotated[bool, typer.Option("--settings", help="Print only the settings, for a file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --gpu all: print the tables of docs/engine.md.")
+    ] = False,
 ) -> None:
-    """Say which precision fits a GPU, with which settings, and how many images a second to expect.
+    """Plan precision, settings and expected images a second for a GPU.
 
-    Nothing is loaded and nothing measured: the answer comes from the card's data sheet and the model's shape, and the
-    assumptions are printed with it.
+    The plan is calculated from the GPU's data sheet and the model's shape, and lists its assumptions. No model is
+    loaded and nothing is measured.
 
     [bold]Examples[/]
 
@@ -147,6 +162,6 @@ add(
     Subcommand(
         "try",
         "service.cli.try_files:try_images",
-        "Judge images as 'modstream serve' would, without Kafka: nothing is published.",
+        "Judge images with the engine of 'modstream serve', without Kafka; nothing is published.",
     ),
 )

@@ -1,5 +1,6 @@
 """Subcommands whose modules are imported when they are called, not when they are listed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -56,10 +57,20 @@ def imported(command: Any) -> Any:
     module, _, attribute = subcommand.place.partition(":")
     target = getattr(import_module(module), attribute)
     if isinstance(target, typer.Typer):
-        return typer.main.get_group(target)
+        group = typer.main.get_group(target)
+        for inner in group.commands.values():
+            inner.help = one_line_paragraphs(inner.help or "")
+        return group
     alone = typer.Typer(add_completion=False)
     alone.command(subcommand.name)(target)
-    return typer.main.get_command(alone)
+    found = typer.main.get_command(alone)
+    found.help = one_line_paragraphs(found.help or "")
+    return found
+
+
+def one_line_paragraphs(text: str) -> str:
+    """Return a help text without line ends inside of paragraphs: rich keeps those, and breaks long lines as well."""
+    return re.sub(r"(?<=\S)\n[ \t]*(?=\S)", " ", text)
 
 
 def _placeholder(subcommand: Subcommand) -> Callable[[], None]:

@@ -25,7 +25,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help=f"YAML file of settings; else the one that {CONFIG_VARIABLE} names. MODSTREAM_… variables win over it.",
+        help=f"YAML file of settings. Default: {CONFIG_VARIABLE}. MODSTREAM_… variables take precedence.",
     ),
 ]
 

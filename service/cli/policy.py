@@ -23,13 +23,13 @@ app = typer.Typer(no_args_is_help=True, help="Show the prompts of policies, and 
 
 @app.command()
 def show(
-    name: Annotated[str | None, typer.Argument(help="A policy by name; else the default one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a policy. Default: the setting policy.default.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print a policy's thresholds, and its complete prompt for a language model: the text before the image, and
     the questions.
 
-    Engines without a language model, such as the embedded one, have no prompt.
+    Engines without a language model, such as the embedded one, use no prompt.
 
     [bold]Examples[/]
 
@@ -47,13 +47,13 @@ def show(
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Policies, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Policy files, or folders of them.")],
     config: ConfigOption = None,
 ) -> None:
-    """Check policy files as the service does when it starts, and report every problem with its line.
+    """Check policy files as the service does at its start, and list every problem with its line.
 
-    Files that are named together are checked for going together: no name and no tenant twice. A warning names the
-    categories that the engine of the settings does not look for; it changes no exit code.
+    Files of one command must not have a name or a tenant twice. A warning names the categories that the engine of the
+    settings does not cover; warnings do not change the exit code.
 
     [bold]Examples[/]
 
@@ -93,7 +93,9 @@ def _paths_of(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
 @app.command()
 def schema(
     *,
-    attributes: Annotated[bool, typer.Option("--attributes", help="Of files of attributes instead.")] = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Print the schema of attribute files instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of policy files, for editors.
 

@@ -16,28 +16,30 @@ from service.client.upload_events import UploadOptions
 
 
 def send(
-    targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s), s3 or file.")],
+    targets: Annotated[
+        list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, or URLs: http(s), s3, file.")
+    ],
     config: ConfigOption = None,
     *,
     references: Annotated[
         bool,
-        typer.Option("--by-reference", help="Send files by their file:// URL; else they travel in the event."),
+        typer.Option("--by-reference", help="Send file:// URLs of files instead of the files themselves."),
     ] = False,
     task: Annotated[
-        list[str] | None, typer.Option(help="What is wanted: moderation (the default), tags; may be repeated.")
+        list[str] | None, typer.Option(help="Requested outcome: moderation (the default) or tags; repeatable.")
     ] = None,
-    tenant: Annotated[str, typer.Option(help="Whose rules apply.")] = "default",
-    policy: Annotated[str | None, typer.Option(help="A policy by name; else the tenant's.")] = None,
+    tenant: Annotated[str, typer.Option(help="The tenant whose rules apply.")] = "default",
+    policy: Annotated[str | None, typer.Option(help="Name of a policy. Default: the tenant's.")] = None,
     caption: Annotated[str | None, typer.Option(help="Text shown with the image.")] = None,
     context: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Comes back in the outcomes; may be repeated.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Returned in the outcomes; repeatable.")
     ] = None,
 ) -> None:
     """Publish an upload event for each image.
 
-    Files travel inside their events if they are small enough, or by reference if the service can read them where they
-    are (its setting media.fetch.file_root). URLs are always references. Folders are searched with their sub-folders.
-    A file that cannot be used is left out with a line that says why, and the others are sent.
+    An event contains the file if it is small enough, or a reference if the service can read the file (setting
+    media.fetch.file_root). URLs are always sent as references. Folders include their sub-folders. A file that cannot
+    be used is left out with a line that gives the reason; the others are sent.
 
     [bold]Examples[/]
 

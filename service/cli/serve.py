@@ -13,7 +13,8 @@ from service.settings.settings import Settings
 def serve(config: ConfigOption = None) -> None:
     """Judge images: read upload events, publish verdicts and tags, until SIGTERM or Ctrl-C.
 
-    The first signal drains what is in flight, a second one exits at once; nothing is lost either way.
+    The first signal stops reading and finishes the records in flight; a second one exits at once. Nothing is lost in
+    either case.
 
     [bold]Examples[/]
 
@@ -22,7 +23,7 @@ def serve(config: ConfigOption = None) -> None:
       MODSTREAM_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 modstream serve
 
     [bold]Exit codes[/]  0 drained and stopped · 2 wrong settings or policies · 3 fatal fault:
-    nothing lost, start it again
+    nothing is lost, start it again
     """
     from service.cli.served_policies import check_policies_or_exit  # noqa: PLC0415 - the help need not load it
     from service.telemetry.logs import configure_logging  # noqa: PLC0415 - as above

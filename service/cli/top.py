@@ -26,16 +26,16 @@ def top(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A process to look at, such as host:9464; again for each further one. Else the settings' own.",
+            help="A process, such as host:9464; repeatable. Default: the address in the settings.",
         ),
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Look twice, print one frame, end.")] = False,
-    lines: Annotated[bool, typer.Option("--json", help="One JSON object a look, for scripts.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two scrapes.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Scrape twice, print one frame and end.")] = False,
+    lines: Annotated[bool, typer.Option("--json", help="Print one JSON object a scrape, for scripts.")] = False,
 ) -> None:
     """Show rate, lag, window, stages, engine and errors of running processes, until Ctrl-C.
 
-    What is counted by the second is counted over the last ten seconds.
+    Rates are computed over the last ten seconds.
 
     [bold]Examples[/]
 

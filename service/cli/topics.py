@@ -24,13 +24,17 @@ def create(
     config: ConfigOption = None,
     *,
     partitions: Annotated[
-        int, typer.Option(min=1, help="Of each new topic: at most so many processes share the work.")
+        int,
+        typer.Option(
+            min=1, help="Partitions of each new topic: the largest number of processes that can share the work."
+        ),
     ] = EVEN[0],
     replication: Annotated[
-        int | None, typer.Option(min=1, help="Copies of each new topic; 3, or as many as there are brokers.")
+        int | None,
+        typer.Option(min=1, help="Replicas of each new topic. Default: 3, or fewer if there are fewer brokers."),
     ] = None,
 ) -> None:
-    """Create the topics that are missing; those that exist are left as they are.
+    """Create missing topics. Existing topics are not changed.
 
     [bold]Examples[/]
 
@@ -48,7 +52,7 @@ def create(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Return whether all topics exist, as the service does when it starts, and the journal of dead letters.
+    """Check that all topics exist, as the service does when it starts, and the journal of dead letters.
 
     `modstream dead-letters` needs the journal and the service does not, so a user without grants on it passes.
 

@@ -30,33 +30,35 @@ if TYPE_CHECKING:
 PHOTOGRAPHS = Path(__file__).parents[1] / "tools" / "demo" / "photographs"
 """Judged if no file is named."""
 
-TagsOption = Annotated[bool, typer.Option("--tags", help="Ask for tags too.")]
-PolicyOption = Annotated[str | None, typer.Option(help="A policy by name; else the default one.")]
+TagsOption = Annotated[bool, typer.Option("--tags", help="Request tags as well.")]
+PolicyOption = Annotated[str | None, typer.Option(help="Name of a policy. Default: the setting policy.default.")]
 CaptionOption = Annotated[str | None, typer.Option(help="Text shown with every image.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object an image, and one for the rate.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object an image, and one for the rate.")]
 
 
 def try_files(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s) or s3; else pictures that come along."),
+        typer.Argument(
+            metavar="PATH-or-URL…", help="Files, folders, or URLs: http(s), s3. Default: pictures of the package."
+        ),
     ] = None,
     config: ConfigOption = None,
     *,
     engine: Annotated[
         Literal["embedded", "tiny"] | None,
-        typer.Option(help="embedded: on the CPU. tiny: a tiny Qwen3-VL in vLLM, on a CPU. Else that of the settings."),
+        typer.Option(help="embedded: the CPU engine. tiny: a tiny Qwen3-VL in vLLM. Default: the settings' engine."),
     ] = None,
     tags: TagsOption = False,
     policy: PolicyOption = None,
     caption: CaptionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge files at once: no Kafka, no settings file, nothing published.
+    """Judge files without Kafka and without a settings file; nothing is published.
 
-    Without files, photographs that come with the package are judged. The tiny Qwen3-VL is the real architecture with a
-    million parameters; it knows coloured shapes only, and comes with pictures of them and a policy. It shows the way
-    of a vision-language model from end to end, not what one can judge.
+    Without files, the command judges photographs of the package. --engine tiny runs Qwen3-VL's architecture with a
+    million parameters, on pictures and a policy of the package. This model knows coloured shapes only: it shows all
+    stages of a vision-language model, not the quality of a real one.
 
     [bold]Examples[/]
 
@@ -77,7 +79,7 @@ def try_files(
 
 
 def try_images(
-    targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, http(s) or s3.")],
+    targets: Annotated[list[str], typer.Argument(metavar="PATH-or-URL…", help="Files, folders, or URLs: http(s), s3.")],
     config: ConfigOption = None,
     *,
     tags: TagsOption = False,
@@ -85,10 +87,10 @@ def try_images(
     caption: CaptionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge images as 'modstream serve' would, without Kafka: nothing is published.
+    """Judge images with the engine of 'modstream serve', without Kafka; nothing is published.
 
-    The last line is the rate. For a rate that means something take some hundred different images and an otherwise idle
-    machine: the same image twice is found in the model's caches.
+    The last line is the rate. To measure a rate, use some hundred different images and an idle machine, because the
+    model's caches hold repeated images.
 
     [bold]Examples[/]
 

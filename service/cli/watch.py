@@ -39,11 +39,11 @@ class Display(Protocol):
 def watch(
     config: ConfigOption = None,
     *,
-    lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")] = False,
+    lines: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for scripts.")] = False,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Also what was published before; else only what comes now.")
+        bool, typer.Option("--from-beginning", help="Include outcomes that exist already. Default: new ones only.")
     ] = False,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many outcomes.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after this number of outcomes.")] = None,
 ) -> None:
     """Follow verdicts, tags and dead letters as they are published, until Ctrl-C.
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -46,6 +47,12 @@ def test_every_command_has_help_that_fits_a_terminal(path: tuple[str, ...]) -> N
 @pytest.mark.parametrize("path", [path for path in ALL if path not in GROUPS], ids=" ".join)
 def test_every_command_documents_its_exit_codes(path: tuple[str, ...]) -> None:
     assert "Exit codes" in help_of(path)
+
+
+@pytest.mark.parametrize(("path", "command"), [(path, command) for path, _, command in FOUND], ids=str)
+def test_no_paragraph_of_help_has_line_ends_of_its_own(path: tuple[str, ...], command: Any) -> None:
+    paragraphs = re.split(r"\n[ \t]*\n", (command.help or "").strip())
+    assert [paragraph for paragraph in paragraphs if "\n" in paragraph] == [], path
 
 
 def test_the_list_of_commands_shows_the_first_sentence_of_each_ones_help() -> None:

@@ -251,16 +251,15 @@ class BoundedConnection(ResponseHandler):
 
     def _check_body(self, body: StreamReader) -> None:
         """Charge and refuse what is around chunks: sizes, extensions, trailers."""
+        if self._is_chunked and not self._is_full:  # while it is full, the parser holds some of the body back
+            framing_bytes = self._body_bytes - body.total_bytes
+            self._budget.charge((framing_bytes - self._framing_bytes) * FRAMING_BYTE_S)
+            self._framing_bytes = framing_bytes
         if self.exception() is not None and not body.is_eof():
             # aiohttp raises it where a head is awaited, and would leave the reader of the body waiting.
+            self._ahead.clear()
             body.set_exception(aiohttp.ClientPayloadError("broken framing"))
-            return
-        if not self._is_chunked or self._is_full:  # while it is full, the parser holds some of the body back
-            return
-        framing_bytes = self._body_bytes - body.total_bytes
-        self._budget.charge((framing_bytes - self._framing_bytes) * FRAMING_BYTE_S)
-        self._framing_bytes = framing_bytes
-        if framing_bytes > MAX_FRAMING_BYTES + FRAMING_SHARE * body.total_bytes:
+        elif self._framing_bytes > MAX_FRAMING_BYTES + FRAMING_SHARE * body.total_bytes:
             self._refuse(AnswerRefusedError("in chunks that are too small for what is sent around them"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:

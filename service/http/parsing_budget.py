@@ -40,15 +40,27 @@ class ParsingBudget:
         self._clock = clock
         self._left_s = BURST_S
         self._filled_at_s = clock()
+        self._is_filled = False
+        """Whether it was filled in this turn of the loop."""
         self._queue: deque[Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def is_open(self) -> bool:
-        """Return whether another piece may be parsed now."""
+        """Return whether another piece may be parsed in this turn of the event loop."""
+        if not self._is_filled:
+            self._fill()
+        return self._left_s > 0
+
+    def _fill(self) -> None:
+        """Add the share of the time since the last turn; in the same turn a busy machine's other processes add none."""
         now_s = self._clock()
         self._left_s = min(BURST_S, self._left_s + (now_s - self._filled_at_s) * SHARE)
         self._filled_at_s = now_s
-        return self._left_s > 0
+        self._is_filled = True
+        asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._is_filled = False
 
     def charge(self, seconds: float) -> None:
         """Take from the budget what a piece cost."""

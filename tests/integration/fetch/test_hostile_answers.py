@@ -1,9 +1,10 @@
 """Whatever a web server sends costs little, ends soon, and answers one request only."""
 
 import asyncio
+import gc
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,6 +14,7 @@ from service.core.errors import ModstreamError
 from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.errors import FetchFailedError, FetchTimeoutError
 from service.media.fetch.fetcher import ImageFetcher
+from service.runtime.memory import tune_gc
 from service.settings.media import FetchSettings
 from testing.flood_server import flooding
 from testing.http_server import LocalServer, Script, request_head, scripted
@@ -39,8 +41,8 @@ FLOODS = {
     "switched": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", b"\0", "another protocol"),
 }
 CONNECTIONS = 128
-# Sixteen heads or eight kilobytes for each connection take tens of milliseconds in all; unbounded ones took 2 to 14 s.
-MAX_LAG_S = 0.5
+# The budget's 5 ms, and reading from all sockets: 4 to 5 ms were measured. Unbounded answers took 2 to 14 s.
+MAX_LAG_S = 0.1
 
 
 @asynccontextmanager
@@ -83,16 +85,26 @@ def dripping(beginning: bytes, piece: bytes) -> Script:
 
 
 class LagMeter:
-    """Measures the time that this process works in one turn of the loop; what other processes take does not count."""
+    """Measures how long the loop's thread works in one turn; the time of other threads and processes does not count."""
 
     def __init__(self) -> None:
         self.worst_s = 0.0
 
     async def watch(self) -> None:
         while True:
-            since_s = time.process_time()
+            since_s = time.thread_time()
             await asyncio.sleep(0)
-            self.worst_s = max(self.worst_s, time.process_time() - since_s)
+            self.worst_s = max(self.worst_s, time.thread_time() - since_s)
+
+
+@pytest.fixture
+def garbage_as_in_the_service() -> Iterator[None]:
+    """Look for garbage as the service does: all that other tests' libraries hold takes half a second, in any turn."""
+    threshold = gc.get_threshold()
+    tune_gc()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -105,15 +117,18 @@ async def test_a_flood_ends_at_a_limit_and_the_error_says_which(name: str) -> No
     assert said in str(error)
 
 
+@pytest.mark.usefixtures("garbage_as_in_the_service")
 @pytest.mark.parametrize("name", ["early hints", "one-byte chunks", "extension", "blank lines", "trailers"])
 async def test_floods_on_every_connection_leave_the_loop_to_others(name: str) -> None:
     beginning, piece, _ = FLOODS[name]
     meter = LagMeter()
     with flooding(beginning, piece) as port:
         async with ImageFetcher(LOCAL) as fetcher:
-            watching = asyncio.create_task(meter.watch(), name="lag")
             urls = [f"http://127.0.1.{number}:{port}/i.jpg" for number in range(CONNECTIONS)]
-            ends = await asyncio.gather(*(fetcher.fetch(ImageByUrlV1(url=url)) for url in urls), return_exceptions=True)
+            fetches = [asyncio.create_task(fetcher.fetch(ImageByUrlV1(url=url)), name=url) for url in urls]
+            await asyncio.sleep(0)
+            watching = asyncio.create_task(meter.watch(), name="lag")
+            ends = await asyncio.gather(*fetches, return_exceptions=True)
             watching.cancel()
     assert {type(end) for end in ends} <= {FetchFailedError, FetchTimeoutError}
     assert meter.worst_s < MAX_LAG_S

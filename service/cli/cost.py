@@ -8,11 +8,14 @@ from service.cli.as_json import as_json
 from service.cli.engine import gpu_named, model_named
 from service.cli.exits import ExitCode
 from service.cli.options import fail, output_console
+from service.tools.planning.choice_tables import choices_table, priced
+from service.tools.planning.choices import choices
 from service.tools.planning.cost import CostQuestion, compare
 from service.tools.planning.cost_tables import cost_assumptions, print_comparison
 from service.tools.planning.models import DEFAULT_MODEL, short_name
 from service.tools.planning.plan import GpuPlan, plan_gpu
 from service.tools.planning.prices import USD_RATES
+from service.tools.planning.sources import cost_sources
 from service.tools.planning.workload import TYPICAL, Workload
 
 # Loading the model, and waiting for the first and the last images of a stretch.
@@ -70,10 +73,16 @@ def cost(
     units = usd_rate if usd_rate is not None else known_rate(currency)
     comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation, currency))
     assumptions = cost_assumptions(plan, comparison, currency, rate_given=usd_rate is not None, measured=images_per_s)
+    sources = [*cost_sources(comparison.question, measured=images_per_s is not None, rate_given=usd_rate is not None)]
+    models = choices(plan.gpu, plan.work, also=plan.model)
     if json:
-        typer.echo(as_json({"currency": currency, "comparison": comparison, "assumptions": assumptions}))
+        answer = {"currency": currency, "comparison": comparison, "models": priced(models, gpu_hour)}
+        typer.echo(as_json(answer | {"assumptions": assumptions, "sources": sources}))
     else:
-        print_comparison(output_console(), plan, comparison, currency, assumptions)
+        console = output_console()
+        print_comparison(console, plan, comparison, currency, assumptions, sources=sources)
+        console.print(f"\n[bold]Models on {plan.gpu.name}[/], always busy, calculated")
+        console.print(choices_table(models, gpu_hour, currency))
 
 
 def _calculated_rate(plan: GpuPlan) -> float:

@@ -9,13 +9,17 @@ from service.cli.exits import ExitCode
 from service.cli.lazy import LazyGroup, Subcommand, add
 from service.cli.options import fail, output_console
 from service.tools.planning.advice import plan_assumptions, settings_yaml, work_in_words
+from service.tools.planning.choice_tables import choices_markdown, choices_table, priced
+from service.tools.planning.choices import choices
 from service.tools.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
 from service.tools.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
 from service.tools.planning.overview import needs_markdown, overview, overview_markdown
 from service.tools.planning.plan import GpuPlan, plan_gpu
 from service.tools.planning.plan_tables import gpu_table, overview_table, print_plan
 from service.tools.planning.precisions import PrecisionName
+from service.tools.planning.published_rates import published_markdown
 from service.tools.planning.remote import remote_settings_yaml, serve_command
+from service.tools.planning.sources import plan_sources
 from service.tools.planning.workload import TYPICAL, Workload
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="Plan an engine for a GPU, and try an engine on files.")
@@ -48,6 +52,9 @@ def plan(
     policy_tokens: Annotated[
         int, typer.Option(min=1, max=16384, help="Tokens of the policy's text, which is cached.")
     ] = TYPICAL.policy_tokens,
+    gpu_hour: Annotated[
+        float, typer.Option(min=0, help="Price of the card for an hour; prints the price of 1,000 images.")
+    ] = 1.0,
     cores: Annotated[
         int | None, typer.Option(min=1, help="CPU cores of the machine; prints the rate that they can feed.")
     ] = None,
@@ -95,7 +102,8 @@ def plan(
     elif settings:
         _print_settings(plan_gpu(gpu_named(gpu), shape, work, wanted=precision), remote=remote)
     else:
-        _print_one(plan_gpu(gpu_named(gpu), shape, work, wanted=precision), cores, remote=remote, json=json)
+        found = plan_gpu(gpu_named(gpu), shape, work, wanted=precision)
+        _print_one(found, gpu_hour, cores, remote=remote, json=json)
 
 
 def _print_catalogue(*, json: bool) -> None:
@@ -109,7 +117,8 @@ def _print_all(model: ModelShape, work: Workload, *, json: bool, markdown: bool)
     if json:
         typer.echo(as_json(overview(model, work)))
     elif markdown:
-        typer.echo(f"{overview_markdown(model, work)}\n{needs_markdown(work)}", nl=False)
+        tables = (overview_markdown(model, work), needs_markdown(work), choices_markdown(work), published_markdown())
+        typer.echo("\n".join(tables), nl=False)
     else:
         console = output_console()
         console.print(overview_table(overview(model, work)))
@@ -129,14 +138,16 @@ def _settings(plan: GpuPlan, *, remote: bool) -> str:
     return remote_settings_yaml(plan.take) if remote else settings_yaml(plan, plan.take)
 
 
-def _print_one(plan: GpuPlan, cores: int | None, *, remote: bool, json: bool) -> None:
+def _print_one(plan: GpuPlan, gpu_hour: float, cores: int | None, *, remote: bool, json: bool) -> None:
     command = serve_command(plan, plan.take) if remote and plan.take else ""
-    settings = _settings(plan, remote=remote)
+    settings, models = _settings(plan, remote=remote), choices(plan.gpu, plan.work, also=plan.model)
     if json:
-        answer = {"plan": plan, "settings_yaml": settings, "assumptions": [*plan_assumptions(plan)]}
+        answer = {"plan": plan, "settings_yaml": settings, "models": priced(models, gpu_hour)}
+        answer |= {"assumptions": [*plan_assumptions(plan)], "sources": [*plan_sources(plan)]}
         typer.echo(as_json(answer | ({"serve_command": command} if remote else {})))
     else:
-        print_plan(output_console(), plan, settings, cores=cores, command=command)
+        console = output_console()
+        print_plan(console, plan, settings, choices_table(models, gpu_hour), cores=cores, command=command)
     if plan.take is None:
         raise typer.Exit(ExitCode.FAILED)
 

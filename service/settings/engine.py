@@ -51,7 +51,7 @@ class RehearsalSettings(Group):
     batch_size: Positive = 64
     """Images in one simulated batch."""
     batch_s: Annotated[float, Field(ge=0.0)] = 0.376
-    """Time a batch takes: 170 images a second, somewhat more than `modstream engine plan` expects of an H100."""
+    """Time a batch takes: 170 images a second, more than `modstream engine plan` expects of an H100."""
 
 
 class EngineSettings(Group):

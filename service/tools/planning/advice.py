@@ -6,14 +6,20 @@ import yaml
 
 from service.settings.delivery import WindowSettings
 from service.tools.planning.cpu_sizing import DECODES_A_CORE, ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S
-from service.tools.planning.evidence import PREFILL_SOURCE, PREFILLS
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.memory import GIB, MEMORY_FRACTION, OVERHEAD_BYTES
 from service.tools.planning.plan import GpuPlan, PrecisionPlan, model_name
 from service.tools.planning.precisions import FP8_BLOCK_CAPABILITY, VISION_EFFICIENCY
 from service.tools.planning.roofline import BANDWIDTH_EFFICIENCY
 from service.tools.planning.throughput import Pace
-from service.tools.planning.workload import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Workload
+from service.tools.planning.workload import (
+    FOLLOW_UPS,
+    LATER_ROUNDS,
+    QUESTION_TOKENS,
+    REASON_TOKENS,
+    TAGS_TOKENS,
+    Workload,
+)
 
 # Of one image, unless `max_vision_tokens` says otherwise.
 VISION_TOKENS_ALLOWED = 1024
@@ -78,11 +84,10 @@ def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
         f"(always in BF16), {model.kv_bytes() / 1024:.0f} KiB of cache a token: from its config.json."
     )
     yield f"Shares of the card's dense peak as in the table; the encoder reaches {VISION_EFFICIENCY:.0%} of BF16's."
-    yield f"They follow published prefills: {prefills_in_words()} ({PREFILL_SOURCE}). The encoder's is a guess."
     yield (
-        f"Stage 2 is {FOLLOW_UPS} yes/no questions and {REASON_TOKENS} tokens of reason, tags are {TAGS_TOKENS} "
-        f"tokens, questions {QUESTION_TOKENS}; answers are written in steps that read new images, at "
-        f"{BANDWIDTH_EFFICIENCY:.0%} of the memory's bandwidth."
+        f"Stage 2 is {FOLLOW_UPS} yes/no questions and {REASON_TOKENS} tokens of reason, and encodes the image "
+        f"{LATER_ROUNDS} times more; tags are {TAGS_TOKENS} tokens, questions {QUESTION_TOKENS}; answers are written "
+        f"in steps that read new images, at {BANDWIDTH_EFFICIENCY:.0%} of the memory's bandwidth."
     )
     if plan.take is not None and plan.take.pace is not None:
         yield _pace_in_words(plan.take.pace)
@@ -107,8 +112,3 @@ def feeding_assumptions() -> str:
         f"{EVENT_CPU_S * 1e3:.1f} ms of CPU an image and vLLM's part in it {SUBMISSION_CPU_S * 1e3:.1f} ms; "
         f"vLLM's engine process keeps {ENGINE_CORES:g} core busy."
     )
-
-
-def prefills_in_words() -> str:
-    """Return the published efficiencies."""
-    return ", ".join(f"{each.gpu} {each.precision} {each.efficiency:.0%}" for each in PREFILLS)

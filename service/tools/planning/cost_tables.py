@@ -12,8 +12,9 @@ from service.tools.planning.advice import work_in_words
 from service.tools.planning.cost import DAYS_A_MONTH, LEAST_HOURS, BreakEven, Comparison, Cost
 from service.tools.planning.overview import rate
 from service.tools.planning.plan import GpuPlan
-from service.tools.planning.plan_tables import bullets, plain_table
+from service.tools.planning.plan_tables import bullets, plain_table, sources_table
 from service.tools.planning.prices import CPU_CORE_HOUR_USD, EMBEDDED_IMAGES_A_CORE, SERVICES, USD_RATES
+from service.tools.planning.sources import Source
 
 # An always-on card that judges for less than this share of the time is mostly paid for waiting.
 IDLE_SHARE = 0.25
@@ -24,7 +25,13 @@ HOURS_FROM_S = 1800
 
 
 def print_comparison(
-    console: Console, plan: GpuPlan, comparison: Comparison, currency: str, assumptions: Sequence[str]
+    console: Console,
+    plan: GpuPlan,
+    comparison: Comparison,
+    currency: str,
+    assumptions: Sequence[str],
+    *,
+    sources: Sequence[Source],
 ) -> None:
     """Print what each way costs, from how many images on an own card pays, and what that rests on."""
     question = comparison.question
@@ -36,6 +43,8 @@ def print_comparison(
     console.print(bullets(_break_even_in_words(each) for each in comparison.break_even))
     console.print("\n[bold]Assumptions[/]")
     console.print(bullets(assumptions))
+    console.print("\n[bold]Where the figures come from[/]")
+    console.print(sources_table(sources))
 
 
 def cost_assumptions(

@@ -49,3 +49,8 @@ PREFILLS: Sequence[PublishedPrefill] = (
     PublishedPrefill("L40S", "fp8", tokens=2048, latency_s=0.0801),
     PublishedPrefill("A100 80GB", "bf16", tokens=2048, latency_s=0.1324),
 )
+
+
+def prefills_in_words() -> str:
+    """Return the published efficiencies."""
+    return ", ".join(f"{each.gpu} {each.precision} {each.efficiency:.0%}" for each in PREFILLS)

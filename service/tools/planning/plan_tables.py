@@ -14,14 +14,19 @@ from service.tools.planning.gpus import Gpu
 from service.tools.planning.models import short_name
 from service.tools.planning.overview import rate, with_tags_per_s
 from service.tools.planning.plan import GpuPlan, PrecisionPlan
+from service.tools.planning.sources import Source, plan_sources
 
 
-def print_plan(console: Console, plan: GpuPlan, settings: str, *, cores: int | None, command: str = "") -> None:
+def print_plan(
+    console: Console, plan: GpuPlan, settings: str, models: Table, *, cores: int | None, command: str = ""
+) -> None:
     """Print one card's plan, its settings ready to be copied; `command` starts a server of its own."""
     console.print(f"[bold]{plan.model.name} on {plan.gpu.name}[/]: {_card(plan.gpu)}")
     console.print(Padding(_precision_table(plan), (1, 0), expand=False))
     for line in _advice(plan):
         console.print(line)
+    console.print("\n[bold]Models on this card[/], always busy")
+    console.print(models)
     if plan.take is not None:
         if command:
             console.print("\n[bold]On the GPU machine[/]")
@@ -32,7 +37,21 @@ def print_plan(console: Console, plan: GpuPlan, settings: str, *, cores: int | N
         console.print(bullets(_feeding(plan.take, cores)))
     console.print("\n[bold]Assumptions[/]")
     console.print(bullets(plan_assumptions(plan)))
+    console.print("\n[bold]Where the figures come from[/]")
+    console.print(sources_table(plan_sources(plan)))
     console.print("\nMeasure your own: docs/engine.md says how.")
+
+
+def sources_table(sources: Iterable[Source]) -> Table:
+    """Return what each figure rests on."""
+    table = plain_table()
+    table.show_header = False
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold", style="dim")
+    for each in sources:
+        table.add_row(each.figure, each.kind, escape(each.source))
+    return table
 
 
 def gpu_table(gpus: Sequence[Gpu]) -> Table:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.models import ModelShape
 from service.tools.planning.precisions import BF16_BYTES, computation, linear_bytes, vision_rate
-from service.tools.planning.workload import FOLLOW_UPS, QUESTION_TOKENS, REASON_TOKENS, TAGS_TOKENS, Candidate, Workload
+from service.tools.planning.workload import (
+    FOLLOW_UPS,
+    LATER_ROUNDS,
+    QUESTION_TOKENS,
+    REASON_TOKENS,
+    TAGS_TOKENS,
+    Candidate,
+    Workload,
+)
 
 # Of the data sheet's memory bandwidth, that reading weights and caches reaches. An assumption without a source.
 BANDWIDTH_EFFICIENCY = 0.70
@@ -21,9 +29,9 @@ class ImageTime:
     weights: float
     """Reading the weights, once a step, whatever it holds: no step is shorter."""
     follow_ups: float
-    """On top, for an image that is asked about again: follow-up questions and a reason."""
+    """On top, for an image that is asked about again: encoding it again, follow-up questions and a reason."""
     tagged: float
-    """On top, for an image with tags."""
+    """On top, for an image with tags, which are asked for beside the first question: it is encoded once for both."""
 
     @property
     def stage1(self) -> float:
@@ -41,15 +49,22 @@ def image_time(candidate: Candidate) -> ImageTime | None:
     if how is None:
         return None
     model, work = candidate.model, candidate.work
+    vision = model.vision_operations(work.vision_tokens) / vision_rate(candidate.gpu)
     question = _read_tokens(model, how.rate, QUESTION_TOKENS, work.context_tokens)
     written = _written_token(candidate, how.rate)
     return ImageTime(
-        vision=model.vision_operations(work.vision_tokens) / vision_rate(candidate.gpu),
+        vision=vision,
         language=_read_tokens(model, how.rate, work.image_tokens, work.policy_tokens),
         weights=_weights_reading(candidate),
-        follow_ups=(FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
+        follow_ups=LATER_ROUNDS * vision + (FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
         tagged=question + TAGS_TOKENS * written,
     )
+
+
+def written_token_s(candidate: Candidate) -> float | None:
+    """Return the seconds for one token of an answer; None if vLLM cannot run that precision there."""
+    how = computation(candidate.gpu, candidate.precision)
+    return None if how is None else _written_token(candidate, how.rate)
 
 
 def _read_tokens(model: ModelShape, rate: float, tokens: int, before: int) -> float:

@@ -19,6 +19,15 @@ def test_every_way_is_compared_and_the_assumptions_are_shown() -> None:
     assert "calculated" in shown
 
 
+def test_all_three_models_have_a_price_and_each_figure_a_source() -> None:
+    answer = json.loads(cost("--gpu", "L4", "--json").stdout)
+    assert len(answer["models"]) == 3
+    assert {each["kind"] for each in answer["sources"]} >= {"measured", "calculated", "published", "given"}
+    shown = cost("--gpu", "L4").stdout
+    assert "per 1,000, at 3.00 USD" in shown
+    assert "Where the figures come from" in shown
+
+
 def test_an_always_on_card_for_few_images_is_called_expensive_with_what_else_there_is() -> None:
     few, many = cost().stdout, cost(images="5000000").stdout
     assert "expensive" in few

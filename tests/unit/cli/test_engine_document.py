@@ -1,6 +1,7 @@
 """docs/engine.md and the README against what the commands compute."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from service.settings.load import load_settings
 from service.tools.planning.cost import CostQuestion, compare
 from service.tools.planning.cpu_sizing import feed, process_wall
 from service.tools.planning.gpus import find_gpu
+from service.tools.planning.latency import busy_latency, idle_latency
 from service.tools.planning.models import find_model
 from service.tools.planning.overview import rate, with_tags_per_s
-from service.tools.planning.plan import GpuPlan, PrecisionPlan, plan_gpu
+from service.tools.planning.plan import GpuPlan, PrecisionPlan, plan_gpu, plan_precision
 from service.tools.planning.roofline import ImageTime, image_time
+from service.tools.planning.throughput import pace
 from service.tools.planning.workload import TYPICAL, Workload
 from tests.unit.tools.planning.candidates import candidate
 
@@ -42,7 +45,7 @@ def time(h100: PrecisionPlan) -> ImageTime:
 def test_its_tables_are_those_of_the_command() -> None:
     written = CliRunner().invoke(app, ["engine", "plan", "--gpu", "all", "--markdown"]).stdout
     tables = written.split("\n\n")
-    assert len(tables) == 2
+    assert len(tables) == 4
     for table in tables:
         assert table.strip() in DOCUMENT, "write it anew: .venv/bin/modstream engine plan --gpu all --markdown"
 
@@ -70,6 +73,29 @@ def test_its_rates_of_an_h100_are_those_of_the_plan(plan: GpuPlan, h100: Precisi
     assert sentence is not None
     rates = (h100.stage1_per_s, h100.images_per_s, with_tags_per_s(plan, h100))
     assert sentence.groups() == tuple(map(rate, rates))
+
+
+def test_its_times_of_an_answer_are_those_of_the_plan() -> None:
+    card = candidate("RTX 3090", "bf16")
+    planned = plan_precision(card)
+    assert planned.time is not None
+    idle, busy = idle_latency(card, planned.time), busy_latency(planned)
+    assert busy is not None
+    assert f"At full load, {rate(planned.images_per_s)} images/s" in DOCUMENT
+    assert f"| {idle.first_answer_s:.2f} s | {busy.first_answer_s:.2f} s |" in DOCUMENT
+    assert f"| {idle.tokens_per_s:.0f} | {busy.tokens_per_s:.1f} |" in DOCUMENT
+    assert f"| Tags | {idle.tags_s:.1f} s | {busy.tags_s:.0f} s |" in DOCUMENT
+
+
+@pytest.mark.parametrize(("gpu", "of"), [("H100", "fp8-block"), ("L4", "fp8-dynamic")])
+def test_it_says_what_tags_would_cost_after_the_first_question(gpu: str, of: str) -> None:
+    planned = plan_precision(candidate(gpu, of, work=replace(TYPICAL, tags_share=1.0)))
+    assert planned.time is not None
+    assert planned.pace is not None
+    later = replace(planned.time, tagged=planned.time.tagged + planned.time.vision)
+    rates = (pace(later, replace(TYPICAL, tags_share=1.0), planned.pace.step_tokens).images_per_s, planned.images_per_s)
+    sentence = DOCUMENT.partition("Asked for after it")[2].partition("\n")[0]
+    assert all(rate(each) in sentence for each in rates)
 
 
 def test_its_cores_are_those_of_the_plan(h100: PrecisionPlan) -> None:

@@ -18,7 +18,18 @@ def plan(*arguments: str) -> Result:
 def test_a_plan_shows_precisions_settings_cores_and_assumptions(gpu: str) -> None:
     result = plan("--gpu", gpu, "--model", "4B")
     assert result.exit_code == 0
-    for text in ("bf16", "fp8-block", "fp8-dynamic", "int8", "awq", "Take", "Settings", "CPU cores", "Assumptions"):
+    for text in (
+        "bf16",
+        "fp8-block",
+        "fp8-dynamic",
+        "int8",
+        "awq",
+        "Take",
+        "Settings",
+        "CPU cores",
+        "Assumptions",
+        "Where the",
+    ):
         assert text in result.stdout
 
 
@@ -111,3 +122,15 @@ def test_a_precision_can_be_asked_for() -> None:
     settings = yaml.safe_load(plan("--gpu", "L4", "--precision", "fp8-dynamic", "--settings").stdout)
     assert settings["engine"]["vllm"]["precision"] == "fp8"
     assert plan("--gpu", "L4", "--precision", "fp7").exit_code == 2
+
+
+def test_a_plan_compares_the_models_by_rate_and_price() -> None:
+    models = json.loads(plan("--gpu", "h100", "--gpu-hour", "2.5", "--json").stdout)["models"]
+    assert [each["model"][-11:-9] for each in models] == ["2B", "4B", "8B"]
+    assert models[-1]["per_1000"] == pytest.approx(2.5 / 3.6 / models[-1]["images_per_s"])
+    assert "per 1,000, at 2.50" in plan("--gpu", "h100", "--gpu-hour", "2.5").stdout
+
+
+def test_each_figure_names_its_source() -> None:
+    sources = json.loads(plan("--gpu", "h100", "--json").stdout)["sources"]
+    assert {each["kind"] for each in sources} == {"measured", "calculated", "published", "assumed"}

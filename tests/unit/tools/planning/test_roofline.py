@@ -5,7 +5,7 @@ import pytest
 from service.tools.planning.evidence import PREFILLS, PublishedPrefill
 from service.tools.planning.precisions import BF16_EFFICIENCY, EIGHT_BIT_EFFICIENCY
 from service.tools.planning.roofline import image_time
-from service.tools.planning.workload import TYPICAL
+from service.tools.planning.workload import LATER_ROUNDS, TYPICAL
 from tests.unit.tools.planning.candidates import candidate, time_of
 
 
@@ -52,6 +52,14 @@ def test_stage_two_and_tags_cost_their_share() -> None:
     half = replace(TYPICAL, stage2_share=0.5, tags_share=0.25)
     assert time.average(half) == pytest.approx(time.stage1 + 0.5 * time.follow_ups + 0.25 * time.tagged)
     assert time.average(replace(TYPICAL, stage2_share=0.0)) == time.stage1
+
+
+def test_what_is_asked_later_encodes_the_image_again_and_tags_beside_the_first_question_do_not() -> None:
+    time, work = time_of("H100"), replace(TYPICAL, stage2_share=0.0, tags_share=1.0)
+    assert LATER_ROUNDS * time.vision < time.follow_ups < 2 * time.stage1
+    later = replace(time, tagged=time.tagged + time.vision)
+    assert 1 / time.average(work) == pytest.approx(68, rel=0.01)
+    assert 1 / later.average(work) == pytest.approx(58, rel=0.01)
 
 
 def test_more_vision_tokens_cost_more_than_their_share() -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from service.cli.as_json import as_json, as_json_line
+from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
 from service.settings.monitoring import MonitoringSettings
 
@@ -93,6 +94,6 @@ async def _follow(looks: "AsyncIterator[Figures]", show: "Callable[[Figures], No
 def _own(settings: MonitoringSettings) -> str:
     """Return the address at which a process with these settings answers on this machine."""
     if settings.port == 0:
-        raise fail("monitoring.port is 0, so there is no endpoint; name one with --url")
+        raise fail("monitoring.port is 0, so there is no endpoint; name one with --url", code=ExitCode.USAGE)
     host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host
     return f"{host}:{settings.port}"

@@ -31,6 +31,7 @@ from service.kafka.errors import (
     CommitUnknownError,
     ConsumerFailedError,
     RecordUnreadableError,
+    TopicMissingError,
 )
 from service.kafka.reader import open_snapshot
 from service.kafka.topic_configs import check_limits
@@ -129,6 +130,8 @@ class Skipper:
         if partition.topic not in topics:
             raise NotSkippableError(place=place, detail=f"the service reads {', '.join(topics)}")
         partitions = (await partitions_of(self._connection)).get(partition.topic, 0)
+        if not partitions:
+            raise TopicMissingError(topic=partition.topic, setting="topics.uploads")
         if partition.partition >= partitions:
             raise NotSkippableError(place=place, detail=f"the topic has {partitions} partitions")
 

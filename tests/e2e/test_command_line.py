@@ -80,11 +80,14 @@ async def test_a_file_that_no_event_can_hold_is_reported_and_the_others_are_sent
     assert modstream(config, "send", str(folder), "--by-reference").returncode == 0
 
 
-async def test_sending_to_a_topic_that_is_missing_fails_at_once(config: Path, tmp_path: Path) -> None:
+async def test_sending_to_a_topic_that_is_missing_and_skipping_in_it_fail_at_once(config: Path, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"pixels")
     sent = modstream(config, "send", str(tmp_path / "photo.jpg"))
     assert sent.returncode == 1
     assert "modstream topics create" in sent.stderr
+    skipped = modstream(config, "dead-letters", "skip", "images.uploaded/0/1")
+    assert skipped.returncode == 1
+    assert "topic images.uploaded (setting topics.uploads) does not exist" in skipped.stderr
 
 
 async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_names_the_setting(

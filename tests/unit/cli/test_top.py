@@ -78,7 +78,7 @@ async def test_without_an_address_the_settings_name_it() -> None:
 
 def test_settings_without_an_endpoint_are_said_to_have_none() -> None:
     result = top("--once", MODSTREAM_MONITORING__PORT="0")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--url" in result.stderr
 
 

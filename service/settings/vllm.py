@@ -50,8 +50,10 @@ class VllmSettings(Group):
     download_dir: Path | None = None
     """Folder of weights from the hub. When not set, it is Hugging Face's own cache."""
     precision: Literal["auto", "bf16", "fp8", "int8", "awq"] = "auto"
-    """Of the weights. auto: as the model comes. fp8 and bf16 turn a model of full precision into that when it is
-    loaded; int8 (w8a8) and awq (4 bits) only state what the model has to come in, because making them takes data."""
+    """Of the weights. auto: as the model comes. Every other value is checked against the model. bf16 and fp8 turn a
+    model of full precision into that when it is loaded, fp8 the language model's layers alone, with a scale for each
+    output channel. int8 (W8A8) and awq (4 bits, from AutoAWQ or llm-compressor) have to be made beforehand, with
+    data."""
     tensor_parallel: Positive = 1
     """GPUs that share each layer. Use more than one only for a model that does not fit: they wait for each other."""
     data_parallel: Positive = 1

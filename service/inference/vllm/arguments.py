@@ -23,6 +23,7 @@ _SETTING_OF = MappingProxyType(
         "tokenizer_revision": "revision",
         "download_dir": "download_dir",
         "quantization": "precision",
+        "quantization_config": "precision",
         "dtype": "precision",
         "tensor_parallel_size": "tensor_parallel",
         "data_parallel_size": "data_parallel",

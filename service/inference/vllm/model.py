@@ -31,8 +31,8 @@ from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
 from service.inference.vllm.arguments import concurrency
 from service.inference.vllm.chat_tokens import ChatTokens, chat_tokens
-from service.inference.vllm.model_files import model_name, model_revision, weights_precision
-from service.inference.vllm.processes import VllmProcesses
+from service.inference.vllm.model_files import model_name, model_revision
+from service.inference.vllm.processes import VllmProcesses, loaded_precision
 from service.inference.vllm.watchdog import Watchdog
 from service.settings.vllm import VllmSettings, adapter_name, adapter_path
 from service.telemetry.propagation import text_headers
@@ -211,11 +211,10 @@ class VllmModel:
     def _facts(self, engine: AsyncLLM) -> ModelFacts:
         config = engine.model_config
         commit = getattr(config.hf_config, "_commit_hash", None)
-        quantization = getattr(config.hf_config, "quantization_config", None)
         return ModelFacts(
             name=model_name(self._settings.model),
             revision=model_revision(config.model, commit=commit),
-            precision=weights_precision(quantization, dtype=str(config.dtype).removeprefix("torch.")),
+            precision=loaded_precision(config),
             concurrency=concurrency(self._settings),
             label_source="exact",
             max_vision_tokens=self._settings.max_vision_tokens,

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 _COMMIT_IN_CACHE = re.compile(r"/snapshots/([0-9a-f]{40})/?$")
@@ -11,6 +12,19 @@ _FILES = ("*.json", "*.jinja", "*.txt", "*.safetensors", "*.bin")
 _BLOCK_BYTES = 64 * 1024
 _BLOCKS_A_FILE = 1024
 _SHOWN_DIGITS = 16
+
+FULL_PRECISIONS: Mapping[str, str] = MappingProxyType({"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"})
+"""Torch's name for what a model computes in → the name of the precision."""
+
+_LOADED_AS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "bf16": frozenset({"bf16"}),
+        "fp8": frozenset({"fp8", "fp8-block", "fp8-dynamic"}),
+        "int8": frozenset({"int8"}),
+        # llm-compressor writes AWQ's weights in compressed-tensors' form, which does not name the method.
+        "awq": frozenset({"awq", "int4"}),
+    }
+)
 
 
 def model_name(model: str) -> str:
@@ -43,20 +57,36 @@ def folder_checksum(folder: Path) -> str:
 
 
 def weights_precision(quantization: Mapping[str, Any] | None, *, dtype: str) -> str:
-    """Return how weights are kept, from a checkpoint's `quantization_config` or else from what it computes in."""
+    """Return how weights are kept, from a checkpoint's `quantization_config` or else from what it computes in.
+
+    8-bit floats are `fp8-block` with a scale for each block of weights, `fp8-dynamic` with one for each output channel
+    and for each token (llm-compressor's FP8_DYNAMIC), and else `fp8`. 8-bit integers are `int8` where activations are
+    quantised too (W8A8), else `int8-weight-only`. Parts of a model in different forms are joined by a plus.
+    """
     if not quantization:
-        return {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}.get(dtype, dtype)
+        return FULL_PRECISIONS.get(dtype, dtype)
     method = str(quantization.get("quant_method", "")).replace("_", "-")
     if method == "compressed-tensors":
-        return _compressed_precision(quantization)
+        groups = quantization.get("config_groups") or {}
+        return "+".join(sorted({_group_precision(group) for group in groups.values()})) or "unknown"
+    if method == "fp8" and quantization.get("weight_block_size"):
+        return "fp8-block"
     return method or "unknown"
 
 
-def _compressed_precision(quantization: Mapping[str, Any]) -> str:
-    groups = quantization.get("config_groups") or {}
-    weights = [group.get("weights") or {} for group in groups.values()]
-    kinds = {f"{'fp' if each.get('type') == 'float' else 'int'}{each.get('num_bits')}" for each in weights}
-    return "+".join(sorted(kinds)) or "unknown"
+def is_precision(loaded: str, setting: str) -> bool:
+    """Return whether weights that are loaded as `loaded` are what `engine.vllm.precision` asks for."""
+    return setting == "auto" or loaded in _LOADED_AS[setting]
+
+
+def _group_precision(group: Mapping[str, Any]) -> str:
+    weights, activations = group.get("weights") or {}, group.get("input_activations")
+    name = f"{'fp' if weights.get('type') == 'float' else 'int'}{weights.get('num_bits')}"
+    if name == "fp8" and weights.get("strategy") == "block":
+        return "fp8-block"
+    if name == "fp8" and weights.get("strategy") == "channel" and activations and activations.get("dynamic"):
+        return "fp8-dynamic"
+    return "int8-weight-only" if name == "int8" and not activations else name
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -5,11 +5,14 @@ import dataclasses
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from multiprocessing import active_children
+from types import MappingProxyType
 from typing import Any
 
 import psutil
 import structlog
+from vllm.config import ModelConfig
 from vllm.config.logging import LoggingConfig
 from vllm.config.structured_outputs import StructuredOutputsConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -19,12 +22,21 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from service.inference.errors import EngineConfigurationError
 from service.inference.vllm.arguments import engine_arguments
 from service.inference.vllm.loading import load_in_thread
-from service.inference.vllm.model_files import weights_precision
+from service.inference.vllm.model_files import FULL_PRECISIONS, is_precision, weights_precision
 from service.runtime.orphan_reaper import OrphanWatch
 from service.runtime.process_tree import descendants, kill
 from service.settings.vllm import VllmSettings
 
 log = structlog.get_logger(__name__)
+
+ONLINE_FP8: Mapping[str, Any] = MappingProxyType(
+    {
+        "quantization": "fp8_per_channel",
+        # vLLM would quantise the vision encoder too, which no published FP8 model does.
+        "quantization_config": {"ignore": ["re:.*visual\\..*", "re:.*lm_head.*"]},
+    }
+)
+"""vLLM's arguments that turn a model of full precision into what llm-compressor's FP8_DYNAMIC makes of it."""
 
 _GRACE_S = 5.0
 """Time for a clean end, which frees shared memory at once. Requests in the engine are no longer needed then."""
@@ -68,7 +80,7 @@ class VllmProcesses:
         await asyncio.to_thread(self._orphans.stop)
 
     def _load(self) -> AsyncLLM:
-        arguments = _arguments(self._settings, self._traces_url)
+        arguments = vllm_arguments(self._settings, self._traces_url)
         engine = AsyncLLM.from_engine_args(arguments)
         _log_as_the_service_does()
         return engine
@@ -89,29 +101,44 @@ def _children() -> frozenset[int]:
     return frozenset(process.pid for process in active_children() if process.pid is not None)
 
 
-def _arguments(settings: VllmSettings, traces_url: str | None) -> AsyncEngineArgs:
+def vllm_arguments(settings: VllmSettings, traces_url: str | None) -> AsyncEngineArgs:
+    """Return the arguments of vLLM's engine for the settings. Reads the model's configuration, from the hub if need be.
+
+    Raises `EngineConfigurationError` if the model does not come in `engine.vllm.precision` and vLLM cannot turn it into
+    that.
+    """
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu(), traces_url=traces_url)
     given.setdefault("logging_config", LoggingConfig(formatter="text" if sys.stderr.isatty() else "json"))
     # White space could go on for ever, and every character of it is a step. Asked for in a request it is ignored.
     given["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
     arguments = AsyncEngineArgs(**given)
-    if settings.precision not in {"auto", "bf16"}:
-        arguments = dataclasses.replace(arguments, quantization=_quantization(settings.precision, arguments))
-    return arguments
+    return dataclasses.replace(arguments, **_quantization(settings, arguments))
 
 
-def _quantization(precision: str, arguments: AsyncEngineArgs) -> str | None:
-    """Return what has to be done for a precision: nothing if the model comes in it, or fp8 when it is loaded."""
-    config: Any = arguments.create_model_config()
-    quantization = getattr(config.hf_config, "quantization_config", None)
-    given = weights_precision(quantization, dtype=str(config.dtype).removeprefix("torch."))
-    if given.startswith(precision):
-        return None
-    if precision == "fp8" and quantization is None:
-        return "fp8"
-    detail = f"{arguments.model} comes in {given}: name a model that comes in {precision}"
+def _quantization(settings: VllmSettings, arguments: AsyncEngineArgs) -> Mapping[str, Any]:
+    """Return what vLLM has to do for the precision: nothing if the model comes in it.
+
+    Raises `EngineConfigurationError` if the model comes in another one that cannot be turned into it.
+    """
+    if settings.precision == "auto":
+        return {}
+    given = loaded_precision(arguments.create_model_config())
+    if settings.precision == "fp8" and given in FULL_PRECISIONS.values():
+        return ONLINE_FP8
+    if is_precision(given, settings.precision):
+        return {}
+    detail = f"{arguments.model} comes in {given}: name a model that comes in {settings.precision}"
     raise EngineConfigurationError(setting="engine.vllm.precision", detail=detail)
+
+
+def loaded_precision(config: ModelConfig) -> str:
+    """Return how vLLM keeps the weights of a model, as verdicts name it."""
+    if config.quantization == ONLINE_FP8["quantization"]:
+        return "fp8-dynamic"
+    return weights_precision(
+        config.model_arch_config.quantization_config, dtype=str(config.dtype).removeprefix("torch.")
+    )
 
 
 def _log_as_the_service_does() -> None:

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from service.inference.vllm.model_files import folder_checksum, model_name, model_revision, weights_precision
+from service.inference.vllm.model_files import (
+    folder_checksum,
+    is_precision,
+    model_name,
+    model_revision,
+    weights_precision,
+)
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -65,29 +71,27 @@ def test_another_configuration_is_another_model(folder: Path) -> None:
     assert folder_checksum(folder) != before
 
 
+def compressed(*, activations: bool = False, **weights: object) -> dict[str, object]:
+    """Return what llm-compressor writes into a model's configuration; `activations` for those quantised too."""
+    group = {"weights": weights, "input_activations": {"dynamic": True} if activations else None}
+    return {"quant_method": "compressed-tensors", "config_groups": {"group_0": group}}
+
+
 @pytest.mark.parametrize(
     ("quantization", "dtype", "expected"),
     [
         (None, "bfloat16", "bf16"),
         ({}, "float32", "fp32"),
-        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "bfloat16", "fp8"),
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "bfloat16", "fp8-block"),
+        ({"quant_method": "fp8", "activation_scheme": "dynamic"}, "bfloat16", "fp8"),
         ({"quant_method": "awq", "bits": 4}, "float16", "awq"),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int"}}},
-            },
-            "bfloat16",
-            "int8",
-        ),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
-            },
-            "bfloat16",
-            "fp8",
-        ),
+        (compressed(num_bits=8, type="int", activations=True), "bfloat16", "int8"),
+        (compressed(num_bits=8, type="int"), "bfloat16", "int8-weight-only"),
+        (compressed(num_bits=8, type="float", strategy="channel", activations=True), "bfloat16", "fp8-dynamic"),
+        (compressed(num_bits=8, type="float", strategy="block", activations=True), "bfloat16", "fp8-block"),
+        (compressed(num_bits=8, type="float", strategy="tensor", activations=True), "bfloat16", "fp8"),
+        (compressed(num_bits=4, type="int", strategy="group"), "bfloat16", "int4"),
+        (compressed(num_bits=4, type="float", strategy="tensor_group"), "bfloat16", "fp4"),
         ({"quant_method": "compressed-tensors"}, "bfloat16", "unknown"),
     ],
 )
@@ -95,3 +99,26 @@ def test_precision_is_read_off_the_checkpoint(
     quantization: dict[str, object] | None, dtype: str, expected: str
 ) -> None:
     assert weights_precision(quantization, dtype=dtype) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "loaded"),
+    [
+        ("auto", "anything"),
+        ("bf16", "bf16"),
+        ("fp8", "fp8-block"),
+        ("fp8", "fp8-dynamic"),
+        ("int8", "int8"),
+        ("awq", "awq"),
+        ("awq", "int4"),
+    ],
+)
+def test_what_a_setting_asks_for_is_recognised(setting: str, loaded: str) -> None:
+    assert is_precision(loaded, setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "loaded"), [("bf16", "fp8-block"), ("bf16", "int4"), ("int8", "int8-weight-only"), ("awq", "fp4")]
+)
+def test_what_differs_from_a_setting_is_not(setting: str, loaded: str) -> None:
+    assert not is_precision(loaded, setting)

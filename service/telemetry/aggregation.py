@@ -1,10 +1,11 @@
-"""Counters and histograms that take 0.3 µs a measurement, where OpenTelemetry's SDK with two readers takes 6.
+"""Counters and histograms that take half a microsecond a measurement; OpenTelemetry's SDK with two readers takes 6.
 
 An event without a model has eight measurements, and no more than 5 % of its throughput may go to telemetry. The SDK
 reads the counters when it collects. It has no way to read histograms, so `histogram_export` adds them to what leaves
 the process. Measurements are made in the thread of the event loop; readers run in others.
 """
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -74,25 +75,17 @@ class Counter:
         return [Observation(total, dict(key)) for key, total in self._sums.copy().items()]
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplar:
-    """A value and the span in which it was measured."""
-
-    value: float
-    at_ns: int
-    context: SpanContext
-
-
 class Series:
     """The values of a histogram that have the same labels."""
 
-    __slots__ = ("counts", "exemplars", "total")
+    __slots__ = ("counts", "exemplars", "highest", "lowest", "total")
 
     def __init__(self, buckets: int) -> None:
         self.counts = [0] * buckets
         self.total = 0.0
-        self.exemplars: list[Exemplar | None] = [None] * buckets
-        """The newest of each bucket."""
+        self.lowest, self.highest = math.inf, -math.inf
+        self.exemplars: list[tuple[float, int, SpanContext] | None] = [None] * buckets
+        """The newest of each bucket: value, nanoseconds since 1970, span."""
 
 
 class Histogram:
@@ -110,8 +103,9 @@ class Histogram:
         bucket = bisect_left(boundaries, value)
         series.counts[bucket] += 1
         series.total += value
+        series.lowest, series.highest = min(series.lowest, value), max(series.highest, value)
         if (span := CURRENT.get()).context is not None and span.is_recording:
-            series.exemplars[bucket] = Exemplar(value, time.time_ns(), span.context)
+            series.exemplars[bucket] = (value, time.time_ns(), span.context)
 
     def begin(self) -> None:
         """Start from nothing."""

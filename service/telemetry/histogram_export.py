@@ -27,9 +27,6 @@ from service.telemetry import names
 from service.telemetry.aggregation import Histogram, Series
 from service.telemetry.instruments import histograms
 
-# Extremes since the start say little, and OTLP leaves out what is None.
-_LEFT_OUT: Any = None
-
 
 class HistogramCollector(Collector):
     """Adds the histograms to a registry of prometheus_client."""
@@ -82,11 +79,10 @@ def _point(histogram: Histogram, values: tuple[str, ...], series: Series) -> His
         sum=series.total,
         bucket_counts=counts,
         explicit_bounds=histogram.declaration.boundaries,
-        min=_LEFT_OUT,
-        max=_LEFT_OUT,
+        min=series.lowest,
+        max=series.highest,
         exemplars=[
-            Exemplar({}, each.value, each.at_ns, span_id=each.context.span_id, trace_id=each.context.trace_id)
-            for each in series.exemplars
-            if each is not None
+            Exemplar({}, value, at_ns, span_id=context.span_id, trace_id=context.trace_id)
+            for value, at_ns, context in filter(None, series.exemplars)
         ],
     )

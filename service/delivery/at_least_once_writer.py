@@ -1,63 +1,47 @@
 """Writes to brokers without transactions: outcomes first, then progress; a crash in between repeats outcomes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata
 
 from service.core.records import OutgoingRecord
-from service.delivery.group_state import StoredOffsets
+from service.delivery.commit_target import CommitTarget
 from service.delivery.offsets import Progress
 from service.kafka.broker_errors import unknown_unless_denied
 from service.kafka.errors import PartitionLostError
 from service.kafka.publisher import publish
-from service.kafka.topic_limits import TopicLimits
-from service.settings.delivery import CommitSettings
 
 
 class AtLeastOnceWriter:
     """Writes one partition's outcomes through a producer that all partitions share."""
 
-    def __init__(
-        self,
-        producer: AIOKafkaProducer,
-        consumer: AIOKafkaConsumer,
-        partition: TopicPartition,
-        stored: StoredOffsets,
-        settings: CommitSettings,
-        *,
-        limits: TopicLimits,
-        is_member: Callable[[], Awaitable[bool]],
-    ) -> None:
+    def __init__(self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, target: CommitTarget) -> None:
         self._producer = producer
         self._consumer = consumer
-        self._partition = partition
-        self._stored = stored
-        self._settings = settings
-        self._limits = limits
-        self._is_member = is_member
+        self._target = target
         self._published: Progress | None = None
 
     async def open(self) -> Progress | None:
         """Read what is stored; brokers without transactions have no fencing."""
         with unknown_unless_denied("offsets"):
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await self._stored.fetch(self._partition)
+            async with asyncio.timeout(self._target.settings.timeout_s):
+                return await self._target.stored.fetch(self._target.partition)
 
     async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
         """Publish, wait for every acknowledgement, then store; a second try publishes only what it must."""
         with unknown_unless_denied("offsets"):
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._target.settings.timeout_s):
                 if self._published != progress:
-                    await publish(self._producer, records, demands=self._limits)
+                    await publish(self._producer, records, demands=self._target.limits)
                     self._published = progress
                 offset = OffsetAndMetadata(progress.base, progress.encode())
-                await self._consumer.commit({self._partition: offset})
+                await self._consumer.commit({self._target.partition: offset})
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
         """Have the commit done again, which may repeat outcomes, while the partition is ours."""
-        if not await self._is_member():
+        if not await self._target.is_member():
             raise PartitionLostError
         return False
 

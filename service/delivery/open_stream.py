@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from service.core.records import Partition
 from service.delivery.assignment import Assignment, StreamListener
 from service.delivery.at_least_once_writer import AtLeastOnceWriter
+from service.delivery.commit_target import CommitTarget
 from service.delivery.committer import OutcomeWriter
 from service.delivery.consumer import KafkaStream
 from service.delivery.group_state import GroupHistory, Membership, StoredOffsets
@@ -103,16 +104,16 @@ async def _writers(
 ) -> AsyncIterator[WriterFactory]:
     """Give what makes the writer of a partition, by the setting `delivery`."""
     is_member = Membership(consumer).confirm
+
+    def target(partition: TopicPartition) -> CommitTarget:
+        return CommitTarget(partition, stored, settings.commit, limits, is_member)
+
     if settings.delivery == "exactly_once":
         await check_transactions(connection, settings.commit)
-        yield lambda partition: TransactionalWriter(
-            connection, partition, stored, settings.commit, limits=limits, is_member=is_member
-        )
+        yield lambda partition: TransactionalWriter(connection, target(partition))
         return
     async with connection.running(connection.producer()) as producer:
-        yield lambda partition: AtLeastOnceWriter(
-            producer, consumer, partition, stored, settings.commit, limits=limits, is_member=is_member
-        )
+        yield lambda partition: AtLeastOnceWriter(producer, consumer, target(partition))
 
 
 def _guard(

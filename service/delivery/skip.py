@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 
 from service.core.errors import FatalError, RejectedError
 from service.core.records import OutgoingRecord, Partition, SourceRecord, Unreadable
+from service.delivery.commit_target import CommitTarget
 from service.delivery.dead_letter import cut, dead_letter
 from service.delivery.group_state import StoredOffsets
 from service.delivery.handler import TenantOf, names_no_tenant
@@ -112,14 +113,9 @@ class Skipper:
                 fitting = _cut_to(limits, outcomes)
                 await commit_in_turn(self._connection, admin, fitting, plan, partition=partition, place=found.place)
                 return
-            writer = TransactionalWriter(
-                self._connection,
-                partition,
-                StoredOffsets(admin, kafka.group_id),
-                self._settings.commit,
-                limits=limits,
-                is_member=_never,
-            )
+            stored = StoredOffsets(admin, kafka.group_id)
+            target = CommitTarget(partition, stored, self._settings.commit, limits, is_member=_never)
+            writer = TransactionalWriter(self._connection, target)
             try:
                 await commit_as_one(writer, outcomes, plan, place=found.place, limits=limits)
             finally:

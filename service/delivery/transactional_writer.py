@@ -1,19 +1,18 @@
 """Exactly once: outcomes and progress in one Kafka transaction, by one fencing producer a partition."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata
 
 from service.core.records import OutgoingRecord
-from service.delivery.group_state import StoredOffsets
+from service.delivery.commit_target import CommitTarget
 from service.delivery.offsets import Progress
 from service.kafka.broker_errors import unknown_unless_denied
 from service.kafka.connection import KafkaConnection, discard, stop_client
 from service.kafka.errors import CommitUnknownError, PartitionLostError, TransactionsRefusedError
 from service.kafka.publisher import publish
-from service.kafka.topic_limits import TopicLimits
 from service.settings.delivery import CommitSettings
 from service.telemetry.instruments import PRODUCER_REBUILDS
 
@@ -21,35 +20,23 @@ from service.telemetry.instruments import PRODUCER_REBUILDS
 class TransactionalWriter:
     """Writes one partition's outcomes; opening it fences the process that did so before."""
 
-    def __init__(
-        self,
-        connection: KafkaConnection,
-        partition: TopicPartition,
-        stored: StoredOffsets,
-        settings: CommitSettings,
-        *,
-        limits: TopicLimits,
-        is_member: Callable[[], Awaitable[bool]],
-    ) -> None:
+    def __init__(self, connection: KafkaConnection, target: CommitTarget) -> None:
         self._connection = connection
-        self._partition = partition
-        self._stored = stored
-        self._settings = settings
-        self._limits = limits
-        self._is_member = is_member
+        self._target = target
         self._group_id = connection.settings.group_id
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> Progress | None:
         """Fence the previous owner, which ends its transaction, and only then read what it stored."""
-        transactional_id = f"{self._group_id}.{self._partition.topic}.{self._partition.partition}"
+        partition = self._target.partition
+        transactional_id = f"{self._group_id}.{partition.topic}.{partition.partition}"
         with unknown_unless_denied("transactions"):
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._target.settings.timeout_s):
                 self._producer = self._connection.transactional_producer(
-                    transactional_id, timeout_s=self._settings.transaction_timeout_s
+                    transactional_id, timeout_s=self._target.settings.transaction_timeout_s
                 )
                 await self._producer.start()
-                return await self._stored.fetch(self._partition)
+                return await self._target.stored.fetch(self._target.partition)
 
     async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
         """Commit one transaction."""
@@ -57,17 +44,17 @@ class TransactionalWriter:
             raise CommitUnknownError("the producer was thrown away")
         offset = OffsetAndMetadata(progress.base, progress.encode())
         with unknown_unless_denied("transactions"):
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._target.settings.timeout_s):
                 await self._producer.begin_transaction()
                 # First, because aiokafka may commit ahead of offsets that follow records (its issue 1004).
-                await self._producer.send_offsets_to_transaction({self._partition: offset}, self._group_id)
-                await publish(self._producer, records, demands=self._limits)
+                await self._producer.send_offsets_to_transaction({self._target.partition: offset}, self._group_id)
+                await publish(self._producer, records, demands=self._target.limits)
                 await self._producer.commit_transaction()
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
         """Start a new producer, which ends the transaction in doubt, and compare what is stored."""
         # Two owners that rebuild without asking would fence each other in turn.
-        if not await self._is_member():
+        if not await self._target.is_member():
             raise PartitionLostError
         await self.close()
         PRODUCER_REBUILDS.add(1)

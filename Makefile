@@ -54,7 +54,7 @@ capacity: .venv/.installed ## Simulate a day, bursts and a lost machine (ARGS="-
 	@$(BIN)/python -m service.tools.planning.simulation $(or $(ARGS),--table --pictures docs/images)
 
 # RECORDS, SEED, PARTITIONS, BROKERS, PACE (records a second), GAP (mean seconds between misfortunes), WORKER (modstream,
-# plain). With HOSTILE=1 records, files and servers made to harm, beside good traffic: MINUTES, SEED, BROKERS.
+# plain). With HOSTILE=1 records, files and servers made to harm, beside good traffic: MINUTES, SEED, BROKERS, GAP.
 CHAOS_OPTIONS := $(foreach name,RECORDS SEED PARTITIONS BROKERS PACE GAP WORKER MINUTES,\
   $(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 

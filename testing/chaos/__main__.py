@@ -1,9 +1,7 @@
 """`python -m testing.chaos`: the long run, with a progress task; exit code 1 when the promise is broken."""
 
-import argparse
 import asyncio
 import logging
-import secrets
 import shutil
 import signal
 import sys
@@ -12,11 +10,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from testing.chaos.options import INTERRUPTED, options_parser
 from testing.chaos.report import repeat_line, table
 from testing.chaos.trial import Options, Report, run_trial
 from testing.chaos.trial import Progress as ProcessorStatus
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,24 +52,19 @@ async def _run(options: Options, console: Console) -> Report:
 
 def _options(arguments: Sequence[str]) -> Options:
     defaults = Options()
-    parser = argparse.ArgumentParser(prog="python -m testing.chaos", description=__doc__)
+    parser = options_parser(defaults, prog="python -m testing.chaos", description=__doc__)
     parser.add_argument("--records", type=int, default=defaults.records)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="random when not given")
     parser.add_argument("--partitions", type=int, default=defaults.partitions)
-    parser.add_argument("--brokers", type=int, default=defaults.brokers, help="replicas of everything, too")
-    parser.add_argument("--pace", type=int, default=defaults.records_per_s, help="records fed a second")
-    parser.add_argument("--gap", type=float, default=defaults.mean_gap_s, help="mean seconds between misfortunes")
-    parser.add_argument("--worker", choices=("modstream", "plain"), default=defaults.worker)
-    given = parser.parse_args(arguments)
-    return Options(
-        records=given.records,
-        seed=given.seed,
-        partitions=given.partitions,
-        brokers=given.brokers,
-        records_per_s=given.pace,
-        mean_gap_s=given.gap,
-        worker=given.worker,
+    parser.add_argument(
+        "--pace",
+        dest="records_per_s",
+        metavar="RECORDS",
+        type=int,
+        default=defaults.records_per_s,
+        help="records fed a second",
     )
+    parser.add_argument("--worker", choices=("modstream", "plain"), default=defaults.worker)
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from testing.chaos.broker import ENVIRONMENT, Bouncer, rebalances
 from testing.chaos.feeder import Feeder, create_topics, running_producer
 from testing.chaos.fleet import Fleet, command
 from testing.chaos.nemesis import MIN_WORKERS, Act, Nemesis, plan
+from testing.chaos.options import RunOptions
 from testing.chaos.outcome_counts import Balance, OutcomeCounts
 from testing.chaos.reader import Reader, end_offsets
 from testing.kafka_cluster import KafkaCluster, running_kafka_cluster
@@ -33,19 +34,14 @@ BACKLOG_SHARE = 0.2
 WATCH_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The run as asked for; with the same options the nemesis has the same plan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(RunOptions):
+    """The run as asked for."""
 
     records: int = 100_000
-    seed: int = 0
     partitions: int = 8
-    brokers: int = 3
-    """Each holds a replica of everything. With one the promise does not hold: docs/guarantees.md explains why."""
     records_per_s: int = 300
     """Pace of the feeder; it decides how long the run takes."""
-    mean_gap_s: float = 4.0
-    """Between two misfortunes."""
     patience_s: float = 90.0
     """A run in which no record is finished for so long has failed."""
     worker: str = "modstream"

@@ -1,9 +1,7 @@
 """`python -m testing.chaos.hostile`: the hostile hour, with its table; exit code 1 when the promise is broken."""
 
-import argparse
 import asyncio
 import logging
-import secrets
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,8 +12,8 @@ from rich.table import Table
 from service.settings.types import MIB
 from testing.chaos.hostile.balance import GOOD
 from testing.chaos.hostile.run import ALL_LIMIT_BYTES, MAIN_LIMIT_BYTES, Options, Report, run
+from testing.chaos.options import INTERRUPTED, options_parser
 
-INTERRUPTED = 130
 PLACES_SHOWN = 5
 
 
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def repeat_line(options: Options) -> str:
     """Return the command that repeats the run."""
-    given = f"MINUTES={options.minutes:g} SEED={options.seed} BROKERS={options.brokers}"
+    given = f"MINUTES={options.minutes:g} SEED={options.seed} BROKERS={options.brokers} GAP={options.mean_gap_s:g}"
     return f"repeat with: make chaos HOSTILE=1 {given}"
 
 
@@ -88,12 +86,9 @@ def _first(found: object) -> str:
 
 def _options(arguments: Sequence[str]) -> Options:
     defaults = Options()
-    parser = argparse.ArgumentParser(prog="python -m testing.chaos.hostile", description=__doc__)
+    parser = options_parser(defaults, prog="python -m testing.chaos.hostile", description=__doc__)
     parser.add_argument("--minutes", type=float, default=defaults.minutes)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="random when not given")
-    parser.add_argument("--brokers", type=int, default=defaults.brokers)
-    given = parser.parse_args(arguments)
-    return Options(minutes=given.minutes, seed=given.seed, brokers=given.brokers)
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

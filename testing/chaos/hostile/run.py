@@ -25,6 +25,7 @@ from testing.chaos.hostile.outcomes import read_outcomes
 from testing.chaos.hostile.processes import MemoryWatch, ServerProcess, served, sleep_until
 from testing.chaos.hostile.servers import good_image
 from testing.chaos.hostile.traffic import GOOD_TENANTS, Traffic, Upload
+from testing.chaos.options import RunOptions
 from testing.house import House
 from testing.kafka import free_port
 from testing.kafka_cluster import KafkaCluster, running_kafka_cluster
@@ -46,17 +47,16 @@ SETTLE_S = 300.0
 LEAVE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The run as asked for; with the same seed the same things go wrong at the same times."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(RunOptions):
+    """The run as asked for."""
 
-    minutes: float = 60.0
-    seed: int = 0
     brokers: int = 1
-    good_per_s: float = 10.0
-    hostile_per_s: float = 4.0
     mean_gap_s: float = 45.0
     """Between two planned kills or outages."""
+    minutes: float = 60.0
+    good_per_s: float = 10.0
+    hostile_per_s: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)

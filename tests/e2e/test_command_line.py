@@ -88,32 +88,3 @@ async def test_sending_to_a_topic_that_is_missing_and_skipping_in_it_fail_at_onc
     skipped = modstream(config, "dead-letters", "skip", "images.uploaded/0/1")
     assert skipped.returncode == 1
     assert "topic images.uploaded (setting topics.uploads) does not exist" in skipped.stderr
-
-
-async def test_serving_on_a_broker_without_transactions_is_a_fatal_fault_that_names_the_setting(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODSTREAM_DELIVERY", "exactly_once")
-    modstream(config, "topics", "create")
-    served = modstream(config, "serve")
-    assert served.returncode == 3
-    assert "MODSTREAM_DELIVERY=at_least_once" in served.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reported"),
-    [
-        (("send", "absent.jpg"), "no such file or folder"),
-        (("send", "https://example.com/x.jpg", "--task", "judge"), "allowed are moderation, tags"),
-        (("send", "https://example.com/x.jpg", "--context", "novalue"), "KEY=VALUE"),
-        (("send", "https://example.com/x.jpg", "--tenant", ""), "tenant"),
-    ],
-)
-def test_wrong_usage_is_reported_before_anything_is_sent(
-    tmp_path: Path, arguments: tuple[str, ...], reported: str
-) -> None:
-    config = tmp_path / "modstream.yaml"
-    config.touch()
-    result = modstream(config, *arguments)
-    assert result.returncode == 2
-    assert reported in result.stderr

@@ -93,12 +93,6 @@ def test_a_folder_of_ones_own_is_judged_with_its_sub_folders(tmp_path: Path) -> 
     assert code == 0
 
 
-def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
-    code, lines = run_demo(tmp_path, "--images", str(tmp_path))
-    assert code == 1
-    assert "there is no image in" in "\n".join(lines)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_demo_that_is_interrupted_stops_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
     with start_demo(tmp_path) as demo:

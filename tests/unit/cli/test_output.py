@@ -51,6 +51,14 @@ def test_an_output_that_is_closed_early_ends_a_command_in_silence() -> None:
     assert process.returncode == 1
 
 
+def test_the_demo_reports_a_folder_without_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    result = CliRunner().invoke(app, ["demo", "--images", "images"])
+    assert result.exit_code == 1
+    assert "there is no image in" in result.stderr
+
+
 def test_the_demo_says_which_folder_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".demo").touch()
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.commands import app
+from service.kafka.errors import TransactionsRefusedError
 from service.settings.settings import Settings
 
 
@@ -27,6 +28,23 @@ def test_a_defect_ends_the_service_with_the_code_for_fatal_faults(
     assert "RuntimeError" in line["error"]
     assert "crash" in {frame["name"] for frame in line["exception"][0]["frames"]}
     assert "secret" not in json.dumps(line)
+
+
+async def refuse(_settings: Settings) -> None:
+    raise TransactionsRefusedError(detail="no transactions")
+
+
+def test_a_fatal_error_is_the_last_line_with_its_reason_and_ends_the_service_with_its_code(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("service.app.run_service", refuse)
+
+    result = CliRunner(env={"MODSTREAM_TELEMETRY__LOG_FORMAT": "json"}).invoke(app, ["serve"])
+
+    assert result.exit_code == 3
+    (line,) = [json.loads(text) for text in (result.stderr + capfd.readouterr().err).splitlines()]
+    assert (line["event"], line["reason"]) == ("service.fatal", "kafka.transactions_refused")
+    assert "MODSTREAM_DELIVERY=at_least_once" in line["error"]
 
 
 @pytest.mark.parametrize("command", [["serve"], ["try"], ["policy", "show"]], ids=" ".join)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli import try_files
 from service.cli.commands import app
+from service.cli.try_files import PHOTOGRAPHS
 from service.inference.errors import EngineConfigurationError
 from service.policy.loader import load_policies
 from service.settings.load import load_settings
@@ -57,6 +58,25 @@ def test_odd_files_are_left_out_with_their_reasons_and_counted(tmp_path: Path) -
     assert "image.unsupported_format" in result.stdout
     assert "2 images in" in result.stdout.splitlines()[-1]
     assert "; 1 left out" in result.stdout.splitlines()[-1]
+
+
+def test_an_engine_is_tried_with_tags_and_says_what_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no image")
+    result = CliRunner().invoke(
+        app, ["engine", "try", str(PHOTOGRAPHS / "beer.jpg"), str(tmp_path), "--tags", "--json"]
+    )
+    beer, notes, rate = map(json.loads, filter(lambda line: '"logger"' not in line, result.stdout.splitlines()))
+    assert result.exit_code == 1
+    assert (beer["verdict"]["decision"], beer["verdict"]["deciding_category"]) == ("review", "alcohol")
+    assert beer["tags"]["attributes"]
+    assert (notes["verdict"], notes["not_judged"]["reason"]) == (None, "image.unsupported_format")
+    assert rate["images"] == 2
+
+
+@pytest.mark.parametrize("arguments", [["absent.jpg"], [str(PHOTOGRAPHS / "beer.jpg"), "--policy", "x" * 300]])
+def test_wrong_arguments_load_no_model(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("service.app.moderation_alone")
+    assert CliRunner().invoke(app, ["engine", "try", *arguments]).exit_code == 2
 
 
 def test_no_image_at_all_is_wrong_usage(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def test_it_says_that_no_gpu_was_measured() -> None:
 
 def test_its_large_group_is_the_one_that_is_planned(largest: Capacity) -> None:
     assert f"{largest.partitions} partitions, {largest.processes} processes" in DOCUMENT
-    assert f"keep {largest.processes_at_night} processes at night" in DOCUMENT
-    assert f"{largest.processes_for_burst} would have to stand by" in DOCUMENT
+    assert f"need {largest.processes_at_night} processes at night" in DOCUMENT
+    assert f"{largest.processes_for_burst} processes would have to be running" in DOCUMENT
     assert f"{largest.object_store_gbit_s:.0f} Gbit/s" in DOCUMENT
     assert f"writes {largest.brokers.written_mb_s:.0f} MB/s" in DOCUMENT
 
@@ -38,7 +38,7 @@ def test_its_large_group_is_the_one_that_is_planned(largest: Capacity) -> None:
 def test_its_incidents_are_those_of_the_closed_form(largest: Capacity) -> None:
     burst, lost = largest.incidents
     assert f"{burst.lag / 1e6:.1f} million records wait" in DOCUMENT
-    assert f"the last of them for {burst.longest_wait_s / 60:.0f} minutes, and {burst.caught_up_s / 60:.0f}" in DOCUMENT
+    assert f"the last of them for {burst.longest_wait_s / 60:.0f} minutes. {burst.caught_up_s / 60:.0f}" in DOCUMENT
     assert f"the longest for {lost.longest_wait_s:.0f} s" in DOCUMENT
 
 

@@ -17,7 +17,7 @@ from service.core.losses import EngineLosses
 from service.core.records import Headers, SourceRecord
 from service.delivery.dead_letter import DeadLetters
 from service.delivery.dead_letter_limit import Fault
-from service.delivery.handler import UNREAD, Handler, Job, Reading, Resources, TenantOf, names_no_tenant
+from service.delivery.handler import Handler, Job, Reading, ReceivedRecord, TenantOf, names_no_tenant
 from service.delivery.origin import Origin, as_uploaded, fresh, origin_of
 from service.delivery.resolution import Resolution
 from service.delivery.retry import (
@@ -70,10 +70,9 @@ class Attempts:
         self._chance = chance
         self._now = now
 
-    async def resolve(
-        self, record: SourceRecord, resources: Resources, reading: Reading = UNREAD, *, received_at_s: float
-    ) -> Resolution:
+    async def resolve(self, received: ReceivedRecord) -> Resolution:
         """Return what is to be published; raises fatal errors alone."""
+        record, reading, received_at_s = received.record, received.reading, received.received_at_s
         waited = None if record.topic == self._uploads else origin_of(record, uploads=self._uploads)
         uploaded = as_uploaded(record, waited) if waited else record
         attempts_before = waited.attempts if waited else 0
@@ -84,7 +83,7 @@ class Attempts:
             attempt = attempts_before + attempts_here
             # What follows from a failure is logged and published as a part of its attempt's trace.
             with delivery.attempt(attempt) as trace:
-                job = Job(uploaded, attempt, received_at_s, resources, trace, reading, losses, record)
+                job = Job(uploaded, attempt, received_at_s, received, trace, reading, losses, record)
                 try:
                     if record.unreadable is not None:
                         record.unreadable.fail()
@@ -96,7 +95,7 @@ class Attempts:
                 except FatalError:
                     raise
                 except Exception as error:  # noqa: BLE001 - a defect must not stop the stream, nor pass unseen
-                    step = self._failed(job, record, waited, error, attempts_here)
+                    step = self._failed(job, received, waited, error, attempts_here)
             if isinstance(step, Resolution):
                 return step
             await self._pause(job, step.delay_s)
@@ -110,7 +109,7 @@ class Attempts:
             await job.resources.acquire_slot()
 
     def _failed(
-        self, job: Job, record: SourceRecord, waited: Origin | None, error: Exception, attempts_here: int
+        self, job: Job, received: ReceivedRecord, waited: Origin | None, error: Exception, attempts_here: int
     ) -> Resolution | AttemptAgain:
         """Return what follows from a failure; the least dead letter where that cannot be built."""
         reason = error.reason if isinstance(error, ModstreamError) else UnexpectedError.reason
@@ -118,9 +117,9 @@ class Attempts:
             failure = error if isinstance(error, ModstreamError) else _unexpected(error)
             ATTEMPTS_FAILED.add(1, {labels.REASON: reason})
             job.trace.fail(failure)
-            return self._after(job, record, waited or fresh(record), failure, attempts_here)
+            return self._after(job, received.record, waited or fresh(received.record), failure, attempts_here)
         except Exception:  # noqa: BLE001 - a defect met here would be met again at each start
-            return self.reduced(record, job.reading, reason, attempt=job.attempt)
+            return self.reduced(received, reason, attempt=job.attempt)
 
     def _after(
         self, job: Job, record: SourceRecord, origin: Origin, failure: ModstreamError, attempts_here: int
@@ -167,9 +166,7 @@ class Attempts:
         outcomes = (sent, *notices)
         return Resolution(outcomes, job.record.timestamp_ms, "dead_lettered", failure.reason, job.attempt, fault)
 
-    def replace(
-        self, record: SourceRecord, reading: Reading, resolution: Resolution, refusal: OutcomesRefusedError
-    ) -> Resolution:
+    def replace(self, received: ReceivedRecord, resolution: Resolution, refusal: OutcomesRefusedError) -> Resolution:
         """Return a resolution with outcomes that fit, for one whose outcomes a topic refused at its commit.
 
         A dead letter is made smaller; anything else becomes one. Raises `DeadLetterUnfitError`.
@@ -181,13 +178,12 @@ class Attempts:
         if resolution.outcome == "dead_lettered":
             return resolution._replace(outcomes=self._dead_letters.smaller(resolution.outcomes, refusal))
         try:
-            return self._too_large(record, reading, resolution, refusal)
+            return self._too_large(received, resolution, refusal)
         except Exception:  # noqa: BLE001 - as in `_failed`
-            return self.reduced(record, reading, OutcomeTooLargeError.reason, attempt=resolution.attempt)
+            return self.reduced(received, OutcomeTooLargeError.reason, attempt=resolution.attempt)
 
-    def _too_large(
-        self, record: SourceRecord, reading: Reading, resolution: Resolution, refusal: OutcomesRefusedError
-    ) -> Resolution:
+    def _too_large(self, received: ReceivedRecord, resolution: Resolution, refusal: OutcomesRefusedError) -> Resolution:
+        record, reading = received.record, received.reading
         waited = None if record.topic == self._uploads else origin_of(record, uploads=self._uploads)
         uploaded = as_uploaded(record, waited) if waited else record
         failure = OutcomeTooLargeError(
@@ -212,12 +208,13 @@ class Attempts:
         return Resolution(outcomes, resolution.uploaded_ms, "dead_lettered", failure.reason, resolution.attempt, fault)
 
     def reduced(
-        self, record: SourceRecord, reading: Reading, reason: str = UnexpectedError.reason, *, attempt: int = 1
+        self, received: ReceivedRecord, reason: str = UnexpectedError.reason, *, attempt: int = 1
     ) -> Resolution:
         """Return the least dead letter, called while an exception is handled that kept anything else from being built.
 
         `reason` is what the record itself failed of.
         """
+        record, reading = received.record, received.reading
         with suppress(Exception):  # the log may be what failed
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             log.exception("record.dead_letter_reduced", attempt=attempt, reason=reason, **place)

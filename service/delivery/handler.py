@@ -66,6 +66,25 @@ class Resources(Protocol):
         ...
 
 
+class ReceivedRecord(Resources, Protocol):
+    """A record that was received and is to be resolved, with what it says and what it takes of the process."""
+
+    @property
+    def record(self) -> SourceRecord:
+        """The record as it was read from its topic."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """What the record says."""
+        ...
+
+    @property
+    def received_at_s(self) -> float:
+        """When the record came, by `time.perf_counter`."""
+        ...
+
+
 class Job(NamedTuple):
     """One record to handle, and which attempt this is, from 1; a tuple, because every record makes one."""
 

@@ -244,8 +244,7 @@ class Processor:
         item.is_under_way = True
         try:
             STAGE_DURATION.record(time.perf_counter() - item.received_at_s, _WAIT)
-            resolution = await self._attempts.resolve(item.record, item, item.reading, received_at_s=item.received_at_s)
-            self._finish(item, resolution)
+            self._finish(item, await self._attempts.resolve(item))
         except FatalError as error:
             self._fail(error)
         except Exception:  # noqa: BLE001 - a defect around the handler: it would end each process that reads the record
@@ -255,7 +254,7 @@ class Processor:
 
     def _smaller(self, item: InFlightRecord, refusal: OutcomesRefusedError) -> Resolution:
         """Return outcomes that fit, for a record whose outcomes a topic refused; raises `DeadLetterLimitError`."""
-        resolution = self._attempts.replace(item.record, item.reading, item.resolution, refusal)
+        resolution = self._attempts.replace(item, item.resolution, refusal)
         if item.resolution.outcome != "dead_lettered":
             self._dead_letter_limit.observe(item.reading.tenant, resolution.fault)
         return resolution
@@ -268,7 +267,7 @@ class Processor:
 
     def _finish_reduced(self, item: InFlightRecord) -> None:
         try:
-            self._finish(item, self._attempts.reduced(item.record, item.reading))
+            self._finish(item, self._attempts.reduced(item))
         except Exception as error:  # noqa: BLE001 - nothing is left to publish for the record
             self._fail(error)
 

@@ -39,7 +39,7 @@ from service.telemetry.record_trace import RecordTracer
 from service.telemetry.sdk_spans import new_encoder
 from testing.engine import PaintedEngine
 from testing.http_server import serving
-from testing.resources import NotedResources
+from testing.resources import NotedRecord
 from testing.spans import KeptSpans
 
 QUERY, PASSWORD, CAPTION = "Signature=5ecre7", "pa55word", "a capti0n of one's own"
@@ -158,7 +158,7 @@ async def judged(outputs: Outputs, path: Path, *, tiers: tuple[str, ...] = ()) -
         chosen = settings(images.port, tiers=tiers)
         source = upload(path, images.port)
         async with attempts(outputs, chosen, engine) as way:
-            resolution = await way.resolve(source, NotedResources(), received_at_s=0.0)
+            resolution = await way.resolve(NotedRecord(source))
     outputs.outcomes += resolution.outcomes
     with committing([record.span for record in resolution.outcomes], partition="images.uploaded/0", records=1):
         pass

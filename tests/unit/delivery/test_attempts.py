@@ -23,7 +23,7 @@ from service.settings.kafka import KafkaSettings
 from service.settings.settings import Settings
 from testing.handlers import BusyError, WrongError, verdict
 from testing.memory_stream import TOPIC, record
-from testing.resources import NotedResources
+from testing.resources import NotedRecord
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SETTINGS = Settings(retry=RetrySettings(max_attempts=2, initial_backoff_s=1.0, jitter=0.0, tiers=("30s", "10m")))
@@ -36,7 +36,6 @@ class AttemptsSetup:
         self._failure = failure
         self.jobs: list[Job] = []
         self.slept_s: list[float] = []
-        self.resources = NotedResources()
         self._attempts = Attempts(
             settings, self._handle, tenant_of=tenant_of, sleep=self._sleep, chance=lambda: 0.0, now=lambda: NOW
         )
@@ -51,7 +50,7 @@ class AttemptsSetup:
         self.slept_s.append(delay_s)
 
     async def resolve(self, source: SourceRecord, reading: Reading = UNREAD) -> Resolution:
-        return await self._attempts.resolve(source, self.resources, reading, received_at_s=0.0)
+        return await self._attempts.resolve(NotedRecord(source, reading))
 
 
 def delivered(outcome: OutgoingRecord, *, offset: int) -> SourceRecord:
@@ -211,7 +210,7 @@ async def test_a_record_that_failed_is_freed_with_its_outcome_and_not_by_the_col
     gc.collect()
     gc.disable()
     try:
-        resolution = await attempts.resolve(source, NotedResources(), UNREAD, received_at_s=0.0)
+        resolution = await attempts.resolve(NotedRecord(source))
         del source, resolution
         assert freed == [b"event"]
     finally:
@@ -273,5 +272,5 @@ async def test_a_notice_that_its_topic_refuses_is_left_out_and_the_dead_letter_s
     setup = AttemptsSetup(WrongError(), NOTICED)
     resolution = await setup.resolve(record(7), Reading("shop"))
     refusal = OutcomesRefusedError(NOTICES_OF_SHOP, resolution.outcomes[1:], size_bytes=900, detail="too large")
-    replaced = attempts.replace(record(7), Reading("shop"), resolution, refusal)
+    replaced = attempts.replace(NotedRecord(record(7), Reading("shop")), resolution, refusal)
     assert replaced.outcomes == resolution.outcomes[:1]

@@ -8,7 +8,7 @@ import pytest
 from service.core.headers import ATTEMPT, MESSAGE, REASON, TRUNCATED
 from service.core.records import OutgoingRecord, SourceRecord, Unreadable
 from service.delivery.attempts import Attempts
-from service.delivery.handler import UNREAD, Handler, Job, Reading
+from service.delivery.handler import Handler, Job
 from service.delivery.least_dead_letter import least_dead_letter
 from service.delivery.origin import parsed_origin
 from service.delivery.processor import Processor
@@ -23,7 +23,7 @@ from testing.dead_letters import as_read
 from testing.handlers import SETTINGS as PROCESSOR_SETTINGS
 from testing.handlers import BusyError, WrongError, committed, verdict
 from testing.memory_stream import TOPIC, MemoryStream, record
-from testing.resources import NotedResources
+from testing.resources import NotedRecord
 
 DEAD = "images.uploaded.dead"
 SETTINGS = Settings(retry=RetrySettings(max_attempts=1))
@@ -44,7 +44,7 @@ def failing(failure: Exception) -> Handler:
 
 
 async def resolution_of(source: SourceRecord, handler: Handler, settings: Settings = SETTINGS) -> Resolution:
-    return await Attempts(settings, handler).resolve(source, NotedResources(), received_at_s=0.0)
+    return await Attempts(settings, handler).resolve(NotedRecord(source))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, WAITING])
@@ -64,7 +64,7 @@ async def test_a_dead_letter_that_replaces_a_refused_outcome_needs_no_headers() 
     attempts = Attempts(SETTINGS, judged)
     refusal = OutcomesRefusedError("images.verdicts", (), size_bytes=900, detail="too large")
     resolution = Resolution(verdict_of(UNSPEAKABLE), 0, attempt=2)
-    (letter,) = attempts.replace(UNSPEAKABLE, UNREAD, resolution, refusal).outcomes
+    (letter,) = attempts.replace(NotedRecord(UNSPEAKABLE), resolution, refusal).outcomes
     assert (dict(letter.headers)[REASON], dict(letter.headers)[ATTEMPT]) == (b"outcome.too_large", b"2")
 
 
@@ -102,7 +102,7 @@ async def test_a_notice_that_cannot_be_built_leaves_the_dead_letter_whole() -> N
         raise LookupError("a defect")
 
     attempts = Attempts(NOTICED, failing(WrongError()), tenant_of=broken)
-    (letter,) = (await attempts.resolve(record(7), NotedResources(), Reading(""), received_at_s=0.0)).outcomes
+    (letter,) = (await attempts.resolve(NotedRecord(record(7)))).outcomes
     assert dict(letter.headers)[MESSAGE] == b"wrong"
     assert TRUNCATED not in dict(letter.headers)
 

@@ -34,7 +34,7 @@ from service.settings.delivery import RetrySettings
 from service.settings.engine import JudgingSettings
 from service.settings.settings import PolicySettings, Settings
 from testing.asking import GOODS
-from testing.resources import NotedResources
+from testing.resources import NotedRecord
 from testing.token_model import ScriptedModel, fill_in
 
 SETTINGS = Settings(retry=RetrySettings(max_attempts=3))
@@ -81,7 +81,7 @@ async def resolve(
     event = {"image_id": "42", "image": {"url": "https://example.com/a.png"}, "tasks": list(tasks)}
     record = SourceRecord("images.uploaded", 0, 7, 0, b"key", json.dumps(event).encode(), ())
     attempts = Attempts(SETTINGS, moderator, sleep=nothing)
-    return await attempts.resolve(record, NotedResources(), received_at_s=time.perf_counter())
+    return await attempts.resolve(NotedRecord(record, received_at_s=time.perf_counter()))
 
 
 def harmless(_ask: ModelRequest, _words: Sequence[str]) -> Mapping[str, float]:

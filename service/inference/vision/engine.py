@@ -101,7 +101,7 @@ class VisionEngine:
     async def _scored(self, questions: Questions, request: EngineRequest) -> EngineOutput:
         """Return the scores; categories that are asked for one by one are asked for side by side."""
         reading = await questions.which()
-        output = _output_of_the_list(reading, self._preparation(request.instructions), self._settings)
+        output = _output_of_the_list(reading, questions.preparation, self._settings)
         if not output.scores:
             return output
         asked = follow_ups(request.instructions, output.scores, self._settings)

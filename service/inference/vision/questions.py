@@ -33,7 +33,8 @@ class Questions:
         self._model = model
         self._limiter = limiter
         self._settings = settings
-        self._preparation = preparation
+        self.preparation = preparation
+        """What was worked out for the request's instructions."""
         self._prompter = preparation.prompter
         self._request = request
         self._request_id = request_id
@@ -42,14 +43,14 @@ class Questions:
 
     async def which(self) -> LabelReading:
         """Ask for the one category that fits best."""
-        return await self._read(WHICH, self._prompter.which(self._request.caption), self._preparation.labels)
+        return await self._read(WHICH, self._prompter.which(self._request.caption), self.preparation.labels)
 
     async def is_it(self, category: str) -> float | None:
         """Return the probability that the image shows a category; None if neither yes nor no was the answer."""
         prompt = self._prompter.is_it(self._request.caption, category)
-        yes, no = self._preparation.yes, self._preparation.no
+        yes, no = self.preparation.yes, self.preparation.no
         reading = await self._read(f"is_it/{category}", prompt, {**yes, **no})
-        if self._preparation.mass_is_known and reading.mass < self._settings.min_label_mass:
+        if self.preparation.mass_is_known and reading.mass < self._settings.min_label_mass:
             return None
         return min(1.0, math.fsum(reading.shares[form] for form in yes))
 
@@ -61,8 +62,8 @@ class Questions:
         written = await self._write(
             "describe",
             self._prompter.describe(self._request.caption),
-            self._preparation.tag_schema,
-            max_tokens=self._preparation.max_tag_tokens,
+            self.preparation.tag_schema,
+            max_tokens=self.preparation.max_tag_tokens,
         )
         return tagging.read_tags(attributes, written)
 
@@ -80,7 +81,7 @@ class Questions:
 
     async def _read(self, question: str, prompt: Prompt, words: Mapping[str, int]) -> LabelReading:
         async with self._limiter.place(deadline_s=self._request.deadline_s):
-            with asking(question, self._preparation.description):
+            with asking(question, self.preparation.description):
                 answer = await self._model.read(self._ask(question, prompt), words)
         return read_labels(_checked(answer, words))
 
@@ -88,7 +89,7 @@ class Questions:
         self, question: str, prompt: Prompt, schema: Mapping[str, Any], *, max_tokens: int
     ) -> GeneratedText:
         async with self._limiter.place(deadline_s=self._request.deadline_s):
-            with asking(question, self._preparation.description):
+            with asking(question, self.preparation.description):
                 return await self._model.write(self._ask(question, prompt), schema, max_tokens=max_tokens)
 
     def _ask(self, question: str, prompt: Prompt) -> ModelRequest:

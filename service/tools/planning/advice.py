@@ -9,8 +9,8 @@ from service.tools.planning.cpu_sizing import DECODES_A_CORE, ENGINE_CORES, EVEN
 from service.tools.planning.gpus import Gpu
 from service.tools.planning.memory import GIB, MEMORY_FRACTION, OVERHEAD_BYTES
 from service.tools.planning.plan import GpuPlan, PrecisionPlan, model_name
-from service.tools.planning.precisions import FP8_BLOCK_CAPABILITY, VISION_EFFICIENCY
-from service.tools.planning.roofline import BANDWIDTH_EFFICIENCY
+from service.tools.planning.precisions import FP8_BLOCK_CAPABILITY, vision_share
+from service.tools.planning.roofline import bandwidth_share
 from service.tools.planning.throughput import Pace
 from service.tools.planning.workload import (
     FOLLOW_UPS,
@@ -76,18 +76,20 @@ def work_in_words(work: Workload) -> str:
 def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
     """Yield all that the figures of a plan rest on."""
     work, model = plan.work, plan.model
-    yield f"Calculated, not measured: expect up to a third less or more. Data of the card: {plan.gpu.source}."
+    measured = plan.gpu.measured
+    how = f"with shares of the peaks measured on {measured.source}" if measured else "not measured"
+    yield f"Calculated, {how}: expect up to a third less or more. Data of the card: {plan.gpu.source}."
     yield f"An image: {work_in_words(work)}."
     yield (
         f"{model.name}: {model.token_operations(context=0) / 1e9:.1f} GFLOP a token, "
         f"{model.vision_operations(work.vision_tokens) / work.vision_tokens / 1e9:.1f} a vision token in the encoder "
         f"(always in BF16), {model.kv_bytes() / 1024:.0f} KiB of cache a token: from its config.json."
     )
-    yield f"Shares of the card's dense peak as in the table; the encoder reaches {VISION_EFFICIENCY:.0%} of BF16's."
+    yield f"Shares of the card's dense peak as in the table; the encoder has BF16's at {vision_share(plan.gpu):.0%}."
     yield (
         f"Stage 2 is {FOLLOW_UPS} yes/no questions and {REASON_TOKENS} tokens of reason, and encodes the image "
         f"{LATER_ROUNDS} times more; tags are {TAGS_TOKENS} tokens, questions {QUESTION_TOKENS}; answers are written "
-        f"in steps that read new images, at {BANDWIDTH_EFFICIENCY:.0%} of the memory's bandwidth."
+        f"in steps that read new images, at {bandwidth_share(plan.gpu):.0%} of the memory's bandwidth."
     )
     if plan.take is not None and plan.take.pace is not None:
         yield _pace_in_words(plan.take.pace)

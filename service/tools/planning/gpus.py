@@ -21,6 +21,18 @@ _GDDR6_ECC_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredShares:
+    """What a card reaches of its data sheet with Qwen3-VL's arithmetic, by `python -m benchmarks.gpu`."""
+
+    bf16: float
+    encoder: float
+    bandwidth: float
+    source: str
+    """The file of the measurements, and the card by the name that its driver has for it."""
+    fp8: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """One card; rates in 10¹² operations a second with 32-bit accumulation, without sparsity."""
 
@@ -39,6 +51,8 @@ class Gpu:
     ecc_share: float = 0.0
     """Of the memory, kept by the driver for error correction."""
     note: str = ""
+    measured: MeasuredShares | None = None
+    """None: no such card could be had, and the plan takes the shares that were published for other models."""
 
     @property
     def has_bf16(self) -> bool:

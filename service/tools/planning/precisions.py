@@ -21,7 +21,8 @@ AWQ_BYTES = (4 + (16 + 4) / 128) / 8
 # Below it unpacks the weights in Marlin and computes in BF16. tests/integration/engine/test_kernels.py asks vLLM.
 FP8_BLOCK_CAPABILITY, FP8_DYNAMIC_CAPABILITY = 90, 89
 
-# Shares of a card's dense peak that large batches reach; `service.tools.planning.evidence` holds what they rest on.
+# Shares of a card's dense peak that large batches reach; `service.tools.planning.evidence` holds what they rest on. A
+# card that was measured has its own.
 BF16_EFFICIENCY = 0.60
 EIGHT_BIT_EFFICIENCY = 0.45
 # Of the BF16 peak: large batches are computed in BF16, after unpacking the weights in every step.
@@ -71,7 +72,8 @@ def computation(gpu: Gpu, precision: Precision) -> Computation | None:
     """Return how a card computes with a precision; None if vLLM cannot there."""
     match precision.name:
         case "bf16":
-            return _at(gpu.bf16_tflops, BF16_EFFICIENCY, "in BF16") if gpu.has_bf16 else None
+            share = gpu.measured.bf16 if gpu.measured else BF16_EFFICIENCY
+            return _at(gpu.bf16_tflops, share, "in BF16") if gpu.has_bf16 else None
         case "int8":
             return None if gpu.int8_tops is None else _at(gpu.int8_tops, EIGHT_BIT_EFFICIENCY, "in INT8")
         case "fp8-block":
@@ -87,7 +89,8 @@ def _in_fp8(gpu: Gpu, least_capability: int) -> Computation:
         return _weights_only(gpu, "weights only: no FP8 hardware")
     if gpu.capability < least_capability:
         return _weights_only(gpu, "weights only: no kernels for scales by block")
-    return _at(gpu.fp8_tflops, EIGHT_BIT_EFFICIENCY, "in FP8")
+    share = gpu.measured.fp8 if gpu.measured and gpu.measured.fp8 else EIGHT_BIT_EFFICIENCY
+    return _at(gpu.fp8_tflops, share, "in FP8")
 
 
 def _weights_only(gpu: Gpu, how: str) -> Computation:
@@ -96,7 +99,12 @@ def _weights_only(gpu: Gpu, how: str) -> Computation:
 
 def vision_rate(gpu: Gpu) -> float:
     """Return the operations a second that the vision encoder reaches; it stays in bf16 in all precisions."""
-    return gpu.bf16_tflops * 1e12 * VISION_EFFICIENCY
+    return gpu.bf16_tflops * 1e12 * vision_share(gpu)
+
+
+def vision_share(gpu: Gpu) -> float:
+    """Return the share of the BF16 peak that the vision encoder reaches."""
+    return gpu.measured.encoder if gpu.measured else VISION_EFFICIENCY
 
 
 def linear_bytes(model: ModelShape, precision: Precision) -> float:

@@ -91,4 +91,9 @@ def _weights_reading(candidate: Candidate) -> float:
 
 
 def _reading(gpu: Gpu, size: float) -> float:
-    return size / (gpu.bandwidth_gb_s * 1e9 * BANDWIDTH_EFFICIENCY)
+    return size / (gpu.bandwidth_gb_s * 1e9 * bandwidth_share(gpu))
+
+
+def bandwidth_share(gpu: Gpu) -> float:
+    """Return the share of the data sheet's memory bandwidth that reading weights and caches reaches."""
+    return gpu.measured.bandwidth if gpu.measured else BANDWIDTH_EFFICIENCY

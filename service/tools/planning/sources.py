@@ -33,7 +33,6 @@ def plan_sources(plan: GpuPlan) -> Iterator[Source]:
         "images/s, all safe, all tagged", "calculated", "operations and bytes of an image over the shares below"
     )
     yield from _share_sources(plan.gpu)
-    yield Source("share of the memory's bandwidth", "assumed", f"{BANDWIDTH_EFFICIENCY:.0%}, without a source")
     yield Source("how the card computes", "published", "the kernels that vLLM 0.32 selects for its compute capability")
     yield Source("encoding again in stage 2", "measured", "vLLM 0.32 on a CPU with a tiny Qwen3-VL: 240 of 246 images")
     yield Source("CPU cores, the wall of a process", "measured", "the project's test machine: docs/benchmarks.md")
@@ -41,9 +40,15 @@ def plan_sources(plan: GpuPlan) -> Iterator[Source]:
 
 
 def _share_sources(gpu: Gpu) -> Iterator[Source]:
-    figure, encoder = "share of the peak, language model", "share of the peak, encoder"
-    yield Source(figure, "published", f"{PREFILL_SOURCE}: {prefills_in_words()}; not for {gpu.name} with Qwen3-VL")
+    language, encoder, bandwidth = (
+        f"share of the {of}" for of in ("peak, language model", "peak, encoder", "bandwidth")
+    )
+    if gpu.measured:
+        yield from (Source(figure, "measured", gpu.measured.source) for figure in (language, encoder, bandwidth))
+        return
+    yield Source(language, "published", f"{PREFILL_SOURCE}: {prefills_in_words()}; not for {gpu.name} with Qwen3-VL")
     yield Source(encoder, "assumed", f"{VISION_EFFICIENCY:.0%} of BF16's, without a source")
+    yield Source(bandwidth, "assumed", f"{BANDWIDTH_EFFICIENCY:.0%} of the memory's, without a source")
 
 
 def _published_in_words() -> str:

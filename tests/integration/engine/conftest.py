@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test here needs vLLM, whose imports warn of torch's, numba's and its own plans: nothing of ours."""
     for item in items:
-        if "integration/engine/" in item.nodeid:
+        if item.nodeid.startswith("tests/integration/engine/"):
             item.add_marker(pytest.mark.engine)
             item.add_marker(pytest.mark.filterwarnings("ignore"))
             item.add_marker(pytest.mark.timeout(STARTUP_TIMEOUT_S + 200))  # a start of the engine on a busy machine

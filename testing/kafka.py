@@ -4,9 +4,10 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 IMAGE = "apache/kafka:4.3.1"
 
@@ -22,7 +23,7 @@ def free_port() -> int:
 class KafkaBroker:
     """One broker, and what may happen to it."""
 
-    def __init__(self, container: DockerContainer, port: int) -> None:
+    def __init__(self, container: "DockerContainer", port: int) -> None:
         self._container = container
         self.bootstrap_servers = f"localhost:{port}"
 
@@ -76,12 +77,15 @@ def running_kafka(**environment: str) -> Iterator[KafkaBroker]:
         yield KafkaBroker(container, port)
 
 
-def kafka_container(port: int, further: Mapping[str, str]) -> DockerContainer:
+def kafka_container(port: int, further: Mapping[str, str]) -> "DockerContainer":
     """Return one node at localhost:port, the same port inside the container and out.
 
     The broker also connects to the address that it advertises, to verify transactions: with another port inside,
     transactional sends would fail for ever. A random port would change at a restart, too.
     """
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - most tests need no container
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415 - as above
+
     environment = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",

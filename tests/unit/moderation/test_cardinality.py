@@ -23,7 +23,7 @@ from testing.handlers import SETTINGS, committed, running
 from testing.memory_stream import TOPIC, MemoryStream
 from testing.metrics import Scrape, counting, scraped
 
-RECORDS = 3000
+RECORDS = 1000
 TENANTS = ("shop", "forum")
 # Nearly all records fail here, each in its own words.
 PATIENT = SETTINGS.model_copy(update={"dead_letter": DeadLetterSettings(max_consecutive=10 * RECORDS, max_ratio=1.0)})

@@ -21,7 +21,7 @@ def resident_mib():
 assert give_large_blocks_back()
 before = resident_mib()
 kept = []
-for _ in range(20):
+for _ in range(8):
     blocks = [bytearray(24 * 1024**2) for _ in range(4)]
     kept.append(bytearray(1024))  # in between, and long-lived
     del blocks

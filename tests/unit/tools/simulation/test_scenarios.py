@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from service.tools.planning.simulation.overview import Case, plan_case
-from service.tools.planning.simulation.pictures import draw, draw_agreement
 from service.tools.planning.simulation.scenarios import DAY_S, Result, latencies_of, play, scenarios
 
 INSIDE_S = (0.2, 0.3, 0.4, 0.9)
@@ -55,6 +54,8 @@ def test_latencies_are_waits_and_what_happens_inside() -> None:
 
 
 def test_pictures_are_drawn(tmp_path: Path) -> None:
+    from service.tools.planning.simulation.pictures import draw, draw_agreement  # noqa: PLC0415 - imports matplotlib
+
     result = played("lost")
     short = replace(result, samples=result.samples[:600])
     assert draw(short, INSIDE_S, TARGET_S, tmp_path).stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""Which partitions are ours: an open partition for each, through every rebalance."""
+"""Keeps a partition open for each one that the group assigns to this process, through every rebalance."""
 
 import asyncio
 import time
@@ -27,22 +27,28 @@ log = structlog.get_logger(__name__)
 
 
 class StreamListener(Protocol):
-    """Hears what happens to partitions; records of a lost one may come again and their work can be adopted then."""
+    """Receives changes of the assigned partitions.
+
+    The records of a lost partition may be delivered again; their work can then be adopted.
+    """
 
     def on_held(self, partitions: frozenset[Partition]) -> None:
-        """Only these are ours now: work on records of others is in vain."""
+        """Called with the partitions that this process holds now; work on records of others cannot be committed."""
         ...
 
     def on_opened(self, partition: Partition, progress: Progress) -> None:
-        """Every record that is unfinished by this progress will be delivered, again where it was before."""
+        """Called when a partition is open.
+
+        Every record that its stored progress does not include is delivered, even if it was delivered before.
+        """
         ...
 
     def on_committed(self, partition: Partition, records: Sequence[FinishedRecord]) -> None:
-        """The outcomes of these records are committed."""
+        """Called once for each commit, with the records whose outcomes it published."""
         ...
 
     def on_failed(self, error: FatalError) -> None:
-        """The stream cannot go on."""
+        """Called when the stream cannot continue, with the fatal error."""
         ...
 
 
@@ -92,11 +98,14 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
 
     @property
     def is_complete(self) -> bool:
-        """Whether the group has given this process its share, perhaps none at all, and all of it is open."""
+        """Whether the group has assigned partitions to this process, perhaps none, and all of them are open."""
         return self._assigned is not None and self._assigned == self.open_partitions.keys()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Commit what is finished and let go; what is in flight goes on, in case the partition comes back."""
+        """Commit finished records of the revoked partitions.
+
+        Records in flight continue, in case the partition comes back.
+        """
         # aiokafka only logs what a listener raises, and would go on without us.
         try:
             log.info("partitions.revoked", count=len(revoked))
@@ -108,7 +117,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             self.fail(error)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Begin to open the partitions; a slow broker must not keep the group's heartbeat waiting for that."""
+        """Start to open the partitions, without waiting: a slow broker must not delay the group's heartbeat."""
         try:
             log.info("partitions.assigned", count=len(assigned))
             REBALANCES.add(1)
@@ -122,12 +131,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             self.fail(error)
 
     def out_of_range(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Take note that the broker refused to read on at these offsets; the log watch finds out why."""
+        """Record that the broker refused to read at these offsets; the log watch determines the cause."""
         for place, offset in offsets.items():
             self.unreadable[Partition(*place)] = offset
 
     async def release(self) -> None:
-        """Let go of everything for good."""
+        """Close all partitions at the end of the process."""
         self._released = True
         await self._close_partitions()
 
@@ -180,7 +189,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self.unreadable.pop(assigned.partition, None)
 
     def fail(self, error: BaseException) -> None:
-        """Report that the stream cannot go on."""
+        """Report to the listener that the stream cannot continue."""
         log.error("stream.failed", error=error, exc_info=error)
         if not isinstance(error, FatalError):
             failure = ConsumerFailedError(detail=describe(error))

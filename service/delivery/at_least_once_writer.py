@@ -24,13 +24,16 @@ class AtLeastOnceWriter:
         self._published: Progress | None = None
 
     async def open(self) -> Progress | None:
-        """Read what is stored; brokers without transactions have no fencing."""
+        """Return the stored progress. Brokers without transactions cannot fence an earlier owner."""
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._target.settings.timeout_s):
                 return await self._target.stored.fetch(self._target.partition)
 
     async def commit(self, records: Sequence[OutgoingRecord], progress: Progress) -> None:
-        """Publish, wait for every acknowledgement, then store; a second try publishes only what it must."""
+        """Publish the outcomes, wait for every acknowledgement, then store the progress.
+
+        A repeated call publishes only what is not acknowledged.
+        """
         with unknown_unless_denied("offsets"):
             async with asyncio.timeout(self._target.settings.timeout_s):
                 if self._published != progress:
@@ -40,10 +43,12 @@ class AtLeastOnceWriter:
                 await self._consumer.commit({self._target.partition: offset})
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Have the commit done again, which may repeat outcomes, while the partition is ours."""
+        """Return False while the partition is assigned, so that the commit is repeated; outcomes may be published
+        twice.
+        """
         if not await self._target.is_member():
             raise PartitionLostError
         return False
 
     async def close(self) -> None:
-        """Leave the producer to the other partitions."""
+        """Do nothing: the other partitions use the same producer."""

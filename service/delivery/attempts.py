@@ -44,7 +44,7 @@ _JUDGED = {names.OUTCOME: "judged"}
 
 
 class Attempts:
-    """Drives the handler until a record has its outcomes."""
+    """Calls the handler for a record until there is a resolution."""
 
     def __init__(
         self,
@@ -71,7 +71,10 @@ class Attempts:
         self._now = now
 
     async def resolve(self, received: ReceivedRecord) -> Resolution:
-        """Return what is to be published; raises fatal errors alone."""
+        """Return the resolution of a record: outcomes, a record for a retry topic, or a dead letter.
+
+        Raises only fatal errors.
+        """
         record, reading, received_at_s = received.record, received.reading, received.received_at_s
         waited = None if record.topic == self._uploads else origin_of(record, uploads=self._uploads)
         uploaded = as_uploaded(record, waited) if waited else record
@@ -232,12 +235,12 @@ def _fault(failure: ModstreamError, reading: Reading) -> Fault:
 
 
 def loss_headers(losses: EngineLosses | None) -> Headers:
-    """Return the header that carries a record's losses on; none for the many without any."""
+    """Return the header with the engine servers that a record has lost; empty for a record without losses."""
     return ((ENGINE_LOSSES, losses.encode()),) if losses is not None and losses.is_suspect else ()
 
 
 def losses_of(record: SourceRecord) -> EngineLosses:
-    """Return the losses that a record's headers name; only for topics that this service alone writes."""
+    """Return the server losses in a record's headers; only for topics that this service alone writes."""
     return EngineLosses.decode(dict(record.headers).get(ENGINE_LOSSES) or b"")
 
 

@@ -1,4 +1,4 @@
-"""How finished records are grouped into commits: by bytes, by time, and within what all partitions share."""
+"""Groups finished records into commits: by bytes, by time, and within the limits that all partitions share."""
 
 import asyncio
 import time
@@ -13,19 +13,19 @@ from service.settings.delivery import CommitSettings
 
 
 def published(batch: Iterable[FinishedRecord]) -> int:
-    """Return the bytes of all outcomes."""
+    """Return the bytes of all outcomes of these records."""
     return sum(each.published_bytes for each in batch)
 
 
 def within(batch: list[FinishedRecord], max_bytes: int) -> list[list[FinishedRecord]]:
-    """Return those from the start on that take `max_bytes` together, one at least, and the rest if there is any."""
+    """Split records into the first ones that take at most `max_bytes` together, at least one, and the rest."""
     totals = accumulate(each.published_bytes for each in batch)
     count = max(sum(1 for _ in takewhile(lambda total: total <= max_bytes, totals)), 1)
     return [part for part in (batch[:count], batch[count:]) if part]
 
 
 def halves(batch: list[FinishedRecord]) -> list[list[FinishedRecord]]:
-    """Return the two halves of a batch of several."""
+    """Return the two halves of a batch of at least two records."""
     middle = len(batch) // 2
     return [batch[:middle], batch[middle:]]
 
@@ -54,7 +54,7 @@ LEAST_BYTES = 64 * 1024
 
 
 class BatchSize:
-    """The bound of one partition, between `LEAST_BYTES` and the setting's bytes."""
+    """The size of one partition's next batch, between `LEAST_BYTES` and the setting's bytes."""
 
     def __init__(self, max_bytes: int, *, timeout_s: float) -> None:
         self._max_bytes = max_bytes
@@ -63,18 +63,18 @@ class BatchSize:
 
     @property
     def max_bytes(self) -> int:
-        """How many bytes the next transaction may hold; one outcome alone may be larger."""
+        """The bytes that the next transaction may hold; a single outcome may be larger."""
         return self._bytes
 
     def committed(self, size_bytes: int, *, took_s: float) -> None:
-        """Take note of how long a commit took: the next one takes the target's time at most, at the same speed."""
+        """Record the duration of a commit, and adapt the size so that the next one takes at most the target's time."""
         if took_s > self._target_s:
             self._set(int(size_bytes * self._target_s / took_s))
         elif 2 * size_bytes >= self._bytes:
             self._set(self._bytes + self._bytes // _GROWTH)
 
     def timed_out(self, size_bytes: int) -> bool:
-        """Take note of a commit that was given up; True when smaller ones are to be tried."""
+        """Record a commit that timed out; return True if a smaller batch should be tried."""
         if size_bytes <= LEAST_BYTES:
             return False
         self._set(size_bytes // 2)
@@ -89,7 +89,7 @@ _SHARES = 4
 
 
 class CommitBacklog:
-    """What all partitions hold until it is committed."""
+    """The bytes of finished records of all partitions that wait for their commit."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -97,7 +97,7 @@ class CommitBacklog:
         """Bytes that wait for their commit in all partitions together."""
 
     def has_room(self, partition_bytes: int) -> bool:
-        """Return whether a partition that holds so many bytes may read on."""
+        """Return whether a partition that holds this number of bytes may read further records."""
         return self.held_bytes < self._max_bytes and _SHARES * partition_bytes < self._max_bytes
 
 
@@ -112,7 +112,9 @@ _MEMORY_S = 1.0
 
 
 class CommitPace:
-    """The interval that all partitions of a process share; it grows with how many of them commit."""
+    """The interval between commits, shared by all partitions of a process; it grows with the number of partitions
+    that commit.
+    """
 
     def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shortest_s = interval_s
@@ -120,7 +122,7 @@ class CommitPace:
         self._committed_at_s: dict[str, float] = {}
 
     def interval_s(self, partition: str) -> float:
-        """Return the time from the commit that a partition begins now to its next one."""
+        """Return the seconds from the commit that a partition begins now to its next one."""
         now_s = self._clock()
         self._committed_at_s[partition] = now_s
         active = sum(now_s - then_s < _MEMORY_S for then_s in self._committed_at_s.values())

@@ -1,4 +1,4 @@
-"""What a partition's commits need of their surroundings, whichever way they are written."""
+"""The part of a partition that its commits use, for both kinds of writers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.settings.delivery import CommitSettings
 
 @dataclass(frozen=True, slots=True)
 class CommitTarget:
-    """A partition that outcomes are committed for."""
+    """A partition whose outcomes are committed."""
 
     partition: TopicPartition
     stored: StoredOffsets

@@ -45,7 +45,7 @@ _FAILED = {labels.RESULT: "failed"}
 
 
 class OutcomeWriter(Protocol):
-    """Writes outcomes and progress of one partition as one."""
+    """Writes the outcomes and the progress of one partition."""
 
     async def open(self) -> Progress | None:
         """Become the partition's only writer, then return its stored progress; raises `CommitUnknownError`.
@@ -62,16 +62,18 @@ class OutcomeWriter(Protocol):
         ...
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Return whether a commit of unknown fate happened, ready for the next; raises `PartitionLostError` too."""
+        """Return whether a commit without a response happened, and prepare the next one; raises `PartitionLostError`
+        as well.
+        """
         ...
 
     async def close(self) -> None:
-        """Let go of the partition."""
+        """Release the partition's producer."""
         ...
 
 
 class PartitionCommitter:
-    """Gathers finished records and commits them: the next batch gathers while one commits."""
+    """Gathers finished records of one partition and commits them; while one batch commits, the next one gathers."""
 
     def __init__(
         self, partition: Partition, writer: OutcomeWriter, progress: PartitionProgress, resources: CommitResources
@@ -96,7 +98,10 @@ class PartitionCommitter:
         self._urgent = asyncio.Event()  # enough is to be committed to do it now, or it is time to close
 
     def submit(self, record: FinishedRecord) -> None:
-        """Take over a finished record; ignored once closed, when the partition's next owner takes it on."""
+        """Add a finished record to the next batch.
+
+        Ignored once closed: the partition's next owner handles the record again.
+        """
         if self._closing:
             return
         self._finished.append(record)
@@ -107,29 +112,32 @@ class PartitionCommitter:
             self._urgent.set()
 
     def commit_position(self) -> None:
-        """Commit how far the partition was read, although no record is to be committed with it."""
+        """Commit the position up to which the partition was read, even if no record is to be committed with it."""
         self._is_position_due = True
         self._waiting.set()
 
     @property
     def has_room(self) -> bool:
-        """Whether more of the partition may be read: outcomes must not pile up when brokers are slow."""
+        """Whether more of the partition may be read; false while too many outcomes wait for slow brokers."""
         backlog = self._shared.backlog
         return len(self._finished) < _MAX_BATCHES * self._max_outcomes and backlog.has_room(self._held_bytes)
 
     def close(self) -> None:
-        """Let `run` end after what was submitted so far."""
+        """Let `run` return once all submitted records are committed."""
         self._closing = True
         self._waiting.set()
         self._urgent.set()
 
     def abandon(self) -> None:
-        """Let `run` raise `PartitionLostError`: what is not committed yet will not be."""
+        """Let `run` raise `PartitionLostError`; records that are not committed yet stay uncommitted."""
         self._is_abandoned = True
         self.close()
 
     async def run(self) -> None:
-        """Commit until closed; raises `PartitionLostError` when another owner took over, and fatal errors."""
+        """Commit until closed.
+
+        Raises `PartitionLostError` when another owner took the partition over, and fatal errors.
+        """
         loop = asyncio.get_running_loop()
         began_s, interval_s = loop.time(), 0.0  # after a quiet time the first outcome does not wait
         try:

@@ -1,4 +1,4 @@
-"""Records in: from every assigned partition in turn, each once, as many as there is room for."""
+"""Receives records from all assigned partitions in turn, each once, as many as the window has room for."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ Fetched: TypeAlias = dict[TopicPartition, list[SourceRecord]]
 
 
 class KafkaStream:
-    """Records of the input topics, each until its outcome is committed; made by `open_stream`."""
+    """The records of the input topics, each until its outcome is committed; `open_stream` makes it."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class KafkaStream:
         self._turn = 0
 
     def wake(self) -> None:
-        """Let a `receive` that waits, or else the next one, return at once."""
+        """Let the current `receive` return at once, or else the next one."""
         self._woken = True
         if self._poll is not None:
             self._poll.reschedule(asyncio.get_running_loop().time())
 
     def status(self) -> StreamStatus:
-        """Return where the partitions stand; may be called in any thread."""
+        """Return lag and progress of all open partitions; safe in any thread."""
         # Copied in one step: the event loop may open an open partition meanwhile.
         open_partitions = dict(self._assignment.open_partitions)
         ends = self._ends.by_partition
@@ -86,7 +86,7 @@ class KafkaStream:
         )
 
     async def keep_alive(self) -> None:
-        """Keep the group membership alive while no records are taken."""
+        """Keep the group membership while no records are received."""
         await self._interruptibly(self._getmany(_NO_PARTITION, timeout_s=0.0, max_records=1))
 
     async def receive(self, max_records: int) -> list[tuple[PartitionCommitter, list[SourceRecord]]]:

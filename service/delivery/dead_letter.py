@@ -107,7 +107,7 @@ def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
 
 
 def is_value_cut(letter: OutgoingRecord) -> bool:
-    """Return whether more than headers is missing from a dead letter."""
+    """Return whether a dead letter lacks more than headers."""
     return any(name == TRUNCATED and value != b"headers" for name, value in letter.headers)
 
 
@@ -189,7 +189,7 @@ def _stack(error: ModstreamError) -> bytes:
 
 
 class DeadLetters:
-    """Makes them as large as their topics accept."""
+    """Makes dead letters and their notices, as large as their topics accept."""
 
     def __init__(
         self, settings: Settings, limits: TopicLimits, *, now: Callable[[], datetime], tenant_of: TenantOf
@@ -212,7 +212,10 @@ class DeadLetters:
         attempt: int,
         trace_headers: Headers = (),
     ) -> tuple[OutgoingRecord, ...]:
-        """Return the dead letter first; `tenant` is empty for a record that could not be read."""
+        """Return the dead letter and, if the tenant has a topic of notices, the notice behind it.
+
+        `tenant` is empty for a record that could not be read.
+        """
         letter = dead_letter(
             record,
             origin,

@@ -13,7 +13,7 @@ from service.settings.delivery import DeadLetterSettings
 
 
 class DeadLetterLimitError(FatalError):
-    """So many records failed that the fault must be ours."""
+    """So many records failed that the cause must be on the service's side."""
 
     reason = "dead_letter.limit"
     message = (
@@ -23,7 +23,7 @@ class DeadLetterLimitError(FatalError):
 
 
 class Fault(NamedTuple):
-    """Why a record became a dead letter, and whose it was."""
+    """The reason of a dead letter, and the tenant and host that it counts for."""
 
     reason: str
     blame: Blame
@@ -54,7 +54,7 @@ class _Counted:
 
 
 class DeadLetterLimit:
-    """Watches outcomes as they come."""
+    """Counts dead letters among the outcomes, and stops the service at the limit."""
 
     def __init__(self, settings: DeadLetterSettings) -> None:
         self._settings = settings

@@ -27,7 +27,7 @@ _TIMEOUT_S = 5.0
 
 
 def marks_group(group_id: str) -> str:
-    """Return the group that keeps the marks of a group's partitions."""
+    """Return the group whose offsets' metadata hold the marks of a group's partitions."""
     return f"{group_id}.engine"
 
 

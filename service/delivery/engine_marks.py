@@ -1,4 +1,4 @@
-"""Pure: what is remembered of a partition for the case that the engine dies, as text of at most 4,096 characters."""
+"""Pure: the marks of a partition for the case that an engine dies, as text of at most 4,096 characters."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ _MAX_CHARACTERS = 4096
 
 
 class Suspect(NamedTuple):
-    """A record that was in the engine when that died."""
+    """A record that was in the engine when the engine died, with the number of deaths."""
 
     deaths: int = 0
     """How often it was the only one."""
@@ -26,7 +26,7 @@ class Suspect(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What one process leaves behind for the next owner of a partition."""
+    """The marks that one process stores for the next owner of a partition."""
 
     is_running: bool = False
     """The process has the partition; one that ends in good order takes this back."""
@@ -40,7 +40,7 @@ class Marks:
     """The suspects by their offset."""
 
     def after_crash(self) -> "Marks":
-        """Return what the next owner knows once the process is known to have ended without taking its mark back."""
+        """Return the marks for the next owner if the process is known to have ended without removing its mark."""
         suspects = dict(self.suspects)
         for offset, timestamp_ms in self.inside.items():
             deaths = suspects.get(offset, Suspect()).deaths + self.is_alone
@@ -48,7 +48,10 @@ class Marks:
         return Marks(crashes=self.crashes + 1, suspects=suspects)
 
     def encode(self) -> str:
-        """Return the text, empty when there is nothing to remember; suspects without a death are cut if need be."""
+        """Return the marks as text, empty if there are none.
+
+        If the text would be too long, suspects without a death are left out.
+        """
         if not self.is_running and not self.suspects:
             return ""
         kept = sorted(self.suspects, key=lambda offset: -self.suspects[offset].deaths)
@@ -74,7 +77,7 @@ class Marks:
 
     @classmethod
     def decode(cls, text: str) -> "Marks":
-        """Read what `encode` wrote; anything else, a later version too, counts as nothing."""
+        """Read a text of `encode`. Any other text, and one of a later version, counts as no marks."""
         try:
             return _read(orjson.loads(text)) if text else cls()
         except (ValueError, TypeError, KeyError):
@@ -97,7 +100,7 @@ def _read(document: Mapping[str, Any]) -> Marks:
 
 
 class HeldPartition:
-    """A partition that this process has."""
+    """A partition that this process owns, with the suspects among its records."""
 
     __slots__ = ("crashes", "inside", "is_alone", "is_saved", "known", "progress", "suspects", "watched_until_s")
 
@@ -115,18 +118,18 @@ class HeldPartition:
 
     @property
     def is_at_ease(self) -> bool:
-        """Whether its records need no precaution."""
+        """Whether no record of the partition needs a precaution."""
         return not self.crashes and not self.suspects and self.known.is_set()
 
     def learn(self, marks: Marks, *, watched_until_s: float) -> None:
-        """Take over what an earlier owner left behind."""
+        """Add the marks of an earlier owner."""
         self.crashes = marks.crashes
         self.watched_until_s = watched_until_s if marks.crashes else 0.0
         unfinished = {offset: each for offset, each in marks.suspects.items() if not self.progress.is_finished(offset)}
         self.suspects = unfinished
 
     def marks(self, *, is_running: bool) -> Marks:
-        """Return what is to be left behind now."""
+        """Return the marks to store now."""
         if not is_running:
             return Marks(suspects=dict(self.suspects))
         return Marks(
@@ -139,19 +142,19 @@ class HeldPartition:
 
 
 class MarkStore(Protocol):
-    """Keeps a text for each partition, for its next owner; both methods raise `OSError`."""
+    """Keeps a text for each partition, for its next owner. Both methods raise `OSError`."""
 
     async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """Return the texts; empty ones where there are none."""
+        """Return the text of each partition, empty if there is none."""
         ...
 
     async def write(self, marks: Mapping[Partition, str]) -> None:
-        """Store texts."""
+        """Store the text of each partition."""
         ...
 
 
 class NoMemory:
-    """Keeps nothing: for engines that live on when a record kills what answers it."""
+    """Stores nothing, for engines that survive a record that ends a server."""
 
     async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """Return nothing."""

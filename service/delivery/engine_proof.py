@@ -1,4 +1,4 @@
-"""Whether the engine of this process works at all: only then the record that it dies of can be to blame."""
+"""Shows whether the engine of this process works at all; only then can a record be at fault for its death."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ Probe = Callable[[], Awaitable[object]]
 
 
 class EngineProof:
-    """Given once the engine has judged anything well, a record or an image of the service's own."""
+    """Holds once the engine has judged something well: a record, or an image of the service's own."""
 
     def __init__(self, turns: EngineTurns, *, wait_s: float) -> None:
         """`wait_s` is how long records are waited for before the service's own image is judged."""
@@ -27,16 +27,18 @@ class EngineProof:
         self._given = asyncio.Event()
 
     def probe_with(self, probe: Probe) -> None:
-        """Set how the engine is probed; without a probe the time alone is waited for."""
+        """Set the function that probes the engine. Without one, `wait` returns after its time limit."""
         self._probe = probe
 
     def give(self) -> None:
-        """Take note that the engine has judged something well."""
+        """Record that the engine has judged something well."""
         if not self._given.is_set():
             self._given.set()
 
     async def wait(self) -> None:
-        """Return once it is given; raises the `FatalError` that a probe ends with."""
+        """Return once the engine has judged something well, probing it after each time limit; raises the
+        `FatalError` of a probe.
+        """
         while not self._given.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._wait_s):

@@ -37,7 +37,7 @@ judge an image of the service's own: one that dies of everything must not make d
 
 
 class EngineSuspects:
-    """Lets records into the engine, and knows which are inside."""
+    """Admits records to the engine, and knows which records are in it."""
 
     def __init__(
         self, store: MarkStore, *, settle_s: float = _SETTLE_S, watch_s: float = _WATCH_S, proof_s: float = _PROOF_S
@@ -62,20 +62,20 @@ class EngineSuspects:
         return Stay(self, record)
 
     def opened(self, partition: Partition, progress: Progress) -> None:
-        """Find out what earlier owners of a partition left behind; its records wait for that before the engine."""
+        """Read the marks of earlier owners of a partition; its records wait for that before they enter the engine."""
         if partition not in self._held:
             self._held[partition] = HeldPartition(progress)
             self._begin(self._learn(partition))
 
     def keep_only(self, partitions: frozenset[Partition]) -> None:
-        """Leave the other partitions to their new owners."""
+        """Release all other partitions to their new owners."""
         lost = {partition: self._held.pop(partition) for partition in self._held.keys() - partitions}
         if lost:
             texts = {partition: held.marks(is_running=False).encode() for partition, held in lost.items()}
             self._begin(self._write(texts))
 
     def committed(self, partition: Partition, offsets: Iterable[int]) -> None:
-        """Forget suspects that have their outcomes; harmless for all others."""
+        """Remove suspects whose outcomes are committed; other records are ignored."""
         held = self._held.get(partition)
         if held is None or not held.suspects:
             return
@@ -85,11 +85,11 @@ class EngineSuspects:
             self._begin(self._save(partition))
 
     def note_death(self) -> None:
-        """Take note that the engine died with whatever is inside."""
+        """Record that the engine died with the records that are in it."""
         self._engine_died = True
 
     async def close(self) -> None:
-        """Leave behind what the next owners have to know, before they get the partitions."""
+        """Store the marks for the next owners before they get the partitions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -103,7 +103,7 @@ class EngineSuspects:
             await self._write(texts)
 
     def enter_at_once(self, record: SourceRecord) -> bool:
-        """Let a record in if nothing is to be waited for or written: the usual case, kept cheap."""
+        """Admit a record if there is nothing to wait for and nothing to store: the usual case, which must be cheap."""
         held = self._held.get((record.topic, record.partition))  # type: ignore[call-overload]  # equals a Partition
         if held is None or not held.is_at_ease or not self._turns.share_at_once():
             return False
@@ -111,7 +111,7 @@ class EngineSuspects:
         return True
 
     async def enter(self, record: SourceRecord) -> bool:
-        """Let a record in when it is its turn; return whether it is alone."""
+        """Admit a record when it is its turn; return whether it is alone in the engine."""
         partition = Partition(record.topic, record.partition)
         held = self._held.get(partition)
         if held is not None:
@@ -128,7 +128,7 @@ class EngineSuspects:
         return False
 
     async def leave(self, record: SourceRecord, failure: BaseException | None, *, is_alone: bool) -> None:
-        """Let others take the turn of a record; one that the engine died with stays inside."""
+        """End the turn of a record. A record with which the engine died stays inside."""
         if isinstance(failure, EngineDeadError):
             self._engine_died = True
         if self._engine_died:
@@ -144,7 +144,7 @@ class EngineSuspects:
         self._turns.leave()
 
     def leave_at_once(self, record: SourceRecord) -> None:
-        """Take note that a record that entered at once has ended well."""
+        """Record that a record that entered at once has ended well."""
         held = self._held.get((record.topic, record.partition))  # type: ignore[call-overload]  # as above
         if held is not None:
             held.inside.pop(record.offset, None)

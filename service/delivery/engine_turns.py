@@ -1,11 +1,14 @@
-"""Turns in the engine: many records side by side, or one alone."""
+"""Turns in the engine: many records at the same time, or one alone."""
 
 import asyncio
 from collections import deque
 
 
 class EngineTurns:
-    """A record that is judged alone waits until the engine is empty, and no other enters meanwhile."""
+    """Grants turns.
+
+    A record that is judged alone waits until the engine is empty, and no other record enters meanwhile.
+    """
 
     def __init__(self) -> None:
         self._inside = 0
@@ -14,19 +17,19 @@ class EngineTurns:
         self._others: deque[asyncio.Future[None]] = deque()
 
     def share_at_once(self) -> bool:
-        """Enter beside others if nothing is to be waited for; return whether that was so."""
+        """Enter beside other records if there is nothing to wait for; return whether the record has entered."""
         if self._is_used_alone or self._alone:
             return False
         self._inside += 1
         return True
 
     async def share(self) -> None:
-        """Enter beside others."""
+        """Wait until records may be in the engine together, and enter."""
         while not self.share_at_once():
             await self._turn(self._others)
 
     async def be_alone(self) -> None:
-        """Enter alone: no other record is inside until `leave`."""
+        """Wait until the engine is empty, and enter: no other record is inside until `leave`."""
         while self._inside:
             await self._turn(self._alone)
         self._inside, self._is_used_alone = 1, True

@@ -12,7 +12,7 @@ from service.kafka.topics import described_topics
 
 
 class Membership:
-    """Asks the coordinator, because a process that was frozen believes what was true before."""
+    """Asks the group's coordinator, because a process that was suspended has an outdated view."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -66,7 +66,7 @@ class StoredOffsets:
 
 
 class GroupHistory:
-    """Looks at the outcomes: a process stores an offset for each of its partitions before it publishes any."""
+    """Reads whether outcomes exist: a process stores an offset for each of its partitions before it publishes any."""
 
     def __init__(
         self,

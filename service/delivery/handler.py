@@ -9,7 +9,7 @@ from service.telemetry.record_trace import RecordTrace
 
 
 class Reading(NamedTuple):
-    """What a record says, read once when it is received; a tuple, because every record makes one."""
+    """The content of a record, read once when it is received. It is a tuple, because every record makes one."""
 
     tenant: str = ""
     """Whose record it is: shares of the service are counted by tenant. Empty for a record that cannot be read."""
@@ -38,7 +38,10 @@ Read = Callable[[SourceRecord], Reading]
 
 
 def reading_of(read: Read, record: SourceRecord) -> Reading:
-    """Read a record; a defect that it meets is met again by the handler, where it costs this record alone."""
+    """Read a record.
+
+    A defect of the reader is ignored here: the handler meets it again, where it affects this record alone.
+    """
     try:
         return read(record)
     except Exception:  # noqa: BLE001 - the handler reads it again, and its attempts report the error
@@ -55,19 +58,19 @@ def names_no_tenant(_record: SourceRecord) -> str | None:
 
 
 class Resources(Protocol):
-    """What a record takes of the process."""
+    """The share of the process that a record takes."""
 
     async def acquire_slot(self) -> None:
-        """Wait for a work slot; returns at once when the record has one."""
+        """Wait for a work slot; return at once if the record has one."""
         ...
 
     def release_slot(self) -> None:
-        """Leave the work slot to another record while this one waits for something slow."""
+        """Give the work slot to another record while this one waits for something slow."""
         ...
 
 
 class ReceivedRecord(Resources, Protocol):
-    """A record that was received and is to be resolved, with what it says and what it takes of the process."""
+    """A received record without outcomes, with its content and its resources."""
 
     @property
     def record(self) -> SourceRecord:
@@ -76,17 +79,17 @@ class ReceivedRecord(Resources, Protocol):
 
     @property
     def reading(self) -> Reading:
-        """What the record says."""
+        """The content of the record."""
         ...
 
     @property
     def received_at_s(self) -> float:
-        """When the record came, by `time.perf_counter`."""
+        """The time when the record was received, by `time.perf_counter`."""
         ...
 
 
 class Job(NamedTuple):
-    """One record to handle, and which attempt this is, from 1; a tuple, because every record makes one."""
+    """One record to handle, and the number of this attempt, from 1. It is a tuple, because every record makes one."""
 
     record: SourceRecord
     attempt: int
@@ -105,7 +108,9 @@ class Job(NamedTuple):
 
 
 class Handler(Protocol):
-    """Turns a record into what is published for it."""
+    """Returns the records to publish for a job, possibly none; raises an error that decides what becomes of the
+    record.
+    """
 
     async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
         """Return the outcomes; raise `RejectedError`, `TransientError` or `FatalError` (all else is unexpected)."""

@@ -1,4 +1,4 @@
-"""Records in flight by their coordinates, so that work goes on when their partition is lost and comes back."""
+"""The records in flight, by their coordinates. Work continues when a partition is lost and assigned again."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ class Committer(Protocol):
     """Commits the finished records of one partition; closed when the partition is lost."""
 
     def submit(self, record: FinishedRecord, /) -> None:
-        """Take over a finished record; ignored when closed."""
+        """Add a finished record to the next commit; ignored when closed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InFlightResources:
-    """What all records in flight share."""
+    """What all records in flight share: the window, the work slots, and the order by key."""
 
     window: Window
     slots: WorkSlots
@@ -36,7 +36,10 @@ class InFlightResources:
 
 
 class InFlightRecord:
-    """One record from its first delivery until its outcomes are committed; in the window until it has outcomes."""
+    """One record from its first delivery until its outcomes are committed.
+
+    It is in the window until it has outcomes.
+    """
 
     __slots__ = (
         "_has_slot",
@@ -81,29 +84,29 @@ class InFlightRecord:
         shared.window.admit(self._window_bytes)
 
     def take_reading(self, reading: Reading) -> None:
-        """Take note of what the record says, and of the memory that this takes."""
+        """Set the content of the record, and count the memory that it takes."""
         self.reading = reading
         self._window_bytes += reading.held_bytes
         self._shared.window.hold(reading.held_bytes)
 
     def request_slot(self) -> None:
-        """Ask for the slot in which the work starts."""
+        """Request the work slot with which the work starts."""
         self._shared.slots.request(self.reading.tenant, self)
 
     def grant(self) -> bool:
-        """Start in the slot that was asked for; False when the record was aborted, or is not to start any more."""
+        """Start the work in the granted slot; return False if the record was aborted or must not start any more."""
         self._has_slot = self.is_in_window and self._shared.start(self)
         return self._has_slot
 
     async def acquire_slot(self) -> None:
-        """Wait for a work slot, before the tenant's records that are yet to start."""
+        """Wait for a work slot; this record precedes those of its tenant that have not started."""
         if not self._has_slot:
             turn = _Turn(self)
             self._shared.slots.request(self.reading.tenant, turn, first=True)
             await turn.came
 
     def take_slot(self) -> None:
-        """Take note of a slot that was granted while the work is under way."""
+        """Record that a slot was granted while the work runs."""
         self._has_slot = True
 
     def release_slot(self) -> None:
@@ -113,7 +116,7 @@ class InFlightRecord:
             self._shared.slots.release()
 
     def leave_window(self) -> None:
-        """Make room for another."""
+        """Free the record's place and bytes in the window."""
         if self.is_in_window:
             self.is_in_window = False
             self._shared.window.release(self._window_bytes)
@@ -131,16 +134,16 @@ class InFlightRecord:
         self.held_bytes = self.published_bytes + self._record_bytes
 
     def submit(self) -> None:
-        """Hand the record to its committer, if it has outcomes yet."""
+        """Give the record to its committer, if it has outcomes."""
         if self.resolution is not UNRESOLVED:
             self.committer.submit(self)
 
     def replace_outcomes(self, refusal: OutcomesRefusedError) -> None:
-        """Take smaller outcomes in place of those that a topic refused; may raise a `FatalError`."""
+        """Replace outcomes that a topic refused by smaller ones; may raise a `FatalError`."""
         self.resolve(self._shared.smaller(self, refusal))
 
     def abort(self) -> None:
-        """Cancel the work: another process owns the record now, or the result is of no use."""
+        """Cancel the work, because another process owns the record now or the result is not needed."""
         if self.task is not None:
             self.task.cancel()
         if not self.is_under_way:
@@ -184,7 +187,7 @@ class InFlightRecords:
         return min((time_ms for time_ms in times_ms if time_ms >= 0), default=None)
 
     def adopt(self, record: SourceRecord, committer: Committer) -> bool:
-        """Continue with a record that was delivered again; False when it is not in flight."""
+        """Continue with a record that was delivered again; return False if it is not in flight."""
         items = self._partitions.get((record.topic, record.partition))
         item = items.get(record.offset) if items else None
         if item is None:
@@ -197,7 +200,7 @@ class InFlightRecords:
         return True
 
     def begin(self, item: InFlightRecord) -> None:
-        """Take note of a record."""
+        """Add a record."""
         record = item.record
         place = (record.topic, record.partition)
         items = self._partitions.get(place)
@@ -206,7 +209,7 @@ class InFlightRecords:
         items[record.offset] = item
 
     def end(self, partition: Partition, records: Iterable[FinishedRecord]) -> None:
-        """Forget records whose outcomes are committed."""
+        """Remove records whose outcomes are committed."""
         items = self._partitions.get(partition, {})
         for record in records:
             items.pop(record.offset, None)

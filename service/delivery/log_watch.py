@@ -49,7 +49,7 @@ partition, or a commit, says so otherwise. aiokafka raises AttributeError for th
 
 
 class LogWatch:
-    """Asks until cancelled."""
+    """Reads the bounds of the open partitions' logs at intervals, and compares them with the progress."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class LogWatch:
         self._reported_at_s: dict[Partition, float] = {}
 
     async def run(self) -> None:
-        """Ask again and again, before its time for a partition that is new."""
+        """Read the bounds at intervals until cancelled; those of a new partition at once."""
         while True:
             try:
                 await self.look()
@@ -86,7 +86,7 @@ class LogWatch:
                     break
 
     async def look(self) -> None:
-        """Ask once, compare with what was read, and take note of how far that was."""
+        """Read the bounds once, compare them with the progress, and record how far the partitions were read."""
         # Read before the brokers are asked: what is received meanwhile may lie above the ends that they report.
         read_to = {assigned: assigned.progress.received for assigned in self._assignment.open_partitions.values()}
         has_answer = await self._ends.ask([assigned.partition for assigned in read_to])

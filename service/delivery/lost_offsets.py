@@ -1,4 +1,4 @@
-"""Pure: whether a partition's log still fits the offset that the group stored, and where to go on if not."""
+"""Pure: whether a partition's log fits the offset that the group stored, and where to continue if it does not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Choice: TypeAlias = Literal["stop", "earliest", "latest"]
 
 @dataclass(frozen=True, slots=True)
 class LostOffsets:
-    """One contradiction."""
+    """One contradiction between a partition's log and the group's offset."""
 
     cause: Cause
     detail: str
@@ -21,7 +21,7 @@ class LostOffsets:
 
     @property
     def advice(self) -> str:
-        """What is usually the right way on."""
+        """The value of `kafka.on_lost_offsets` that usually fits this cause, in words."""
         return _ADVICE[self.cause]
 
 
@@ -87,7 +87,7 @@ def missing(bounds: LogBounds) -> LostOffsets:
 
 
 def going_on(lost: LostOffsets, stored: Progress | None, bounds: LogBounds, choice: Choice) -> Progress:
-    """Return where to go on in spite of a contradiction; `choice` is not stop."""
+    """Return the offset at which to continue in spite of a contradiction; `choice` is `earliest` or `latest`."""
     if lost.cause == "records_deleted" and stored is not None:
         return stored.raised(bounds.start)
     return Progress(bounds.start if choice == "earliest" else bounds.end)

@@ -1,4 +1,4 @@
-"""Counts what came of records, once that is committed."""
+"""Counts records by outcome when their outcomes are committed."""
 
 import time
 from collections import Counter
@@ -12,7 +12,10 @@ _AGE_LABELS = {outcome: {labels.OUTCOME: outcome} for outcome in labels.OUTCOMES
 
 
 class OutcomeMetrics:
-    """Counts batch by batch; `now_s` is the time of day, by which Kafka stamps records."""
+    """Counts committed records, batch by batch.
+
+    `now_s` is the time of day in seconds, the clock of Kafka's timestamps.
+    """
 
     def __init__(self, *, now_s: Callable[[], float] = time.time) -> None:
         self._now_s = now_s
@@ -20,7 +23,7 @@ class OutcomeMetrics:
         self.dead_lettered = 0
 
     def committed(self, resolutions: Iterable[Resolution]) -> None:
-        """Take note of records whose outcomes are committed."""
+        """Count records whose outcomes are committed."""
         now_s = self._now_s()
         counts: Counter[tuple[labels.Outcome, str]] = Counter()
         for resolution in resolutions:

@@ -19,21 +19,21 @@ _WITHOUT_DETAILS = b"The operator has the details."
 
 
 def notice_topics(settings: Settings) -> dict[str, str]:
-    """Return the topic of each tenant that has one."""
+    """Return the topic of notices of each tenant that has one."""
     return {
         tenant: f"{settings.topics.dead_letters}.notices.{tenant}" for tenant in settings.dead_letter.notice_tenants
     }
 
 
 def tenant_named(record: SourceRecord, tenant: str, tenant_of: TenantOf) -> str:
-    """Return whose record it is; `tenant` is empty for one that broke the rules, which may name its tenant anyway."""
+    """Return the tenant of a record. `tenant` is empty for an invalid record, whose value may still name one."""
     if tenant or len(record.value or b"") > _MAX_READ_BYTES:
         return tenant
     return tenant_of(record) or ""
 
 
 def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
-    """Return the notice for a dead letter's tenant: its key, and in headers why, when, and which record."""
+    """Return the notice of a dead letter for its tenant: the key, and headers with reason, time and record."""
     key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
     headers = dict(essential(letter.headers))
     if (headers.get(REASON) or b"").startswith(_OPERATORS):

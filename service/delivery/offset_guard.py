@@ -1,4 +1,4 @@
-"""Finds out where a partition is to be read from, and what to do when its log does not fit the stored offset."""
+"""Determines where a partition is read from, and what follows if its log does not fit the stored offset."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -24,7 +24,7 @@ _CONFIRM_AFTER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """Where a partition is read from."""
+    """The offset from which a partition is read, and the progress that belongs to it."""
 
     progress: Progress
     is_stored: bool = True
@@ -34,7 +34,7 @@ class StartingPoint:
 
 
 class History(Protocol):
-    """What the group did before."""
+    """What the group published before."""
 
     async def is_forgotten(self, topic: str) -> bool:
         """Return whether outcomes were published although the group has no offset for any partition of the topic."""
@@ -42,7 +42,7 @@ class History(Protocol):
 
 
 class OffsetGuard:
-    """Decides by the setting `kafka.on_lost_offsets`, and remembers what it decided."""
+    """Decides by the setting `kafka.on_lost_offsets`, and keeps its decisions."""
 
     def __init__(
         self,
@@ -71,7 +71,10 @@ class OffsetGuard:
         """How often it went on in spite of a contradiction."""
 
     async def starting_point(self, partition: Partition, stored: Progress | None) -> StartingPoint:
-        """Return where to begin; raises `OffsetsLostError`, and `CommitUnknownError` when brokers do not answer."""
+        """Return where to begin.
+
+        Raises `OffsetsLostError`, and `CommitUnknownError` when the brokers do not respond.
+        """
         decided = self._decided.get(partition)
         if decided is not None and decided[0] == stored:
             return decided[1]
@@ -97,18 +100,18 @@ class OffsetGuard:
         return start
 
     def is_other_log(self, partition: Partition, progress: Progress, bounds: LogBounds, *, read_to: int) -> bool:
-        """Return whether an open partition's log is no longer the one that was read up to an offset."""
+        """Return whether the log of an open partition is no longer the one that was read up to an offset."""
         topic_id = progress.topic_id or self._topic_ids.get(partition)
         if topic_id and bounds.topic_id and topic_id != bounds.topic_id:
             return True
         return self._trusts_ends and bounds.end < read_to
 
     def note_out_of_range(self, partition: Partition, offset: int) -> None:
-        """Record that the broker refused an offset as out of range: the end that it reports then is reliable."""
+        """Record that the broker refused an offset as out of range; the end that it reports is then reliable."""
         self._out_of_range[partition] = offset
 
     def pass_deleted(self, partition: Partition, offset: int, bounds: LogBounds) -> None:
-        """Go on at the start of the log, above the offset that would have been read next; raises `OffsetsLostError`."""
+        """Continue at the start of the log, above the next offset to read; raises `OffsetsLostError`."""
         self._decide(partition, deleted(offset, bounds, at_most=bounds.start - offset), bounds)
 
     async def _bounds(self, partition: Partition) -> LogBounds:

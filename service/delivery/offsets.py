@@ -40,26 +40,26 @@ class Progress:
 
     @property
     def end(self) -> int:
-        """The offset behind the highest one that is finished."""
+        """The offset behind the highest finished one."""
         return self.base + self.bitmap.bit_length()
 
     def is_finished(self, offset: int) -> bool:
-        """Return whether an offset is done."""
+        """Return whether an offset is finished."""
         return offset < self.base or bool(self.bitmap >> (offset - self.base) & 1)
 
     def raised(self, oldest: int) -> "Progress":
-        """Return the progress of a partition that holds nothing before an offset any more."""
+        """Return the progress of a partition whose log begins at an offset."""
         return self if oldest <= self.base else _shortest(oldest, self.bitmap >> (oldest - self.base), self.topic_id)
 
     def finishing(self, offset: int, last_offset: int) -> "Progress":
-        """Return the progress with these offsets finished as well, none of them below the base."""
+        """Return the progress with these offsets finished as well; none of them may be below the base."""
         if offset == self.base:
             return _shortest(last_offset + 1, self.bitmap >> (last_offset + 1 - self.base), self.topic_id)
         bits = _bits(self.base, frozenset(range(offset, last_offset + 1)))
         return Progress(self.base, self.bitmap | bits, self.topic_id)
 
     def unfinished_below(self, offset: int) -> int:
-        """Return how many offsets below one are not finished."""
+        """Return the number of unfinished offsets below an offset."""
         if offset <= self.base:
             return 0
         length = offset - self.base
@@ -97,7 +97,7 @@ def _parts(metadata: str) -> tuple[str | None, str]:
 
 
 class PartitionProgress:
-    """Follows one partition from a stored progress on; changes only once a commit is known to have happened."""
+    """Tracks one partition from its stored progress; changes only when a commit is known to have happened."""
 
     def __init__(self, stored: Progress) -> None:
         self._committed = stored
@@ -108,12 +108,12 @@ class PartitionProgress:
 
     @property
     def committed(self) -> Progress:
-        """What the broker holds."""
+        """The progress that the broker has stored."""
         return self._committed
 
     @property
     def received(self) -> int:
-        """The offset behind the newest that was delivered."""
+        """The offset behind the newest delivered record."""
         return self._next
 
     @property
@@ -123,16 +123,16 @@ class PartitionProgress:
 
     @property
     def unfinished(self) -> int:
-        """How many delivered records are not known to be committed."""
+        """The number of delivered records that are not known to be committed."""
         return len(self._delivered) - len(self._finished)
 
     @property
     def is_ahead(self) -> bool:
-        """Whether all that was delivered is committed, and offsets that hold no record follow it uncommitted."""
+        """Whether all delivered records are committed, and offsets without a record behind them are not."""
         return not self._delivered and self._next > self._committed.base
 
     def pass_to(self, position: int) -> None:
-        """Take note that every record below an offset was delivered; what is left there are markers and gaps."""
+        """Record that every record below an offset was delivered; the other offsets are markers and gaps."""
         self._next = max(self._next, position)
 
     def fits(self, offset: int, max_span: int) -> bool:
@@ -176,7 +176,7 @@ class PartitionProgress:
         return _shortest(base, bitmap, self._committed.topic_id)
 
     def apply(self, plan: Progress, batch: Collection[int]) -> None:
-        """Take over a plan that was committed, with the batch that it was made for."""
+        """Apply a plan that was committed, with the batch that it was made for."""
         self._committed = plan
         self._finished.update(batch)
         while self._delivered and self._delivered[0] in self._finished:

@@ -1,4 +1,4 @@
-"""Where a record first came from and how often it was attempted, kept in headers while it is deferred."""
+"""The first coordinates of a record and its number of attempts, kept in headers while it is deferred."""
 
 import re
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Origin:
 
 
 def fresh(record: SourceRecord) -> Origin:
-    """Return the origin of a record that is where it was published."""
+    """Return the origin of a record that has not been deferred: its own coordinates."""
     return Origin(
         record.topic, record.partition, record.offset, record.timestamp_ms, timestamp_type=_timestamp_type(record)
     )
@@ -61,7 +61,7 @@ def origin_of(record: SourceRecord, *, uploads: str) -> Origin:
 
 
 def as_uploaded(record: SourceRecord, origin: Origin) -> SourceRecord:
-    """Return a record with its first coordinates: it is judged and reported as if it had never waited."""
+    """Return a record with its first coordinates, as if it had never been deferred."""
     return record._replace(
         topic=origin.topic,
         partition=origin.partition,

@@ -1,4 +1,4 @@
-"""One assigned partition: opened, worked on, given up or opened again."""
+"""One assigned partition: opened, committed, closed, or opened again."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class AssignedPartition:
-    """The way of one partition's records, from its stored progress on; a partition opened again gets a new one."""
+    """One open partition, from its stored progress on. A partition that is opened again gets a new object."""
 
     def __init__(self, partition: Partition, progress: PartitionProgress, committer: PartitionCommitter) -> None:
         self.partition = partition
@@ -36,7 +36,7 @@ class AssignedPartition:
 
 
 class PartitionWorker:
-    """Keeps one partition open for as long as it is assigned."""
+    """Keeps one partition open for as long as it is assigned to this process."""
 
     def __init__(
         self,
@@ -61,7 +61,9 @@ class PartitionWorker:
         self._log = log.bind(topic=partition.topic, partition=partition.partition)
 
     def close(self) -> bool:
-        """Let `run` end after a last commit; False when there is nothing to commit and it can be cancelled."""
+        """Let `run` return after a last commit; return False if there is nothing to commit and `run` can be
+        cancelled.
+        """
         self._closed = True
         if self._open_partition is None:
             return False

@@ -41,7 +41,7 @@ _WAIT = {labels.STAGE: names.WAIT}
 
 
 class Stream(Protocol):
-    """Where records come from."""
+    """The source of records."""
 
     async def receive(self, max_records: int) -> Sequence[tuple[Committer, Sequence[SourceRecord]]]:
         """Wait a while for records; return them with the committer of their partition."""
@@ -52,11 +52,11 @@ class Stream(Protocol):
         ...
 
     def wake(self) -> None:
-        """End the current or else the next wait of `receive`."""
+        """Let the current `receive` return at once, or else the next one."""
         ...
 
     def status(self) -> StreamStatus:
-        """Return where the partitions stand."""
+        """Return lag and progress of all open partitions."""
         ...
 
 
@@ -65,7 +65,7 @@ Connect = Callable[[Settings, StreamListener, TopicLimits], AbstractAsyncContext
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the processor is doing, and what is committed since it started."""
+    """The records in flight now, and those committed since the start."""
 
     in_flight: int
     finished: int
@@ -127,7 +127,9 @@ class Processor:
             raise self._failure
 
     def drain(self) -> None:
-        """Stop taking records in and let `run` return once what is in flight is done; safe to call more than once."""
+        """Stop receiving, and let `run` return once the records in flight are committed; may be called more than
+        once.
+        """
         self._stopping = True
         self._window.interrupt()
         self._availability.interrupt()
@@ -135,11 +137,11 @@ class Processor:
             self._stream.wake()
 
     def counters(self) -> Counters:
-        """Return a snapshot."""
+        """Return a snapshot of the counters."""
         return Counters(self._window.records, self._metrics.finished, self._metrics.dead_lettered)
 
     def status(self) -> ProcessorStatus:
-        """Return what is under way; may be called in any thread."""
+        """Return the records in flight and the state of the stream; safe in any thread."""
         return ProcessorStatus(
             in_flight=self._window.records,
             records_share=self._window.records_share,
@@ -151,23 +153,23 @@ class Processor:
         )
 
     def on_held(self, partitions: frozenset[Partition]) -> None:
-        """Abort what belongs to partitions that others hold now."""
+        """Abort the records of partitions that other processes hold now."""
         self._in_flight.keep_only(partitions)
         self._suspects.keep_only(partitions)
 
     def on_opened(self, partition: Partition, progress: Progress) -> None:
-        """Abort what another owner finished; the rest is adopted as its records are delivered again."""
+        """Abort records that another owner has finished; the others are adopted when they are delivered again."""
         self._in_flight.abort_finished(partition, progress)
         self._suspects.opened(partition, progress)
 
     def on_committed(self, partition: Partition, records: Sequence[FinishedRecord]) -> None:
-        """Count and forget the records of one commit."""
+        """Count and remove the records of one commit."""
         self._metrics.committed(record.resolution for record in records)
         self._suspects.committed(partition, (record.offset for record in records))
         self._in_flight.end(partition, records)
 
     def on_failed(self, error: FatalError) -> None:
-        """Stop; what is unfinished stays uncommitted."""
+        """Stop with a fatal error; unfinished records stay uncommitted."""
         self._fail(error)
 
     async def _consume(self, stream: Stream) -> None:

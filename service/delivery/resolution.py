@@ -1,4 +1,4 @@
-"""What becomes of a record, and the record as it goes to the committer with that."""
+"""The resolution of a record, and the record that the committer gets with it."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,7 +9,7 @@ from service.telemetry import labels
 
 
 class Resolution(NamedTuple):
-    """What is published for a record; a tuple, because every record makes one."""
+    """The records to publish for a record. It is a tuple, because every record makes one."""
 
     outcomes: tuple[OutgoingRecord, ...]
     uploaded_ms: int
@@ -29,28 +29,28 @@ UNRESOLVED = Resolution((), -1)
 
 
 class FinishedRecord(Protocol):
-    """A record whose outcomes are to be committed; the committer changes nothing of it but its outcomes."""
+    """A record whose outcomes are to be committed; the committer may only replace its outcomes."""
 
     @property
     def offset(self) -> int:
-        """Where it was read."""
+        """The record's offset."""
         ...
 
     @property
     def resolution(self) -> Resolution:
-        """What is published for it."""
+        """The outcomes to publish."""
         ...
 
     @property
     def published_bytes(self) -> int:
-        """Size of the outcomes."""
+        """Bytes of the outcomes."""
         ...
 
     @property
     def held_bytes(self) -> int:
-        """Size of the outcomes and of the record itself, which are kept until the commit."""
+        """Bytes of the outcomes and of the record itself, which stay in memory until the commit."""
         ...
 
     def replace_outcomes(self, refusal: OutcomesRefusedError) -> None:
-        """Take smaller outcomes in place of those that a topic refused; may raise a `FatalError`."""
+        """Replace outcomes that a topic refused by smaller ones; may raise a `FatalError`."""
         ...

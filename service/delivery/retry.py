@@ -20,7 +20,7 @@ _CLOCK_TOLERANCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RetryTier:
-    """One delay and its topic."""
+    """One delay and the retry topic whose records wait for it."""
 
     delay_s: int
     topic: str
@@ -34,7 +34,7 @@ def retry_tiers(settings: Settings) -> tuple[RetryTier, ...]:
 
 
 def next_tier(tiers: Sequence[RetryTier], topic: str) -> RetryTier | None:
-    """Return where a record of a topic goes when its attempts are used up; None when there is nothing left."""
+    """Return the retry tier after a topic for a record whose attempts are used up; None if there is no further one."""
     topics = [tier.topic for tier in tiers]
     following = topics.index(topic) + 1 if topic in topics else 0
     return tiers[following] if following < len(tiers) else None
@@ -85,21 +85,21 @@ def due_s(headers: Headers, *, timestamp_ms: int, delay_s: float, now_s: float) 
 
 @dataclass(frozen=True, slots=True)
 class AttemptAgain:
-    """Attempt again in this process."""
+    """Decision: attempt the record again in this process, after a delay."""
 
     delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Publish it to a retry topic."""
+    """Decision: publish the record to a retry topic."""
 
     tier: RetryTier
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Make it a dead letter."""
+    """Decision: make the record a dead letter."""
 
 
 Decision = AttemptAgain | Defer | GiveUp
@@ -133,7 +133,7 @@ def _delay_s(error: TransientError, attempts: int, settings: RetrySettings, chan
 
 
 def backoff_s(attempts: int, settings: RetrySettings, chance: float) -> float:
-    """Return the delay after so many attempts: exponential up to the limit, shortened by chance as jitter."""
+    """Return the seconds before the next attempt: exponential up to the limit, shortened at random as jitter."""
     # The exponent is bounded so that a high multiplier cannot overflow a float.
     exponential_s = settings.initial_backoff_s * settings.multiplier ** min(attempts - 1, 64)
     return min(exponential_s, settings.max_backoff_s) * (1 - settings.jitter * chance)

@@ -57,7 +57,7 @@ class RecordSkippedError(RejectedError):
 
 @dataclass(frozen=True, slots=True)
 class Skippable:
-    """A record that is there and not finished."""
+    """A record that exists and is not finished."""
 
     record: SourceRecord
     """As far as it can be read; without a value where the brokers do not give it out."""
@@ -66,12 +66,12 @@ class Skippable:
 
     @property
     def place(self) -> str:
-        """Where it lies."""
+        """The record's topic, partition and offset."""
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
 
 class Skipper:
-    """Skips records of one service."""
+    """Skips records of one consumer group."""
 
     def __init__(self, settings: Settings, *, tenant_of: TenantOf = names_no_tenant) -> None:
         self._settings = settings

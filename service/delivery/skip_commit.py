@@ -1,4 +1,6 @@
-"""Publishes what a skipped record becomes, and stores that it is finished: as one, or one after the other."""
+"""Publishes the dead letter of a skipped record and stores that it is finished: in one transaction, or one after the
+other.
+"""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Where the partitions stand, for gauges and health: a snapshot, safe to be read in another thread."""
+"""Lag and progress of the partitions, for gauges and health: a snapshot that any thread may read."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from service.kafka.log_bounds import LogBounds
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """One open partition."""
+    """Lag and progress of one open partition."""
 
     partition: Partition
     lag: int
@@ -29,7 +29,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """All of one process."""
+    """The status of all partitions of one process."""
 
     is_complete: bool
     """The group has given this process its share, none at all perhaps, and every partition of it is open."""
@@ -66,7 +66,7 @@ def status_of(
 
 @dataclass(frozen=True, slots=True)
 class ProcessorStatus:
-    """State of the processor at one moment."""
+    """The state of the processor at one moment."""
 
     in_flight: int
     records_share: float

@@ -18,7 +18,7 @@ from service.telemetry.instruments import PRODUCER_REBUILDS
 
 
 class TransactionalWriter:
-    """Writes one partition's outcomes; opening it fences the process that did so before."""
+    """Writes one partition's outcomes in transactions. Opening it fences the process that wrote before."""
 
     def __init__(self, connection: KafkaConnection, target: CommitTarget) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class TransactionalWriter:
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> Progress | None:
-        """Fence the previous owner, which ends its transaction, and only then read what it stored."""
+        """Fence the previous owner, which ends its transaction; then return the progress that it stored."""
         partition = self._target.partition
         transactional_id = f"{self._group_id}.{partition.topic}.{partition.partition}"
         with unknown_unless_denied("transactions"):
@@ -52,7 +52,7 @@ class TransactionalWriter:
                 await self._producer.commit_transaction()
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Start a new producer, which ends the transaction in doubt, and compare what is stored."""
+        """Start a new producer, which ends the transaction of unknown fate, and compare the stored progress."""
         # Two owners that rebuild without asking would fence each other in turn.
         if not await self._target.is_member():
             raise PartitionLostError
@@ -61,7 +61,7 @@ class TransactionalWriter:
         return was_committed(await self.open(), attempted=attempted, committed=committed)
 
     async def close(self) -> None:
-        """Throw the producer away."""
+        """Close the producer."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await discard(producer)
@@ -77,7 +77,9 @@ def was_committed(stored: Progress | None, *, attempted: Progress, committed: Pr
 
 
 async def check_transactions(connection: KafkaConnection, settings: CommitSettings) -> None:
-    """Begin as every partition will; raises `TransactionsRefusedError` when the broker knows no transactions."""
+    """Begin a transactional producer as every partition does; raises `TransactionsRefusedError` if the brokers have
+    no transactions.
+    """
     producer = connection.transactional_producer(
         f"{connection.settings.group_id}.check", timeout_s=settings.transaction_timeout_s
     )

@@ -1,4 +1,4 @@
-"""Bounds on what is in flight, by records and bytes of events; the span is bounded where records are received."""
+"""Bounds on records in flight, by number and by bytes of events. The span is bounded where records are received."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ _EVENTS_SHARE = 0.5
 
 
 class Window:
-    """Counts the records in flight and the bytes held for them, and says when there is room for more."""
+    """Counts the records in flight and the bytes held for them, and decides whether there is room for more."""
 
     def __init__(self, settings: WindowSettings, *, reads_ahead: bool = True) -> None:
         ahead = settings.max_waiting if reads_ahead else min(settings.max_waiting, settings.max_records // _POLL)
@@ -34,43 +34,43 @@ class Window:
 
     @property
     def records(self) -> int:
-        """Records in flight, those that wait included."""
+        """The number of records in flight, including those that wait."""
         return self._records
 
     @property
     def held_bytes(self) -> int:
-        """Bytes held for them."""
+        """The bytes held for the records in flight."""
         return self._bytes
 
     @property
     def records_share(self) -> float:
-        """Share of the records that may be in flight."""
+        """The share of the records that may be in flight, at work or waiting, that is in use, 0 to 1."""
         return self._records / self._max_records
 
     @property
     def bytes_share(self) -> float:
-        """Share of the bytes that may be held; 1 also when more are, as one record may be larger than all of it."""
+        """The share of the bytes that is in use, at most 1, although a single record may exceed the limit."""
         return min(self._bytes / self._max_bytes, 1.0)
 
     @property
     def room(self) -> int:
-        """How many records may be admitted now; one at least when nothing is in flight, however large it is."""
+        """The number of records that may be admitted now; at least one if none is in flight, however large it is."""
         if self._bytes >= self._max_bytes and self._records:
             return 0
         return max(self._max_records - self._records, 0)
 
     @property
     def poll(self) -> int:
-        """How many records to receive next."""
+        """The number of records to receive next."""
         return min(self.room, self._poll)
 
     @property
     def takes_more(self) -> bool:
-        """Whether it is time to receive: false from when the window is full until there is room worth a poll."""
+        """Whether to receive: false from when the window is full until there is room for a poll."""
         return self._has_room.is_set()
 
     def admit(self, size_bytes: int) -> None:
-        """Take in a record."""
+        """Count a record."""
         self._records += 1
         self.hold(size_bytes)
 
@@ -81,7 +81,7 @@ class Window:
             self._has_room.clear()
 
     def release(self, size_bytes: int) -> None:
-        """Let go of a record and of all bytes that were held for it."""
+        """Stop counting a record and all bytes that were held for it."""
         self._records -= 1
         self._bytes -= size_bytes
         if self.room >= self._refill:
@@ -97,15 +97,15 @@ class Window:
 
 
 def images_bytes(settings: WindowSettings) -> int:
-    """Return how many of the window's bytes are for images."""
+    """Return the bytes of the window that are for images."""
     return int(settings.max_bytes * (1 - _EVENTS_SHARE))
 
 
 class SlotRequest(Protocol):
-    """What waits for a slot."""
+    """A request for a work slot."""
 
     def grant(self) -> bool:
-        """Take the slot; return False when it is no longer wanted."""
+        """Take the slot; return False if it is no longer needed."""
         ...
 
 
@@ -119,7 +119,7 @@ class WorkSlots:
 
     @property
     def share(self) -> float:
-        """Share of the slots that are occupied, 0 to 1."""
+        """The share of the slots that are in use, 0 to 1."""
         return self._occupied / self._count
 
     def request(self, tenant: str, request: SlotRequest, *, first: bool = False) -> None:
@@ -142,13 +142,13 @@ T = TypeVar("T")
 
 
 class KeyOrder(Generic[T]):
-    """Knows the unfinished records of every key, oldest first."""
+    """Keeps the unfinished records of every key, the oldest first."""
 
     def __init__(self) -> None:
         self._unfinished: dict[bytes, deque[T]] = {}
 
     def admit(self, key: bytes | None, item: T) -> bool:
-        """Take note of a record in the order of its offsets; True when it may start now."""
+        """Add a record, in the order of offsets; return True if it may start now."""
         if key is None:
             return True
         items = self._unfinished.setdefault(key, deque())
@@ -156,7 +156,7 @@ class KeyOrder(Generic[T]):
         return len(items) == 1
 
     def finish(self, key: bytes | None, item: T) -> T | None:
-        """Forget a record, finished or aborted; return the one that may start because of that."""
+        """Remove a finished or aborted record; return the record that may start because of that."""
         items = None if key is None else self._unfinished.get(key)
         if key is None or items is None or item not in items:
             return None

@@ -43,9 +43,7 @@ class AtLeastOnceWriter:
                 await self._consumer.commit({self._target.partition: offset})
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Return False while the partition is assigned, so that the commit is repeated; outcomes may be published
-        twice.
-        """
+        """Return False while the partition is assigned: the commit is repeated, and outcomes may be published twice."""
         if not await self._target.is_member():
             raise PartitionLostError
         return False

@@ -112,9 +112,7 @@ _MEMORY_S = 1.0
 
 
 class CommitPace:
-    """The interval between commits, shared by all partitions of a process; it grows with the number of partitions
-    that commit.
-    """
+    """The interval between commits, shared by all partitions; it grows with the number that commit."""
 
     def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shortest_s = interval_s

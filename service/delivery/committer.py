@@ -62,9 +62,7 @@ class OutcomeWriter(Protocol):
         ...
 
     async def settle(self, *, attempted: Progress, committed: Progress) -> bool:
-        """Return whether a commit without a response happened, and prepare the next one; raises `PartitionLostError`
-        as well.
-        """
+        """Return whether a commit without a response happened, ready for the next; raises `PartitionLostError` too."""
         ...
 
     async def close(self) -> None:

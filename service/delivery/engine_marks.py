@@ -16,7 +16,7 @@ _MAX_CHARACTERS = 4096
 
 
 class Suspect(NamedTuple):
-    """A record that was in the engine when the engine died, with the number of deaths."""
+    """A record that was in the engine when the engine died, with its deaths alone."""
 
     deaths: int = 0
     """How often it was the only one."""

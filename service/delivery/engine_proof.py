@@ -36,8 +36,8 @@ class EngineProof:
             self._given.set()
 
     async def wait(self) -> None:
-        """Return once the engine has judged something well, probing it after each time limit; raises the
-        `FatalError` of a probe.
+        """Return once the engine has judged something well; probe it after each time limit, raising its
+        `FatalError`.
         """
         while not self._given.is_set():
             with suppress(TimeoutError):

@@ -108,9 +108,7 @@ class Job(NamedTuple):
 
 
 class Handler(Protocol):
-    """Returns the records to publish for a job, possibly none; raises an error that decides what becomes of the
-    record.
-    """
+    """Returns the records to publish for a job; raises an error that decides what becomes of the record."""
 
     async def __call__(self, job: Job, /) -> tuple[OutgoingRecord, ...]:
         """Return the outcomes; raise `RejectedError`, `TransientError` or `FatalError` (all else is unexpected)."""

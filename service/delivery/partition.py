@@ -61,9 +61,7 @@ class PartitionWorker:
         self._log = log.bind(topic=partition.topic, partition=partition.partition)
 
     def close(self) -> bool:
-        """Let `run` return after a last commit; return False if there is nothing to commit and `run` can be
-        cancelled.
-        """
+        """Let `run` return after a last commit; False if there is nothing to commit and it can be cancelled."""
         self._closed = True
         if self._open_partition is None:
             return False

@@ -127,9 +127,7 @@ class Processor:
             raise self._failure
 
     def drain(self) -> None:
-        """Stop receiving, and let `run` return once the records in flight are committed; may be called more than
-        once.
-        """
+        """Stop receiving, and let `run` return once records in flight are committed. Calls may repeat."""
         self._stopping = True
         self._window.interrupt()
         self._availability.interrupt()

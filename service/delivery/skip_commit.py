@@ -1,6 +1,4 @@
-"""Publishes the dead letter of a skipped record and stores that it is finished: in one transaction, or one after the
-other.
-"""
+"""Publishes a skipped record's dead letter and stores that it is finished: together, or one after the other."""
 
 from collections.abc import Callable, Sequence
 

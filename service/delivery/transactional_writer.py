@@ -77,9 +77,7 @@ def was_committed(stored: Progress | None, *, attempted: Progress, committed: Pr
 
 
 async def check_transactions(connection: KafkaConnection, settings: CommitSettings) -> None:
-    """Begin a transactional producer as every partition does; raises `TransactionsRefusedError` if the brokers have
-    no transactions.
-    """
+    """Start a transactional producer; raises `TransactionsRefusedError` if the brokers have no transactions."""
     producer = connection.transactional_producer(
         f"{connection.settings.group_id}.check", timeout_s=settings.transaction_timeout_s
     )

@@ -35,7 +35,7 @@ _VERSIONED_UPLOAD = re.compile(rf"{re.escape(IMAGE_UPLOADED_V1.event_family)}\.v
 
 @dataclass(frozen=True, slots=True)
 class UploadEvent:
-    """A decoded upload."""
+    """A decoded upload event, with its CloudEvents attributes."""
 
     event: ImageUploadedV1
     envelope: Envelope | None

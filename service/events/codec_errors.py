@@ -1,4 +1,7 @@
-"""Why a record is no event. Nothing of the payload is part of a message: captions and URLs stay out of logs."""
+"""Reasons why a record is not an upload event.
+
+No message holds any part of the payload, so captions and URLs stay out of logs.
+"""
 
 from service.core.errors import RejectedError
 

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 on Kafka: which form a record has, and what is around its data; written by the official SDK."""
+"""CloudEvents 1.0 on Kafka: the form of a record, and the attributes around its data. The official SDK writes them."""
 
 import base64
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _TIME: TypeAdapter[datetime | None] = TypeAdapter(UtcTime | None)
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a CloudEvent says about its data."""
+    """The attributes of a CloudEvent."""
 
     type: str
     id: str
@@ -36,7 +36,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A record's data, still JSON text or already parsed, and the envelope it came in, if any."""
+    """A record's data, as JSON text or parsed, and its envelope, if it has one."""
 
     envelope: Envelope | None
     data: object

@@ -1,4 +1,4 @@
-"""Pure: what the contract's model says against an event → a rejection that names fields and rules, never values."""
+"""Pure: turns errors of the contract's model into a rejection that names fields and rules, never values."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def event_rejection(error: ValidationError, *, hint: str = "") -> RejectedError:
 
 
 def structured_hint(data: object) -> str:
-    """Return what to do about a structured CloudEvent that came without its content type; empty for other values."""
+    """Return a hint for a structured CloudEvent without its content type; empty for other values."""
     try:
         value = orjson.loads(data) if isinstance(data, bytes) else data
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Pure: the event inside a record that may be broken, as far as it can be read."""
+"""Pure: reads the event of a record that may be invalid, as far as possible."""
 
 import contextlib
 from typing import Any
@@ -16,7 +16,7 @@ _MAX_TENANT_CHARACTERS = 256
 
 
 def event_of(record: SourceRecord) -> dict[str, Any] | None:
-    """Return the event's fields, without a check; None for what is no JSON object."""
+    """Return the event's fields without a check; None if the value is not a JSON object."""
     data: object = record.value or b""
     with contextlib.suppress(RejectedError):  # what is no CloudEvent may be readable all the same
         data = open_record(record.value or b"", record.headers).data
@@ -29,7 +29,7 @@ def event_of(record: SourceRecord) -> dict[str, Any] | None:
 
 
 def tenant_of(record: SourceRecord) -> str | None:
-    """Return the event's tenant; None where the event cannot be read."""
+    """Return the event's tenant; None if the event cannot be read."""
     event = event_of(record)
     if event is None:
         return None

@@ -1,4 +1,4 @@
-"""What an error from Kafka means for a commit: refused for good, or unknown."""
+"""Classifies errors of Kafka for a commit: refused for good, or unknown whether it happened."""
 
 import asyncio
 import itertools
@@ -43,7 +43,7 @@ _UNKNOWN = (
 
 
 def denial(operation: str, error: KafkaError) -> AccessDeniedError | None:
-    """Return what an error from Kafka says if it is a denial."""
+    """Return the denial in an error from Kafka, with the operation and resource; None for other errors."""
     checked = _GRANTS.get(type(error))
     return AccessDeniedError(operation=operation, detail=f"{describe(error)}; check {checked}") if checked else None
 
@@ -72,7 +72,7 @@ BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 async def until_answered(ask: Callable[[], Awaitable[Answer]], *, event: str) -> Answer:
-    """Ask until there is an answer; every `CommitUnknownError` in between is logged as the event."""
+    """Repeat a request until the brokers respond; each `CommitUnknownError` in between is logged as the event."""
     for attempt in itertools.count():
         try:
             return await ask()

@@ -10,7 +10,7 @@ from service.settings.kafka import KafkaSettings
 
 
 def ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    """Return a context with the files of the settings; raises `CertificatesUnreadableError` for one of no use."""
+    """Return a TLS context with the settings' files; raises `CertificatesUnreadableError` for an unusable one."""
     with _named("kafka.ssl_cafile", settings.ssl_cafile):
         context = ssl.create_default_context(cafile=settings.ssl_cafile)
     if settings.ssl_certfile is not None:

@@ -1,4 +1,4 @@
-"""Settings → aiokafka's clients, each with the choices that the stream's promise rests on."""
+"""Makes aiokafka's clients from the settings, with the options on which exactly-once delivery depends."""
 
 import asyncio
 import contextlib
@@ -40,18 +40,18 @@ ClientT = TypeVar("ClientT", bound=Client)
 
 
 class KafkaConnection:
-    """Makes clients for one cluster; who asks for one starts and stops it."""
+    """Makes clients for one cluster; the caller starts and stops each client."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
 
     @property
     def settings(self) -> KafkaSettings:
-        """The settings of every client made here."""
+        """The settings of every client that this object makes."""
         return self._settings
 
     def group_consumer(self) -> TolerantConsumer:
-        """Return a member of the group that has subscribed to nothing yet and commits nothing of itself."""
+        """Return a group consumer without a subscription, which never commits by itself."""
         settings = self._settings
         consumer = TolerantConsumer(
             **self._common(),
@@ -70,7 +70,7 @@ class KafkaConnection:
         return _awaiting_transports(consumer)
 
     def reader(self, topics: Sequence[str]) -> TolerantConsumer:
-        """Return a consumer of all partitions, outside any group, that sees committed records alone."""
+        """Return a consumer outside any group, which reads committed records only."""
         consumer = TolerantConsumer(
             *topics,
             **self._common(),
@@ -83,16 +83,16 @@ class KafkaConnection:
         return _awaiting_transports(consumer)
 
     def onlooker(self) -> AIOKafkaConsumer:
-        """Return a consumer of nothing, which sees where partitions end, open transactions included."""
+        """Return a consumer without partitions, which reports the ends of logs, including open transactions."""
         consumer = AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
         return _awaiting_transports(consumer)
 
     def producer(self) -> AIOKafkaProducer:
-        """Return a producer whose records are acknowledged by all replicas in sync."""
+        """Return a producer whose records all in-sync replicas acknowledge."""
         return _awaiting_transports(AIOKafkaProducer(**self._common(), **self._publishing(), acks="all"))
 
     def transactional_producer(self, transactional_id: str, *, timeout_s: float) -> AIOKafkaProducer:
-        """Return a producer; starting it fences every other one of the same id."""
+        """Return a transactional producer; starting it fences every other one with the same id."""
         producer = AIOKafkaProducer(
             **self._common(),
             **self._publishing(),
@@ -107,7 +107,7 @@ class KafkaConnection:
 
     @asynccontextmanager
     async def running(self, client: ClientT) -> AsyncIterator[ClientT]:
-        """Start a client and stop it afterwards."""
+        """Start a client, and stop it at the end of the block."""
         await self.start(client)
         try:
             yield client
@@ -130,7 +130,7 @@ class KafkaConnection:
             raise AccessDeniedError(operation="connections", detail=describe(error)) from error
 
     async def fault(self) -> FatalError | None:
-        """Return what keeps every client out, one of the errors of `start`; None if nothing does."""
+        """Return the error of `start` that every client would get; None if a client can connect."""
         try:
             async with self.running(self.admin()):
                 return None
@@ -146,7 +146,7 @@ class KafkaConnection:
             raise
 
     async def unreachable(self, error: BaseException) -> KafkaUnreachableError:
-        """Return what an error that kept a client from the brokers means."""
+        """Return the service's error for an error that prevented a connection."""
         servers = self._settings.bootstrap_servers
         return await refusal(self._settings, self._admission()) or KafkaUnreachableError(
             bootstrap_servers=servers, detail=_why_unreachable(error)

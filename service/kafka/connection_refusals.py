@@ -39,7 +39,7 @@ _WRONG_NAME = frozenset({62, 64})
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What a listener of a broker speaks."""
+    """The protocol that a broker's listener speaks: TLS or not, SASL or not."""
 
     is_encrypted: bool
     mechanisms: tuple[str, ...] | None
@@ -47,7 +47,7 @@ class Listener:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """The values of `kafka.security_protocol` that fit."""
+        """The values of `kafka.security_protocol` that match the listener."""
         encrypted = "SSL" if self.is_encrypted else "PLAINTEXT"
         if self.mechanisms is None:
             return encrypted, f"SASL_{encrypted}"

@@ -1,4 +1,4 @@
-"""What goes wrong between the service and its brokers."""
+"""Errors between the service and its brokers."""
 
 from collections.abc import Sequence
 
@@ -45,14 +45,14 @@ class CertificatesUnreadableError(FatalError):
 
 
 class AccessDeniedError(FatalError):
-    """The brokers refuse what the service must do."""
+    """The brokers deny an operation that the service needs."""
 
     reason = "kafka.access_denied"
     message = "Kafka refuses {operation} to this client: {detail}"
 
 
 class TokenUnavailableError(FatalError):
-    """The authorization server gives no token to sign in with."""
+    """The authorization server issues no token."""
 
     reason = "kafka.no_token"
     message = (
@@ -75,7 +75,7 @@ class TopicCreationError(FatalError):
 
 
 class TransactionsRefusedError(FatalError):
-    """The broker cannot give what `delivery: exactly_once` promises."""
+    """The brokers have no transactions, which `delivery: exactly_once` needs."""
 
     reason = "kafka.transactions_refused"
     message = (
@@ -85,7 +85,7 @@ class TransactionsRefusedError(FatalError):
 
 
 class TransactionsNeededError(FatalError):
-    """A command needs transactions, and the broker has none: without them it could send a record twice."""
+    """The command needs transactions, and the brokers have none: without them it could send a record twice."""
 
     reason = "kafka.transactions_needed"
     message = (
@@ -95,14 +95,14 @@ class TransactionsNeededError(FatalError):
 
 
 class ShutOutError(FatalError):
-    """Another process does the same work and shut this one out; what this one did not commit did not happen."""
+    """Another process with the same transactional id fenced this one; the uncommitted work of this one is discarded."""
 
     reason = "kafka.shut_out"
     message = "another process began the same work and shut this one out; what this one had committed stays done"
 
 
 class PublishUnknownError(FatalError):
-    """Records were published together and no answer came: it happened for all of them or for none."""
+    """A transaction ended without a response: either all of its records are published or none."""
 
     reason = "kafka.publish_unknown"
     message = (
@@ -164,7 +164,7 @@ class DeadLetterUnfitError(FatalError):
 
 
 class CommitRefusedError(FatalError):
-    """A batch was refused again and again although the brokers answer: restarting reads its records anew."""
+    """The brokers respond but refuse a batch repeatedly; after a restart its records are read again."""
 
     reason = "kafka.commit_refused"
     message = "outcomes of {partition} could not be committed in {attempts} attempts: {detail}"
@@ -200,7 +200,7 @@ class PublishError(TransientError):
 
 
 class CommitUnknownError(Exception):
-    """A commit ended without an answer: it may have happened. Never leaves the stream."""
+    """A commit ended without a response, so it may have happened. The delivery core handles this error itself."""
 
 
 class CommitTimedOutError(CommitUnknownError):
@@ -208,7 +208,7 @@ class CommitTimedOutError(CommitUnknownError):
 
 
 class OutcomesRefusedError(CommitUnknownError):
-    """A topic accepts nothing as large as a batch of records: nothing of their commit can have happened."""
+    """A topic refuses a batch for its size, so no part of the commit has happened."""
 
     def __init__(self, topic: str, records: Sequence[OutgoingRecord], *, size_bytes: int, detail: str) -> None:
         super().__init__(f"topic {topic} refuses a batch of {size_bytes} bytes: {detail}")
@@ -218,4 +218,4 @@ class OutcomesRefusedError(CommitUnknownError):
 
 
 class PartitionLostError(Exception):
-    """Another owner has a partition, or has committed to it. Never leaves the stream."""
+    """Another process owns a partition, or has committed to it. The delivery core handles this error itself."""

@@ -34,7 +34,7 @@ _LEADER_MOVES = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTop
 
 
 class Refusal(NamedTuple):
-    """What a broker answers instead of records."""
+    """The error with which a broker answers fetches from a partition, and since when."""
 
     error: str
     """Kafka's name of the error."""
@@ -49,19 +49,19 @@ class Refusal(NamedTuple):
 
 
 class FetchRefusals:
-    """Keeps one refusal a partition, from the first one until the partition can be read."""
+    """Keeps one refusal for each partition, from the first error until the partition can be read."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._by_partition: dict[TopicPartition, Refusal] = {}
 
     def of(self, partition: TopicPartition) -> Refusal | None:
-        """Return the refusal that stands for a partition; may be called in any thread."""
+        """Return the current refusal of a partition; safe in any thread."""
         refusal = self._by_partition.get(partition)
         return refusal if refusal and self._clock() - refusal.last_s < _FORGOTTEN_AFTER_S else None
 
     def note(self, answer: Any) -> None:
-        """Take note of what a broker answered to a fetch, as aiokafka has decoded it."""
+        """Record the errors in a broker's answer to a fetch, as aiokafka has decoded it."""
         for topic, partitions in answer.topics:
             for number, code, *_ in partitions:
                 self._note(TopicPartition(topic, number), for_code(code))
@@ -77,7 +77,7 @@ class FetchRefusals:
         self._by_partition[partition] = Refusal(error.__name__, since_s, now_s, times, now_s + pause_s)
 
     def without_paused(self, fetches: Iterable[tuple[int, FetchRequest]]) -> list[tuple[int, FetchRequest]]:
-        """Return fetches by node, without the partitions that are not to be asked for yet."""
+        """Return fetches by node, without the partitions whose pause has not ended."""
         now_s = self._clock()
         paused = {partition for partition, refusal in self._by_partition.items() if now_s < refusal.retry_at_s}
         if not paused:
@@ -92,7 +92,7 @@ class FetchRefusals:
 
 
 class ObservedClient:
-    """aiokafka's client, with every answer to a fetch shown to `FetchRefusals`."""
+    """aiokafka's client, which reports every answer to a fetch to `FetchRefusals`."""
 
     def __init__(self, client: Any, refusals: FetchRefusals) -> None:
         self._client = client

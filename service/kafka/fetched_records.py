@@ -40,11 +40,11 @@ class Answer:
         self.data = data
 
     def has_next(self) -> bool:
-        """Whether there is anything to iterate over."""
+        """Whether the answer has bytes to read."""
         return bool(self.data)
 
     def size_in_bytes(self) -> int:
-        """Return the size."""
+        """Return the size of the answer in bytes."""
         return len(self.data)
 
 
@@ -58,7 +58,7 @@ class DamagedBatches:
         self._offsets: dict[TopicPartition, int] = {}
 
     def is_repeated(self, partition: TopicPartition, offset: int) -> bool:
-        """Take note of damage met by a fetch from an offset; True if the fetch before met it there, too."""
+        """Record damage that a fetch met from an offset; return True if the fetch before met it there too."""
         if self._offsets.pop(partition, None) == offset:
             return True
         self._offsets[partition] = offset
@@ -121,7 +121,7 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
 
     @property
     def held_bytes(self) -> int:
-        """The bytes of the answer."""
+        """The bytes of the answer, which stay in memory until all records are read."""
         return len(self._records.data)
 
     def _unpack_records(self) -> Iterator[SourceRecord]:

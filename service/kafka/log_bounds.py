@@ -24,7 +24,7 @@ _TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """The log of one partition."""
+    """The bounds of one partition's log: its start, its end, and the end for committed records."""
 
     start: int
     """The oldest offset that is still there; retention and deletions move it up."""
@@ -39,7 +39,7 @@ class LogBounds:
 
 
 class BoundsReader:
-    """Asks the leaders of partitions."""
+    """Reads the bounds of partitions from their leaders."""
 
     def __init__(self, consumer: AIOKafkaConsumer, onlooker: AIOKafkaConsumer) -> None:
         """`consumer` reads what is committed, `onlooker` all there is."""
@@ -47,7 +47,7 @@ class BoundsReader:
         self._onlooker = onlooker
 
     async def read(self, partitions: Collection[Partition]) -> dict[Partition, LogBounds]:
-        """Return the bounds; raises `KafkaError`, `OSError` or `TimeoutError` when a leader does not answer."""
+        """Return the bounds; raises `KafkaError`, `OSError` or `TimeoutError` if a leader does not respond."""
         places = [TopicPartition(*partition) for partition in partitions]
         async with asyncio.timeout(_TIMEOUT_S):
             starts, stable_ends, ends, ids = await asyncio.gather(
@@ -66,7 +66,7 @@ class BoundsReader:
 
 
 class LogEnds:
-    """Keeps the bounds of some partitions, and when the brokers last reported them."""
+    """Keeps the bounds of some partitions, and the time of the brokers' last response."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class LogEnds:
         """Time of the last answer by `time.monotonic`. None before the first answer."""
 
     async def ask(self, partitions: Collection[Partition]) -> bool:
-        """Ask once and return whether there was an answer; without one everything stays as it was."""
+        """Read the bounds once; return whether the brokers responded. Without a response nothing changes."""
         try:
             answer = await self._read(partitions or [self._without_any])
         except (KafkaError, OSError, TimeoutError) as error:

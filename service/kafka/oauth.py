@@ -45,7 +45,7 @@ _ERROR_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
 
 
 class NoTokenError(AuthenticationFailedError):  # type: ignore[misc]  # aiokafka ships no types
-    """The authorization server gave no usable token; of a kind that aiokafka handles."""
+    """The authorization server returned no usable token. aiokafka handles errors of this kind."""
 
 
 class _Token(NamedTuple):
@@ -54,7 +54,7 @@ class _Token(NamedTuple):
 
 
 class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # as above
-    """Asks for a token, and for the next one before it expires; all connections share it."""
+    """Requests tokens, the next one before the present one expires; all connections share it."""
 
     def __init__(
         self,

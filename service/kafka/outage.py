@@ -1,4 +1,7 @@
-"""Why the output topics take no records although brokers answer: an outage is waited for, a missing topic is not."""
+"""Determines why the output topics accept no records although brokers respond.
+
+The service waits for an outage, not for a missing topic.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -34,7 +37,7 @@ async def find_outage(connection: KafkaConnection, topics: Mapping[str, str]) ->
 
 
 def trouble(topic: Mapping[str, Any], min_in_sync: int) -> str | None:
-    """Pure: return what is wrong with a topic as brokers describe it, None when it should take records."""
+    """Pure: return the fault in the brokers' description of a topic, None if it should accept records."""
     for partition in topic["partitions"]:
         name = f"{topic['topic']}/{partition['partition']}"
         if partition["leader"] == _NO_LEADER:

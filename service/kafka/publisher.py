@@ -40,18 +40,18 @@ from service.settings.kafka import KafkaSettings
 
 
 class TopicDemands(Protocol):
-    """What topics demand of the records that are published to them."""
+    """The limits of topics for the records that are published to them."""
 
     def batch_bytes(self, topic: str) -> int | None:
-        """Return how large batches may be; None for as large as the producer makes them."""
+        """Return the largest batch in bytes; None for the producer's own limit."""
         ...
 
     def needs_key(self, topic: str) -> bool:
-        """Return whether a topic refuses records without a key, as compacted ones do."""
+        """Return whether a topic refuses records without a key, as compacted topics do."""
         ...
 
     async def learn_key(self, topic: str) -> None:
-        """Take note that a topic refused records without a key, for a reason that the client does not know."""
+        """Record that a topic refused records without a key, without a reason from the brokers."""
         ...
 
 
@@ -79,13 +79,13 @@ class _Sent(NamedTuple):
 
 
 def record_bytes(record: OutgoingRecord) -> int:
-    """Return what a record takes at most in a batch of its own, before compression."""
+    """Return the largest bytes of a batch with this record alone, before compression."""
     size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
     return size
 
 
 def compressed_bytes(record: OutgoingRecord, compression: str) -> int:
-    """Return what a record takes in a batch of its own as brokers measure it; costs as much as compressing it."""
+    """Return the bytes of a batch with this record alone as brokers measure it; costs a compression."""
     batch = BatchBuilder(0, CODECS[compression], is_transactional=1)
     _append(batch, record)
     return len(batch._build())
@@ -206,7 +206,7 @@ def _append(batch: BatchBuilder, record: OutgoingRecord) -> bool:
 
 
 class Publisher:
-    """Publishes in the order given, partition by partition; made by `open_publisher`."""
+    """Publishes records in the given order, partition by partition; `open_publisher` makes it."""
 
     def __init__(self, producer: AIOKafkaProducer, *, timeout_s: float) -> None:
         self._producer = producer
@@ -224,7 +224,7 @@ class Publisher:
 
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings) -> AsyncIterator[Publisher]:
-    """Connect; raises `KafkaUnreachableError` or `AccessDeniedError`."""
+    """Connect a publisher for the block; raises `KafkaUnreachableError` or `AccessDeniedError`."""
     connection = KafkaConnection(settings)
     async with connection.running(connection.producer()) as producer:
         yield Publisher(producer, timeout_s=settings.request_timeout_s)
@@ -239,7 +239,7 @@ _ABORT_TIMEOUT_S = 5.0
 
 
 class ExclusivePublisher:
-    """The only one of its name; made by `open_exclusive_publisher`."""
+    """Publishes in transactions, alone with its transactional id; `open_exclusive_publisher` makes it."""
 
     def __init__(self, producer: AIOKafkaProducer, *, timeout_s: float) -> None:
         self._producer = producer

@@ -19,7 +19,7 @@ from service.settings.kafka import KafkaSettings
 
 
 class Reader:
-    """Follows topics; made by `open_reader`."""
+    """Reads new records of topics; `open_reader` makes it."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -55,7 +55,7 @@ _POLL_TIMEOUT_S = 0.5
 
 
 class KafkaSnapshot:
-    """One reading; made by `open_snapshot`."""
+    """Reads partitions once, up to their present end; `open_snapshot` makes it."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class KafkaSnapshot:
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why brokers refuse to let one of the partitions be read; None while they do not."""
+        """The error with which brokers refuse to let one of the partitions be read; None without one."""
         found = (self._consumer.refusals.of(place) for place in self._stretches)
         return next((refusal for refusal in found if refusal is not None), None)
 
     @property
     def total(self) -> int:
-        """How many offsets are read through; gaps count, so there may be fewer records."""
+        """The number of offsets to read. Gaps count, so there may be fewer records."""
         return sum(len(stretch) for stretch in self._stretches.values())
 
     @property
     def passed(self) -> int:
-        """How many of them are behind."""
+        """The number of offsets that have been read."""
         return sum(
             min(self._positions[place], stretch.stop) - stretch.start for place, stretch in self._stretches.items()
         )

@@ -32,7 +32,7 @@ ParsedBatch: TypeAlias = DefaultRecordBatch | LegacyRecordBatch
 
 
 class BatchBrokenError(Exception):
-    """A batch cannot be read, from some record on; never leaves the stream."""
+    """A batch cannot be read from some record on. The consumer handles this error itself."""
 
     def __init__(self, detail: str, error: type[RejectedError] = RecordUnreadableError) -> None:
         super().__init__(detail)
@@ -40,7 +40,7 @@ class BatchBrokenError(Exception):
 
 
 class Batch(NamedTuple):
-    """One batch as it lies in an answer."""
+    """One batch of records in a fetch's answer."""
 
     offset: int
     """First offset of the batch. In the versions 0 and 1 it is the last."""
@@ -50,22 +50,22 @@ class Batch(NamedTuple):
 
     @property
     def magic(self) -> int:
-        """The version of its format."""
+        """The version of the batch's format."""
         return self.data[_MAGIC_AT] if len(self.data) > _MAGIC_AT else 0
 
     @property
     def is_current(self) -> bool:
-        """Whether its header can be read as one of version 2."""
+        """Whether the batch has format version 2, whose header can be read."""
         return self.magic == _V2 and len(self.data) >= HEADER_BYTES
 
     @property
     def record_count(self) -> int:
-        """How many records it says that it has; one where it is not of version 2, which is all that is read of it."""
+        """The number of records in the header; 1 for formats other than version 2, whose header is not read further."""
         return 1 if not self.is_current else _int32(self.data, _COUNT_AT)
 
     @property
     def guessed_last(self) -> int:
-        """The last offset that it surely spans although its header may be damaged."""
+        """The last offset that the batch surely spans, although its header may be damaged."""
         if not self.is_current:
             return self.offset
         return self.offset + max(min(_int32(self.data, _LAST_OFFSET_DELTA_AT), self.record_count - 1), 0)
@@ -85,7 +85,7 @@ def split(answer: bytes) -> Iterator[Batch]:
 
 
 def parse(batch: Batch) -> ParsedBatch:
-    """Return a batch as aiokafka knows it, its header read; raises `BatchBrokenError` for an unreliable header."""
+    """Return a batch as aiokafka's type, with its header read; raises `BatchBrokenError` for an unreliable header."""
     _, length = _FRAME.unpack_from(batch.data)
     if batch.magic > _V2:
         raise BatchBrokenError(f"unknown message format {batch.magic}")

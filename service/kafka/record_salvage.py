@@ -14,7 +14,7 @@ class RecordBrokenError(Exception):
 
 
 class LooseRecord(NamedTuple):
-    """What was read of a record before the first fault."""
+    """The parts of a record that could be read before the first fault."""
 
     offset_delta: int | None = None
     timestamp_delta: int = 0
@@ -28,7 +28,7 @@ class LooseRecord(NamedTuple):
 
 
 class Cursor:
-    """Reads the protocol's types, never behind the end."""
+    """Reads types of Kafka's protocol from bytes, never beyond their end."""
 
     def __init__(self, data: memoryview, position: int = 0) -> None:
         self._data = data
@@ -36,11 +36,11 @@ class Cursor:
 
     @property
     def left(self) -> int:
-        """How many bytes are left."""
+        """The number of bytes that have not been read."""
         return len(self._data) - self.position
 
     def varint(self) -> int:
-        """Return a number; raises `RecordBrokenError`."""
+        """Return a number of variable length; raises `RecordBrokenError`."""
         bits = 0
         for n, byte in enumerate(self._data[self.position : self.position + _MAX_VARINT_BYTES]):
             bits |= (byte & 0x7F) << 7 * n
@@ -57,18 +57,18 @@ class Cursor:
         return self._data[self.position - size_bytes : self.position]
 
     def field(self) -> bytes | None:
-        """Return bytes behind their length, None for a negative one; raises `RecordBrokenError`."""
+        """Return bytes that follow their length, None for a negative length; raises `RecordBrokenError`."""
         size_bytes = self.varint()
         return None if size_bytes < 0 else bytes(self.take(size_bytes))
 
     def skip(self, records: int) -> None:
-        """Pass over records that are known to be whole; most have lengths of one byte or two."""
+        """Skip records that are known to be complete; most have lengths of one or two bytes."""
         for _ in range(records):
             self.take(self.varint())
 
 
 def read_loosely(body: memoryview) -> LooseRecord:
-    """Read a record without the length before it."""
+    """Read a record, without its length, as far as it can be read."""
     cursor, record = Cursor(body), LooseRecord()
     try:
         cursor.take(1)  # attributes, of which none are in use

@@ -23,7 +23,7 @@ _READ_WITHIN_S = 2.0
 
 
 class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships no types
-    """Returns a `SourceRecord` for every record, and one instead of an error for what it cannot read."""
+    """Returns a `SourceRecord` for every record, and one with the fault for a record that it cannot read."""
 
     def __init__(self, *topics: str, max_batch_bytes: int, max_held_bytes: int, **options: Any) -> None:
         self._max_batch_bytes = max_batch_bytes
@@ -38,7 +38,7 @@ class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ship
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[SourceRecord]]:
-        """Return records as aiokafka does, and keep in mind which partitions are being read."""
+        """Return records as aiokafka does, and record which partitions are being read."""
         self._polled_at_s.update(dict.fromkeys(partitions, time.monotonic()))
         fetched: dict[TopicPartition, list[SourceRecord]] = await super().getmany(
             *partitions, timeout_ms=timeout_ms, max_records=max_records

@@ -1,4 +1,4 @@
-"""What records each output topic accepts, how large and whether without a key: read, and learned from refusals."""
+"""The limits of each output topic, size and key of records: read from the brokers, and learned from refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ _REFRESH_S = 300.0
 
 
 class TopicLimit(NamedTuple):
-    """What one topic accepts, in bytes of a batch as brokers measure it: compressed by the producer."""
+    """The largest batch of one topic in bytes, as brokers measure it (compressed), and whether records need a key."""
 
     batch_bytes: int
     """Batches, and dead letters that have to be cut, are made no larger."""
@@ -34,7 +34,7 @@ brokers do not say."""
 
 
 class TopicLimits:
-    """The limits of the output topics, shared by what makes outcomes and what publishes them."""
+    """The limits of the output topics, which the makers of outcomes and the writers share."""
 
     def __init__(
         self,
@@ -51,18 +51,18 @@ class TopicLimits:
         self._read: ReadLimits | None = None
 
     def reads_with(self, read: ReadLimits) -> None:
-        """Set how the brokers are asked."""
+        """Set the function that reads the limits from the brokers."""
         self._read = read
 
     async def refresh(self) -> None:
-        """Replace all that is known by what the brokers report: an operator may have changed a topic."""
+        """Replace all limits by those that the brokers report, because an operator may have changed a topic."""
         if self._read is not None:
             limits = await self._read()
             self._is_known = limits is not None
             self._lower = limits or {}
 
     async def follow(self) -> None:
-        """Ask the brokers every few minutes until cancelled; what was learned from refusals is learned anew then."""
+        """Read the limits every few minutes until cancelled. Limits learned from refusals are learned again then."""
         while True:
             await self._sleep(_REFRESH_S)
             await self.refresh()
@@ -85,7 +85,10 @@ class TopicLimits:
         return False
 
     async def learn_key(self, topic: str) -> None:
-        """Take note of records without a key that a topic refused; where the brokers do not say why, that is why."""
+        """Record that a topic refused records without a key.
+
+        Brokers may not name the reason; a missing key is the likely one.
+        """
         await self.refresh()
         if not self._is_known:
             limit = self._lower.get(topic) or TopicLimit(self._max_request_bytes, self._max_request_bytes)
@@ -97,12 +100,12 @@ class TopicLimits:
         return limit is not None and limit.needs_key
 
     def batch_bytes(self, topic: str) -> int | None:
-        """Return how large batches for a topic may be, None when they may be as large as any."""
+        """Return the largest batch for a topic in bytes, None without a limit."""
         limit = self._lower.get(topic)
         return None if limit is None else limit.batch_bytes
 
     def cut_bytes(self, topic: str) -> int:
-        """Return the size that a record is cut to when it is too large for a topic."""
+        """Return the bytes to which a record that is too large for a topic is cut."""
         limit = self._lower.get(topic)
         if limit is None:
             return self._max_request_bytes
@@ -123,7 +126,7 @@ class TopicLimits:
             self._check_compressed(record, limit, size_bytes, key_bytes)
 
     def accepts(self, record: OutgoingRecord) -> bool:
-        """Return whether a record fits its topic, as far as is known."""
+        """Return whether a record fits the known limit of its topic."""
         try:
             self.check(record)
         except OutcomeTooLargeError:
@@ -131,7 +134,7 @@ class TopicLimits:
         return True
 
     def fits(self, topic: str, records: Iterable[OutgoingRecord]) -> bool:
-        """Return whether a topic accepts those of the records that are for it, as far as is known."""
+        """Return whether a topic accepts those of the records that are for it, by its known limit."""
         return all(self.accepts(record) for record in records if record.topic == topic)
 
     def _check_compressed(self, record: OutgoingRecord, limit: TopicLimit, size_bytes: int, key_bytes: int) -> None:

@@ -35,7 +35,7 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What became of one topic."""
+    """What `ensure_topics` did with one topic."""
 
     setting: str
     topic: str
@@ -44,7 +44,7 @@ class TopicState:
 
 
 def journal_topic(topics: TopicSettings) -> str:
-    """Return the topic that remembers which dead letters were sent back or discarded, for `modstream dead-letters`."""
+    """Return the topic with the journal of `modstream dead-letters`: which dead letters were sent back or discarded."""
     return f"{topics.dead_letters}.done"
 
 
@@ -66,7 +66,7 @@ async def check_topics(connection: KafkaConnection, topics: Mapping[str, str]) -
 
 
 async def described_topics(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[dict[str, Any]]:
-    """Return what brokers say of topics, in the form of aiokafka's `describe_topics`.
+    """Return the brokers' descriptions of topics, in the form of aiokafka's `describe_topics`.
 
     That method lets brokers with `auto.create.topics.enable` create the topics that it names; this function does not.
     Raises `KafkaError`, `OSError` or `TimeoutError` when no broker answers.
@@ -96,7 +96,7 @@ async def is_compacted(connection: KafkaConnection, topic: str) -> bool:
 async def ensure_journal(
     connection: KafkaConnection, topics: TopicSettings, *, replication_factor: int | None = None
 ) -> TopicState:
-    """Create the journal of the dead letters if it is missing, in one partition that never forgets."""
+    """Create the journal of the dead letters if it is missing: one partition, compacted."""
     journal = {JOURNAL_SETTING: journal_topic(topics)}
     shape = _Shape(1, replication_factor, {_CLEANUP_POLICY: _COMPACT})
     (state,) = await _ensure(connection, journal, shape)

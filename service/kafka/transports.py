@@ -20,7 +20,7 @@ _CLOSE_TIMEOUT_S = 1.0
 
 
 class Transports:
-    """The transports of some connections, from their closing until they are closed."""
+    """The transports of some connections, until each is closed."""
 
     def __init__(self) -> None:
         self._closing: dict[asyncio.Future[None], asyncio.WriteTransport] = {}
@@ -32,7 +32,7 @@ class Transports:
         return connection
 
     async def closed(self) -> None:
-        """Return when the transports of closed connections are closed too; abort those that take longer than 1 s."""
+        """Wait until the transports of closed connections are closed; abort those that take longer than 1 s."""
         # asyncio closes the transport of a connection that was not made in the loop's next turn.
         await asyncio.sleep(0)
         try:

@@ -1,4 +1,4 @@
-"""Reads what a decoder process says, believing nothing: it has just read a hostile file."""
+"""Reads the answer of a decoder process as untrusted input, because the process has read a hostile file."""
 
 import itertools
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ Side = Annotated[int, Field(gt=0)]
 
 
 class NonsenseError(Exception):
-    """The answer is none that a sound decoder gives."""
+    """The answer is not one that a correct decoder gives."""
 
 
 class _Strict(BaseModel):

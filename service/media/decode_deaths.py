@@ -1,4 +1,4 @@
-"""How decoder processes die, and when their deaths are the image's fault."""
+"""Causes of death of decoder processes, and which of them are the image's fault."""
 
 import signal
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ FAULT_SIGNALS = frozenset(
 
 
 class Cause(Enum):
-    """Why a process died."""
+    """The cause of a decoder's death."""
 
     CRASHED = auto()
     """The process ended by a fault of its own, or its answer was malformed."""
@@ -38,7 +38,7 @@ class Cause(Enum):
 
 
 class ProcessDiedError(Exception):
-    """The process ended instead of answering, or answered what no decoder would."""
+    """The decoder ended instead of answering, or gave an answer that no correct decoder gives."""
 
     def __init__(self, cause: Cause, *, detail: str) -> None:
         self.cause = cause

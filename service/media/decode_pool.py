@@ -104,7 +104,7 @@ class ImageDecoder:
 
     @property
     def confinement(self) -> Confinement:
-        """What holds the process that was started last; nothing before the first."""
+        """The confinement of the process that was started last; empty before the first."""
         return self._confinement
 
     async def close(self, *, grace_s: float | None = None) -> None:
@@ -123,12 +123,12 @@ class ImageDecoder:
 
     @property
     def process_ids(self) -> frozenset[int]:
-        """Ids of the processes that are there now."""
+        """The process ids of the present decoders."""
         return frozenset(process.pid for slot in self._slots if (process := slot.process))
 
     @property
     def waiting(self) -> int:
-        """Images that wait for a process."""
+        """The number of images that wait for a decoder."""
         return self._waiting
 
     async def decode(self, fetched: FetchedImage, spec: ImageSpec) -> DecodedImage:

@@ -1,4 +1,4 @@
-"""The service's handle on one decoder process: starts it, asks it, and knows how it died. Blocks: for threads."""
+"""Starts one decoder process, sends it files, and reports its death. The calls block, so they run in threads."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ STALLED_BELOW = 0.5
 
 
 class DecodeProcess:
-    """One decoder process. Asked by one thread at a time; `kill` may come from any."""
+    """One decoder process. One thread at a time may use it; any thread may call `kill`."""
 
     def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, limits: ProcessLimits) -> None:
         self._process = process
@@ -86,7 +86,7 @@ class DecodeProcess:
         return self._process.poll() is None
 
     def ask(self, data: bytes | bytearray, spec: ImageSpec, *, timeout_s: float) -> DecodedImage:
-        """Have one file decoded; raises RejectedError or, when the process is to be replaced, ProcessDiedError."""
+        """Have one file decoded; raises `RejectedError`, or `ProcessDiedError` if the process must be replaced."""
         deadline = time.monotonic() + timeout_s
         cpu_before_s = self._cpu_s()
         try:
@@ -103,11 +103,11 @@ class DecodeProcess:
             raise self._explain_death(timeout_s) from None
 
     def kill(self) -> None:
-        """End the process at once; a thread that waits for its answer gets ProcessDiedError and frees the rest."""
+        """Kill the process. A thread that waits for its answer gets `ProcessDiedError` and frees the resources."""
         self._process.kill()
 
     def end(self) -> None:
-        """End the process at once and free everything."""
+        """Kill the process and free its resources."""
         self.kill()
         self._wait_for_exit()
 

@@ -31,7 +31,7 @@ OUT_OF_MEMORY_EXIT = 77
 
 
 class PeerGoneError(Exception):
-    """The other side closed the connection, or died."""
+    """The other process closed the connection, or died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class ProcessLimits:
     max_frames: int
 
     def to_json(self) -> str:
-        """Return the form for the command line."""
+        """Return the limits as JSON for the command line."""
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def from_json(cls, text: str) -> "ProcessLimits":
-        """Read the form for the command line."""
+        """Read the JSON of the command line."""
         return cls(**json.loads(text))
 
 

@@ -1,4 +1,4 @@
-"""The way to the decoders, by tenant in turn: they themselves take what came first."""
+"""Queues images for the decoders, by tenant in turn, because the decoders take images in the order of arrival."""
 
 from typing import Protocol
 
@@ -21,12 +21,12 @@ class Decoder(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Images that wait for a process."""
+        """The number of images that wait for a decoder."""
         ...
 
     @property
     def process_ids(self) -> frozenset[int]:
-        """Ids of the processes that are there now."""
+        """The process ids of the present decoders."""
         ...
 
     @property

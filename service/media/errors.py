@@ -57,7 +57,7 @@ class FetchTimeoutError(TransientError):
 
 
 class FetchFailedError(TransientError):
-    """The server or the way to it failed."""
+    """The image host or the network to it failed."""
 
     reason = "fetch.failed"
     blame = "uploader"
@@ -65,13 +65,13 @@ class FetchFailedError(TransientError):
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds that the server asked to be left alone for; 0 if it did not."""
+        """Seconds in the server's Retry-After; 0 without one."""
         seconds = self.facts.get("retry_after_s")
         return seconds if isinstance(seconds, float) else 0.0
 
 
 class HostCircuitOpenError(TransientError):
-    """The host kept failing and is not asked for a while; single fetches find out when it is back."""
+    """The host failed repeatedly and gets no requests for a while; single fetches probe whether it works again."""
 
     reason = "fetch.circuit_open"
     blame = "uploader"
@@ -79,12 +79,12 @@ class HostCircuitOpenError(TransientError):
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds until the host is asked again."""
+        """Seconds until the next probe of the host."""
         return float(str(self.facts["retry_in_s"]))
 
     @property
     def may_wait_here(self) -> bool:
-        """Whether few enough records wait for the host already."""
+        """Whether few enough records already wait for the host, so that this one may wait as well."""
         return not self.facts["is_crowded"]
 
 
@@ -128,7 +128,7 @@ class TooComplexError(RejectedError):
 
 
 class AspectRatioError(RejectedError):
-    """One side is so much longer than the other that nothing would be left to see."""
+    """One side is so much longer than the other that the reduced image would show nothing."""
 
     reason = "image.aspect_ratio"
     message = "{width} x {height} is more elongated than {limit}:1"
@@ -157,7 +157,7 @@ class DecodeTimeoutError(RejectedError):
 
 
 class DecodeOomKilledError(RejectedError):
-    """The kernel's OOM killer ended the decoder twice, the second time while no other one was at work."""
+    """The kernel's OOM killer ended the decoder twice, the second time while no other decoder worked."""
 
     reason = "image.decode_oom_killed"
     blame = "uploader"
@@ -165,7 +165,7 @@ class DecodeOomKilledError(RejectedError):
 
 
 class DecoderKilledError(TransientError):
-    """Decoders were killed from outside while they worked on the file: nothing is known about it."""
+    """Decoders were killed from outside while they worked on the file: whether the file is at fault is unknown."""
 
     reason = "decode.killed"
     message = "The image's decoders were killed from outside ({detail})"
@@ -180,7 +180,7 @@ class DecoderStalledError(TransientError):
 
 
 class DecoderUnavailableError(FatalError):
-    """No decoder process can be started: nothing is known about the image."""
+    """No decoder process can be started; the image is not at fault."""
 
     reason = "decode.unavailable"
     message = "No decoder process starts: {detail}"

@@ -1,4 +1,4 @@
-"""The frames of a picture that are looked at: each made upright, reduced and turned to sRGB."""
+"""The frames of a picture that are judged: each made upright, reduced, and converted to sRGB."""
 
 from collections.abc import Iterator
 
@@ -42,12 +42,12 @@ BAND_PIXELS = 4 * 1024 * 1024
 
 
 def looked_at(image: ImageFile, max_frames: int) -> list[int]:
-    """Return the numbers of the frames to look at, evenly spaced from the first to the last."""
+    """Return the numbers of the frames to judge, evenly spaced from the first to the last."""
     return spread(frames_total(image), max_frames)
 
 
 def frames_total(image: ImageFile) -> int:
-    """Return how many frames the file says that it has."""
+    """Return the number of frames in the file's header."""
     return int(getattr(image, "n_frames", 1))
 
 

@@ -77,7 +77,7 @@ MAX_DETAIL_CHARACTERS = 120
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a file may cost, and what is wanted of it."""
+    """The limits of decoding a file, and the size of the result."""
 
     max_pixels: int
     """Width × height × frames looked at."""

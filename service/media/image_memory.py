@@ -23,7 +23,7 @@ _TENANT_SHARE = 0.75
 
 
 class Reservation:
-    """What one image holds."""
+    """The bytes that one image holds."""
 
     __slots__ = ("_memory", "_when_decoding", "held_bytes", "is_complete", "is_decoded", "tenant")
 
@@ -36,7 +36,7 @@ class Reservation:
         self.is_decoded = False
 
     def try_grow(self, size_bytes: int) -> bool:
-        """Reserve bytes for an arriving image up to this size if that can be done at once; return whether it was."""
+        """Reserve bytes for an arriving image up to this size if they are free now; return whether they were."""
         return size_bytes <= self.held_bytes or self._memory.try_add(self, _next_step(size_bytes) - self.held_bytes)
 
     async def grow(self, size_bytes: int) -> None:
@@ -54,18 +54,18 @@ class Reservation:
         self._memory.changed(self, size_bytes - self.held_bytes, complete=1)
 
     async def add_pixels(self, size_bytes: int) -> None:
-        """Wait for the bytes that the pixels will take; its decoding begins."""
+        """Wait for the bytes of the pixels; decoding begins afterwards."""
         self.begin_decoding()
         await self._memory.wait_for_pixels(self, size_bytes)
 
     def begin_decoding(self) -> None:
-        """Call what was to be called then, once."""
+        """Run the callback for the begin of decoding, once."""
         if self._when_decoding is not None:
             self._when_decoding()
             self._when_decoding = None
 
     def decoded(self, size_bytes: int) -> None:
-        """Take note of the pixels' true size; the encoded image is freed."""
+        """Set the true size of the pixels, and free the encoded image."""
         self._memory.changed(self, size_bytes - self.held_bytes)
 
 
@@ -101,17 +101,17 @@ class ImageMemory:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that are reserved."""
+        """The bytes that are reserved."""
         return self._held
 
     @property
     def share(self) -> float:
-        """Share of the bytes that are reserved, 0 to 1."""
+        """The share of the bytes that is reserved, 0 to 1."""
         return min(self._held / self._limit, 1.0)
 
     @contextmanager
     def reservation(self, tenant: str) -> Iterator[Reservation]:
-        """Give a reservation to an image, and free what it holds at the end of the block."""
+        """Yield a reservation for an image, and free its bytes at the end of the block."""
         reservation = Reservation(self, tenant)
         try:
             yield reservation
@@ -124,7 +124,7 @@ class ImageMemory:
             self.changed(reservation, -reservation.held_bytes)
 
     def try_add(self, reservation: Reservation, size_bytes: int) -> bool:
-        """Reserve bytes for an arriving image, if that can be done at once."""
+        """Reserve bytes for an arriving image if they are free now; return whether they are reserved."""
         if self._arriving.count(reservation.tenant) and self._beyond is not reservation:
             return False
         if not self._may_grow(reservation, size_bytes):
@@ -133,15 +133,15 @@ class ImageMemory:
         return True
 
     async def wait_for(self, reservation: Reservation, size_bytes: int) -> None:
-        """Reserve bytes for an arriving image as soon as there are some."""
+        """Wait until bytes for an arriving image are free, and reserve them."""
         await self._wait(self._arriving, reservation, size_bytes)
 
     async def wait_for_pixels(self, reservation: Reservation, size_bytes: int) -> None:
-        """Reserve bytes for the pixels of a complete image as soon as there are some."""
+        """Wait until bytes for the pixels of a complete image are free, and reserve them."""
         await self._wait(self._pixels, reservation, size_bytes)
 
     def changed(self, reservation: Reservation, size_bytes: int, *, complete: int = 0) -> None:
-        """Take note of bytes, less than 0 for freed ones, that need not be waited for."""
+        """Count bytes that are reserved without waiting; a negative number frees bytes."""
         self._complete += complete
         if complete and self._beyond is reservation:
             self._beyond = None

@@ -1,4 +1,4 @@
-"""How often the kernel's OOM killer has struck here, from whichever of the kernel's files counts it."""
+"""The number of kills by the kernel's OOM killer, from the file of the kernel that counts them."""
 
 import re
 from pathlib import Path

@@ -33,7 +33,7 @@ OOM_SCORE_ADJ = "1000"
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a decoder process may no longer do."""
+    """The mechanisms that confine a decoder process."""
 
     landlock_abi: int
     """Version of Landlock that holds it, 0 without: from 1 no files and no other process's memory, from 4 no TCP
@@ -43,7 +43,7 @@ class Confinement:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the means that the kernel does not offer."""
+        """The names of the mechanisms that the kernel lacks."""
         return (*(() if self.landlock_abi else ("landlock",)), *(() if self.has_seccomp else ("seccomp",)))
 
 

@@ -48,7 +48,7 @@ def target_size(size: Size, *, max_pixels: int, multiple_of: int) -> Size:
 
 
 def spread(total: int, wanted: int) -> list[int]:
-    """Return up to `wanted` evenly spaced places in `range(total)`, the first and the last among them."""
+    """Return up to `wanted` evenly spaced numbers of `range(total)`, including the first and the last."""
     if wanted >= total:
         return list(range(total))
     if wanted == 1:

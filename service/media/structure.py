@@ -44,7 +44,7 @@ _EXTENSION, _FRAME, _TRAILER, _COMMENT = b"!,;\xfe"
 
 
 def check_structure(data: bytes, media_type: MediaType) -> None:
-    """Raise TooComplexError for more parts of a kind than any sound file has, UnsupportedFormatError for some JPEG."""
+    """Raise `TooComplexError` for too many parts of a kind, and `UnsupportedFormatError` for some kinds of JPEG."""
     if media_type == "image/jpeg":
         _check_jpeg(data)
     elif media_type == "image/png":
@@ -54,7 +54,7 @@ def check_structure(data: bytes, media_type: MediaType) -> None:
 
 
 def check_frames(frames_total: int) -> None:
-    """Raise TooComplexError if there are more frames than are composed, however small they are."""
+    """Raise `TooComplexError` if the animation has too many frames, however small they are."""
     _limit(frames_total, MAX_FRAMES, "frames")
 
 

@@ -27,7 +27,7 @@ PROT_EXEC = 4
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One that the filter knows."""
+    """A processor architecture for which the filter has system call numbers."""
 
     audit: int
     """The kernel's constant for it, from <linux/audit.h>."""

@@ -1,4 +1,4 @@
-"""What the media stages hand to each other."""
+"""The types that the media stages pass to each other."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""One image before the engine: every frame judged side by side, and words for what was found."""
+"""Sends one image to the engine: all frames at the same time, then a request for explanations."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _GREY = np.full((64, 64, 3), 128, np.uint8)
 
 
 class EngineClient:
-    """Asks the engine in a policy's words, within the time that a request may take."""
+    """Sends images to the engine with a policy's instructions, within `engine.timeout_s`."""
 
     def __init__(self, engine: Engine, *, timeout_s: float, availability: EngineAvailability | None = None) -> None:
         """The time of a judgement stands still while `availability` says that no server can answer."""
@@ -34,11 +34,11 @@ class EngineClient:
         self._availability = availability or EngineAvailability()
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
-        """Return what the engine is for that instructions."""
+        """Return the engine's description for these instructions: categories, model, prompt hash."""
         return self._engine.describe(instructions)
 
     async def judge(self, subject: Subject, instructions: ModelInstructions) -> list[EngineOutput]:
-        """Judge all frames side by side, in order."""
+        """Judge all frames at the same time; return the results in the order of the frames."""
         try:
             async with asyncio.timeout(self._timeout_s) as timeout:
                 with self._availability.clock(timeout, self._timeout_s) as clock:
@@ -47,7 +47,7 @@ class EngineClient:
             raise EngineTimeoutError(limit_s=self._timeout_s) from None
 
     async def probe(self, instructions: ModelInstructions) -> None:
-        """Have the engine judge a grey image; raises what it fails with, or `EngineTimeoutError`."""
+        """Have the engine judge a grey image; raises the engine's error, or `EngineTimeoutError`."""
         now_s = time.monotonic()
         request = EngineRequest(
             request_id=f"probe/{now_s}",

@@ -41,10 +41,10 @@ _NOT_WATCHED: AbstractAsyncContextManager[None] = nullcontext()
 
 
 class Fetcher(Protocol):
-    """Turns a reference into an encoded image file."""
+    """Turns an image reference into an encoded image file."""
 
     async def fetch(self, reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
-        """Fetch one image, its memory reserved before."""
+        """Fetch one image, after its memory is reserved."""
         ...
 
 
@@ -52,16 +52,16 @@ class Decoder(Protocol):
     """Turns an encoded image file into checked pixels."""
 
     async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
-        """Decode one image, the memory of its pixels reserved before."""
+        """Decode one image, after the memory of its pixels is reserved."""
         ...
 
 
 class Policies(Protocol):
-    """Knows the policies by name."""
+    """The policies by name."""
 
     @property
     def default(self) -> Policy:
-        """The policy of events and tenants that have none of their own."""
+        """The policy for events that name none and tenants without one."""
         ...
 
     def select(self, name: str | None, *, tenant: str) -> Policy:
@@ -70,7 +70,7 @@ class Policies(Protocol):
 
 
 class Moderator:
-    """Handles jobs one by one; as many at a time as are admitted."""
+    """Handles jobs: one upload event to the records of its outcomes. It may handle many at the same time."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Pure: what the stages found, put together as the messages of the contract."""
+"""Pure: builds the messages of the contract from the results of the stages."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ NO_ATTRIBUTES = "none"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an outcome is about: one event, the record it came in, and its image."""
+    """The event of an outcome, its record, and its image."""
 
     record: SourceRecord
     attempt: int
@@ -147,13 +147,13 @@ def _surest_first(confidences: Mapping[str, float]) -> tuple[AttributeValueV1, .
 
 
 class VerdictMetrics:
-    """Counts tenants that the settings name under their names, and all others together."""
+    """Counts verdicts. Tenants that the settings do not name are counted together."""
 
     def __init__(self, tenants: Collection[str] = ()) -> None:
         self._tenants = frozenset(tenants)
 
     def count(self, verdict: VerdictV1) -> None:
-        """Take note of one."""
+        """Count one verdict."""
         attributes = {
             labels.DECISION: verdict.decision,
             labels.POLICY: verdict.policy.name,

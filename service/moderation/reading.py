@@ -1,4 +1,4 @@
-"""What an upload event says, read once: when its record is received, or else when it is handled."""
+"""Reads an upload event once: when its record is received, or else when it is handled."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES
 def read_upload(
     record: SourceRecord, *, max_bytes: int = DEFAULT_MAX_EVENT_BYTES, own_hosts: Collection[str] = ()
 ) -> Reading:
-    """Return what an upload says; for one that cannot be read the handler raises, when it reads it again."""
+    """Return the content of an upload. If it cannot be read, the handler raises the error when it reads it again."""
     try:
         return _reading(decode_upload(record, max_bytes=max_bytes), own_hosts)
     except RejectedError:

@@ -1,4 +1,4 @@
-"""Attribute schemas as files: what tags hold, in which words, and how long."""
+"""Attribute schemas as files: the attributes of tags, their values, and their lengths."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ MAX_TEXT = 100
 
 
 class Limit(Part):
-    """How long a free text may be."""
+    """The largest length of a free text."""
 
     most: Annotated[int, Field(ge=1, le=MAX_TEXT)]
     unit: Literal["characters", "words"]
@@ -32,7 +32,7 @@ class Limit(Part):
 
 
 class Question(Part):
-    """One attribute: values of a list, or a short free text."""
+    """One attribute: values from a list, or a short free text."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,7}$")]
     """Stands for the name in the model's JSON; one letter is the quickest."""
@@ -62,7 +62,7 @@ class Question(Part):
 
 
 class AttributeFile(Part):
-    """A schema of attributes as its file has it."""
+    """A schema of attributes as in its file."""
 
     name: Name
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,32}$")]
@@ -79,7 +79,7 @@ class AttributeFile(Part):
         return attributes
 
     def as_schema(self) -> AttributeSchema:
-        """Return what an engine is asked for."""
+        """Return the schema as an engine takes it."""
         attributes = (_attribute(name, question) for name, question in self.attributes.items())
         return AttributeSchema(f"{self.name}/{self.version}", tuple(attributes))
 
@@ -87,7 +87,7 @@ class AttributeFile(Part):
 # As with definitions: the files never change, and every policy asks.
 @cache
 def bundled_schema(name: BundledSchema, language: Language) -> AttributeSchema:
-    """Return a schema of the package in a language."""
+    """Return a schema of the package in a language, `en` or `zh`."""
     path = files("service.policy").joinpath("attributes", f"{name}.{language}.yaml")
     return check_document(Path(str(path)), AttributeFile).result().as_schema()
 

@@ -16,7 +16,7 @@ _SEVERITY: Mapping[Decision, int] = {"allow": 0, "review": 1, "block": 2}
 
 @dataclass(frozen=True, slots=True)
 class DecisionResult:
-    """What a policy says about one image."""
+    """A policy's decision about one image, with its reasons."""
 
     status: Literal["moderated", "not_moderated"]
     decision: Decision

@@ -21,7 +21,10 @@ _RESERVED = "none"
 
 
 class Definition(Part):
-    """A category in words. What is left out of a taxonomy category's is taken from the bundled one."""
+    """A category in words.
+
+    Parts that a policy leaves out of a taxonomy category are those of the bundled definition.
+    """
 
     means: Sentence | None = None
     """What an image of the category shows."""
@@ -44,7 +47,7 @@ def bundled_definitions(language: Language) -> Mapping[str, Definition]:
 
 
 def defined(name: str, own: Definition | None, language: Language) -> CategoryDefinition:
-    """Return a category's definition for the prompt: the policy's parts where it has some, else the bundled ones."""
+    """Return a category's definition for the prompt: the policy's parts, and the bundled ones for the others."""
     own, bundled = own or Definition(), bundled_definitions(language).get(name, Definition())
     return CategoryDefinition(
         name=name,
@@ -55,7 +58,7 @@ def defined(name: str, own: Definition | None, language: Language) -> CategoryDe
 
 
 def mistakes_of(definitions: Mapping[str, Definition | None]) -> Iterator[Mistake]:
-    """Yield what is wrong with how the categories of a policy are named, defined and answered for."""
+    """Yield the mistakes in the names, definitions and labels of a policy's categories."""
     owners: dict[str, str] = {}
     for name, definition in definitions.items():
         if name not in BY_NAME:

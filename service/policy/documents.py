@@ -1,4 +1,4 @@
-"""YAML files to checked models, with every problem at its line."""
+"""Reads YAML files into checked models, and reports every problem with its line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SETTING = "policy.path"
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[Found]):
-    """What a file came to: what it was read for, or every problem with it."""
+    """The result of reading a file: the model, or every problem."""
 
     found: Found | None
     problems: tuple[PolicyFileError, ...] = ()
@@ -34,7 +34,7 @@ class Checked(Generic[Found]):
     """What is right of a file with problems, to look for further ones; None if too little is."""
 
     def result(self) -> Found:
-        """Return what was found; raise the first problem if nothing was."""
+        """Return the model; raise the first problem if there is none."""
         if self.found is None:
             raise self.problems[0]
         return self.found
@@ -42,14 +42,14 @@ class Checked(Generic[Found]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML file's content, and its nodes, which know their lines."""
+    """A YAML file's content, and its nodes with their lines."""
 
     path: Path
     root: yaml.Node
     content: object
 
     def problem(self, detail: str, *location: str | int) -> PolicyFileError:
-        """Return the error of a part of the file."""
+        """Return the error for a part of the file, with its line."""
         where = ".".join(str(step) for step in location)
         return _error(self.path, _line_of(self.root, location), f"{where}: {detail}" if where else detail)
 
@@ -84,7 +84,7 @@ class Document:
 
 
 def open_document(path: Path) -> Document:
-    """Read a file that is YAML; raise `PolicyFileError` if it is not."""
+    """Read a YAML file; raise `PolicyFileError` if it is not valid YAML."""
     try:
         text = path.read_text(encoding="utf-8")
         root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
@@ -101,7 +101,7 @@ def open_document(path: Path) -> Document:
 
 
 def check_document(path: Path, model: type[Model]) -> Checked[Model]:
-    """Return a file as a model, or what is wrong with it."""
+    """Return a file as a model, or its problems."""
     try:
         return open_document(path).check(model)
     except PolicyFileError as problem:

@@ -1,10 +1,10 @@
-"""What can go wrong with policies and with the scores that they are applied to."""
+"""Errors of policies, and of the scores that they are applied to."""
 
 from service.core.errors import FatalError, RejectedError, TransientError
 
 
 class UnknownCategoriesError(FatalError):
-    """An engine or a file speaks of categories that the taxonomy lacks."""
+    """An engine or a file names categories that the taxonomy lacks."""
 
     reason = "policy.unknown_categories"
     message = "{source} names unknown categories: {unknown}; known are {known}"
@@ -33,7 +33,7 @@ class UnknownPolicyError(RejectedError):
 
 
 class UnusableScoresError(TransientError):
-    """An engine broke its promise: scores are missing, superfluous or no probabilities."""
+    """The engine returned scores that are missing, superfluous or no probabilities."""
 
     reason = "policy.unusable_scores"
     message = "The engine's scores cannot be judged by: {detail}"

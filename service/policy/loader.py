@@ -1,4 +1,4 @@
-"""All policies of a service: which files hold them, and which one an event gets."""
+"""All policies of a service: the files that hold them, and the policy of an event."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,7 +71,7 @@ def policies_by_name(policies: Iterable[Policy]) -> Mapping[str, Policy]:
 
 
 def policies_by_tenant(policies: Iterable[Policy]) -> Mapping[str, Policy]:
-    """Return whose policy each is; raise `PolicySettingsError` if two are for the same tenant."""
+    """Return the policy of each tenant; raise `PolicySettingsError` if two policies name the same tenant."""
     policies = [*policies]
     for detail in repeated_tenants(policies):
         raise PolicySettingsError(setting="policy.path", detail=detail)
@@ -79,7 +79,7 @@ def policies_by_tenant(policies: Iterable[Policy]) -> Mapping[str, Policy]:
 
 
 def unknown_default(policies: Iterable[Policy], default: str) -> str | None:
-    """Return that no policy has the name of the default one; None if one has."""
+    """Return the error if no policy has the name of the default one; None otherwise."""
     names = {policy.name for policy in policies}
     return None if default in names else f"no policy is named {default!r}; known: {', '.join(sorted(names))}"
 

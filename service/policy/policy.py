@@ -1,4 +1,4 @@
-"""A policy: named, versioned thresholds that turn scores into decisions, and the words in which an engine is asked."""
+"""A policy: named, versioned thresholds that turn scores into decisions, and the instructions for a language model."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ OUTCOMES = ("label", "review", "block")
 
 
 class CategoryRule(Part):
-    """The thresholds of one category: a score at or above one has the outcome of that name."""
+    """The thresholds of one category. A score at or above a threshold has the outcome of that name."""
 
     label: Score | None = None
     """Named among the reasons, and allowed."""
@@ -42,7 +42,7 @@ class CategoryRule(Part):
     those of the bundled definition."""
 
     def thresholds(self) -> Iterator[tuple[str, float]]:
-        """Yield the thresholds that are set, each with what it calls for, the mildest first."""
+        """Yield the thresholds that are set, each with the name of its outcome, the mildest first."""
         for name in OUTCOMES:
             threshold: float | None = getattr(self, name)
             if threshold is not None:
@@ -61,7 +61,7 @@ def _listed(value: Any) -> Any:
 
 
 class Policy(Part):
-    """The rules of one tenant or kind of image; a category without a rule is not asked for and never counts."""
+    """The rules of one tenant or kind of image. A category without a rule is not judged and never counts."""
 
     name: Identifier
     version: Annotated[str, Field(min_length=1, max_length=64)]
@@ -101,12 +101,12 @@ class Policy(Part):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every category that verdicts of this policy speak of: the taxonomy's, then its own in the file's order."""
+        """All categories in this policy's verdicts: the taxonomy's, then the policy's own in the file's order."""
         return tuple(dict.fromkeys((*NAMES, *self.categories)))
 
     @cached_property
     def instructions(self) -> ModelInstructions:
-        """What an engine is asked."""
+        """The instructions for a language model: definitions, language, attributes, adapter, vision tokens."""
         asked = [name for name in self.names if name in self.categories]
         return ModelInstructions(
             categories=tuple(defined(name, self.categories[name].definition, self.language) for name in asked),

@@ -1,4 +1,4 @@
-"""The categories of harm that verdicts speak of, and where each stands in four public lists."""
+"""The categories of harm in verdicts, and their counterparts in four public lists."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Crosswalk:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A kind of harm: its stable name, what it means, and its counterparts elsewhere."""
+    """A kind of harm: its stable name, its meaning, and its counterparts in public lists."""
 
     name: str
     description: str

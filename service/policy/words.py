@@ -23,12 +23,12 @@ Mistake = tuple[tuple[str, ...], str]
 
 
 def mistake(detail: str) -> PydanticCustomError:
-    """Return the error of the field that is checked."""
+    """Return the error for the field that is checked."""
     return PydanticCustomError("policy_mistake", "{detail}", {"detail": detail})
 
 
 def mistakes(found: Iterable[Mistake]) -> ValidationError:
-    """Return the error of parts of the field that is checked, each of which is reported with its own line."""
+    """Return the error for parts of the field that is checked; each part is reported with its own line."""
     details = [InitErrorDetails(type=mistake(detail), loc=at, input=None) for at, detail in found]
     return ValidationError.from_exception_data("policy", details)
 

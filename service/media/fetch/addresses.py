@@ -81,17 +81,17 @@ def is_public(address: IpAddress) -> bool:
 
 
 def is_private(address: IpAddress) -> bool:
-    """Return whether it is a host's address in a private network, or this machine's own."""
+    """Return whether the address belongs to a host in a private network, or to this machine."""
     return _within(_PRIVATE, address)
 
 
 def is_metadata(address: IpAddress) -> bool:
-    """Return whether a cloud answers there with credentials or settings of this machine."""
+    """Return whether a cloud serves credentials or settings of this machine at the address."""
     return _within(_METADATA, address)
 
 
 def names_metadata(network: IpNetwork) -> bool:
-    """Return whether a network holds nothing but a cloud's metadata service, so that it can only be meant."""
+    """Return whether a network holds only a cloud's metadata service, so that it can only be meant."""
     return any(_is_within(network, metadata) for metadata in _METADATA)
 
 

@@ -1,4 +1,4 @@
-"""What a server said, and what that means for the record. Pure."""
+"""The status and headers of a server's response, and what follows for the record. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _MAX_RETRY_AFTER_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said."""
+    """The status and headers of a server's response."""
 
     status: int
     location: str | None
@@ -50,7 +50,7 @@ class Answer:
     """Where S3 keeps the bucket, if it says so."""
 
     def failure(self, named: str) -> ModstreamError:
-        """Return the error that an answer other than a success or a redirect stands for."""
+        """Return the error for a response that is neither a success nor a redirect."""
         detail = f"{named} answered {self.status}"
         if self.status in _WORTH_ANOTHER_ATTEMPT or self.status >= _SERVER_ERRORS:
             return FetchFailedError(detail=detail, retry_after_s=self.retry_after_s)
@@ -58,7 +58,7 @@ class Answer:
 
 
 def is_success(status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether the body is all of the image: also as a part that is the whole, which some caches send unasked."""
+    """Return whether the body is the complete image: 200, 203, or 206 with the whole as one part."""
     if status in _SUCCESSES:
         return True
     whole = _WHOLE_RANGE.fullmatch(headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""One GET through the guard, within limits; whatever goes wrong becomes one of our errors."""
+"""One GET request through the address guard, within limits. Every failure becomes one of the service's errors."""
 
 import asyncio
 import functools
@@ -36,7 +36,7 @@ Reserve = Callable[[int], Awaitable[None]]
 
 
 async def reserve_nothing(size_bytes: int) -> None:
-    """Let every image take what it wants."""
+    """Reserve no memory: every image may take what it needs."""
 
 
 class GuardedClient:

@@ -1,4 +1,4 @@
-"""Images in files below one folder that the operator opened."""
+"""Images in files below the folder of `media.fetch.file_root`."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ _OUTSIDE = "the file lies outside media.fetch.file_root"
 
 
 class FileReader:
-    """Reads file:// references below its root; blocking, so for a thread."""
+    """Reads file:// references below its root. The calls block, so they run in a thread."""
 
     def __init__(self, root: Path | None, *, limit_bytes: int) -> None:
         self._named_root = root.absolute() if root else None

@@ -33,7 +33,7 @@ class AddressRefusedError(OSError):
 
 @dataclass(slots=True)
 class Dialled:
-    """What the guard saw of one request."""
+    """The addresses that the guard saw for one request."""
 
     is_internal: bool = False
     """Whether an address was tried that is not public, because the operator opened it."""
@@ -54,7 +54,7 @@ class AddressGuard:
         self._trusts_private = trusts_private
 
     def permits(self, address: str) -> bool:
-        """Return whether a numeric address may be dialled; no other notation may."""
+        """Return whether an address may be contacted; the text must be a numeric address."""
         try:
             # A zone ("fe80::1%eth0") says that it is an address of this link only.
             reached = None if "%" in address else really_reached(ip_address(address))

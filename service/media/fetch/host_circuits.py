@@ -1,4 +1,4 @@
-"""Pure: how many fetches a host may have at a time, by how it answered before; none while its circuit is open."""
+"""Pure: how many fetches a host may have at a time, by its earlier responses; none while its circuit is open."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ MAX_HOSTS = 10_000
 
 @dataclass(slots=True, eq=False)
 class HostCircuit(Generic[T]):
-    """What is known about one host of one tenant."""
+    """The circuit of one host of one tenant: successes, failures, and waiting records."""
 
     host: str
     limit: int = FIRST_LIMIT
@@ -59,15 +59,15 @@ class HostCircuit(Generic[T]):
 
     @property
     def has_room(self) -> bool:
-        """Whether another fetch may begin."""
+        """Whether another fetch from the host may begin."""
         return self.active < self.limit
 
     def refuses(self, now_s: float) -> bool:
-        """Return whether the circuit is open; the first fetch after its time is a probe, and let through alone."""
+        """Return whether the circuit is open. The first fetch after its time is a probe, and passes alone."""
         return bool(self.open_s) and (now_s < self.open_until_s or self.active > 0)
 
     def refusal(self, now_s: float) -> HostCircuitOpenError:
-        """Return the error of a record whose host is not asked at the moment."""
+        """Return the error for a record whose host has an open circuit."""
         self.refused += 1
         most = MAX_PATIENT_KNOWN if self.has_answered else MAX_PATIENT
         return HostCircuitOpenError(
@@ -80,14 +80,14 @@ class HostCircuit(Generic[T]):
         )
 
     def succeeded(self, max_limit: int) -> None:
-        """Take note of an answer: the circuit closes."""
+        """Record a response: the circuit closes."""
         if self.open_s:
             self.open_s, self.limit = 0.0, FIRST_LIMIT
         self.has_answered, self.failures = True, 0
         self.limit = min(self.limit * 2, max_limit)
 
     def failed(self, now_s: float, reason: str) -> None:
-        """Take note of a failure: the host gets fewer connections, then none for a while."""
+        """Record a failure: the host gets fewer connections, then none for a while."""
         self.failures += 1
         self.last_failure = reason
         self.limit = max(self.limit // 2, 1)

@@ -1,4 +1,4 @@
-"""Places for fetches under way, shared between tenants and hosts, so that slow hosts leave some to all others."""
+"""Connections for fetches, shared between tenants and hosts, so that slow hosts do not take all of them."""
 
 import asyncio
 import time
@@ -69,7 +69,10 @@ class _Fetch:
 
 
 class FetchPlaces:
-    """A number of places for fetches. Who finds none waits, by tenant in turn; a tenant's hosts also have limits."""
+    """A fixed number of connections.
+
+    Fetches wait for one by tenant in turn; each host of a tenant has a limit of its own.
+    """
 
     def __init__(self, count: int, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._keeps_one_back = count >= _FEW

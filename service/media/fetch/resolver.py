@@ -34,11 +34,11 @@ Address = tuple[str, socket.AddressFamily]
 
 
 class NameUnknownError(OSError):
-    """The name has no addresses, or none of its name servers says so in time."""
+    """The name has no addresses, or no name server responds in time."""
 
 
 class NameTimeoutError(NameUnknownError):
-    """The name servers did not answer in time."""
+    """The name servers did not respond in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Images in S3 and compatible stores: the request is signed here and sent by the client that fetches everything."""
+"""Images in S3 and compatible stores. Requests are signed here; the common client sends them."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ _ABOUT_THE_OBJECT = {"NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObject
 
 @dataclass(frozen=True, slots=True)
 class S3Reference:
-    """One object."""
+    """Bucket and key of one object."""
 
     bucket: str
     key: str
@@ -52,10 +52,10 @@ class S3Reference:
 
 
 class Client(Protocol):
-    """Sends a signed request: `GuardedClient`, and a store's stand-in in tests."""
+    """Sends a signed request: `GuardedClient`, or a fake store in tests."""
 
     async def get(self, url: URL, *, named: str, reserve: Reserve) -> Answer:
-        """Ask once."""
+        """Send one GET request."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Images by http and https: redirects are followed by hand, each one checked like the first URL."""
+"""Images by http and https. Redirects are followed one by one, and each is checked like the first URL."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from service.media.fetch.web_address import canonical_hosts, host_of, parse_redi
 
 
 class WebFetcher:
-    """Fetches by the trusting client from hosts that the operator named, by the other one from all others."""
+    """Fetches hosts of `media.fetch.allow_hosts` with the trusting client, and all others with the guarded one."""
 
     def __init__(
         self, *, public: GuardedClient, trusting: GuardedClient, allow_hosts: Iterable[str], max_redirects: int

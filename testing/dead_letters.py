@@ -8,11 +8,11 @@ import orjson
 
 from service.core.errors import ModstreamError
 from service.core.records import Headers, OutgoingRecord, SourceRecord
-from service.delivery.dead_letter import cut, dead_letter
+from service.delivery.dead_letter import build_dead_letter, cut
 from service.delivery.origin import fresh
 from service.kafka.errors import PublishUnknownError, ShutOutError
 from service.media.errors import ImageNotFoundError
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.journal import Marks
 from service.tools.dead_letters.store import JournalWriter, Snapshot
 
@@ -22,7 +22,7 @@ JOURNAL = "images.uploaded.dead.done"
 FAILED_AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
-def a_letter(
+def a_dead_letter(
     offset: int = 17,
     *,
     partition: int = 3,
@@ -38,7 +38,7 @@ def a_letter(
     event = {"image_id": "42", "image": {"url": "https://cdn.example.com/42.jpg"}} if value is None else value
     encoded = event if isinstance(event, bytes) else orjson.dumps(event)
     upload = SourceRecord(UPLOADS, 1, origin_offset, 1_700_000_000_000, key, encoded, headers)
-    letter = dead_letter(
+    dead_letter = build_dead_letter(
         upload,
         fresh(upload),
         error or ImageNotFoundError(detail="cdn.example.com answered 404"),
@@ -47,7 +47,7 @@ def a_letter(
         group_id="modstream",
         failed_at=failed_at,
     )
-    return as_read(cut(letter, max_bytes=max_bytes), partition, offset)
+    return as_read(cut(dead_letter, max_bytes=max_bytes), partition, offset)
 
 
 def as_read(record: OutgoingRecord, partition: int, offset: int) -> SourceRecord:
@@ -56,27 +56,27 @@ def as_read(record: OutgoingRecord, partition: int, offset: int) -> SourceRecord
 
 
 class MemorySnapshot:
-    """The letters that were there when the reading began."""
+    """The dead letters that were there when the reading began."""
 
-    def __init__(self, letters: Sequence[SourceRecord], beginnings: Mapping[int, int]) -> None:
-        self._letters = letters
+    def __init__(self, dead_letters: Sequence[SourceRecord], beginnings: Mapping[int, int]) -> None:
+        self._dead_letters = dead_letters
         self.beginnings = beginnings
-        self.total = len(letters)
+        self.total = len(dead_letters)
         self.passed = 0
 
     async def batches(self) -> AsyncIterator[Sequence[SourceRecord]]:
         """Yield them in threes."""
-        for start in range(0, len(self._letters), 3):
-            batch = self._letters[start : start + 3]
+        for start in range(0, len(self._dead_letters), 3):
+            batch = self._dead_letters[start : start + 3]
             self.passed += len(batch)
             yield batch
 
 
 class MemoryDeadLetterStore:
-    """Letters, a journal and what was sent, in memory; commits fail as the test wants."""
+    """Dead letters, a journal and what was sent, in memory; commits fail as the test wants."""
 
-    def __init__(self, letters: Sequence[SourceRecord] = ()) -> None:
-        self.letters = list(letters)
+    def __init__(self, dead_letters: Sequence[SourceRecord] = ()) -> None:
+        self.dead_letters = list(dead_letters)
         self.beginnings: dict[int, int] = {}
         self.journal: list[SourceRecord] = []
         self.sent: list[OutgoingRecord] = []
@@ -87,13 +87,13 @@ class MemoryDeadLetterStore:
         """Called after every commit; what it raises makes a commit fail that has happened."""
 
     @asynccontextmanager
-    async def read(self, wanted: LetterFilter) -> AsyncIterator[Snapshot]:
+    async def read(self, wanted: DeadLetterFilter) -> AsyncIterator[Snapshot]:
         """Read what is there now."""
         chosen = [
-            letter
-            for letter in self.letters
-            if (not wanted.partitions or letter.partition in wanted.partitions)
-            and (wanted.offsets is None or letter.offset in wanted.offsets)
+            dead_letter
+            for dead_letter in self.dead_letters
+            if (not wanted.partitions or dead_letter.partition in wanted.partitions)
+            and (wanted.offsets is None or dead_letter.offset in wanted.offsets)
         ]
         yield MemorySnapshot(chosen, self.beginnings)
 

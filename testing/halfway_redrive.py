@@ -1,7 +1,7 @@
-"""`python -m testing.halfway_redrive SETTINGS_JSON`: sends letters back, and stops in its second transaction.
+"""`python -m testing.halfway_redrive SETTINGS_JSON`: sends dead letters back, and stops in its second transaction.
 
-The first 100 letters are committed, the next 100 are published in a transaction that stays open. Then it says so on
-standard output, and waits to be killed.
+The first 100 dead letters are committed, the next 100 are published in a transaction that stays open. Then it says so
+on standard output, and waits to be killed.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from service.kafka.publisher import publish
 from service.kafka.topics import journal_topic
 from service.settings.settings import Settings
 from service.tools.dead_letters.actions import Redrive
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 from service.tools.dead_letters.run import RunResult, carry_out
 from service.tools.dead_letters.store import JournalWriter, KafkaDeadLetterStore
@@ -58,7 +58,7 @@ class HalfwayJournalWriter:
 async def work(settings: Settings) -> None:
     """Send back until the second transaction is open."""
     action = Redrive(settings.topics.uploads, journal_topic(settings.topics), lambda: datetime.now(UTC))
-    await carry_out(HalfwayStore(settings), action, LetterFilter(), RunResult(), execute=True, pace=Pace(BATCH))
+    await carry_out(HalfwayStore(settings), action, DeadLetterFilter(), RunResult(), execute=True, pace=Pace(BATCH))
 
 
 if __name__ == "__main__":

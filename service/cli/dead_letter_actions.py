@@ -1,4 +1,4 @@
-"""`modstream dead-letters redrive` and `discard`: on paper first, and each letter once."""
+"""`modstream dead-letters redrive` and `discard`: on paper first, and each dead letter once."""
 
 import asyncio
 import getpass
@@ -21,7 +21,7 @@ from service.cli.options import ConfigOption, complain, error_console, errors_sh
 from service.settings.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.tools.dead_letters.actions import Discard, Redrive
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ _WOULD_DISCARD = "would be discarded (dry run: --execute does it)"
 ExecuteOption = Annotated[
     bool, typer.Option("--execute", help="Do it. Without this option the command prints what it would do.")
 ]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="So many letters at most.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="So many dead letters at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
 
 
 @filtered
 def redrive(
     context: typer.Context,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     config: ConfigOption = None,
     *,
     execute: ExecuteOption = False,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="Letters a second at most.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Dead letters a second at most.")] = None,
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -80,10 +80,12 @@ def redrive(
 @filtered
 def discard(
     context: typer.Context,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     config: ConfigOption = None,
     *,
-    why: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with each letter; --execute needs it.")] = None,
+    why: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Kept with each dead letter; --execute needs it.")
+    ] = None,
     execute: ExecuteOption = False,
     limit: LimitOption = None,
     json: JsonOption = False,
@@ -115,7 +117,7 @@ def _carried_out(
     context: typer.Context,
     settings: Settings,
     action: Redrive | Discard,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     *,
     execute: bool,
     pace: Pace,
@@ -136,7 +138,7 @@ def _carried_out(
     except (KeyboardInterrupt, typer.Exit) as error:
         by_hand = isinstance(error, KeyboardInterrupt)
         if by_hand or result.done:
-            complain(f"interrupted after {result.done:,} letters; the same command goes on behind them")
+            complain(f"interrupted after {result.done:,} dead letters; the same command goes on behind them")
         raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
     finally:
         if execute and result.done:
@@ -145,7 +147,7 @@ def _carried_out(
 
 
 def _log(action: Redrive | Discard, result: "RunResult") -> None:
-    """Log one line for the operator; the journal has an entry for every letter."""
+    """Log one line for the operator; the journal has an entry for every dead letter."""
     if isinstance(action, Redrive):
         log.info("dead_letters.redriven", letters=result.done, by=action.by)
     else:
@@ -156,12 +158,12 @@ def _log(action: Redrive | Discard, result: "RunResult") -> None:
 def _progress() -> "Iterator[OnProgress]":
     """Show how far it came, on a terminal."""
     console = error_console()
-    percentage, letters = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}")
-    columns = percentage, BarColumn(), letters, TimeElapsedColumn()
+    percentage, dead_letters = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}")
+    columns = percentage, BarColumn(), dead_letters, TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
         yield lambda snapshot, result: progress.update(
-            task, total=snapshot.total, completed=snapshot.passed, description=f"{result.done:,} letters"
+            task, total=snapshot.total, completed=snapshot.passed, description=f"{result.done:,} dead letters"
         )
 
 

@@ -12,7 +12,7 @@ import typer
 from service.cli.exits import ExitCode
 from service.cli.options import fail, load_or_exit
 from service.settings.settings import Settings
-from service.tools.dead_letters.filters import LetterFilter, parse_moment, parse_offsets
+from service.tools.dead_letters.filters import DeadLetterFilter, parse_moment, parse_offsets
 
 if TYPE_CHECKING:
     from service.tools.dead_letters.store import DeadLetterStore
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Parsed = TypeVar("Parsed")
 
-PANEL = "Which letters"
+PANEL = "Which dead letters"
 
 _MOMENTS = "2026-05-04T03:00Z, 2026-05-04 (UTC), or how long ago: 90s, 30m, 2h, 7d"
 _OFFSETS = "17, 17..42 with both ends, or 17.."
@@ -84,10 +84,10 @@ def chosen(
             rich_help_panel=PANEL, metavar="O", help="Offset of the upload in its own topic, in the forms of --offset."
         ),
     ] = None,
-) -> LetterFilter:
+) -> DeadLetterFilter:
     """Return what was chosen, or end the command over what cannot be read."""
     now = datetime.now(UTC)
-    return LetterFilter(
+    return DeadLetterFilter(
         reasons=tuple(reason or ()),
         since=_read("--since", since, lambda text: parse_moment(text, now), _MOMENTS),
         until=_read("--until", until, lambda text: parse_moment(text, now), _MOMENTS),

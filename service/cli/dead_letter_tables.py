@@ -9,9 +9,9 @@ from rich.text import Text
 
 from service.telemetry.plain_text import one_line
 from service.telemetry.redaction import clean_text
+from service.tools.dead_letters.dead_letter import StoredDeadLetter
 from service.tools.dead_letters.groups import Group
 from service.tools.dead_letters.journal import JournalEntry, State, state_of
-from service.tools.dead_letters.letter import StoredDeadLetter
 from service.tools.demo.fitted_table import Column
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ _MESSAGE_WIDTH = 20
 _COLOURS = {State.OPEN: "red", State.REDRIVEN: "green", State.DISCARDED: "dim"}
 
 
-def letter_columns(rows: Sequence[tuple[StoredDeadLetter, JournalEntry | None]], *, with_state: bool) -> list[Column]:
-    """Return the columns of a table with a line for each letter; letter, reason and key are never left out."""
+def dead_letter_columns(
+    rows: Sequence[tuple[StoredDeadLetter, JournalEntry | None]], *, with_state: bool
+) -> list[Column]:
+    """Return the columns of a table with a line for each dead letter; place, reason and key are never left out."""
     columns = [
         Column("letter"),
         Column("failed at (UTC)", rank=1),
@@ -42,18 +44,18 @@ def letter_columns(rows: Sequence[tuple[StoredDeadLetter, JournalEntry | None]],
         *([Column("state")] if with_state else []),
         Column("message", rank=5, cut_at=_MESSAGE_WIDTH),
     ]
-    for letter, mark in rows:
+    for dead_letter, mark in rows:
         state = state_of(mark)
         cells = [
-            Text(letter.place),
-            Text(f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"),
-            _text(letter.reason, style="magenta"),
-            _text(letter.tenant or "?"),
-            _text(letter.key),
-            Text(_origin(letter)),
-            Text(_tries(letter)),
+            Text(dead_letter.place),
+            Text(f"{dead_letter.failed_at:%Y-%m-%d %H:%M:%S}"),
+            _text(dead_letter.reason, style="magenta"),
+            _text(dead_letter.tenant or "?"),
+            _text(dead_letter.key),
+            Text(_origin(dead_letter)),
+            Text(_tries(dead_letter)),
             *([Text(state, style=_COLOURS[state])] if with_state else []),
-            _text(letter.message),
+            _text(dead_letter.message),
         ]
         _add(columns, cells)
     return columns
@@ -84,26 +86,26 @@ def group_columns(groups: Sequence[Group]) -> list[Column]:
     return columns
 
 
-def letter_json(letter: StoredDeadLetter, mark: JournalEntry | None) -> dict[str, object]:
-    """Return what a letter says, its event left out."""
-    record, origin = letter.record, letter.origin
+def dead_letter_json(dead_letter: StoredDeadLetter, mark: JournalEntry | None) -> dict[str, object]:
+    """Return what a dead letter says, its event left out."""
+    record, origin = dead_letter.record, dead_letter.origin
     return {
-        "letter": letter.place,
+        "letter": dead_letter.place,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "failed_at": letter.failed_at.isoformat(),
-        "reason": letter.reason,
-        "message": letter.message,
-        "error_class": letter.error_class,
-        "fingerprint": letter.fingerprint,
-        "tenant": letter.tenant,
-        "key": letter.key,
+        "failed_at": dead_letter.failed_at.isoformat(),
+        "reason": dead_letter.reason,
+        "message": dead_letter.message,
+        "error_class": dead_letter.error_class,
+        "fingerprint": dead_letter.fingerprint,
+        "tenant": dead_letter.tenant,
+        "key": dead_letter.key,
         "origin": asdict(origin) if origin else None,
-        "attempts": letter.attempts,
-        "redrives": letter.redrives,
-        "truncated": letter.truncated or None,
-        "trace_id": letter.trace_id or None,
+        "attempts": dead_letter.attempts,
+        "redrives": dead_letter.redrives,
+        "truncated": dead_letter.truncated or None,
+        "trace_id": dead_letter.trace_id or None,
         "state": state_of(mark),
         "mark": {"at": mark.at.isoformat(), "by": mark.by, "why": mark.why or None} if mark else None,
     }
@@ -119,12 +121,12 @@ def _text(text: str, *, style: str = "") -> Text:
     return Text(one_line(clean_text(text)), style=style)
 
 
-def _origin(letter: StoredDeadLetter) -> str:
-    return f"{letter.origin.partition}:{letter.origin.offset}" if letter.origin else "?"
+def _origin(dead_letter: StoredDeadLetter) -> str:
+    return f"{dead_letter.origin.partition}:{dead_letter.origin.offset}" if dead_letter.origin else "?"
 
 
-def _tries(letter: StoredDeadLetter) -> str:
-    return f"{letter.attempts}" + (f", sent back {letter.redrives}×" if letter.redrives else "")
+def _tries(dead_letter: StoredDeadLetter) -> str:
+    return f"{dead_letter.attempts}" + (f", sent back {dead_letter.redrives}×" if dead_letter.redrives else "")
 
 
 _MAX_REASONS = 60
@@ -146,8 +148,8 @@ def print_result(console: Console, result: "RunResult", words: str) -> None:
         console.print("there are more: --limit was reached")
     if result.refused:
         console.print(f"[bold red]{result.refused:,} cannot be sent back[/]{_first(result)}")
-    for letter, why in result.refused_shown:
-        console.print(Text(f"  {letter.place:>12}  {one_line(why)}"), soft_wrap=True)
+    for dead_letter, why in result.refused_shown:
+        console.print(Text(f"  {dead_letter.place:>12}  {one_line(why)}"), soft_wrap=True)
 
 
 def result_json(result: "RunResult") -> dict[str, object]:
@@ -159,7 +161,7 @@ def result_json(result: "RunResult") -> dict[str, object]:
         "done_before": result.done_before,
         "limit_reached": result.limit_reached,
         "refused": result.refused,
-        "refused_shown": [{"letter": letter.place, "why": why} for letter, why in result.refused_shown],
+        "refused_shown": [{"letter": dead_letter.place, "why": why} for dead_letter, why in result.refused_shown],
     }
 
 

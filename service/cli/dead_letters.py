@@ -13,13 +13,13 @@ from service.cli.dead_letter_actions import discard, redrive
 from service.cli.dead_letter_filters import filtered, settings_of, store_of
 from service.cli.dead_letter_page import page_json, print_page
 from service.cli.dead_letter_skip import skip
-from service.cli.dead_letter_tables import MAX_GROUPS, group_columns, letter_columns, letter_json
+from service.cli.dead_letter_tables import MAX_GROUPS, dead_letter_columns, dead_letter_json, group_columns
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.dead_letter import StoredDeadLetter, read_dead_letter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.groups import Groups, Newest
 from service.tools.dead_letters.journal import Marks
-from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
 from service.tools.demo.fitted_table import print_table
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ app.command()(skip)
 
 @app.command("list")
 @filtered
-def list_letters(
+def list_dead_letters(
     context: typer.Context,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     config: ConfigOption = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="Number of dead letters, the newest ones.")] = 50,
@@ -80,13 +80,13 @@ def list_letters(
         newest, marks = asyncio.run(
             _newest(store_of(context, settings_of(config)), wanted, limit, everything=everything)
         )
-    rows = [(letter, marks.of(letter)) for letter in newest.oldest_first()]
+    rows = [(dead_letter, marks.of(dead_letter)) for dead_letter in newest.oldest_first()]
     if json:
-        for letter, mark in rows:
-            typer.echo(as_json_line(letter_json(letter, mark)))
+        for dead_letter, mark in rows:
+            typer.echo(as_json_line(dead_letter_json(dead_letter, mark)))
         return
     console = Console()
-    print_table(console, letter_columns(rows, with_state=everything))
+    print_table(console, dead_letter_columns(rows, with_state=everything))
     console.print(
         f"\n{len(rows)} of {newest.seen:,} dead letters{'' if everything else ' that are open'}", highlight=False
     )
@@ -96,7 +96,7 @@ def list_letters(
 @filtered
 def stats(
     context: typer.Context,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     config: ConfigOption = None,
     *,
     everything: AllOption = False,
@@ -155,48 +155,48 @@ def show(
 
       modstream dead-letters show 3:17 --trace-url 'http://jaeger:16686/trace/{trace_id}'
 
-    [bold]Exit codes[/]  0 shown · 1 no such letter, or the brokers do not answer · 2 wrong arguments or settings
+    [bold]Exit codes[/]  0 shown · 1 no such dead letter, or the brokers do not answer · 2 wrong arguments or settings
     """
     found = _PLACE.fullmatch(place)
     if found is None:
-        raise fail(f"{place}: a letter is named partition:offset, such as 3:17", code=ExitCode.USAGE)
+        raise fail(f"{place}: a dead letter is named partition:offset, such as 3:17", code=ExitCode.USAGE)
     settings = settings_of(config)
     partition, offset = int(found[1]), int(found[2])
-    wanted = LetterFilter(partitions=frozenset({partition}), offsets=range(offset, offset + 1))
+    wanted = DeadLetterFilter(partitions=frozenset({partition}), offsets=range(offset, offset + 1))
     with errors_shown():
         newest, marks = asyncio.run(_newest(store_of(context, settings), wanted, 1, everything=True))
-    letters = newest.oldest_first()
-    if not letters:
+    dead_letters = newest.oldest_first()
+    if not dead_letters:
         raise fail(f"no dead letter is at {place}: never written, or deleted by the brokers since")
     template = trace_url or settings.telemetry.trace_url
-    letter, mark = letters[0], marks.of(letters[0])
+    dead_letter, mark = dead_letters[0], marks.of(dead_letters[0])
     if json:
-        typer.echo(as_json(page_json(letter, mark, reveal=reveal, trace_url=template)))
+        typer.echo(as_json(page_json(dead_letter, mark, reveal=reveal, trace_url=template)))
     else:
-        print_page(Console(highlight=False), letter, mark, reveal=reveal, trace_url=template)
+        print_page(Console(highlight=False), dead_letter, mark, reveal=reveal, trace_url=template)
 
 
 async def _newest(
-    store: "DeadLetterStore", wanted: LetterFilter, limit: int, *, everything: bool
+    store: "DeadLetterStore", wanted: DeadLetterFilter, limit: int, *, everything: bool
 ) -> tuple[Newest, Marks]:
     marks, newest = await store.marks(), Newest(limit)
-    async for letter in _letters(store, wanted, marks, everything=everything):
-        newest.add(letter)
+    async for dead_letter in _dead_letters(store, wanted, marks, everything=everything):
+        newest.add(dead_letter)
     return newest, marks
 
 
-async def _groups(store: "DeadLetterStore", wanted: LetterFilter, *, everything: bool) -> Groups:
+async def _groups(store: "DeadLetterStore", wanted: DeadLetterFilter, *, everything: bool) -> Groups:
     groups = Groups()
-    async for letter in _letters(store, wanted, await store.marks(), everything=everything):
-        groups.add(letter)
+    async for dead_letter in _dead_letters(store, wanted, await store.marks(), everything=everything):
+        groups.add(dead_letter)
     return groups
 
 
-async def _letters(
-    store: "DeadLetterStore", wanted: LetterFilter, marks: Marks, *, everything: bool
+async def _dead_letters(
+    store: "DeadLetterStore", wanted: DeadLetterFilter, marks: Marks, *, everything: bool
 ) -> AsyncIterator[StoredDeadLetter]:
     async with store.read(wanted) as snapshot:
         async for records in snapshot.batches():
-            for letter in map(read_letter, records):
-                if wanted.matches(letter) and (everything or marks.of(letter) is None):
-                    yield letter
+            for dead_letter in map(read_dead_letter, records):
+                if wanted.matches(dead_letter) and (everything or marks.of(dead_letter) is None):
+                    yield dead_letter

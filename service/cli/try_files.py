@@ -159,11 +159,11 @@ def _print_tables(trial: "OfflineRun", *, left_out: int) -> None:
     console = Console()
     shown = trial.images[:MAX_ROWS]
     rows = [verdict_row(each.image_id, each.verdict, each.tags) for each in shown if each.verdict is not None]
-    letters = [each.dead_letter for each in shown if each.dead_letter is not None]
+    dead_letters = [each.dead_letter for each in shown if each.dead_letter is not None]
     if rows:
         print_table(console, verdict_columns(rows), title="Verdicts")
-    if letters:
-        print_table(console, dead_letter_columns(letters), title="Not judged")
+    if dead_letters:
+        print_table(console, dead_letter_columns(dead_letters), title="Not judged")
     print_more(console, len(trial.images))
     console.print(f"{_rate_in_words(trial)}{left_out_in_words(left_out)}", highlight=False)
 
@@ -181,12 +181,12 @@ def _print_json(trial: "OfflineRun", *, left_out: int) -> None:
 
 
 def _json(tried: "Tried") -> dict[str, object]:
-    letter = tried.dead_letter
+    dead_letter = tried.dead_letter
     return {
         "image_id": tried.image_id,
         "verdict": tried.verdict.model_dump(mode="json") if tried.verdict else None,
         "tags": tried.tags.model_dump(mode="json") if tried.tags else None,
-        "not_judged": {"reason": letter.reason, "message": letter.message} if letter else None,
+        "not_judged": {"reason": dead_letter.reason, "message": dead_letter.message} if dead_letter else None,
     }
 
 

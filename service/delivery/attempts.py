@@ -161,10 +161,10 @@ class Attempts:
         _log("record.dead_lettered", job, failure)
         job.trace.set_attributes({names.OUTCOME: "dead_lettered"})
         trace_headers = job.trace.failure_headers()
-        letter, *notices = self._dead_letters.of(
+        dead_letter, *notices = self._dead_letters.of(
             job.record, origin, failure, tenant=job.reading.tenant, attempt=job.attempt, trace_headers=trace_headers
         )
-        sent = replace(letter, span=job.trace.sending(letter.topic).span)
+        sent = replace(dead_letter, span=job.trace.sending(dead_letter.topic).span)
         fault = _fault(failure, job.reading)
         outcomes = (sent, *notices)
         return Resolution(outcomes, job.record.timestamp_ms, "dead_lettered", failure.reason, job.attempt, fault)

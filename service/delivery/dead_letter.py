@@ -53,7 +53,7 @@ _MAX_STACK_CHARS = 8000
 """The innermost frames; more would crowd out the value that a re-drive needs."""
 
 
-def dead_letter(
+def build_dead_letter(
     record: SourceRecord,
     origin: Origin,
     error: ModstreamError,
@@ -83,32 +83,32 @@ def dead_letter(
     return OutgoingRecord(topic, record.key, record.value, headers)
 
 
-def cut(letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
+def cut(dead_letter: OutgoingRecord, *, max_bytes: int) -> OutgoingRecord:
     """Return a dead letter of at most `max_bytes`, or the smallest there is; `TRUNCATED` names what is missing.
 
     The uploader's headers go first, then what only helps to look into the failure (the stack, other tools' headers),
     where value and key would find no room beside it. The reason and the origin stay whole.
     """
-    if record_bytes(letter) <= max_bytes:
-        return letter
-    ours = tuple(header for header in added_by_us(letter.headers) if header[0] != TRUNCATED)
-    whole = replace(letter, headers=(*ours, (TRUNCATED, b"headers")))
-    if record_bytes(whole) <= max_bytes and not is_value_cut(letter):
+    if record_bytes(dead_letter) <= max_bytes:
+        return dead_letter
+    ours = tuple(header for header in added_by_us(dead_letter.headers) if header[0] != TRUNCATED)
+    whole = replace(dead_letter, headers=(*ours, (TRUNCATED, b"headers")))
+    if record_bytes(whole) <= max_bytes and not is_value_cut(dead_letter):
         return whole
     for headers, missing in ((ours, b"headers,value,key"), (essential(ours), b"headers,stack,value,key")):
-        bare = OutgoingRecord(letter.topic, None, None, (*headers, (TRUNCATED, missing)))
+        bare = OutgoingRecord(dead_letter.topic, None, None, (*headers, (TRUNCATED, missing)))
         room = max_bytes - record_bytes(bare) - _LENGTHS_BYTES
         if room >= _LEAST_VALUE_BYTES:
             break
-    key = letter.key if letter.key is not None and len(letter.key) < room else None
+    key = dead_letter.key if dead_letter.key is not None and len(dead_letter.key) < room else None
     room -= len(key or b"")
     # The value is cut rather than left out: its start shows people what it was.
-    return replace(bare, key=key, value=(letter.value or b"")[: max(room, 0)])
+    return replace(bare, key=key, value=(dead_letter.value or b"")[: max(room, 0)])
 
 
-def is_value_cut(letter: OutgoingRecord) -> bool:
+def is_value_cut(dead_letter: OutgoingRecord) -> bool:
     """Return whether a dead letter lacks more than headers."""
-    return any(name == TRUNCATED and value != b"headers" for name, value in letter.headers)
+    return any(name == TRUNCATED and value != b"headers" for name, value in dead_letter.headers)
 
 
 def _reasons(error: ModstreamError, attempt: int, failed_at: datetime) -> Headers:
@@ -216,7 +216,7 @@ class DeadLetters:
 
         `tenant` is empty for a record that could not be read.
         """
-        letter = dead_letter(
+        dead_letter = build_dead_letter(
             record,
             origin,
             failure,
@@ -226,9 +226,9 @@ class DeadLetters:
             failed_at=self._now(),
             trace_headers=trace_headers,
         )
-        if not self._limits.accepts(letter):
-            letter = cut(letter, max_bytes=self._limits.cut_bytes(self._topic))
-        return (letter, *self._notices_of(letter, record, tenant))
+        if not self._limits.accepts(dead_letter):
+            dead_letter = cut(dead_letter, max_bytes=self._limits.cut_bytes(self._topic))
+        return (dead_letter, *self._notices_of(dead_letter, record, tenant))
 
     def least(self, record: SourceRecord, reason: str, *, attempt: int) -> OutgoingRecord:
         """Return the dead letter of a record whose full one cannot be built."""
@@ -242,14 +242,14 @@ class DeadLetters:
             max_bytes=self._limits.cut_bytes(self._topic),
         )
 
-    def _notices_of(self, letter: OutgoingRecord, record: SourceRecord, tenant: str) -> Iterator[OutgoingRecord]:
+    def _notices_of(self, dead_letter: OutgoingRecord, record: SourceRecord, tenant: str) -> Iterator[OutgoingRecord]:
         """Yield the tenant's notice if it gets one; a defect in it costs the notice alone."""
         if not self._notices:
             return
         try:
             topic = self._notices.get(tenant_named(record, tenant, self._tenant_of))
             if topic is not None:
-                yield notice(letter, topic)
+                yield notice(dead_letter, topic)
         except Exception:
             log.exception("record.notice_failed")
 
@@ -260,10 +260,10 @@ class DeadLetters:
 
         Raises `DeadLetterUnfitError` when the dead letter cannot be cut to what its topic accepts.
         """
-        letter, *notices = outcomes
-        if refusal.topic != letter.topic:
-            return (letter,)
-        smaller = cut(letter, max_bytes=self._limits.cut_bytes(letter.topic))
-        if record_bytes(smaller) >= record_bytes(letter):
-            raise DeadLetterUnfitError(topic=letter.topic, size_bytes=record_bytes(letter))
+        dead_letter, *notices = outcomes
+        if refusal.topic != dead_letter.topic:
+            return (dead_letter,)
+        smaller = cut(dead_letter, max_bytes=self._limits.cut_bytes(dead_letter.topic))
+        if record_bytes(smaller) >= record_bytes(dead_letter):
+            raise DeadLetterUnfitError(topic=dead_letter.topic, size_bytes=record_bytes(dead_letter))
         return (replace(smaller, span=NOOP), *notices)

@@ -32,10 +32,10 @@ def tenant_named(record: SourceRecord, tenant: str, tenant_of: TenantOf) -> str:
     return tenant_of(record) or ""
 
 
-def notice(letter: OutgoingRecord, topic: str) -> OutgoingRecord:
+def notice(dead_letter: OutgoingRecord, topic: str) -> OutgoingRecord:
     """Return the notice of a dead letter for its tenant: the key, and headers with reason, time and record."""
-    key = letter.key if len(letter.key or b"") <= _MAX_KEY_BYTES else None
-    headers = dict(essential(letter.headers))
+    key = dead_letter.key if len(dead_letter.key or b"") <= _MAX_KEY_BYTES else None
+    headers = dict(essential(dead_letter.headers))
     if (headers.get(REASON) or b"").startswith(_OPERATORS):
         headers[MESSAGE] = _WITHOUT_DETAILS
     return OutgoingRecord(topic, key, None, tuple(headers.items()))

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from service.core.errors import FatalError, RejectedError
 from service.core.records import OutgoingRecord, Partition, SourceRecord, Unreadable
 from service.delivery.commit_target import CommitTarget
-from service.delivery.dead_letter import cut, dead_letter
+from service.delivery.dead_letter import build_dead_letter, cut
 from service.delivery.group_state import StoredOffsets
 from service.delivery.handler import TenantOf, names_no_tenant
 from service.delivery.notices import notice, notice_topics
@@ -160,7 +160,7 @@ class Skipper:
         """Return the dead letter, and the notice where the record's tenant has a topic for them."""
         uploads = self._settings.topics.uploads
         origin = fresh(record) if record.topic == uploads else origin_of(record, uploads=uploads)
-        letter = dead_letter(
+        dead_letter = build_dead_letter(
             record,
             origin,
             error,
@@ -171,7 +171,7 @@ class Skipper:
         )
         is_event = record.unreadable is None and len(record.value or b"") <= self._settings.kafka.max_event_bytes
         topic = notice_topics(self._settings).get(self._tenant_of(record) or "") if is_event else None
-        return [letter] if topic is None else [letter, notice(letter, topic)]
+        return [dead_letter] if topic is None else [dead_letter, notice(dead_letter, topic)]
 
     @asynccontextmanager
     async def _stored(self) -> AsyncIterator[StoredOffsets]:
@@ -181,10 +181,10 @@ class Skipper:
 
 def _cut_to(limits: TopicLimits, outcomes: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
     """Return outcomes with the dead letter cut to what its topic accepts."""
-    letter, *others = outcomes
-    if limits.accepts(letter):
+    dead_letter, *others = outcomes
+    if limits.accepts(dead_letter):
         return outcomes
-    return [cut(letter, max_bytes=limits.cut_bytes(letter.topic)), *others]
+    return [cut(dead_letter, max_bytes=limits.cut_bytes(dead_letter.topic)), *others]
 
 
 def _finished(stored: Progress, found: Skippable) -> Progress:

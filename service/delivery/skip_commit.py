@@ -46,7 +46,7 @@ async def commit_as_one(
     Raises `CommitRefusedError`, and what `plan` raises. Where no answer came to a try and the record is finished
     afterwards, it counts as done: the skip did it, or the service was quicker. It has one outcome in either case.
     """
-    letter, *others = outcomes
+    dead_letter, *others = outcomes
     attempted: Progress | None = None
     for _ in range(_MAX_ATTEMPTS):
         try:
@@ -54,14 +54,14 @@ async def commit_as_one(
             if attempted is not None and _has_all_of(stored, attempted):
                 return
             attempted = plan(stored)
-            if not limits.accepts(letter):
-                letter = cut(letter, max_bytes=limits.cut_bytes(letter.topic))
-            await writer.commit([letter, *others], attempted)
+            if not limits.accepts(dead_letter):
+                dead_letter = cut(dead_letter, max_bytes=limits.cut_bytes(dead_letter.topic))
+            await writer.commit([dead_letter, *others], attempted)
         except CommitUnknownError as error:
             failure = error
             await writer.close()
             if isinstance(error, OutcomesRefusedError):
-                await limits.learn(letter.topic, refused_bytes=error.size_bytes, records=1)
+                await limits.learn(dead_letter.topic, refused_bytes=error.size_bytes, records=1)
         else:
             return
     raise CommitRefusedError(partition=place, attempts=_MAX_ATTEMPTS, detail=str(failure)) from failure

@@ -19,7 +19,7 @@ from service.kafka.record_salvage import Cursor, LooseRecord, RecordBrokenError,
 
 log = structlog.get_logger(__name__)
 
-_MAX_LETTERS = 1000
+_MAX_DEAD_LETTERS = 1000
 """An unreadable batch becomes a dead letter for each offset up to so many, and a single one beyond: a few bytes may
 claim to hold two billion records."""
 
@@ -248,7 +248,7 @@ class FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka ships 
         first = max(self.next_fetch_offset, min(batch.offset, last) if batch.is_current else 0)
         end = self._log_end(self._tp)
         last = last if end is None else min(last, max(end - 1, first))
-        spans_few = last - first < _MAX_LETTERS
+        spans_few = last - first < _MAX_DEAD_LETTERS
         raw = bytes(batch.data[:_MAX_RAW_BYTES])
         for offset in range(first, last + 1) if spans_few else (first,):
             until = offset if spans_few else last

@@ -7,8 +7,8 @@ from datetime import datetime
 from service.core.headers import REDRIVEN_AT, REDRIVEN_FROM, REDRIVES, without_ours
 from service.core.records import OutgoingRecord
 from service.telemetry import names
+from service.tools.dead_letters.dead_letter import StoredDeadLetter
 from service.tools.dead_letters.journal import JournalEntry, State, mark_record
-from service.tools.dead_letters.letter import StoredDeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +21,24 @@ class Redrive:
     now: Callable[[], datetime]
     by: str = ""
 
-    def refusal(self, letter: StoredDeadLetter) -> str:
-        """Say why a letter cannot be sent back; empty when it can."""
-        if letter.raw:
-            return f"its value is a {letter.raw} in Kafka's format, which the service could not read, and no event"
-        if letter.truncated:
-            return f"cut when it was written ({letter.truncated}): only the uploader has the whole event"
-        if letter.origin is None:
+    def refusal(self, dead_letter: StoredDeadLetter) -> str:
+        """Say why a dead letter cannot be sent back; empty when it can."""
+        if dead_letter.raw:
+            return f"its value is a {dead_letter.raw} in Kafka's format, which the service could not read, and no event"
+        if dead_letter.truncated:
+            return f"cut when it was written ({dead_letter.truncated}): only the uploader has the whole event"
+        if dead_letter.origin is None:
             return "no header names its origin: not a dead letter of this service"
-        if letter.origin.topic != self.uploads:
-            return f"came from {letter.origin.topic}, and topics.uploads is {self.uploads}"
+        if dead_letter.origin.topic != self.uploads:
+            return f"came from {dead_letter.origin.topic}, and topics.uploads is {self.uploads}"
         return ""
 
-    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
+    def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return the record and the mark that it was sent."""
-        record, now = letter.record, self.now()
+        record, now = dead_letter.record, self.now()
         mark = JournalEntry(State.REDRIVEN, now, self.by, "", record.timestamp_ms)
-        sent = OutgoingRecord(self.uploads, record.key, record.value, _headers(letter, now))
-        return sent, mark_record(self.journal, letter, mark)
+        sent = OutgoingRecord(self.uploads, record.key, record.value, _headers(dead_letter, now))
+        return sent, mark_record(self.journal, dead_letter, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,18 @@ class Discard:
     now: Callable[[], datetime]
     by: str = ""
 
-    def refusal(self, _letter: StoredDeadLetter) -> str:
+    def refusal(self, _dead_letter: StoredDeadLetter) -> str:
         """Refuse nothing."""
         return ""
 
-    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
+    def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return the mark."""
-        mark = JournalEntry(State.DISCARDED, self.now(), self.by, self.why, letter.record.timestamp_ms)
-        return (mark_record(self.journal, letter, mark),)
+        mark = JournalEntry(State.DISCARDED, self.now(), self.by, self.why, dead_letter.record.timestamp_ms)
+        return (mark_record(self.journal, dead_letter, mark),)
 
 
-def _headers(letter: StoredDeadLetter, now: datetime) -> tuple[tuple[str, bytes], ...]:
-    record = letter.record
+def _headers(dead_letter: StoredDeadLetter, now: datetime) -> tuple[tuple[str, bytes], ...]:
+    record = dead_letter.record
     # The trace of the attempt that failed stays beside the uploader's, so that the next attempt can link to it.
     failed = tuple(header for header in record.headers if header[0] == names.TRACEPARENT)
     return (
@@ -69,5 +69,5 @@ def _headers(letter: StoredDeadLetter, now: datetime) -> tuple[tuple[str, bytes]
         *failed[-1:],
         (REDRIVEN_FROM, f"{record.topic}/{record.partition}/{record.offset}".encode()),
         (REDRIVEN_AT, now.isoformat(timespec="milliseconds").encode()),
-        (REDRIVES, b"%d" % (letter.redrives + 1)),
+        (REDRIVES, b"%d" % (dead_letter.redrives + 1)),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from service.tools.dead_letters.letter import StoredDeadLetter
+from service.tools.dead_letters.dead_letter import StoredDeadLetter
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
@@ -16,8 +16,8 @@ END = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFilter:
-    """All that is given must hold; what is empty or None holds for every letter."""
+class DeadLetterFilter:
+    """All that is given must hold; what is empty or None holds for every dead letter."""
 
     reasons: tuple[str, ...] = ()
     """Codes, or patterns such as `image.*`; one must match."""
@@ -36,21 +36,21 @@ class LetterFilter:
     fingerprint: str = ""
     """Its first characters are enough."""
 
-    def matches(self, letter: StoredDeadLetter) -> bool:
-        """Return whether a letter is meant; the most expensive checks come last."""
+    def matches(self, dead_letter: StoredDeadLetter) -> bool:
+        """Return whether a dead letter is meant; the most expensive checks come last."""
         return (
-            self._matches_place(letter)
-            and self._matches_time(letter.failed_at)
-            and (not self.reasons or any(fnmatchcase(letter.reason, pattern) for pattern in self.reasons))
-            and (not self.fingerprint or letter.fingerprint.startswith(self.fingerprint))
-            and (not self.tenants or letter.tenant in self.tenants)
+            self._matches_place(dead_letter)
+            and self._matches_time(dead_letter.failed_at)
+            and (not self.reasons or any(fnmatchcase(dead_letter.reason, pattern) for pattern in self.reasons))
+            and (not self.fingerprint or dead_letter.fingerprint.startswith(self.fingerprint))
+            and (not self.tenants or dead_letter.tenant in self.tenants)
         )
 
     def _matches_time(self, failed_at: datetime) -> bool:
         return (self.since is None or failed_at >= self.since) and (self.until is None or failed_at < self.until)
 
-    def _matches_place(self, letter: StoredDeadLetter) -> bool:
-        here, origin = letter.record, letter.origin
+    def _matches_place(self, dead_letter: StoredDeadLetter) -> bool:
+        here, origin = dead_letter.record, dead_letter.origin
         if not _within(here.partition, here.offset, self.partitions, self.offsets):
             return False
         if origin is None:

@@ -4,13 +4,13 @@ import heapq
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.tools.dead_letters.dead_letter import StoredDeadLetter
 from service.tools.dead_letters.fingerprint import normalised
-from service.tools.dead_letters.letter import StoredDeadLetter
 
 
 @dataclass
 class Group:
-    """Letters with one fingerprint."""
+    """Dead letters with one fingerprint."""
 
     fingerprint: str
     reason: str
@@ -25,37 +25,37 @@ class Group:
 
 
 class Groups:
-    """Counts letters as they come."""
+    """Counts dead letters as they come."""
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
 
-    def add(self, letter: StoredDeadLetter) -> None:
+    def add(self, dead_letter: StoredDeadLetter) -> None:
         """Count one."""
-        group = self._groups.get(letter.fingerprint)
+        group = self._groups.get(dead_letter.fingerprint)
         if group is None:
-            self._groups[letter.fingerprint] = _begun_by(letter)
+            self._groups[dead_letter.fingerprint] = _begun_by(dead_letter)
             return
         group.count += 1
-        group.first = min(group.first, letter.failed_at)
-        if letter.failed_at >= group.last:
-            group.last, group.example = letter.failed_at, letter.place
+        group.first = min(group.first, dead_letter.failed_at)
+        if dead_letter.failed_at >= group.last:
+            group.last, group.example = dead_letter.failed_at, dead_letter.place
 
     def largest_first(self) -> list[Group]:
         """Return the groups."""
         return sorted(self._groups.values(), key=lambda group: (-group.count, group.fingerprint))
 
 
-def _begun_by(letter: StoredDeadLetter) -> Group:
+def _begun_by(dead_letter: StoredDeadLetter) -> Group:
     return Group(
-        fingerprint=letter.fingerprint,
-        reason=letter.reason,
-        error_class=letter.error_class,
-        message=normalised(letter.message),
+        fingerprint=dead_letter.fingerprint,
+        reason=dead_letter.reason,
+        error_class=dead_letter.error_class,
+        message=normalised(dead_letter.message),
         count=1,
-        first=letter.failed_at,
-        last=letter.failed_at,
-        example=letter.place,
+        first=dead_letter.failed_at,
+        last=dead_letter.failed_at,
+        example=dead_letter.place,
     )
 
 
@@ -67,11 +67,11 @@ class Newest:
         self._heap: list[tuple[tuple[float, int, int], StoredDeadLetter]] = []
         self.seen = 0
 
-    def add(self, letter: StoredDeadLetter) -> None:
+    def add(self, dead_letter: StoredDeadLetter) -> None:
         """Take note of one more."""
         self.seen += 1
-        record = letter.record
-        entry = (letter.failed_at.timestamp(), record.partition, record.offset), letter
+        record = dead_letter.record
+        entry = (dead_letter.failed_at.timestamp(), record.partition, record.offset), dead_letter
         if len(self._heap) < self._limit:
             heapq.heappush(self._heap, entry)
         else:
@@ -79,4 +79,4 @@ class Newest:
 
     def oldest_first(self) -> list[StoredDeadLetter]:
         """Return those that were kept."""
-        return [letter for _, letter in sorted(self._heap)]
+        return [dead_letter for _, dead_letter in sorted(self._heap)]

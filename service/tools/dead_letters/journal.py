@@ -1,4 +1,4 @@
-"""Pure: the journal of the dead letters, a compacted topic with one record for each letter that is dealt with.
+"""Pure: the journal of the dead letters, a compacted topic with one record for each dead letter that is dealt with.
 
 Why a topic and not the offsets of a group, as the stream has: a group without members forgets its offsets after
 `offsets.retention.minutes` (7 days), and what is forgotten would be sent twice; a bitmap of offsets is limited in span,
@@ -15,7 +15,7 @@ import orjson
 
 from service.core.errors import FatalError
 from service.core.records import OutgoingRecord, SourceRecord
-from service.tools.dead_letters.letter import StoredDeadLetter
+from service.tools.dead_letters.dead_letter import StoredDeadLetter
 
 _KEY = re.compile(rb"(\d{1,10}):(\d{1,19})")
 
@@ -41,18 +41,18 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """That a letter is dealt with."""
+    """That a dead letter is dealt with."""
 
     state: State
     at: datetime
     by: str
     why: str
     letter_timestamp_ms: int
-    """A topic that was deleted and made anew has other letters at the same offsets."""
+    """A topic that was deleted and made anew has other dead letters at the same offsets."""
 
 
 def state_of(mark: JournalEntry | None) -> State:
-    """Return what became of a letter with that mark, or with none."""
+    """Return what became of a dead letter with that mark, or with none."""
     return mark.state if mark else State.OPEN
 
 
@@ -71,19 +71,19 @@ class Marks:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def of(self, letter: StoredDeadLetter) -> JournalEntry | None:
-        """Return the mark of a letter; None when it is open."""
-        mark = self._marks.get((letter.record.partition, letter.record.offset))
-        return mark if mark and mark.letter_timestamp_ms == letter.record.timestamp_ms else None
+    def of(self, dead_letter: StoredDeadLetter) -> JournalEntry | None:
+        """Return the mark of a dead letter; None when it is open."""
+        mark = self._marks.get((dead_letter.record.partition, dead_letter.record.offset))
+        return mark if mark and mark.letter_timestamp_ms == dead_letter.record.timestamp_ms else None
 
     def outlived(self, journal: str, beginnings: Mapping[int, int]) -> list[OutgoingRecord]:
-        """Return the tombstones of marks whose letters are gone, given the oldest offset of each partition."""
+        """Return the tombstones of marks whose dead letters are gone, given the oldest offset of each partition."""
         gone = [place for place in self._marks if place[1] < beginnings.get(place[0], 0)]
         return [OutgoingRecord(journal, _key(*place), None, ()) for place in gone]
 
 
-def mark_record(journal: str, letter: StoredDeadLetter, mark: JournalEntry) -> OutgoingRecord:
-    """Return the record that marks a letter; for one letter there is one key."""
+def mark_record(journal: str, dead_letter: StoredDeadLetter, mark: JournalEntry) -> OutgoingRecord:
+    """Return the record that marks a dead letter; for one dead letter there is one key."""
     value = {
         "state": mark.state.value,
         "at": mark.at.isoformat(timespec="milliseconds"),
@@ -91,7 +91,9 @@ def mark_record(journal: str, letter: StoredDeadLetter, mark: JournalEntry) -> O
         "why": mark.why,
         "letter_timestamp_ms": mark.letter_timestamp_ms,
     }
-    return OutgoingRecord(journal, _key(letter.record.partition, letter.record.offset), orjson.dumps(value), ())
+    return OutgoingRecord(
+        journal, _key(dead_letter.record.partition, dead_letter.record.offset), orjson.dumps(value), ()
+    )
 
 
 def _key(partition: int, offset: int) -> bytes:

@@ -1,11 +1,11 @@
-"""How fast letters are sent back."""
+"""How fast dead letters are sent back."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
 MAX_BATCH = 500
-"""Letters in one transaction: enough that transactions cost little, few enough that one ends in time."""
+"""Dead letters in one transaction: enough that transactions cost little, few enough that one ends in time."""
 
 
 class Pace:

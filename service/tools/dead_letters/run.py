@@ -7,9 +7,9 @@ from typing import Protocol, TypeAlias
 
 from service.core.records import OutgoingRecord
 from service.kafka.publisher import record_bytes
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.dead_letter import StoredDeadLetter, read_dead_letter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.journal import Marks
-from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
 from service.tools.dead_letters.rate_limit import MAX_BATCH, Pace
 from service.tools.dead_letters.store import DeadLetterStore, JournalWriter, Snapshot
 
@@ -17,22 +17,22 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Of one transaction: brokers take as much in far less than `commit.timeout_s`."""
 
 MAX_REFUSED_SHOWN = 20
-"""Refused letters that are kept to be shown; all are counted."""
+"""Refused dead letters that are kept to be shown; all are counted."""
 
 
 class Action(Protocol):
-    """What is done with each letter."""
+    """What is done with each dead letter."""
 
     @property
     def journal(self) -> str:
         """The topic of the marks."""
         ...
 
-    def refusal(self, letter: StoredDeadLetter) -> str:
+    def refusal(self, dead_letter: StoredDeadLetter) -> str:
         """Say why it cannot be done; empty when it can."""
         ...
 
-    def records(self, letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
+    def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
         """Return what is published for it, its mark included."""
         ...
 
@@ -59,12 +59,12 @@ Progress: TypeAlias = Callable[[Snapshot, RunResult], None]
 
 
 class Run:
-    """One run over the letters."""
+    """One run over the dead letters."""
 
     def __init__(
         self,
         action: Action,
-        wanted: LetterFilter,
+        wanted: DeadLetterFilter,
         marks: Marks,
         result: RunResult,
         *,
@@ -85,11 +85,11 @@ class Run:
         self._result = result
 
     async def run(self, snapshot: Snapshot) -> None:
-        """Go through the letters."""
+        """Go through the dead letters."""
         async for records in snapshot.batches():
-            for letter in self._to_do(map(read_letter, records)):
-                self._batch.append(letter)
-                self._batch_bytes += sum(map(record_bytes, self._action.records(letter)))
+            for dead_letter in self._to_do(map(read_dead_letter, records)):
+                self._batch.append(dead_letter)
+                self._batch_bytes += sum(map(record_bytes, self._action.records(dead_letter)))
                 if len(self._batch) >= self._pace.batch or self._batch_bytes >= MAX_BATCH_BYTES:
                     await self._finish_batch()
                     self._on_progress(snapshot, self._result)
@@ -99,24 +99,24 @@ class Run:
         await self._finish_batch()
         self._on_progress(snapshot, self._result)
 
-    def _to_do(self, letters: Iterable[StoredDeadLetter]) -> Iterator[StoredDeadLetter]:
-        for letter in letters:
-            if not self._wanted.matches(letter):
+    def _to_do(self, dead_letters: Iterable[StoredDeadLetter]) -> Iterator[StoredDeadLetter]:
+        for dead_letter in dead_letters:
+            if not self._wanted.matches(dead_letter):
                 continue
-            if self._marks.of(letter):
+            if self._marks.of(dead_letter):
                 self._result.done_before += 1
-            elif refusal := self._action.refusal(letter):
-                self._refuse(letter, refusal)
+            elif refusal := self._action.refusal(dead_letter):
+                self._refuse(dead_letter, refusal)
             elif self._limit is not None and self._result.done + len(self._batch) >= self._limit:
                 self._result.limit_reached = True
                 return
             else:
-                yield letter
+                yield dead_letter
 
-    def _refuse(self, letter: StoredDeadLetter, why: str) -> None:
+    def _refuse(self, dead_letter: StoredDeadLetter, why: str) -> None:
         self._result.refused += 1
         if len(self._result.refused_shown) < MAX_REFUSED_SHOWN:
-            self._result.refused_shown.append((letter, why))
+            self._result.refused_shown.append((dead_letter, why))
 
     async def _finish_batch(self) -> None:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
@@ -124,16 +124,18 @@ class Run:
             return
         if self._journal_writer is not None:
             await self._pace.wait(len(batch))
-            await self._journal_writer.commit([record for letter in batch for record in self._action.records(letter)])
+            await self._journal_writer.commit(
+                [record for dead_letter in batch for record in self._action.records(dead_letter)]
+            )
         self._result.done += len(batch)
-        self._result.reasons.update(letter.reason for letter in batch)
-        self._result.redrives.update(letter.redrives for letter in batch)
+        self._result.reasons.update(dead_letter.reason for dead_letter in batch)
+        self._result.redrives.update(dead_letter.redrives for dead_letter in batch)
 
 
 async def carry_out(
     store: DeadLetterStore,
     action: Action,
-    wanted: LetterFilter,
+    wanted: DeadLetterFilter,
     result: RunResult,
     *,
     execute: bool,
@@ -141,7 +143,7 @@ async def carry_out(
     limit: int | None = None,
     on_progress: Progress = lambda _snapshot, _result: None,
 ) -> None:
-    """Do it, or find out what would be done; what is new among the letters meanwhile is left for another time.
+    """Do it, or find out what would be done; what is new among the dead letters meanwhile is left for another time.
 
     Raises the stream's errors, and those of the journal; `result` says how far it came.
     """
@@ -166,7 +168,7 @@ async def carry_out(
 
 
 async def _forget_outlived(journal_writer: JournalWriter, snapshot: Snapshot, journal: str) -> None:
-    """Take marks out of the journal whose letters the brokers have deleted, so that it does not grow for ever."""
+    """Take marks out of the journal whose dead letters the brokers have deleted, so that it does not grow for ever."""
     outlived = journal_writer.marks.outlived(journal, snapshot.beginnings)
     for start in range(0, len(outlived), MAX_BATCH):
         await journal_writer.commit(outlived[start : start + MAX_BATCH])

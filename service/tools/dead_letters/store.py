@@ -11,7 +11,7 @@ from service.kafka.publisher import ExclusivePublisher, open_exclusive_publisher
 from service.kafka.reader import open_snapshot
 from service.kafka.topics import JOURNAL_SETTING, check_topics, is_compacted, journal_topic, partitions_of
 from service.settings.settings import Settings
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.journal import Marks
 
 
@@ -49,7 +49,7 @@ class Snapshot(Protocol):
 
 
 class JournalWriter(Protocol):
-    """The right to deal with letters, which one process has at a time."""
+    """The right to deal with dead letters, which one process has at a time."""
 
     @property
     def marks(self) -> Marks:
@@ -64,8 +64,8 @@ class JournalWriter(Protocol):
 class DeadLetterStore(Protocol):
     """The dead letters of one service."""
 
-    def read(self, wanted: LetterFilter) -> AbstractAsyncContextManager[Snapshot]:
-        """Read the letters at the places that a filter names; it may name fewer of them than are read."""
+    def read(self, wanted: DeadLetterFilter) -> AbstractAsyncContextManager[Snapshot]:
+        """Read the dead letters at the places that a filter names; it may name fewer of them than are read."""
         ...
 
     async def marks(self) -> Marks:
@@ -86,7 +86,7 @@ class KafkaDeadLetterStore:
         self._journal = journal_topic(settings.topics)
 
     @asynccontextmanager
-    async def read(self, wanted: LetterFilter) -> AsyncIterator[Snapshot]:
+    async def read(self, wanted: DeadLetterFilter) -> AsyncIterator[Snapshot]:
         """Read them from the topic."""
         topic, setting = self._settings.topics.dead_letters, "topics.dead_letters"
         async with open_snapshot(

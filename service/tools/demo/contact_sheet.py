@@ -153,11 +153,11 @@ def _definitions(facts: Mapping[str, str]) -> str:
     return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())}</dl>'
 
 
-def _dead_letters(letters: Iterable[DeadLetter]) -> str:
+def _dead_letters(dead_letters: Iterable[DeadLetter]) -> str:
     rows = "".join(
-        f"<tr><th scope=row>{escape(letter.key)}</th><td><code>{escape(letter.reason)}</code></td>"
-        f"<td>{escape(letter.message)}</td><td>{letter.attempt}</td></tr>"
-        for letter in sorted(letters, key=lambda letter: letter.key)
+        f"<tr><th scope=row>{escape(dead_letter.key)}</th><td><code>{escape(dead_letter.reason)}</code></td>"
+        f"<td>{escape(dead_letter.message)}</td><td>{dead_letter.attempt}</td></tr>"
+        for dead_letter in sorted(dead_letters, key=lambda dead_letter: dead_letter.key)
     )
     if not rows:
         return ""

@@ -31,11 +31,11 @@ def print_result(console: Console, outcomes: Outcomes) -> None:
         rows = [verdict_row(key, verdict, outcomes.tags.get(key)) for key, verdict in verdicts[:MAX_ROWS]]
         print_table(console, verdict_columns(rows), title="Verdicts")
         print_more(console, len(verdicts))
-    letters = sorted(outcomes.dead_letters.values(), key=lambda letter: letter.key)
-    if letters:
+    dead_letters = sorted(outcomes.dead_letters.values(), key=lambda dead_letter: dead_letter.key)
+    if dead_letters:
         console.print()
-        print_table(console, dead_letter_columns(letters[:MAX_ROWS]), title="Dead letters")
-        print_more(console, len(letters))
+        print_table(console, dead_letter_columns(dead_letters[:MAX_ROWS]), title="Dead letters")
+        print_more(console, len(dead_letters))
 
 
 def print_more(console: Console, count: int) -> None:
@@ -71,14 +71,14 @@ def verdict_columns(rows: Iterable[Sequence[Text]]) -> list[Column]:
     return columns
 
 
-def dead_letter_columns(letters: Iterable[DeadLetter]) -> list[Column]:
+def dead_letter_columns(dead_letters: Iterable[DeadLetter]) -> list[Column]:
     """Return the columns of a table of dead letters; event and reason are never left out."""
     event, reason = Column("event", folds_at=LEAST_NAME_WIDTH), Column("reason")
     message = Column("in words", rank=1, folds_at=20)
-    for letter in letters:
-        event.cells.append(Text(one_line(letter.key)))
-        reason.cells.append(Text(one_line(letter.reason), style="red"))
-        message.cells.append(Text(one_line(letter.message)))
+    for dead_letter in dead_letters:
+        event.cells.append(Text(one_line(dead_letter.key)))
+        reason.cells.append(Text(one_line(dead_letter.reason), style="red"))
+        message.cells.append(Text(one_line(dead_letter.message)))
     return [event, reason, message]
 
 

@@ -19,7 +19,7 @@ from service.core.headers import (
     TRUNCATED,
 )
 from service.core.records import OutgoingRecord, Unreadable
-from service.delivery.dead_letter import cut, dead_letter
+from service.delivery.dead_letter import build_dead_letter, cut
 from service.delivery.notices import notice
 from service.delivery.origin import Origin, fresh
 from service.events.codec_errors import EventEmptyError
@@ -42,7 +42,7 @@ def a_dead_letter(
     record = a_record(BY_URL | {"caption": "x" * 5000}, {"own": b"1", **marks})._replace(unreadable=unreadable)
     failed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     error = EventEmptyError()
-    letter = dead_letter(
+    dead_letter = build_dead_letter(
         record,
         fresh(record),
         error,
@@ -52,7 +52,7 @@ def a_dead_letter(
         failed_at=failed_at,
         trace_headers=((TRACEPARENT, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),),
     )
-    return cut(letter, max_bytes=max_bytes)
+    return cut(dead_letter, max_bytes=max_bytes)
 
 
 def test_a_dead_letter_has_exactly_the_documented_headers_beside_the_original_ones() -> None:
@@ -88,7 +88,9 @@ def test_the_uploaders_command_shows_a_header_a_line() -> None:
     failed_at = datetime(2026, 3, 1, 12, 0, 0, 412_000, tzinfo=UTC)
     error = ImageNotFoundError(detail="404, gone")
     origin = Origin("images.uploaded", 3, 17, 1_772_366_400_000)
-    letter = dead_letter(record, origin, error, attempt=1, topic="dead", group_id="modstream", failed_at=failed_at)
-    headers = ",".join(f"{name}={(value or b'').decode()}" for name, value in notice(letter, "notices").headers)
+    dead_letter = build_dead_letter(
+        record, origin, error, attempt=1, topic="dead", group_id="modstream", failed_at=failed_at
+    )
+    headers = ",".join(f"{name}={(value or b'').decode()}" for name, value in notice(dead_letter, "notices").headers)
     printed = subprocess.run(["sh", "-c", sed], input=f"42 {headers}\n", text=True, capture_output=True, check=True)
     assert printed.stdout == shown

@@ -63,9 +63,9 @@ async def test_uploads_without_a_key_get_outcomes_with_keys_of_their_own(
     assert len(keys) == len({*keys}) == 6
     assert {b"a", b"b", b"c"} < {*keys}
     assert None not in keys
-    letters = world.reader.of(world.settings.topics.dead_letters)
+    dead_letters = world.reader.of(world.settings.topics.dead_letters)
     uploads = world.settings.topics.uploads.encode()
-    assert sorted(letter.key.partition(b"/")[0] for letter in letters) == sorted([b"b", uploads])
+    assert sorted(dead_letter.key.partition(b"/")[0] for dead_letter in dead_letters) == sorted([b"b", uploads])
 
 
 async def test_elsewhere_an_outcome_has_no_key_if_its_upload_has_none(world: World) -> None:

@@ -81,8 +81,8 @@ async def test_a_batch_with_a_wrong_checksum_costs_its_own_record_alone(log: Log
         await log.world.outcomes(5)
         await log.world.reader.linger()
 
-    (letter,) = log.world.reader.of(log.world.settings.topics.dead_letters)
-    headers = dict(letter.headers)
+    (dead_letter,) = log.world.reader.of(log.world.settings.topics.dead_letters)
+    headers = dict(dead_letter.headers)
     assert (headers["modstream-reason"], headers["modstream-origin-offset"]) == (b"record.unreadable", b"2")
     assert len(log.world.reader.records) == 5
 
@@ -115,6 +115,6 @@ async def test_a_record_that_the_broker_refuses_is_skipped_beside_the_service_wh
         await log.world.reader.linger()
         await wait_until(lambda: not refused(processor), description="the refusal is over")
 
-    (letter,) = log.world.reader.of(log.world.settings.topics.dead_letters)
-    assert dict(letter.headers)["modstream-reason"] == b"record.skipped"
+    (dead_letter,) = log.world.reader.of(log.world.settings.topics.dead_letters)
+    assert dict(dead_letter.headers)["modstream-reason"] == b"record.skipped"
     assert len(log.world.reader.records) == 5

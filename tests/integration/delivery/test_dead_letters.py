@@ -16,18 +16,18 @@ from service.kafka.connection import KafkaConnection
 from service.kafka.errors import ShutOutError, TransactionsNeededError
 from service.kafka.topics import ensure_journal, ensure_topics, journal_topic
 from service.tools.dead_letters.actions import Discard, Redrive
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 from service.tools.dead_letters.run import RunResult, carry_out
 from service.tools.dead_letters.store import JournalNotCompactedError, KafkaDeadLetterStore
 from testing.topics import CommittedReader, committed_reader
 from tests.integration.delivery.world import World
 
-EVERY = LetterFilter()
+EVERY = DeadLetterFilter()
 
 
 class Office:
-    """The letters of a world, and what was sent back as a consumer of the uploads sees it."""
+    """The dead letters of a world, and what was sent back as a consumer of the uploads sees it."""
 
     def __init__(self, world: World, folder: Path, uploads: CommittedReader) -> None:
         self.world = world
@@ -44,13 +44,13 @@ class Office:
         async with self.world.processor():
             await self.world.every_record_has_one_outcome()
 
-    async def send_back(self, wanted: LetterFilter = EVERY, *, rate: float | None = None) -> RunResult:
+    async def send_back(self, wanted: DeadLetterFilter = EVERY, *, rate: float | None = None) -> RunResult:
         """Do it, here."""
         result = RunResult()
         await carry_out(self.store, self.redrive, wanted, result, execute=True, pace=Pace(rate))
         return result
 
-    async def discard(self, wanted: LetterFilter) -> RunResult:
+    async def discard(self, wanted: DeadLetterFilter) -> RunResult:
         """Do it, here."""
         result, move = RunResult(), Discard("a test", self._journal, lambda: datetime.now(UTC))
         await carry_out(self.store, move, wanted, result, execute=True, pace=Pace())
@@ -86,7 +86,7 @@ class Office:
 
 @pytest.fixture
 async def office(world: World, tmp_path: Path) -> AsyncIterator[Office]:
-    """A world whose letters are sent back."""
+    """A world whose dead letters are sent back."""
     await ensure_journal(KafkaConnection(world.settings.kafka), world.settings.topics)
     topics = [world.settings.topics.uploads]
     async with committed_reader(world.settings.kafka.bootstrap_servers, topics) as uploads:
@@ -124,8 +124,8 @@ async def test_what_fails_again_is_a_letter_of_its_own_that_says_how_often_it_wa
 async def test_a_filter_leaves_the_others_for_later(office: Office) -> None:
     await office.fail(5)
     await office.fail(7, reason="transient")
-    assert (await office.send_back(LetterFilter(reasons=("test.tran*",)))).done == 7
-    assert (await office.discard(LetterFilter(partitions=frozenset({0})))).done_before > 0
+    assert (await office.send_back(DeadLetterFilter(reasons=("test.tran*",)))).done == 7
+    assert (await office.discard(DeadLetterFilter(partitions=frozenset({0})))).done_before > 0
     rest = await office.send_back()
     assert rest.reasons.keys() <= {"test.rejected"}
     marks = await office.store.marks()
@@ -181,7 +181,7 @@ async def test_a_broker_without_transactions_shows_letters_and_refuses_to_send_t
     store = KafkaDeadLetterStore(small_world.settings)
     async with store.read(EVERY) as snapshot:
         assert [record.key async for records in snapshot.batches() for record in records] == [b"0"]
-    async with store.read(LetterFilter(partitions=frozenset({99}))) as snapshot:
+    async with store.read(DeadLetterFilter(partitions=frozenset({99}))) as snapshot:
         assert [records async for records in snapshot.batches()] == []
     with pytest.raises(TransactionsNeededError, match="needs Apache Kafka"):
         async with store.take_over():

@@ -21,13 +21,16 @@ async def test_rejected_and_failing_records_become_dead_letters_among_the_verdic
     await world.publish([{}, {"fail": "rejected"}, {"fail": "transient"}, {}])
     async with world.processor():
         await world.every_record_has_one_outcome()
-    letters = {int(letter.key): dict(letter.headers) for letter in world.reader.of(world.settings.topics.dead_letters)}
-    assert {number: headers["modstream-reason"] for number, headers in letters.items()} == {
+    dead_letters = {
+        int(dead_letter.key): dict(dead_letter.headers)
+        for dead_letter in world.reader.of(world.settings.topics.dead_letters)
+    }
+    assert {number: headers["modstream-reason"] for number, headers in dead_letters.items()} == {
         1: b"test.rejected",
         2: b"test.transient",
     }
-    assert letters[2]["modstream-attempt"] == b"2"
-    assert letters[1]["modstream-origin-topic"] == world.settings.topics.uploads.encode()
+    assert dead_letters[2]["modstream-attempt"] == b"2"
+    assert dead_letters[1]["modstream-origin-topic"] == world.settings.topics.uploads.encode()
 
 
 @pytest.mark.docker
@@ -38,8 +41,8 @@ async def test_a_fault_that_lasts_goes_through_the_tiers(kafka: KafkaBroker, tmp
             await world.outcomes(2)
             assert world.reader.of(world.settings.topics.dead_letters) == []
             await world.every_record_has_one_outcome()
-    (letter,) = world.reader.of(world.settings.topics.dead_letters)
-    assert dict(letter.headers)["modstream-attempt"] == b"6"
+    (dead_letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert dict(dead_letter.headers)["modstream-attempt"] == b"6"
     attempts = [job for job in handler.jobs if job.record.key == b"1"]
     assert [job.attempt for job in attempts] == [1, 2, 3, 4, 5, 6]
     assert {job.record.topic for job in attempts} == {world.settings.topics.uploads}

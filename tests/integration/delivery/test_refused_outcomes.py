@@ -57,8 +57,8 @@ async def accept(world: World, topic: str, max_bytes: int = LIMIT_BYTES) -> None
 
 
 def reasons(world: World) -> dict[int, bytes]:
-    letters = world.reader.of(world.settings.topics.dead_letters)
-    return {int(letter.key): dict(letter.headers)["modstream-reason"] for letter in letters}
+    dead_letters = world.reader.of(world.settings.topics.dead_letters)
+    return {int(dead_letter.key): dict(dead_letter.headers)["modstream-reason"] for dead_letter in dead_letters}
 
 
 @asynccontextmanager
@@ -125,9 +125,9 @@ async def test_what_compresses_well_is_published_whole(world: World) -> None:
     await world.publish([{"fail": "rejected", "pad": "x" * 2 * LARGE_BYTES}, {}])
     async with processing(world):
         await world.every_record_has_one_outcome()
-    (letter,) = world.reader.of(world.settings.topics.dead_letters)
-    assert len(letter.value) > 2 * LARGE_BYTES
-    assert "modstream-truncated" not in dict(letter.headers)
+    (dead_letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert len(dead_letter.value) > 2 * LARGE_BYTES
+    assert "modstream-truncated" not in dict(dead_letter.headers)
 
 
 async def test_small_outcomes_that_are_too_large_together_are_all_published(world: World) -> None:
@@ -148,9 +148,9 @@ async def test_headers_that_are_too_large_alone_are_left_out(world: World) -> No
     )
     async with processing(world):
         await world.outcomes(1)
-    (letter,) = world.reader.of(world.settings.topics.dead_letters)
-    assert dict(letter.headers)["modstream-truncated"] == b"headers"
-    assert letter.value == b'{"fail": "rejected"}'
+    (dead_letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert dict(dead_letter.headers)["modstream-truncated"] == b"headers"
+    assert dead_letter.value == b'{"fail": "rejected"}'
 
 
 @pytest.mark.parametrize("is_known_at_start", [True, False])

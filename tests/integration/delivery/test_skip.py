@@ -37,8 +37,8 @@ async def send(world: World, *values: bytes) -> None:
 
 
 def dead_offsets(world: World) -> list[tuple[bytes, bytes]]:
-    letters = [dict(letter.headers) for letter in world.reader.of(world.settings.topics.dead_letters)]
-    return [(each["modstream-reason"], each["modstream-origin-offset"]) for each in letters]
+    dead_letters = [dict(dead_letter.headers) for dead_letter in world.reader.of(world.settings.topics.dead_letters)]
+    return [(each["modstream-reason"], each["modstream-origin-offset"]) for each in dead_letters]
 
 
 async def test_a_record_that_ends_every_process_is_skipped_while_none_runs(world: World, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ async def test_a_record_that_ends_every_process_is_skipped_while_none_runs(world
 
     assert len(world.reader.records) == 3
     assert dead_offsets(world) == [(b"record.skipped", b"1")]
-    (letter,) = world.reader.of(world.settings.topics.dead_letters)
-    assert letter.value == b'{"fail": "fatal"}'
-    assert b"hangs the engine" in dict(letter.headers)["modstream-message"]
+    (dead_letter,) = world.reader.of(world.settings.topics.dead_letters)
+    assert dead_letter.value == b'{"fail": "fatal"}'
+    assert b"hangs the engine" in dict(dead_letter.headers)["modstream-message"]
 
 
 async def test_a_record_in_flight_is_skipped_beside_the_service(world: World, tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ async def test_what_cannot_be_read_can_be_skipped(world: World, tmp_path: Path) 
 
     assert done.exit_code == 0
     await world.outcomes(1)
-    (letter,) = world.reader.of(topics.dead_letters)
-    assert b"the record cannot be read" in dict(letter.headers)["modstream-message"]
-    assert dict(letter.headers)["modstream-raw"] == b"batch"
+    (dead_letter,) = world.reader.of(topics.dead_letters)
+    assert b"the record cannot be read" in dict(dead_letter.headers)["modstream-message"]
+    assert dict(dead_letter.headers)["modstream-raw"] == b"batch"
 
 
 async def test_a_record_is_skipped_with_a_notice_for_its_tenant(world: World, tmp_path: Path) -> None:

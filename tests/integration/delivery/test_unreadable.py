@@ -33,9 +33,9 @@ async def send(world: World, batch: RawBatch, *, partition: int = 0) -> int:
     return await send_raw(kafka.bootstrap_servers, topics.uploads, partition, batch)
 
 
-def letters(world: World) -> dict[tuple[int, int], dict[str, bytes]]:
+def dead_letters(world: World) -> dict[tuple[int, int], dict[str, bytes]]:
     """Return the headers of the dead letters by the place of the record that failed."""
-    found = [dict(letter.headers) for letter in world.reader.of(world.settings.topics.dead_letters)]
+    found = [dict(dead_letter.headers) for dead_letter in world.reader.of(world.settings.topics.dead_letters)]
     return {(int(each["modstream-origin-partition"]), int(each["modstream-origin-offset"])): each for each in found}
 
 
@@ -56,12 +56,12 @@ async def test_records_beside_one_with_an_unreadable_header_have_their_outcomes(
     await world.reader.linger()
 
     assert len(world.reader.of(world.settings.topics.verdicts)) == 4 * PARTITIONS
-    assert letters(world).keys() == {(partition, 1) for partition in range(PARTITIONS)}
-    for headers in letters(world).values():
+    assert dead_letters(world).keys() == {(partition, 1) for partition in range(PARTITIONS)}
+    for headers in dead_letters(world).values():
         assert headers["modstream-reason"] == b"record.unreadable"
         assert b"the name of header 1 is not UTF-8" in headers["modstream-message"]
-    (letter, *_) = world.reader.of(world.settings.topics.dead_letters)
-    assert (letter.key, letter.value) == (b"bad", b"{}")
+    (dead_letter, *_) = world.reader.of(world.settings.topics.dead_letters)
+    assert (dead_letter.key, dead_letter.value) == (b"bad", b"{}")
     assert await committed_bases(world) == [5] * PARTITIONS
 
 
@@ -122,7 +122,7 @@ async def test_a_timestamp_beyond_64_bits_in_an_unreadable_record_stops_nothing(
     async with world.processor():
         await world.outcomes(2)
 
-    assert letters(world).keys() == {(0, 0)}
+    assert dead_letters(world).keys() == {(0, 0)}
     assert len(world.reader.of(world.settings.topics.verdicts)) == 1
 
 
@@ -148,8 +148,8 @@ async def test_a_bomb_is_not_unpacked(world: World, codec: int, size_mib: int) -
     print(f"{len(bytes(explosive))} bytes of {size_mib} MiB: {grown_mib} MiB more")  # noqa: T201 - the measured figure
 
     assert grown_mib < 3 * world.settings.kafka.max_batch_bytes // MIB
-    assert letters(world).keys() == {(0, 1), (0, 2), (0, 3)}
-    assert {headers["modstream-reason"] for headers in letters(world).values()} == {b"record.batch_too_large"}
+    assert dead_letters(world).keys() == {(0, 1), (0, 2), (0, 3)}
+    assert {headers["modstream-reason"] for headers in dead_letters(world).values()} == {b"record.batch_too_large"}
 
 
 async def test_readers_and_snapshots_pass_what_cannot_be_read(world: World) -> None:

@@ -12,19 +12,19 @@ from rich.console import Console
 
 from service.cli.as_json import as_json, as_json_line
 from service.cli.dead_letter_page import page_json, print_page
-from service.cli.dead_letter_tables import group_columns, letter_columns, letter_json, print_result
+from service.cli.dead_letter_tables import dead_letter_columns, dead_letter_json, group_columns, print_result
 from service.client.outcomes import as_json as outcome_json
 from service.client.outcomes import outcome_of
 from service.core.records import SourceRecord
 from service.settings.delivery import TopicSettings
+from service.tools.dead_letters.dead_letter import read_dead_letter
 from service.tools.dead_letters.groups import Groups
-from service.tools.dead_letters.letter import read_letter
 from service.tools.dead_letters.run import RunResult
 from service.tools.demo.fitted_table import print_table
-from testing.dead_letters import DEAD, a_letter
+from testing.dead_letters import DEAD, a_dead_letter
 
 STEERING = "\x1b[2J\x9b31m\u202e\u2066\r\x07\x00\ud800"
-NAMES = [name for name, _ in a_letter().headers]
+NAMES = [name for name, _ in a_dead_letter().headers]
 values = (
     st.none()
     | st.binary()
@@ -34,23 +34,23 @@ headers = st.lists(st.tuples(st.sampled_from(NAMES) | st.text(), values), max_si
 
 
 def written(record: SourceRecord, *, reveal: bool = False) -> str:
-    """Return all that the commands write about a letter."""
-    letter, groups = read_letter(record), Groups()
-    groups.add(letter)
+    """Return all that the commands write about a dead letter."""
+    dead_letter, groups = read_dead_letter(record), Groups()
+    groups.add(dead_letter)
     result = RunResult()
-    result.reasons[letter.reason] += 1
-    result.refused, result.refused_shown = 1, [(letter, letter.truncated)]
+    result.reasons[dead_letter.reason] += 1
+    result.refused, result.refused_shown = 1, [(dead_letter, dead_letter.truncated)]
     file = io.StringIO()
     console = Console(file=file, width=200)
-    print_page(console, letter, None, reveal=reveal, trace_url=None)
-    print_table(console, letter_columns([(letter, None)], with_state=True))
+    print_page(console, dead_letter, None, reveal=reveal, trace_url=None)
+    print_table(console, dead_letter_columns([(dead_letter, None)], with_state=True))
     print_table(console, group_columns(groups.largest_first()))
     print_result(console, result, "refused")
     outcome = outcome_of(record, TopicSettings())
     assert outcome is not None
     for line in (
-        as_json(page_json(letter, None, reveal=reveal, trace_url=None)),
-        as_json_line(letter_json(letter, None)),
+        as_json(page_json(dead_letter, None, reveal=reveal, trace_url=None)),
+        as_json_line(dead_letter_json(dead_letter, None)),
         as_json_line(groups.largest_first()),
         as_json_line(outcome_json(record, outcome)),
     ):
@@ -74,13 +74,13 @@ def test_no_character_steers_a_terminal_wherever_it_stands(reported: Any, key: b
 
 @pytest.mark.parametrize("name", [*NAMES, "own", STEERING])
 def test_a_header_of_a_megabyte_fills_no_page(name: str) -> None:
-    record = a_letter(headers=())
+    record = a_dead_letter(headers=())
     long = record._replace(headers=(*record.headers, (name, (STEERING + "a" * 1_000_000).encode(errors="replace"))))
     assert len(written(long)) < 100_000
 
 
 def test_many_headers_long_names_keys_and_values_fill_no_page() -> None:
-    record = a_letter(
+    record = a_dead_letter(
         value={"context": {"k" * 1_000: "v" * 100_000}, "tenant": "t" * 1_000_000, STEERING[:-1]: STEERING[:-1]},
         headers=tuple((f"{number}" + "n" * 1_000, b"v" * 10_000) for number in range(900)),
         key=b"k" * 1_000_000,
@@ -93,5 +93,5 @@ def test_many_headers_long_names_keys_and_values_fill_no_page() -> None:
 
 
 def test_a_field_name_of_many_letters_is_shown_at_once() -> None:
-    # The square of a million letters would not end in this test's time.
-    assert written(a_letter(value={"a" * 1_000_000: 1, "x": "a" * 1_000_000}))
+    # The square of a million dead letters would not end in this test's time.
+    assert written(a_dead_letter(value={"a" * 1_000_000: 1, "x": "a" * 1_000_000}))

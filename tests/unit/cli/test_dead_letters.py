@@ -1,4 +1,4 @@
-"""`modstream dead-letters` on letters in memory."""
+"""`modstream dead-letters` on dead letters in memory."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from service.cli.commands import app
 from service.events.codec_errors import EventEmptyError
 from service.kafka.errors import KafkaUnreachableError
-from testing.dead_letters import MemoryDeadLetterStore, a_letter, vanish
+from testing.dead_letters import MemoryDeadLetterStore, a_dead_letter, vanish
 from testing.uploads import BY_URL
 
 SIGNED = BY_URL | {"image": {"url": "https://cdn.example.com/42.jpg?sig=secret"}, "tenant": "shop"}
@@ -34,10 +34,10 @@ def logging_left_as_it_was() -> Iterator[None]:
 def store() -> MemoryDeadLetterStore:
     return MemoryDeadLetterStore(
         [
-            a_letter(1, error=EventEmptyError(), key=b"empty"),
-            a_letter(2, value=SIGNED, headers=TRACEPARENT, key=b"signed"),
-            a_letter(3, key=b"\x1b[31mred"),
-            a_letter(4, value=b"x" * 50_000, max_bytes=16_384, key=b"cut"),
+            a_dead_letter(1, error=EventEmptyError(), key=b"empty"),
+            a_dead_letter(2, value=SIGNED, headers=TRACEPARENT, key=b"signed"),
+            a_dead_letter(3, key=b"\x1b[31mred"),
+            a_dead_letter(4, value=b"x" * 50_000, max_bytes=16_384, key=b"cut"),
         ]
     )
 
@@ -59,7 +59,7 @@ def test_letters_are_listed_with_their_places(store: MemoryDeadLetterStore) -> N
 
 def test_a_list_at_80_columns_has_letter_reason_and_key_whole() -> None:
     key = "catalogue/2026/summer/shoes/42-front-left.jpg"
-    store = MemoryDeadLetterStore([a_letter(2, value=SIGNED, key=key.encode())])
+    store = MemoryDeadLetterStore([a_dead_letter(2, value=SIGNED, key=key.encode())])
     lines = dead_letters(store, "list", COLUMNS="80").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     row = next(number for number, line in enumerate(lines) if "image.not_found" in line)
@@ -73,7 +73,7 @@ def test_a_list_at_80_columns_has_letter_reason_and_key_whole() -> None:
 def test_what_is_piped_is_neither_wrapped_nor_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     key = "k" * 300
-    store = MemoryDeadLetterStore([a_letter(2, value=SIGNED, key=key.encode())])
+    store = MemoryDeadLetterStore([a_dead_letter(2, value=SIGNED, key=key.encode())])
     for command in ("list", "stats"):
         result = CliRunner().invoke(app, ["dead-letters", command], obj=store)
         assert "…" not in result.stdout
@@ -172,7 +172,7 @@ def test_ctrl_c_ends_a_redrive_with_the_exit_code_of_shells(store: MemoryDeadLet
     store.before_commit = interrupt
     result = dead_letters(store, "redrive", "--execute")
     assert result.exit_code == 130
-    assert "interrupted after 0 letters" in result.stderr
+    assert "interrupted after 0 dead letters" in result.stderr
 
 
 def test_discarding_wants_a_reason_once_it_is_meant(store: MemoryDeadLetterStore) -> None:

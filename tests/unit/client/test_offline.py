@@ -70,15 +70,19 @@ async def test_a_file_is_judged_from_inside_its_event(photo: Path) -> None:
 async def test_what_cannot_be_judged_is_reported_and_does_not_end_the_others(photo: Path) -> None:
     failures = {"bad": EngineRejectedError(detail="no"), "odd": UnexpectedError(kind="ValueError", detail="what")}
     trial = await tried(Recorder(failures), *(Upload(name, photo) for name in ("bad", "good", "odd")))
-    letters = [each.dead_letter for each in trial.images]
-    assert [letter and letter.reason for letter in letters] == ["engine.rejected", None, "internal.unexpected"]
+    dead_letters = [each.dead_letter for each in trial.images]
+    assert [dead_letter and dead_letter.reason for dead_letter in dead_letters] == [
+        "engine.rejected",
+        None,
+        "internal.unexpected",
+    ]
 
 
 async def test_a_file_that_cannot_be_read_any_more_does_not_end_the_others(photo: Path) -> None:
     gone = photo.with_name("gone.jpg")
     trial = await tried(Recorder(), Upload("gone", gone), Upload("good", photo))
-    letters = [each.dead_letter for each in trial.images]
-    assert [letter and letter.reason for letter in letters] == ["fetch.failed", None]
+    dead_letters = [each.dead_letter for each in trial.images]
+    assert [dead_letter and dead_letter.reason for dead_letter in dead_letters] == ["fetch.failed", None]
     assert not trial.is_complete
 
 

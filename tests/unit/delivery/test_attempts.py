@@ -141,9 +141,9 @@ async def test_an_unreadable_record_is_a_dead_letter_by_its_own_fault_that_no_ha
 
     assert setup.jobs == []
     assert resolution.fault == Fault("record.unreadable", "record")
-    (letter,) = resolution.outcomes
-    headers = dict(letter.headers)
-    assert letter.value == b"raw"
+    (dead_letter,) = resolution.outcomes
+    headers = dict(dead_letter.headers)
+    assert dead_letter.value == b"raw"
     assert headers["modstream-message"] == b"The Kafka client cannot read this: cut off"
     assert (headers["modstream-raw"], headers["modstream-raw-offsets"]) == (b"batch", b"7-9")
     assert "modstream-origin-last-offset" not in headers
@@ -224,8 +224,8 @@ NOTICES_OF_SHOP = "images.uploaded.dead.notices.shop"
 async def test_a_tenant_with_a_topic_gets_the_reason_and_the_record_and_nothing_of_the_event() -> None:
     source = record(7, key=b"42", value=b'{"url": "https://cdn.example.com/?signature=1"}')
     source = source._replace(headers=(("authorization", b"secret"), ("modstream-stack", b"forged")))
-    letter, notice = (await AttemptsSetup(WrongError(), NOTICED).resolve(source, Reading("shop"))).outcomes
-    assert letter.topic == "images.uploaded.dead"
+    dead_letter, notice = (await AttemptsSetup(WrongError(), NOTICED).resolve(source, Reading("shop"))).outcomes
+    assert dead_letter.topic == "images.uploaded.dead"
     assert (notice.topic, notice.key, notice.value) == (NOTICES_OF_SHOP, b"42", None)
     headers = dict(notice.headers)
     assert headers["modstream-reason"] == b"test.wrong"
@@ -244,16 +244,16 @@ async def test_a_tenant_with_a_topic_gets_the_reason_and_the_record_and_nothing_
 )
 async def test_a_notice_names_no_server_of_the_operator(failure: ModstreamError) -> None:
     at_once = NOTICED.model_copy(update={"retry": RetrySettings(max_attempts=1)})
-    letter, notice = (await AttemptsSetup(failure, at_once).resolve(record(7), Reading("shop"))).outcomes
-    assert b"gpu-1" in (dict(letter.headers)["modstream-message"] or b"")
+    dead_letter, notice = (await AttemptsSetup(failure, at_once).resolve(record(7), Reading("shop"))).outcomes
+    assert b"gpu-1" in (dict(dead_letter.headers)["modstream-message"] or b"")
     assert dict(notice.headers)["modstream-reason"] == failure.reason.encode()
     assert not any(b"gpu-1" in (value or b"") for _, value in notice.headers)
 
 
 @pytest.mark.parametrize("tenant", ["", "other", "shop/../forum", "*"])
 async def test_a_tenant_without_a_topic_gets_no_notice(tenant: str) -> None:
-    (letter,) = (await AttemptsSetup(WrongError(), NOTICED).resolve(record(7), Reading(tenant))).outcomes
-    assert letter.topic == "images.uploaded.dead"
+    (dead_letter,) = (await AttemptsSetup(WrongError(), NOTICED).resolve(record(7), Reading(tenant))).outcomes
+    assert dead_letter.topic == "images.uploaded.dead"
 
 
 async def test_an_event_that_broke_the_rules_is_reported_to_the_tenant_that_it_names() -> None:

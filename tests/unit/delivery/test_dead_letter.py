@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.core.errors import ModstreamError, RejectedError, UnexpectedError
 from service.core.records import MAX_HEADERS, Headers, OutgoingRecord, SourceRecord
-from service.delivery.dead_letter import cut, dead_letter
+from service.delivery.dead_letter import build_dead_letter, cut
 from service.delivery.origin import fresh, origin_of
 from service.delivery.retry import RetryTier, deferred_record
 from service.events.codec import decode_upload
@@ -28,7 +28,7 @@ class NotAnImageError(RejectedError):
     message = "no image format: {start!r}"
 
 
-def letter(
+def dead_letter(
     *,
     key: bytes | None = b"42",
     value: bytes | None = b"{}",
@@ -37,7 +37,7 @@ def letter(
     max_bytes: int = 1_000_000,
 ) -> OutgoingRecord:
     record = SourceRecord("images.uploaded", 3, 77, 1_700_000_000_000, key, value, headers)
-    whole = dead_letter(
+    whole = build_dead_letter(
         record,
         fresh(record),
         error or NotAnImageError(start=b"GIF9"),
@@ -50,13 +50,13 @@ def letter(
 
 
 def test_key_value_and_headers_stay_as_they_were() -> None:
-    record = letter()
+    record = dead_letter()
     assert (record.topic, record.key, record.value) == ("images.uploaded.dead", b"42", b"{}")
     assert record.headers[0] == ("traceparent", b"00-1")
 
 
 def test_the_reason_the_attempt_and_the_origin_are_reported() -> None:
-    headers = dict(letter().headers)
+    headers = dict(dead_letter().headers)
     assert headers["modstream-reason"] == b"image.unknown_format"
     assert headers["modstream-message"] == b"no image format: b'GIF9'"
     assert headers["modstream-attempt"] == b"2"
@@ -68,7 +68,7 @@ def test_the_reason_the_attempt_and_the_origin_are_reported() -> None:
 
 
 def test_spring_finds_its_headers() -> None:
-    headers = dict(letter().headers)
+    headers = dict(dead_letter().headers)
     assert headers["kafka_dlt-original-topic"] == b"images.uploaded"
     assert headers["kafka_dlt-original-partition"] == b"\0\0\0\3"
     assert headers["kafka_dlt-original-offset"] == b"\0\0\0\0\0\0\0\x4d"
@@ -82,7 +82,7 @@ def test_spring_finds_its_headers() -> None:
 
 
 def test_connect_finds_its_headers() -> None:
-    headers = dict(letter().headers)
+    headers = dict(dead_letter().headers)
     assert headers["__connect.errors.topic"] == b"images.uploaded"
     assert headers["__connect.errors.partition"] == b"3"
     assert headers["__connect.errors.offset"] == b"77"
@@ -95,13 +95,13 @@ def test_connect_finds_its_headers() -> None:
 def test_connect_finds_the_stage_and_the_class_that_failed() -> None:
     with pytest.raises(EventNotJsonError) as caught:
         decode_upload(a_record(b"no event"))
-    headers = dict(letter(error=caught.value).headers)
+    headers = dict(dead_letter(error=caught.value).headers)
     assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
     assert headers["__connect.errors.class.name"] == b"service.events.codec"
 
     with pytest.raises(UnknownPolicyError) as refused:
         load_policies(PolicySettings()).select("none", tenant="shop")
-    headers = dict(letter(error=refused.value).headers)
+    headers = dict(dead_letter(error=refused.value).headers)
     assert headers["__connect.errors.stage"] == b"TASK_PUT"
     assert headers["__connect.errors.class.name"] == b"service.policy.loader.Policies"
 
@@ -116,21 +116,21 @@ def test_who_set_the_timestamp_is_reported_after_retries_too(timestamp_ms: int, 
     later = deferred_record(record, fresh(record), tier, BusyError(), attempt=1, now_s=0.0)
     waited = SourceRecord(tier.topic, 0, 0, 5, None, b"{}", later.headers)
     origin = origin_of(waited, uploads="images.uploaded")
-    dead = dead_letter(waited, origin, BusyError(), attempt=2, topic="d", group_id="g", failed_at=FAILED_AT)
+    dead = build_dead_letter(waited, origin, BusyError(), attempt=2, topic="d", group_id="g", failed_at=FAILED_AT)
     assert dict(dead.headers)["kafka_dlt-original-timestamp-type"] == written
     assert dict(dead.headers)["modstream-origin-timestamp-type"] == written
 
 
 def test_headers_that_were_not_all_kept_are_left_out_and_that_is_reported() -> None:
     few = tuple((f"x-{number}", b"") for number in range(MAX_HEADERS))
-    assert letter(headers=few).headers[:MAX_HEADERS] == few
-    names = {name for name, _ in letter(headers=(*few, ("one-more", b""))).headers}
+    assert dead_letter(headers=few).headers[:MAX_HEADERS] == few
+    names = {name for name, _ in dead_letter(headers=(*few, ("one-more", b""))).headers}
     assert names.isdisjoint({"x-0", "one-more"})
-    assert dict(letter(headers=(*few, ("one-more", b""))).headers)["modstream-truncated"] == b"headers"
+    assert dict(dead_letter(headers=(*few, ("one-more", b""))).headers)["modstream-truncated"] == b"headers"
 
 
 def test_a_name_in_the_message_steers_nothing_and_has_an_end() -> None:
-    headers = dict(letter(error=NotAnImageError(start="\x1b[2J\u202e\n" + "a" * 5000)).headers)
+    headers = dict(dead_letter(error=NotAnImageError(start="\x1b[2J\u202e\n" + "a" * 5000)).headers)
     for name in ("modstream-message", "kafka_dlt-exception-message", "__connect.errors.exception.message"):
         message = headers[name].decode()
         assert message.isprintable()
@@ -144,7 +144,7 @@ def test_the_stack_shows_frames_but_no_messages_of_foreign_errors() -> None:
         int(signed_url)
     except ValueError as cause:
         error.__cause__ = cause
-    headers = dict(letter(error=error).headers)
+    headers = dict(dead_letter(error=error).headers)
     assert headers["kafka_dlt-exception-fqcn"] == b"builtins.ValueError"
     assert headers["kafka_dlt-exception-cause-fqcn"] == b"builtins.ValueError"
     assert b"test_dead_letter.py" in headers["kafka_dlt-exception-stacktrace"]
@@ -152,7 +152,7 @@ def test_the_stack_shows_frames_but_no_messages_of_foreign_errors() -> None:
 
 
 def test_what_an_earlier_failure_added_is_not_reported_twice() -> None:
-    record = letter(headers=(*letter().headers, ("ce_id", b"1")))
+    record = dead_letter(headers=(*dead_letter().headers, ("ce_id", b"1")))
     names = [name for name, _ in record.headers]
     assert len(names) == len(set(names))
     assert "ce_id" in names
@@ -163,7 +163,7 @@ headers_st = st.lists(st.tuples(st.text(max_size=30), st.binary(max_size=3000)),
 
 @pytest.mark.parametrize("key_bytes", [0, 63, 64, 8191, 8192, 900_000])
 def test_a_long_value_is_cut_to_the_byte(key_bytes: int) -> None:
-    cut_letter = letter(key=b"k" * key_bytes, value=b"v" * 2_000_000, max_bytes=1_000_000)
+    cut_letter = dead_letter(key=b"k" * key_bytes, value=b"v" * 2_000_000, max_bytes=1_000_000)
     assert 1_000_000 - 16 <= record_bytes(cut_letter) <= 1_000_000
 
 
@@ -177,7 +177,9 @@ def test_a_dead_letter_is_never_too_large(
     key: bytes | None, value: bytes | None, headers: Headers, message: str
 ) -> None:
     limit_bytes = 16_384
-    record = letter(key=key, value=value, headers=headers, error=NotAnImageError(start=message), max_bytes=limit_bytes)
+    record = dead_letter(
+        key=key, value=value, headers=headers, error=NotAnImageError(start=message), max_bytes=limit_bytes
+    )
     assert record_bytes(record) <= limit_bytes
     found = dict(record.headers)
     assert found["modstream-origin-offset"] == b"77"
@@ -187,7 +189,7 @@ def test_a_dead_letter_is_never_too_large(
 
 
 def test_a_value_that_does_not_fit_is_cut_and_the_letter_says_so() -> None:
-    record = letter(value=b"x" * 50_000, max_bytes=16_384)
+    record = dead_letter(value=b"x" * 50_000, max_bytes=16_384)
     assert record.value is not None
     assert 8_000 < len(record.value) < 16_384
     assert record.key == b"42"

@@ -18,7 +18,7 @@ from service.kafka.publisher import record_bytes
 from service.settings.delivery import DeadLetterSettings, RetrySettings
 from service.settings.settings import Settings
 from service.telemetry.record_trace import Arrival, Delivery, QuietDelivery, RecordTracer
-from service.tools.dead_letters.letter import read_letter
+from service.tools.dead_letters.dead_letter import read_dead_letter
 from testing.dead_letters import as_read
 from testing.handlers import SETTINGS as PROCESSOR_SETTINGS
 from testing.handlers import BusyError, WrongError, committed, verdict
@@ -50,9 +50,9 @@ async def resolution_of(source: SourceRecord, handler: Handler, settings: Settin
 @pytest.mark.parametrize("settings", [SETTINGS, WAITING])
 async def test_a_record_whose_dead_letter_or_retry_cannot_be_built_keeps_its_reason(settings: Settings) -> None:
     resolution = await resolution_of(UNSPEAKABLE, failing(BusyError()), settings)
-    (letter,) = resolution.outcomes
-    assert (letter.topic, letter.key, letter.value) == (DEAD, b"42", b"event")
-    headers = dict(letter.headers)
+    (dead_letter,) = resolution.outcomes
+    assert (dead_letter.topic, dead_letter.key, dead_letter.value) == (DEAD, b"42", b"event")
+    headers = dict(dead_letter.headers)
     assert (headers[REASON], headers[ATTEMPT], headers[TRUNCATED]) == (b"test.busy", b"1", b"headers")
     assert b"record.dead_letter_reduced" in headers[MESSAGE]
     assert (resolution.outcome, resolution.reason) == ("dead_lettered", "test.busy")
@@ -64,8 +64,8 @@ async def test_a_dead_letter_that_replaces_a_refused_outcome_needs_no_headers() 
     attempts = Attempts(SETTINGS, judged)
     refusal = OutcomesRefusedError("images.verdicts", (), size_bytes=900, detail="too large")
     resolution = Resolution(verdict_of(UNSPEAKABLE), 0, attempt=2)
-    (letter,) = attempts.replace(NotedRecord(UNSPEAKABLE), resolution, refusal).outcomes
-    assert (dict(letter.headers)[REASON], dict(letter.headers)[ATTEMPT]) == (b"outcome.too_large", b"2")
+    (dead_letter,) = attempts.replace(NotedRecord(UNSPEAKABLE), resolution, refusal).outcomes
+    assert (dict(dead_letter.headers)[REASON], dict(dead_letter.headers)[ATTEMPT]) == (b"outcome.too_large", b"2")
 
 
 def verdict_of(source: SourceRecord) -> tuple[OutgoingRecord, ...]:
@@ -102,9 +102,9 @@ async def test_a_notice_that_cannot_be_built_leaves_the_dead_letter_whole() -> N
         raise LookupError("a defect")
 
     attempts = Attempts(NOTICED, failing(WrongError()), tenant_of=broken)
-    (letter,) = (await attempts.resolve(NotedRecord(record(7)))).outcomes
-    assert dict(letter.headers)[MESSAGE] == b"wrong"
-    assert TRUNCATED not in dict(letter.headers)
+    (dead_letter,) = (await attempts.resolve(NotedRecord(record(7)))).outcomes
+    assert dict(dead_letter.headers)[MESSAGE] == b"wrong"
+    assert TRUNCATED not in dict(dead_letter.headers)
 
 
 def least(source: SourceRecord, *, max_bytes: int = 1_000_000, reason: str = "test.wrong") -> OutgoingRecord:
@@ -123,10 +123,10 @@ def test_a_record_of_a_retry_topic_keeps_the_origin_that_its_headers_report() ->
 
 
 def test_commands_can_read_it_and_send_it_back() -> None:
-    letter = read_letter(as_read(least(record(7, partition=3)), 0, 0))
-    assert letter.reason == "test.wrong"
-    assert letter.origin is not None
-    assert (letter.origin.partition, letter.origin.offset) == (3, 7)
+    dead_letter = read_dead_letter(as_read(least(record(7, partition=3)), 0, 0))
+    assert dead_letter.reason == "test.wrong"
+    assert dead_letter.origin is not None
+    assert (dead_letter.origin.partition, dead_letter.origin.offset) == (3, 7)
 
 
 def test_the_offsets_that_an_unreadable_record_stands_for_are_reported() -> None:
@@ -137,6 +137,6 @@ def test_the_offsets_that_an_unreadable_record_stands_for_are_reported() -> None
 @pytest.mark.parametrize("reason", ["test.wrong", "\ud800" * 9999])
 @pytest.mark.parametrize("max_bytes", [2048, 100_000])
 def test_it_is_never_larger_than_its_topic_accepts(max_bytes: int, reason: str) -> None:
-    letter = least(record(2**62, key=bytes(900_000), value=bytes(900_000)), max_bytes=max_bytes, reason=reason)
-    assert record_bytes(letter) <= max_bytes
-    assert dict(letter.headers)[TRUNCATED] == b"headers,value,key"
+    dead_letter = least(record(2**62, key=bytes(900_000), value=bytes(900_000)), max_bytes=max_bytes, reason=reason)
+    assert record_bytes(dead_letter) <= max_bytes
+    assert dict(dead_letter.headers)[TRUNCATED] == b"headers,value,key"

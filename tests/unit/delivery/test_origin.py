@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.core.headers import ATTEMPT, NOT_BEFORE, OFFSET, PARTITION, TIMESTAMP, TOPIC
 from service.core.records import SourceRecord
-from service.delivery.dead_letter import dead_letter
+from service.delivery.dead_letter import build_dead_letter
 from service.delivery.origin import Origin, fresh, origin_of, parsed_origin
 from service.delivery.retry import RetryTier, deferred_record, due_s
 from testing.handlers import BusyError
@@ -86,7 +86,7 @@ def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(r
     origin = origin_of(record, uploads=ORIGIN.topic)
     again = deferred_record(record, origin, TIER, BusyError(), attempt=origin.attempts + 1, now_s=1.0)
     assert parsed_origin(again.headers) == replace(origin, attempts=origin.attempts + 1)
-    letter = dead_letter(
+    dead_letter = build_dead_letter(
         record,
         origin,
         BusyError(),
@@ -95,7 +95,7 @@ def test_whatever_the_headers_say_the_record_can_be_put_off_again_and_given_up(r
         group_id="modstream",
         failed_at=FAILED_AT,
     )
-    assert parsed_origin(letter.headers) == replace(origin, attempts=1)
+    assert parsed_origin(dead_letter.headers) == replace(origin, attempts=1)
 
 
 @given(headers, st.integers(-(2**63), 2**63 - 1), st.floats(0, 4e9))

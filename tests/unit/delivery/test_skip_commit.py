@@ -8,7 +8,7 @@ from service.delivery.skip_commit import commit_as_one
 from service.kafka.errors import CommitUnknownError
 from service.kafka.topic_limits import TopicLimits
 
-LETTER = OutgoingRecord("dead", None, b"letter", ())
+DEAD_LETTER = OutgoingRecord("dead", None, b"letter", ())
 
 
 class LateWriter:
@@ -51,7 +51,7 @@ async def test_a_commit_without_an_answer_is_tried_again_unless_the_record_is_fi
     limits = TopicLimits(1_000_000, compression="none")
     await commit_as_one(
         writer,  # type: ignore[arg-type]  # what a skip needs of a writer
-        [LETTER],
+        [DEAD_LETTER],
         finishing_three,
         place="t/0/3",
         limits=limits,

@@ -1,4 +1,4 @@
-"""The bookkeeping of re-drives against a plain model: filters, limits, crashes, rivals and letters that fail again."""
+"""The bookkeeping of re-drives against a plain model: filters, limits, crashes, rivals, repeated failures."""
 
 import asyncio
 import contextlib
@@ -11,17 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from service.kafka.errors import PublishUnknownError, ShutOutError
 from service.tools.dead_letters.actions import Discard, Redrive
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.rate_limit import Pace
 from service.tools.dead_letters.run import Action, RunResult, carry_out
-from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_letter, vanish
+from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_dead_letter, vanish
 
 NOW = datetime(2026, 5, 5, tzinfo=UTC)
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: NOW)
 DISCARD = Discard("a test", JOURNAL, lambda: NOW)
 
 filters = st.builds(
-    LetterFilter,
+    DeadLetterFilter,
     partitions=st.frozensets(st.integers(min_value=0, max_value=2), max_size=2),
     offsets=st.none() | st.builds(range, st.integers(0, 15), st.integers(0, 40)),
 )
@@ -33,7 +33,7 @@ async def _no_sleep(_seconds: float) -> None:
 
 
 class LettersMachine(RuleBasedStateMachine):
-    """Letters come, people send them back and discard them, and things go wrong in the middle."""
+    """Dead letters come, people send them back and discard them, and things go wrong in the middle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,19 +42,21 @@ class LettersMachine(RuleBasedStateMachine):
 
     @rule(partition=st.integers(min_value=0, max_value=2), count=st.integers(min_value=1, max_value=6))
     def fail(self, partition: int, count: int) -> None:
-        """Records become letters; every third offset is a transaction's marker."""
+        """Records become dead letters; every third offset is a transaction's marker."""
         for _ in range(count):
             self.ends[partition] += 2 if self.ends[partition] % 3 == 1 else 1
             offset = self.ends[partition]
-            self.store.letters.append(a_letter(offset, partition=partition, key=b"%d:%d" % (partition, offset)))
+            self.store.dead_letters.append(
+                a_dead_letter(offset, partition=partition, key=b"%d:%d" % (partition, offset))
+            )
 
     @rule(wanted=filters, limit=limits, batch=st.integers(1, 4), discards=st.booleans())
-    def deal(self, wanted: LetterFilter, limit: int | None, batch: int, discards: bool) -> None:
+    def deal(self, wanted: DeadLetterFilter, limit: int | None, batch: int, discards: bool) -> None:
         """All goes well."""
         self._run(DISCARD if discards else REDRIVE, wanted, limit, batch)
 
     @rule(wanted=filters, batch=st.integers(1, 4), at=st.integers(1, 4), happened=st.booleans())
-    def crash(self, wanted: LetterFilter, batch: int, at: int, happened: bool) -> None:
+    def crash(self, wanted: DeadLetterFilter, batch: int, at: int, happened: bool) -> None:
         """The process dies in a commit, which happened or not."""
         commits = 0
 
@@ -72,7 +74,7 @@ class LettersMachine(RuleBasedStateMachine):
         self.store.before_commit = self.store.after_commit = None
 
     @rule(wanted=filters, batch=st.integers(1, 4), at=st.integers(1, 4), others=filters)
-    def rival(self, wanted: LetterFilter, batch: int, at: int, others: LetterFilter) -> None:
+    def rival(self, wanted: DeadLetterFilter, batch: int, at: int, others: DeadLetterFilter) -> None:
         """Another run takes over in the middle, does some of it, and leaves the rest."""
         commits = 0
 
@@ -89,15 +91,17 @@ class LettersMachine(RuleBasedStateMachine):
 
     @rule(partition=st.integers(min_value=0, max_value=2), by=st.integers(1, 10))
     def expire(self, partition: int, by: int) -> None:
-        """The brokers delete the oldest letters."""
+        """The brokers delete the oldest dead letters."""
         beginning = self.store.beginnings.get(partition, 0) + by
         self.store.beginnings[partition] = beginning
         self.ends[partition] = max(self.ends[partition], beginning)
-        self.store.letters = [
-            letter for letter in self.store.letters if letter.partition != partition or letter.offset >= beginning
+        self.store.dead_letters = [
+            dead_letter
+            for dead_letter in self.store.dead_letters
+            if dead_letter.partition != partition or dead_letter.offset >= beginning
         ]
 
-    def _run(self, action: Action, wanted: LetterFilter, limit: int | None, batch: int) -> None:
+    def _run(self, action: Action, wanted: DeadLetterFilter, limit: int | None, batch: int) -> None:
         work = carry_out(
             self.store, action, wanted, RunResult(), execute=True, pace=Pace(batch, sleep=_no_sleep), limit=limit
         )
@@ -116,12 +120,12 @@ class LettersMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, one run without a filter deals with everything that is left, and then nothing is."""
-        self._run(REDRIVE, LetterFilter(), None, 4)
+        self._run(REDRIVE, DeadLetterFilter(), None, 4)
         self.nothing_is_sent_twice()
         dealt_with = {record.key for record in self.store.journal} | {record.key for record in self.store.sent}
-        assert {letter.key for letter in self.store.letters} <= dealt_with
+        assert {dead_letter.key for dead_letter in self.store.dead_letters} <= dealt_with
         result = RunResult()
-        asyncio.run(carry_out(self.store, REDRIVE, LetterFilter(), result, execute=False, pace=Pace()))
+        asyncio.run(carry_out(self.store, REDRIVE, DeadLetterFilter(), result, execute=False, pace=Pace()))
         assert result.done == 0
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from service.events.raw_event import event_of, tenant_of
 from service.tools.dead_letters.event import shown_event, shown_text
-from testing.dead_letters import a_letter
+from testing.dead_letters import a_dead_letter
 from testing.uploads import BINARY, BY_URL, INLINE, STRUCTURED, STRUCTURED_HEADERS, a_record
 
 SIGNED = "https://cdn.example.com/42.jpg?X-Amz-Signature=secret&b=1#part"
@@ -64,7 +64,7 @@ def test_image_bytes_of_a_value_that_was_cut_are_counted_too() -> None:
 
 
 def test_an_event_is_not_checked() -> None:
-    assert event_of(a_letter(value={"image": 7})) == {"image": 7}
+    assert event_of(a_dead_letter(value={"image": 7})) == {"image": 7}
 
 
 def test_a_text_without_urls_stays() -> None:

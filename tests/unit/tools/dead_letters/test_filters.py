@@ -1,59 +1,59 @@
-"""Which letters are meant."""
+"""Which dead letters are meant."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from service.core.records import SourceRecord
-from service.tools.dead_letters.filters import END, LetterFilter, parse_moment, parse_offsets
-from service.tools.dead_letters.letter import StoredDeadLetter, read_letter
-from testing.dead_letters import FAILED_AT, a_letter
+from service.tools.dead_letters.dead_letter import StoredDeadLetter, read_dead_letter
+from service.tools.dead_letters.filters import END, DeadLetterFilter, parse_moment, parse_offsets
+from testing.dead_letters import FAILED_AT, a_dead_letter
 from testing.uploads import BY_URL
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-LETTER = read_letter(a_letter(17, partition=3, origin_offset=1200, value=BY_URL | {"tenant": "shop"}))
+DEAD_LETTER = read_dead_letter(a_dead_letter(17, partition=3, origin_offset=1200, value=BY_URL | {"tenant": "shop"}))
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        LetterFilter(),
-        LetterFilter(reasons=("event.*", "image.not_*")),
-        LetterFilter(since=FAILED_AT, until=FAILED_AT + timedelta(seconds=1)),
-        LetterFilter(tenants=("other", "shop")),
-        LetterFilter(partitions=frozenset({3}), offsets=range(17, 18)),
-        LetterFilter(origin_partitions=frozenset({1}), origin_offsets=range(1200, 1300)),
-        LetterFilter(fingerprint=LETTER.fingerprint[:4]),
+        DeadLetterFilter(),
+        DeadLetterFilter(reasons=("event.*", "image.not_*")),
+        DeadLetterFilter(since=FAILED_AT, until=FAILED_AT + timedelta(seconds=1)),
+        DeadLetterFilter(tenants=("other", "shop")),
+        DeadLetterFilter(partitions=frozenset({3}), offsets=range(17, 18)),
+        DeadLetterFilter(origin_partitions=frozenset({1}), origin_offsets=range(1200, 1300)),
+        DeadLetterFilter(fingerprint=DEAD_LETTER.fingerprint[:4]),
     ],
 )
-def test_a_letter_that_fits_is_meant(wanted: LetterFilter) -> None:
-    assert wanted.matches(LETTER)
+def test_a_letter_that_fits_is_meant(wanted: DeadLetterFilter) -> None:
+    assert wanted.matches(DEAD_LETTER)
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        LetterFilter(reasons=("image",)),
-        LetterFilter(since=FAILED_AT + timedelta(milliseconds=1)),
-        LetterFilter(until=FAILED_AT),
-        LetterFilter(tenants=("sho",)),
-        LetterFilter(partitions=frozenset({1})),
-        LetterFilter(offsets=range(1200, 1201)),
-        LetterFilter(origin_partitions=frozenset({3})),
-        LetterFilter(origin_offsets=range(17, 18)),
-        LetterFilter(fingerprint="zz"),
-        LetterFilter(reasons=("image.*",), tenants=("other",)),
+        DeadLetterFilter(reasons=("image",)),
+        DeadLetterFilter(since=FAILED_AT + timedelta(milliseconds=1)),
+        DeadLetterFilter(until=FAILED_AT),
+        DeadLetterFilter(tenants=("sho",)),
+        DeadLetterFilter(partitions=frozenset({1})),
+        DeadLetterFilter(offsets=range(1200, 1201)),
+        DeadLetterFilter(origin_partitions=frozenset({3})),
+        DeadLetterFilter(origin_offsets=range(17, 18)),
+        DeadLetterFilter(fingerprint="zz"),
+        DeadLetterFilter(reasons=("image.*",), tenants=("other",)),
     ],
 )
-def test_a_letter_that_does_not_fit_is_not(wanted: LetterFilter) -> None:
-    assert not wanted.matches(LETTER)
+def test_a_letter_that_does_not_fit_is_not(wanted: DeadLetterFilter) -> None:
+    assert not wanted.matches(DEAD_LETTER)
 
 
 def test_a_letter_without_origin_or_event_is_not_found_by_them() -> None:
-    foreign: StoredDeadLetter = read_letter(SourceRecord("dead", 3, 17, 0, None, None, ()))
-    assert LetterFilter(partitions=frozenset({3})).matches(foreign)
-    assert not LetterFilter(origin_partitions=frozenset({0})).matches(foreign)
-    assert not LetterFilter(tenants=("default",)).matches(foreign)
+    foreign: StoredDeadLetter = read_dead_letter(SourceRecord("dead", 3, 17, 0, None, None, ()))
+    assert DeadLetterFilter(partitions=frozenset({3})).matches(foreign)
+    assert not DeadLetterFilter(origin_partitions=frozenset({0})).matches(foreign)
+    assert not DeadLetterFilter(tenants=("default",)).matches(foreign)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Letters are dealt with batch by batch, each once, and only those that are meant."""
+"""Dead letters are dealt with batch by batch, each once, and only those that are meant."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -8,23 +8,23 @@ import pytest
 from service.events.codec_errors import EventEmptyError
 from service.kafka.errors import PublishUnknownError, ShutOutError
 from service.tools.dead_letters.actions import Redrive
-from service.tools.dead_letters.filters import LetterFilter
+from service.tools.dead_letters.filters import DeadLetterFilter
 from service.tools.dead_letters.rate_limit import MAX_BATCH, Pace
 from service.tools.dead_letters.run import MAX_REFUSED_SHOWN, RunResult, carry_out
-from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_letter, vanish
+from testing.dead_letters import JOURNAL, UPLOADS, MemoryDeadLetterStore, a_dead_letter, vanish
 
 REDRIVE = Redrive(UPLOADS, JOURNAL, lambda: datetime(2026, 5, 5, tzinfo=UTC))
-EVERY = LetterFilter()
+EVERY = DeadLetterFilter()
 SLOW_STEPS = Pace(1e9)
 
 
 def ten_letters() -> MemoryDeadLetterStore:
-    return MemoryDeadLetterStore([a_letter(offset, key=b"%d" % offset) for offset in range(10)])
+    return MemoryDeadLetterStore([a_dead_letter(offset, key=b"%d" % offset) for offset in range(10)])
 
 
 async def send_back(
     store: MemoryDeadLetterStore,
-    wanted: LetterFilter = EVERY,
+    wanted: DeadLetterFilter = EVERY,
     *,
     execute: bool = True,
     limit: int | None = None,
@@ -64,9 +64,9 @@ async def test_every_letter_is_sent_once_however_often_it_is_asked_for() -> None
 
 async def test_a_filter_leaves_the_others_for_later() -> None:
     store = MemoryDeadLetterStore(
-        [a_letter(0, key=b"0", error=EventEmptyError()), a_letter(1, key=b"1"), a_letter(2, key=b"2")]
+        [a_dead_letter(0, key=b"0", error=EventEmptyError()), a_dead_letter(1, key=b"1"), a_dead_letter(2, key=b"2")]
     )
-    first = await send_back(store, LetterFilter(reasons=("image.*",)))
+    first = await send_back(store, DeadLetterFilter(reasons=("image.*",)))
     assert first.reasons == Counter({"image.not_found": 2})
     assert keys(store) == Counter([b"1", b"2"])
     assert (await send_back(store)).reasons == Counter({"event.empty": 1})
@@ -108,8 +108,8 @@ async def test_who_comes_second_shuts_out_who_came_first() -> None:
 
 
 async def test_what_cannot_be_sent_is_reported_and_stays_open() -> None:
-    cut = [a_letter(offset, value=b"x" * 50_000, max_bytes=16_384) for offset in range(MAX_REFUSED_SHOWN + 5)]
-    store = MemoryDeadLetterStore([*cut, a_letter(100)])
+    cut = [a_dead_letter(offset, value=b"x" * 50_000, max_bytes=16_384) for offset in range(MAX_REFUSED_SHOWN + 5)]
+    store = MemoryDeadLetterStore([*cut, a_dead_letter(100)])
     result = await send_back(store)
     assert (result.done, result.refused, len(result.refused_shown)) == (1, MAX_REFUSED_SHOWN + 5, MAX_REFUSED_SHOWN)
     assert len(store.journal) == 1
@@ -119,7 +119,7 @@ async def test_letters_that_came_meanwhile_are_left_for_another_time() -> None:
     store = ten_letters()
 
     async def fail_again() -> None:
-        store.letters.append(a_letter(10 + len(store.letters)))
+        store.dead_letters.append(a_dead_letter(10 + len(store.dead_letters)))
 
     store.after_commit = fail_again
     assert (await in_steps_of_one(store)).done == 10
@@ -128,13 +128,13 @@ async def test_letters_that_came_meanwhile_are_left_for_another_time() -> None:
 async def test_the_journal_forgets_letters_that_are_gone() -> None:
     store = ten_letters()
     await send_back(store)
-    store.letters, store.beginnings = [], {3: 8}
+    store.dead_letters, store.beginnings = [], {3: 8}
     await send_back(store)
     assert len(await store.marks()) == 2
 
 
 async def test_a_batch_is_no_larger_than_a_transaction_should_be() -> None:
-    store = MemoryDeadLetterStore([a_letter(offset, value=b"x" * 900_000) for offset in range(12)])
+    store = MemoryDeadLetterStore([a_dead_letter(offset, value=b"x" * 900_000) for offset in range(12)])
     sizes: list[int] = []
 
     async def note() -> None:

@@ -38,8 +38,8 @@ def test_a_long_name_never_pushes_out_the_decision(width: int) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_dead_letters_reason_stays_whole_and_the_message_gives_way(width: int) -> None:
-    letter = DeadLetter("text.jpg", "image.unsupported_format", "The file is no image: " + "x" * 300, attempt=1)
-    lines = printed(dead_letter_columns([letter]), width=width)
+    dead_letter = DeadLetter("text.jpg", "image.unsupported_format", "The file is no image: " + "x" * 300, attempt=1)
+    lines = printed(dead_letter_columns([dead_letter]), width=width)
     assert "text.jpg  image.unsupported_format" in lines[1]
     assert max(map(len, lines)) <= width
 
@@ -56,8 +56,8 @@ def test_columns_of_the_highest_rank_are_left_out_first_and_named() -> None:
 
 def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    letter = DeadLetter(LONG * 5, "image.unsupported_format", "m" * 900, attempt=1)
-    (_, row) = piped(dead_letter_columns([letter]))
+    dead_letter = DeadLetter(LONG * 5, "image.unsupported_format", "m" * 900, attempt=1)
+    (_, row) = piped(dead_letter_columns([dead_letter]))
     assert row.split("  ") == [LONG * 5, "image.unsupported_format", "m" * 900]
 
 

@@ -95,7 +95,7 @@ class StoredDeadLetter:
         return tenant_of(self.record)
 
 
-def read_letter(record: SourceRecord) -> StoredDeadLetter:
+def read_dead_letter(record: SourceRecord) -> StoredDeadLetter:
     """Read the headers; of repeated ones the last counts, because ours stand behind those of the original record."""
     texts = {
         name: (value or b"")[: _MAX_STACK_BYTES if name == STACK else _MAX_HEADER_BYTES].decode(errors="replace")

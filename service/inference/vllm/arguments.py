@@ -1,7 +1,7 @@
 """Pure: the settings → the arguments of vLLM's engine, by vLLM's names."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -57,6 +57,15 @@ _FIXED = MappingProxyType[str, Any](
     }
 )
 """What the service relies on."""
+
+ONLINE_FP8: Mapping[str, Any] = MappingProxyType(
+    {
+        "quantization": "fp8_per_channel",
+        # vLLM would quantise the vision encoder too, which no published FP8 model does.
+        "quantization_config": {"ignore": ["re:.*visual\\..*", "re:.*lm_head.*"]},
+    }
+)
+"""vLLM's arguments that turn a model of full precision into what llm-compressor's FP8_DYNAMIC makes of it."""
 
 _ELSEWHERE = frozenset({"max_cpu_loras", "structured_outputs_config"})
 """What it relies on too, but works out."""

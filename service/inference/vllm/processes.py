@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from multiprocessing import active_children
-from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -20,7 +19,7 @@ from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from service.inference.errors import EngineConfigurationError
-from service.inference.vllm.arguments import engine_arguments
+from service.inference.vllm.arguments import ONLINE_FP8, engine_arguments
 from service.inference.vllm.loading import load_in_thread
 from service.inference.vllm.model_files import FULL_PRECISIONS, is_precision, weights_precision
 from service.runtime.orphan_reaper import OrphanWatch
@@ -28,15 +27,6 @@ from service.runtime.process_tree import descendants, kill
 from service.settings.vllm import VllmSettings
 
 log = structlog.get_logger(__name__)
-
-ONLINE_FP8: Mapping[str, Any] = MappingProxyType(
-    {
-        "quantization": "fp8_per_channel",
-        # vLLM would quantise the vision encoder too, which no published FP8 model does.
-        "quantization_config": {"ignore": ["re:.*visual\\..*", "re:.*lm_head.*"]},
-    }
-)
-"""vLLM's arguments that turn a model of full precision into what llm-compressor's FP8_DYNAMIC makes of it."""
 
 _GRACE_S = 5.0
 """Time for a clean end, which frees shared memory at once. Requests in the engine are no longer needed then."""

@@ -13,8 +13,8 @@ from service.tools.planning.workload import Candidate, Workload
 
 _HEADER = (
     "| Card | Take | Weights GiB | Step tokens | Images in the cache | Images/s | if all are safe | with tags for all "
-    "| Cores for 2 MP, 12 MP | Convert to (images/s) | Also fits (images/s) |",
-    "|---|---|---:|---:|---:|---:|---:|---:|---|---|---|",
+    "| Cores for 2 MP, 12 MP | Also fits (images/s) |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---|---|",
 )
 _NEEDS_HEADER = ("| Model | Precision | Weights GiB | Card GiB, at least | Fits |", "|---|---|---:|---:|---|")
 
@@ -52,7 +52,7 @@ def _fits(candidate: Candidate) -> bool:
 
 
 def alternatives(plan: GpuPlan) -> Sequence[PrecisionPlan]:
-    """Return the other precisions that fit, fastest first; weights of your own only where they differ from Qwen's."""
+    """Return the other precisions that fit, fastest first; FP8 by row only where it is taken, as it is no faster."""
     named = {plan.take.precision.name, "fp8-dynamic"} if plan.take else set()
     others = [each for each in plan.precisions if each.memory and each.precision.name not in named]
     return sorted(others, key=lambda each: -each.images_per_s)
@@ -73,7 +73,7 @@ def _rows(plans: Sequence[GpuPlan]) -> Iterator[str]:
     for plan in plans:
         take, feeding = plan.take, plan.feeding
         if take is None or take.memory is None or feeding is None:
-            yield f"| {plan.gpu.name} | nothing fits |" + " |" * 9
+            yield f"| {plan.gpu.name} | nothing fits |" + " |" * 8
             continue
         cells = (
             plan.gpu.name,
@@ -85,7 +85,6 @@ def _rows(plans: Sequence[GpuPlan]) -> Iterator[str]:
             rate(take.stage1_per_s),
             rate(with_tags_per_s(plan, take)),
             ", ".join(str(cores) for cores in feeding.cores.values()),
-            _with_rates([plan.convert] if plan.convert else []),
             _with_rates(alternatives(plan)),
         )
         yield f"| {' | '.join(cells)} |"

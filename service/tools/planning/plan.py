@@ -12,7 +12,7 @@ from service.tools.planning.roofline import ImageTime, image_time
 from service.tools.planning.throughput import MAX_STEP_S, STEP_TOKENS, Pace, pace
 from service.tools.planning.workload import Candidate, Workload
 
-# Weights of your own that are not faster by a twentieth are not worth making.
+# Weights that are not faster by a twentieth are not worth making.
 WORTH_MAKING = 1.05
 
 
@@ -43,12 +43,10 @@ class GpuPlan:
     work: Workload
     precisions: Sequence[PrecisionPlan]
     take: PrecisionPlan | None
-    """The one that was asked for; else the fastest of those whose weights Qwen publishes; another one only if none of
+    """The one that was asked for; else the fastest of those that the hub's weights give; another one only if none of
     these fits. None: none fits."""
-    convert: PrecisionPlan | None
-    """One that is faster, whose weights a recipe makes of the published ones in minutes, without images."""
     faster: PrecisionPlan | None
-    """One that is faster than both, whose weights take images to make."""
+    """One that is faster, whose weights you make yourself."""
     feeding: CpuSizing | None
     smaller: ModelShape | None
     """The largest model that fits with published weights, if this one does not."""
@@ -58,21 +56,25 @@ def plan_gpu(gpu: Gpu, model: ModelShape, work: Workload, *, wanted: str | None 
     """Weigh every precision of a model on a card; `wanted` names the one to take, if it fits."""
     plans = [plan_precision(Candidate(gpu, model, precision, work)) for precision in PRECISIONS]
     fitting = sorted((plan for plan in plans if plan.memory), key=lambda plan: -plan.images_per_s)
-    published = [plan for plan in fitting if plan.precision.published]
-    chosen = [plan for plan in fitting if plan.precision.name == wanted] if wanted else published or fitting
-    take = next(iter(chosen), None)
-    convert = _faster([plan for plan in fitting if not plan.precision.needs_images], take)
+    from_hub = [plan for plan in fitting if plan.precision.from_hub]
+    chosen = [plan for plan in fitting if plan.precision.name == wanted] if wanted else from_hub or fitting
+    take = _simplest(chosen)
     return GpuPlan(
         gpu=gpu,
         model=model,
         work=work,
         precisions=plans,
         take=take,
-        convert=convert,
-        faster=_faster(fitting, convert or take),
+        faster=_faster(fitting, take),
         feeding=feed(take.images_per_s) if take else None,
-        smaller=None if published else _smaller(gpu, model, work),
+        smaller=None if from_hub else _smaller(gpu, model, work),
     )
+
+
+def _simplest(plans: Sequence[PrecisionPlan]) -> PrecisionPlan | None:
+    """Return the first by `PRECISIONS` of those that are as good as the fastest: plans come fastest first."""
+    as_good = [plan for plan in plans if plan.images_per_s * WORTH_MAKING > plans[0].images_per_s]
+    return min(as_good, key=lambda plan: PRECISIONS.index(plan.precision), default=None)
 
 
 def _faster(plans: Sequence[PrecisionPlan], than: PrecisionPlan | None) -> PrecisionPlan | None:
@@ -115,7 +117,7 @@ def _memory(candidate: Candidate, time: ImageTime) -> MemoryPlan | None:
 
 def model_name(plan: GpuPlan, choice: PrecisionPlan) -> str:
     """Return the name on the hub, or a place for your own weights."""
-    if choice.precision.published:
+    if choice.precision.from_hub:
         return f"{plan.model.name}{choice.precision.suffix}"
     return f"/models/Qwen3-VL-{short_name(plan.model)}-Instruct-{choice.precision.name}"
 
@@ -125,5 +127,5 @@ def _smaller(gpu: Gpu, model: ModelShape, work: Workload) -> ModelShape | None:
 
 
 def _published_fits(gpu: Gpu, model: ModelShape, work: Workload) -> bool:
-    candidates = (Candidate(gpu, model, precision, work) for precision in PRECISIONS if precision.published)
+    candidates = (Candidate(gpu, model, precision, work) for precision in PRECISIONS if precision.from_hub)
     return any(plan_precision(candidate).memory for candidate in candidates)

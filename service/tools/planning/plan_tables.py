@@ -126,17 +126,20 @@ def _precision_row(each: PrecisionPlan) -> Iterator[str]:
 def _advice(plan: GpuPlan) -> Iterator[str]:
     take = plan.take
     if take is not None:
-        own = "" if take.precision.published else "; Qwen publishes no such weights: make them, see docs/engine.md"
-        yield f"Take [bold green]{take.precision.name}[/]{own}."
+        yield f"Take [bold green]{take.precision.name}[/]{_origin(take)}."
     else:
         yield "[bold]Nothing fits.[/]"
-    if take is not None and plan.convert is not None:
-        yield f"{_times(plan.convert, take)} with weights that a recipe of docs/engine.md makes in minutes."
     if take is not None and plan.faster is not None:
         yield f"{_times(plan.faster, take)} with weights that you calibrate on images of yours (docs/engine.md)."
     if plan.smaller is not None:
         size = short_name(plan.smaller)
         yield f"Of the published weights a smaller model fits: --model {size}."
+
+
+def _origin(take: PrecisionPlan) -> str:
+    if take.precision.name == "fp8-dynamic":
+        return ": vLLM makes it of the bf16 weights while it loads"
+    return "" if take.precision.from_hub else "; Qwen publishes no such weights: make them, see docs/engine.md"
 
 
 def _times(faster: PrecisionPlan, than: PrecisionPlan) -> str:

@@ -40,20 +40,19 @@ class Precision:
     """For each weight, scales included."""
     setting: Literal["bf16", "fp8", "int8", "awq"]
     """Of `engine.vllm.precision`."""
-    published: bool = False
-    """Qwen publishes the weights; the others you make yourself, or take from a source that you trust."""
+    from_hub: bool = False
+    """Qwen publishes the weights, or vLLM makes them of the published ones while it loads; the others you make
+    yourself, with images to calibrate on."""
     suffix: str = ""
     """Of the published model's name."""
-    needs_images: bool = False
-    """Making the weights takes images to calibrate on, and measuring what they miss."""
 
 
 PRECISIONS: Sequence[Precision] = (
-    Precision("bf16", BF16_BYTES, "bf16", published=True),
-    Precision("fp8-block", FP8_BLOCK_BYTES, "fp8", published=True, suffix="-FP8"),
-    Precision("fp8-dynamic", BY_ROW_BYTES, "fp8"),
-    Precision("int8", BY_ROW_BYTES, "int8", needs_images=True),
-    Precision("awq", AWQ_BYTES, "awq", needs_images=True),
+    Precision("bf16", BF16_BYTES, "bf16", from_hub=True),
+    Precision("fp8-block", FP8_BLOCK_BYTES, "fp8", from_hub=True, suffix="-FP8"),
+    Precision("fp8-dynamic", BY_ROW_BYTES, "fp8", from_hub=True),
+    Precision("int8", BY_ROW_BYTES, "int8"),
+    Precision("awq", AWQ_BYTES, "awq"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from service.inference.vllm.arguments import image_sizes
+from service.inference.vllm.arguments import ONLINE_FP8, image_sizes
 from service.settings.engine import EngineSettings
 from service.settings.openai import OpenAISettings
 from service.settings.vllm import VllmSettings
@@ -31,7 +31,9 @@ def serve_command(plan: GpuPlan, choice: PrecisionPlan) -> str:
     """Return the command for the GPU machine, an option a line; empty for a choice that does not fit."""
     if choice.memory is None:
         return ""
+    made_on_load = ONLINE_FP8 if choice.precision.name == "fp8-dynamic" else {}
     options: dict[str, Any] = {
+        **{name.replace("_", "-"): value for name, value in made_on_load.items()},
         "max-model-len": choice.memory.max_model_len,
         "max-num-batched-tokens": choice.memory.step_tokens,
         "max-num-seqs": choice.memory.sequences,
@@ -40,8 +42,12 @@ def serve_command(plan: GpuPlan, choice: PrecisionPlan) -> str:
         "mm-processor-kwargs": {"size": image_sizes(_vision_settings(plan))},
         "structured-outputs-config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
-    words = [f"--{name} {shlex.quote(json.dumps(value))}" for name, value in options.items()]
+    words = [f"--{name} {_quoted(value)}" for name, value in options.items()]
     return _INDENT.join([f"vllm serve {model_name(plan, choice)}", *words, '--api-key "$KEY"']) + "\n"
+
+
+def _quoted(value: object) -> str:
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value))
 
 
 def remote_settings_yaml(choice: PrecisionPlan) -> str:

@@ -109,6 +109,17 @@ def test_fp8_with_scales_by_row_is_computed_in_fp8_exactly_where_the_plan_says_s
     assert chosen_for_fp8_dynamic().startswith(expected)
 
 
+def test_what_vllm_makes_of_the_bf16_model_has_the_same_scales() -> None:
+    from vllm.model_executor.layers.quantization.online.fp8 import (  # noqa: PLC0415 - as above
+        Fp8PtpcOnlineLinearMethod,
+    )
+    from vllm.model_executor.layers.quantization.utils import quant_utils  # noqa: PLC0415 - as above
+
+    made = Fp8PtpcOnlineLinearMethod
+    assert made.weight_quant_key == quant_utils.kFp8StaticChannelSym
+    assert made.activation_quant_key == quant_utils.kFp8DynamicTokenSym
+
+
 @CARDS
 @pytest.mark.usefixtures("on_card")
 def test_four_bits_are_unpacked_everywhere(gpu: Gpu) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import shlex
 
+from service.inference.vllm.arguments import ONLINE_FP8
 from service.tools.planning.gpus import find_gpu
 from service.tools.planning.models import find_model
 from service.tools.planning.plan import plan_gpu
@@ -21,6 +22,8 @@ def test_vllm_knows_every_option_of_the_command() -> None:
     parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(words[2:])
     assert parsed.model_tag == "Qwen/Qwen3-VL-8B-Instruct"
     assert parsed.max_num_batched_tokens == plan.take.memory.step_tokens
+    assert parsed.quantization == ONLINE_FP8["quantization"]
+    assert parsed.quantization_config.ignore == ONLINE_FP8["quantization_config"]["ignore"]
     assert parsed.limit_mm_per_prompt == {"image": 1, "video": 0}
     assert parsed.mm_processor_kwargs == {"size": {"shortest_edge": 65536, "longest_edge": 1048576}}
 

@@ -32,6 +32,7 @@ def test_answers_of_a_server_with_the_planned_step_keep_the_planned_time_limit(g
 def test_the_command_names_the_step_that_the_plan_calculates_with() -> None:
     plan, take = planned("L4")
     assert take.memory is not None
+    assert "--quantization fp8_per_channel" in serve_command(plan, take)
     words = shlex.split(serve_command(plan, take))
     assert words[:3] == ["vllm", "serve", "Qwen/Qwen3-VL-8B-Instruct"]
     assert words[words.index("--max-num-batched-tokens") + 1] == f"{take.memory.step_tokens}"

@@ -1,4 +1,4 @@
-"""Whether an engine can answer anything at all, and time limits that stand still while it cannot."""
+"""Whether an engine can answer at all, and time limits that are suspended while it cannot."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestClock:
-    """The time limit of one request. It stands still while stopped, and then grants the whole time anew."""
+    """The time limit of one request. It is suspended while stopped, and then starts again in full."""
 
     __slots__ = ("_limit_s", "_stops", "_timeout")
 
@@ -23,7 +23,7 @@ class RequestClock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Let the clock stand still during the block, which waits for something that is no fault of the request."""
+        """Suspend the clock during the block, which waits for something that the request is not at fault for."""
         self.stop()
         try:
             yield
@@ -31,12 +31,12 @@ class RequestClock:
             self.start()
 
     def stop(self) -> None:
-        """Let the clock stand still until as many calls of `start`."""
+        """Suspend the clock until `start` was called as often."""
         self._stops += 1
         self._end_at(None)
 
     def start(self) -> None:
-        """Undo one `stop`; the last one begins the time limit anew."""
+        """Undo one `stop`; the last one starts the time limit again."""
         self._stops -= 1
         if not self._stops and self._timeout is not None:
             self._end_at(asyncio.get_running_loop().time() + self._limit_s)
@@ -47,7 +47,7 @@ class RequestClock:
 
 
 class EngineAvailability:
-    """Shared by the engine, which sets it, and by those who wait for the engine; used in one event loop."""
+    """Whether an engine can answer: set by the engine, awaited by others in the same event loop."""
 
     def __init__(self) -> None:
         self._clocks: set[RequestClock] = set()
@@ -59,21 +59,21 @@ class EngineAvailability:
 
     @property
     def is_available(self) -> bool:
-        """Whether anything could answer a request."""
+        """Whether the engine can answer a request."""
         return self._is_available
 
     async def wait(self) -> None:
-        """Return once something can answer, or after `interrupt`."""
+        """Return once the engine can answer, or after `interrupt`."""
         await self._goes_on.wait()
 
     def interrupt(self) -> None:
-        """End the current wait, and all further ones: who waits is to end."""
+        """End the current wait and all later ones, because the process ends."""
         self._is_interrupted = True
         self._goes_on.set()
 
     @contextmanager
     def clock(self, timeout: asyncio.Timeout, limit_s: float) -> Iterator[RequestClock]:
-        """Give the clock of an entered timeout, which stands still while the engine is not available."""
+        """Return the clock of an entered timeout, which is suspended while the engine is not available."""
         clock = RequestClock(timeout, limit_s)
         self._clocks.add(clock)
         if not self.is_available:
@@ -84,7 +84,7 @@ class EngineAvailability:
             self._clocks.discard(clock)
 
     def lose(self, detail: str) -> None:
-        """Take note that nothing can answer; harmless if it is known already."""
+        """Record that the engine cannot answer; may be repeated."""
         if not self.is_available:
             return
         self._is_available = False
@@ -96,7 +96,7 @@ class EngineAvailability:
             clock.stop()
 
     def regain(self) -> None:
-        """Take note that something can answer again; harmless if it is known already."""
+        """Record that the engine can answer again; may be repeated."""
         if self.is_available:
             return
         self._is_available = True

@@ -46,11 +46,11 @@ class RejectedError(ModstreamError):
 
 
 class TransientError(ModstreamError):
-    """The world is at fault for now: attempt again, then dead letter."""
+    """A fault outside of the record and the service: attempt again, then dead letter."""
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds before which another attempt is known to be in vain; 0 when nothing is known."""
+        """Seconds before which another attempt is known to fail; 0 if nothing is known."""
         return 0.0
 
     @property
@@ -60,11 +60,11 @@ class TransientError(ModstreamError):
 
 
 class FatalError(ModstreamError):
-    """The service is at fault and cannot go on: exit uncommitted, so that nothing is lost."""
+    """The service cannot continue: exit without a commit, so that nothing is lost."""
 
 
 class UnexpectedError(TransientError):
-    """A defect of ours met this record; another attempt may find the defect mended or elsewhere."""
+    """A defect of the service affected this record; another attempt may succeed."""
 
     reason = "internal.unexpected"
     message = "Unexpected {kind}: {detail}"
@@ -72,7 +72,7 @@ class UnexpectedError(TransientError):
 
 
 class UnexpectedEndError(FatalError):
-    """A defect of ours outside of any record ended the service; what was not committed is read again."""
+    """A defect outside of any record ended the service; uncommitted records are read again."""
 
     reason = "service.unexpected"
     message = "{kind}, which nothing in the service expected; its traceback stands beside this"
@@ -87,7 +87,7 @@ class EnginePoisonError(RejectedError):
 
 
 class EngineDeadError(FatalError):
-    """The engine cannot go on; the process exits and is restarted."""
+    """The engine died or hangs; the process exits and must be restarted."""
 
     reason = "engine.dead"
     message = "The engine died: {detail}"

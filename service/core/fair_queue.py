@@ -21,19 +21,19 @@ class FairQueue(Generic[T]):
 
     @property
     def owners(self) -> list[str]:
-        """Return the owners of what waits, next one first."""
+        """Return the owners of waiting items, the next one first."""
         return list(self._by_owner)
 
     def count(self, owner: str) -> int:
-        """Return how many items of an owner wait."""
+        """Return the number of waiting items of an owner."""
         return len(self._by_owner.get(owner, ()))
 
     def peek(self, owner: str) -> T:
-        """Return the next item of an owner that has one, and leave it there."""
+        """Return the next item of an owner that has one, without removing it."""
         return self._by_owner[owner][0]
 
     def push(self, owner: str, item: T, *, first: bool = False) -> None:
-        """Let an item wait behind the others of its owner, or in front of them."""
+        """Add an item behind the others of its owner, or before them."""
         items = self._by_owner.get(owner)
         if items is None:
             items = self._by_owner[owner] = deque()
@@ -51,12 +51,12 @@ class FairQueue(Generic[T]):
         return self.pop_of(next(iter(self._by_owner)))
 
     def pop_where(self, may_have: Callable[[str], bool]) -> T | None:
-        """Return the next item of the first owner that may have one; None when there is none."""
+        """Remove and return the next item of the first owner that the predicate accepts; None if there is none."""
         owner = next((owner for owner in self._by_owner if may_have(owner)), None)
         return None if owner is None else self.pop_of(owner)
 
     def pop_of(self, owner: str) -> T:
-        """Return the next item of an owner that has one."""
+        """Remove and return the next item of an owner that has one."""
         items = self._by_owner[owner]
         item = items.popleft()
         self._length -= 1
@@ -76,11 +76,11 @@ class FairTurns:
 
     @property
     def waiting(self) -> int:
-        """How many wait, or have given up waiting since the last turn ended."""
+        """The number of waiting tasks, including those that were cancelled since the last turn ended."""
         return len(self._queue)
 
     def try_acquire(self) -> bool:
-        """Take a turn if one is free; then none waits for one."""
+        """Take a turn if one is free now; return whether it was taken."""
         if not self._free:
             return False
         self._free -= 1
@@ -100,7 +100,7 @@ class FairTurns:
             raise
 
     def release(self) -> None:
-        """End a turn, and give it to the next in line."""
+        """End a turn, and give it to the next waiting task."""
         while self._queue:
             turn = self._queue.pop()
             if not turn.done():

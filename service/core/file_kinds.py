@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """One kind of YAML or JSON file, and what takes it."""
+    """One kind of YAML or JSON file, and the command or setting that reads it."""
 
     name: str
     """With its article."""
@@ -21,7 +21,7 @@ class FileKind:
     """The key that other kinds have too, with a text under it."""
 
     def matches(self, content: object) -> bool:
-        """Return whether a document looks like one of this kind."""
+        """Return whether a document looks like this kind of file."""
         if not isinstance(content, Mapping):
             return False
         keys = {key for key in content if isinstance(key, str)}

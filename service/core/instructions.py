@@ -1,4 +1,4 @@
-"""What is asked about an image, in words: written by policies, answered by engines."""
+"""The instructions for an engine about an image: policies write them, and engines answer them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,7 @@ class CategoryDefinition:
 
 @dataclass(frozen=True, slots=True)
 class TextLimit:
-    """How long a free text may be."""
+    """The largest length of a free text."""
 
     most: int
     unit: Literal["characters", "words"]
@@ -45,7 +45,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class AttributeSchema:
-    """The attributes that tags come in."""
+    """The attributes of tags."""
 
     name: str
     """Name of the schema with its version, such as `product/1`."""

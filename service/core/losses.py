@@ -1,4 +1,4 @@
-"""What was lost while a record was being judged: engines or servers that stopped working with it in flight."""
+"""Engines or servers that stopped working while a record was in flight there."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class EngineLosses:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the record has to be judged alone."""
+        """Whether the record must be judged alone."""
         return self.among_others > 0 or self.alone > 0
 
     def add(self, *, alone: bool, weight: float = 1.0) -> None:
@@ -30,12 +30,12 @@ class EngineLosses:
             self.among_others += 1
 
     def encode(self) -> bytes:
-        """Return the counts as the value of a header: two decimal numbers, the second one in halves."""
+        """Return the counts as a header's value: two decimal numbers, the second one in halves."""
         return b"%d,%d" % (self.among_others, round(2 * self.alone))
 
     @classmethod
     def decode(cls, text: bytes) -> "EngineLosses":
-        """Read what `encode` wrote; anything else counts as no loss."""
+        """Read a value of `encode`; any other value counts as no loss."""
         among_others, _, halves = text.partition(b",")
         if among_others.isdigit() and halves.isdigit() and len(text) <= _MAX_CHARACTERS:
             return cls(int(among_others), int(halves) / 2)

@@ -1,4 +1,4 @@
-"""The pixels that media hands to an engine, and what an engine asks for."""
+"""The pixels that media passes to an engine, and the size that an engine wants."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ RgbPixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """The pixels that an engine wants: the decode pool delivers nothing larger."""
+    """The largest pixels that an engine uses; the decode pool delivers nothing larger."""
 
     max_pixels: int
     """Width × height after resizing; smaller images are not enlarged."""

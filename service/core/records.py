@@ -1,4 +1,4 @@
-"""Kafka records as the rest of the service sees them."""
+"""Kafka records as the rooms above `kafka` use them."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
@@ -22,7 +22,7 @@ class Partition(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """What a record stands for that the Kafka client cannot read, one offset or several in a row."""
+    """The fault of a record that the Kafka client cannot read, at one offset or several in a row."""
 
     error: type[RejectedError]
     """What its dead letter is given as the reason; takes the fact `detail`."""
@@ -35,12 +35,12 @@ class Unreadable(NamedTuple):
     """The offsets that a raw batch spans, as first-last."""
 
     def fail(self) -> NoReturn:
-        """Raise the error."""
+        """Raise the error of the fault."""
         raise self.error(detail=self.detail)
 
 
 class SourceRecord(NamedTuple):
-    """A record as it came from an input topic; a tuple, which is made in half the time."""
+    """A record of an input topic. It is a tuple, which is created in half the time."""
 
     topic: str
     partition: int
@@ -56,7 +56,7 @@ class SourceRecord(NamedTuple):
 
     @property
     def last_offset(self) -> int:
-        """The last offset that it stands for: its own, but for an unreadable batch."""
+        """The last offset that the record covers: its own, except for an unreadable batch."""
         return self.offset if self.unreadable is None else self.unreadable.last_offset
 
 

@@ -1,4 +1,4 @@
-"""What the service knows of spans: one of them, what stands for it where nothing is traced, and which is current."""
+"""The interface of spans: one span, its substitute where nothing is traced, and the current one."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Value = str | int | float | bool
 
 
 class Span(Protocol):
-    """One span, or what stands for it where nothing is traced; as a context manager it is the current one."""
+    """One span, or its substitute where nothing is traced; as a context manager it is the current one."""
 
     @property
     def context(self) -> SpanContext | None:
@@ -26,7 +26,7 @@ class Span(Protocol):
 
     @property
     def is_recording(self) -> bool:
-        """Whether anything is kept of it."""
+        """Whether the span is recorded."""
         ...
 
     def child(
@@ -37,19 +37,19 @@ class Span(Protocol):
         attributes: dict[str, Value] | None = None,
         start_s: float | None = None,
     ) -> "Span":
-        """Begin a span beneath it."""
+        """Begin a child span."""
         ...
 
     def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
-        """Add a child span for a wait, by the clock of `time.perf_counter`."""
+        """Add a child span for a wait, with its begin and end by `time.perf_counter`."""
         ...
 
     def set(self, name: str, value: Value) -> None:
-        """Set an attribute."""
+        """Set an attribute of the span."""
         ...
 
     def end(self) -> None:
-        """End it, once."""
+        """End the span; the first call counts."""
         ...
 
     def __enter__(self) -> "Span": ...
@@ -59,7 +59,7 @@ class Span(Protocol):
 
 
 class NoopSpan:
-    """Keeps nothing; its context, if any, is passed on."""
+    """A span that records nothing; its context, if any, is passed on."""
 
     __slots__ = ("context",)
     is_recording = False
@@ -80,13 +80,13 @@ class NoopSpan:
         return self
 
     def waited(self, name: str, since_s: float, until_s: float | None = None) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def set(self, name: str, value: Value) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def end(self) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         """Leave the current span as it is."""

@@ -1,4 +1,4 @@
-"""Which categories an engine looks for, derived from its settings alone: nothing is loaded."""
+"""The categories that an engine covers, derived from its settings: no model is loaded."""
 
 from service.inference.onnx.catalogue import load_catalogue
 from service.settings.engine import EngineSettings

@@ -12,7 +12,7 @@ from service.core.pixels import ImageSpec, RgbPixels
 
 @dataclass(frozen=True, slots=True)
 class EngineDescription:
-    """What an engine is and covers when it answers the instructions; constant once it has prepared for it."""
+    """An engine's identity and coverage for some instructions; constant after `prepare`."""
 
     kind: str
     model_name: str
@@ -44,7 +44,7 @@ class EngineDescription:
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """One image (or one frame of an animated one) to judge."""
+    """One image, or one frame of an animation, to judge."""
 
     request_id: str
     pixels: RgbPixels
@@ -73,7 +73,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
-    """The answer to one request."""
+    """The scores and tags of one request."""
 
     scores: Mapping[str, float] | None
     """Probability in [0, 1] for exactly the categories of `covers`; None if scores were not wanted, or the engine does
@@ -90,7 +90,7 @@ class EngineOutput:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """What an engine has to do at one moment, and whether it can."""
+    """The requests in an engine at one moment, and whether it can answer."""
 
     running: int
     """Requests to the model, of which one image may take several."""
@@ -109,19 +109,19 @@ class Engine(Protocol):
     """
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
-        """Return what this engine is when it answers that instructions; valid once it has prepared for it."""
+        """Return the engine's description for these instructions; valid after `prepare`."""
         ...
 
     def load(self) -> EngineLoad:
-        """Return how it stands; may be called in any thread."""
+        """Return the requests in the engine; safe in any thread."""
         ...
 
     async def start(self) -> None:
-        """Load the model; returns when the first request would be answered at full speed."""
+        """Load the model; return when the first request would be answered at full speed."""
         ...
 
     async def prepare(self, instructions: ModelInstructions) -> None:
-        """Make sure that the instructions can be answered; raise `FatalError` if it cannot. Harmless if done before."""
+        """Prepare for these instructions; raise `FatalError` if they cannot be answered. May be repeated."""
         ...
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
@@ -129,9 +129,9 @@ class Engine(Protocol):
         ...
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
-        """Say in a few words what in the image speaks for each category; leaves out what it has no words for."""
+        """Return a few words for each category on its evidence in the image; categories without words are left out."""
         ...
 
     async def stop(self) -> None:
-        """Free everything; requests in flight end with an error or are cancelled. Harmless if never started."""
+        """Free all resources; requests in flight end with an error or are cancelled. Allowed before `start`."""
         ...

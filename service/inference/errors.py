@@ -1,4 +1,4 @@
-"""What can go wrong in an engine."""
+"""Errors of engines."""
 
 from service.core.errors import FatalError, RejectedError, TransientError
 
@@ -11,14 +11,14 @@ class EngineTimeoutError(TransientError):
 
 
 class EngineFailedError(TransientError):
-    """The engine failed on this request and can go on."""
+    """The engine failed on this request and still works."""
 
     reason = "engine.failed"
     message = "The engine failed: {detail}"
 
 
 class EngineRejectedError(RejectedError):
-    """The engine refuses this request and always will."""
+    """The engine refuses this request, and a repetition would not help."""
 
     reason = "engine.rejected"
     blame = "uploader"
@@ -26,7 +26,7 @@ class EngineRejectedError(RejectedError):
 
 
 class AdapterMissingError(TransientError):
-    """No server that was asked serves the policy's adapter at the moment."""
+    """None of the servers that got the request has the policy's adapter."""
 
     reason = "engine.adapter_missing"
     message = "The policy's adapter {name!r} is not served: {detail}"
@@ -61,7 +61,7 @@ class TooManyCategoriesError(FatalError):
 
 
 class VisionBudgetError(FatalError):
-    """A policy wants images looked at more closely than the engine is set up for."""
+    """A policy sets more vision tokens than the engine allows."""
 
     reason = "policy.vision_budget"
     message = (

@@ -1,4 +1,4 @@
-"""Builds the engine that the settings name, and imports no other's libraries."""
+"""Builds the engine that the settings name, and imports only the libraries of this engine."""
 
 import os
 from collections.abc import Callable

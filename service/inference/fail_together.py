@@ -1,4 +1,4 @@
-"""Questions asked side by side for one answer: they fail for one cause."""
+"""Runs several requests for one answer at the same time; their failures become one error."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from service.core.errors import FatalError, RejectedError
 
 @asynccontextmanager
 async def fail_together() -> AsyncIterator[asyncio.TaskGroup]:
-    """Run tasks as a group does; raise the gravest of their failures alone."""
+    """Run tasks as a group; raise only the most severe of their failures."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -1,4 +1,4 @@
-"""An engine that takes its time and judges nothing: for load rehearsals and benchmarks without a GPU."""
+"""An engine that answers after a set time and judges no image, for load tests and benchmarks without a GPU."""
 
 import asyncio
 import time
@@ -38,23 +38,23 @@ class RehearsalEngine:
         self._description = _describe(settings)
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
-        """Return what this engine is, whatever the instructions."""
+        """Return the engine's description, which is the same for all instructions."""
         del instructions
         return self._description
 
     def load(self) -> EngineLoad:
-        """Return the batch that runs and what gathers for the next one."""
+        """Return the running batch, and the requests for the next one."""
         return EngineLoad(running=_unanswered(self._batch), waiting=_unanswered(self._waiting))
 
     async def start(self) -> None:
-        """Begin to run batches."""
+        """Start to run batches."""
         self._batches = asyncio.create_task(self._run_batches(), name="rehearsal-batches")
 
     async def prepare(self, instructions: ModelInstructions) -> None:
-        """Nothing to prepare."""
+        """Do nothing: the engine needs no preparation."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
-        """Answer after the batch that the request gets into; a cancelled request gives up its place."""
+        """Answer when the request's batch ends; a cancelled request frees its place."""
         if self._batches is None:
             raise EngineNotRunningError
         answer: asyncio.Future[EngineOutput] = asyncio.get_running_loop().create_future()
@@ -66,7 +66,7 @@ class RehearsalEngine:
         return output
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
-        """Explain nothing."""
+        """Return no explanations."""
         del request, categories
         return {}
 

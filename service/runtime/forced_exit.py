@@ -1,4 +1,4 @@
-"""From a model that failed by itself to the end of the process, in good order if that is possible."""
+"""Ends the process after a model failed by itself, in good order if possible."""
 
 import os
 import threading
@@ -27,7 +27,7 @@ class FailureRelay:
         self._error: FatalError | None = None
 
     def report(self, error: FatalError) -> None:
-        """Take a failure: the first one begins the end."""
+        """Report a failure; the first one begins the end of the process."""
         if self._error is not None:
             return
         self._error = error
@@ -37,7 +37,7 @@ class FailureRelay:
             self._listener(error)
 
     def connect(self, listener: Listener) -> None:
-        """Pass failures on to a listener, one that happened already as well."""
+        """Pass failures to a listener, including one that happened before."""
         self._listener = listener
         if self._error is not None:
             listener(self._error)

@@ -1,4 +1,4 @@
-"""How this process keeps memory: the blocks that glibc holds on to, and when Python looks for garbage."""
+"""Memory of this process: the blocks that glibc keeps, and when Python collects garbage."""
 
 import ctypes
 import gc
@@ -26,7 +26,7 @@ records, and took 15 % of the stream's processor time. What waits longer now is 
 
 
 def tune_gc() -> None:
-    """Take all that start-up made out of the collector's sight, and let it look less often."""
+    """Exclude the objects of the start from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 10, 10)

@@ -1,4 +1,4 @@
-"""Readings of NVIDIA's driver for the GPUs that this process may use."""
+"""Readings of the GPUs that this process may use, from NVIDIA's driver."""
 
 import os
 import time
@@ -28,7 +28,7 @@ class GpuReading:
 
 @dataclass(frozen=True, slots=True)
 class GpuReadings:
-    """Of all GPUs that this process may use."""
+    """The readings of all GPUs that this process may use."""
 
     gpus: tuple[GpuReading, ...]
     absence: str | None = None
@@ -43,7 +43,7 @@ def load_nvml() -> Any:
 
 
 class Gpus:
-    """Reads from any thread; never fails, but says why there is nothing to read."""
+    """Reads the GPUs from any thread. It never fails, and gives a reason if there is nothing to read."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Gpus:
         self._readings = GpuReadings(())
 
     def read(self) -> GpuReadings:
-        """Return what the driver says now, or said within a second."""
+        """Return the driver's readings, at most a second old."""
         now_s = self._clock()
         if now_s - self._read_at_s >= _FRESH_S:
             self._readings, self._read_at_s = self._read(), now_s

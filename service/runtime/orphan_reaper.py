@@ -23,13 +23,13 @@ _CLEANS_UP = "multiprocessing.resource_tracker"
 
 
 class OrphanWatch:
-    """The parent's side."""
+    """Starts and stops the process that watches this one."""
 
     def __init__(self) -> None:
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin to watch this process. Harmless if it is watched already."""
+        """Start to watch this process. May be repeated."""
         if self._watcher is None:
             command = [sys.executable, "-m", "service.runtime.orphan_reaper", str(os.getpid())]
             # A signal to the service's group must not end what has to outlive it.
@@ -38,19 +38,19 @@ class OrphanWatch:
             )
 
     def wait_for_a_look(self) -> None:
-        """Return once it has looked for the first time."""
+        """Return once the watching process has listed this process's children for the first time."""
         if self._watcher is not None and self._watcher.stdout is not None:
             self._watcher.stdout.read(1)
 
     def stop(self) -> None:
-        """End in good order: whatever runs is let alone."""
+        """Stop watching in good order: running processes are not ended."""
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.communicate(_GOOD_ORDER)
 
 
 def watch(parent: int, stream: int) -> list[psutil.Process]:
-    """Return what a parent has left behind once it is gone; nothing after good order."""
+    """Return the processes that a killed parent left behind; none if it ended in good order."""
     started = _started(parent)
     os.write(sys.stdout.fileno(), b".")
     # A process that was forked off the parent may hold the stream open after it.

@@ -1,4 +1,4 @@
-"""Ends the service in good order before one of its limits ends it in a bad one."""
+"""Drains and ends the service when it exceeds a limit, before the kernel or the GPU does so."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ Limit = Callable[[], FatalError | None]
 
 
 class LimitGuard:
-    """Asks for a drain once a limit is exceeded, and raises when that is done."""
+    """Requests a drain when a limit is exceeded, and raises the limit's error after the drain."""
 
     def __init__(self, limits: Sequence[Limit], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._limits = tuple(limits)
@@ -29,7 +29,7 @@ class LimitGuard:
         self._error: FatalError | None = None
 
     async def watch(self, drain: Callable[[], None]) -> None:
-        """Return when a drain was asked for; never without a limit that is exceeded."""
+        """Return once a drain was requested; never return while no limit is exceeded."""
         while (error := await asyncio.to_thread(self._look)) is None:
             await self._sleep(_EVERY_S)
         self._error = error
@@ -37,7 +37,7 @@ class LimitGuard:
         drain()
 
     def check(self) -> None:
-        """Raise what the drain was asked for, if it was this guard's doing."""
+        """Raise the error of the exceeded limit, if this guard requested the drain."""
         if self._error is not None:
             raise self._error
 
@@ -46,7 +46,7 @@ class LimitGuard:
 
 
 class MemoryLimitError(FatalError):
-    """The service holds more memory than it may; what was in flight is committed, and it wants to be started again."""
+    """The service holds more memory than `engine.max_memory_bytes`; it committed the records in flight."""
 
     reason = "service.memory_limit"
     message = "The service and what it started hold {held_bytes} bytes of memory; the limit is {limit_bytes}"
@@ -60,7 +60,7 @@ class MemoryNotMeasurableError(FatalError):
 
 
 def own_memory_bytes() -> int:
-    """Return what this process and its descendants hold."""
+    """Return the memory of this process and its descendants, in bytes."""
     return memory_bytes(os.getpid())
 
 
@@ -81,7 +81,7 @@ def memory_limits(limit_bytes: int, *, setting: str, measure: Callable[[], int] 
 
 
 class TemperatureLimitError(FatalError):
-    """A GPU is hotter than it may be; what was in flight is committed, and the service wants to be started again."""
+    """A GPU is hotter than `engine.max_gpu_temperature_c`; the service committed the records in flight."""
 
     reason = "service.temperature_limit"
     message = "GPU {gpu} has {temperature_c} °C; the limit is {limit_c} (engine.max_gpu_temperature_c)"

@@ -1,4 +1,4 @@
-"""The catalogue file: which classifiers the ONNX engine runs and what each of their classes says."""
+"""The catalogue file: the classifiers of the ONNX engine, and the meaning of their classes."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Triple(NamedTuple):
-    """One number a colour channel."""
+    """Three numbers, one for each colour channel."""
 
     red: float
     green: float
@@ -72,7 +72,7 @@ class TagSource(_Part):
 
 
 class ClassifierEntry(_Part):
-    """One classifier as the file has it; paths are relative to the file."""
+    """One classifier as in the catalogue file; paths are relative to the file."""
 
     name: Annotated[str, Field(min_length=1)]
     file: Path
@@ -109,14 +109,14 @@ class _File(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A classifier with its labels read and its model file found."""
+    """A classifier whose labels are read and whose model file exists."""
 
     entry: ClassifierEntry
     labels: tuple[str, ...]
     path: Path
 
     def read_model(self) -> bytes:
-        """Return the model file's content; raise `EngineConfigurationError` if it is not the file of the checksum."""
+        """Return the model file's bytes; raise `EngineConfigurationError` if the checksum differs."""
         try:
             content = self.path.read_bytes()
         except OSError as error:
@@ -130,32 +130,34 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The classifiers that judge together; each category comes from one of them."""
+    """The classifiers of the engine; each category comes from one of them."""
 
     attribute_schema: str | None
     classifiers: tuple[Classifier, ...]
 
     @property
     def covers(self) -> frozenset[str]:
-        """Categories that get a score."""
+        """The categories that get a score."""
         return frozenset(name for classifier in self.classifiers for name in classifier.entry.categories)
 
     @property
     def hints(self) -> frozenset[str]:
-        """Those of them that may send to review at most."""
+        """The covered categories whose scores can lead to review at most."""
         sources = (item for classifier in self.classifiers for item in classifier.entry.categories.items())
         return frozenset(name for name, source in sources if source.hint)
 
     @property
     def max_pixels(self) -> int:
-        """Pixels beyond which no classifier sees more, up to the aspect that is still resolved in full."""
+        """The pixels beyond which no classifier uses more, up to the aspect that is still resolved in full."""
         needs = (classifier.entry.preprocessing for classifier in self.classifiers)
         edge = max(round(need.side / (need.centre or 1.0)) for need in needs)
         return edge * edge * MAX_FULL_RESOLUTION_ASPECT
 
     @cached_property
     def revision(self) -> str:
-        """Checksum of all that scores depend on: model files, labels, preprocessing and what classes mean."""
+        """Checksum of everything that scores depend on: model files, labels, preprocessing and the meaning of
+        classes.
+        """
         content = [
             classifier.entry.model_dump(
                 mode="json",

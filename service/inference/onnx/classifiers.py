@@ -1,4 +1,4 @@
-"""Pure: from a classifier's output to category scores and tags."""
+"""Pure: computes category scores and tags from a classifier's output."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def probabilities(classifier: Classifier, output: NDArray[np.float32]) -> Probab
 
 
 def category_scores(classifier: Classifier, probability: Probabilities) -> dict[str, float]:
-    """Add up each category's classes; rounding may not lift a sum over 1."""
+    """Return the sum of each category's classes, at most 1."""
     return {
         name: min(1.0, float(probability[list(source.classes)].sum()))
         for name, source in classifier.entry.categories.items()
@@ -36,7 +36,7 @@ def category_scores(classifier: Classifier, probability: Probabilities) -> dict[
 
 
 def tags(source: TagSource, labels: tuple[str, ...], probability: Probabilities) -> tuple[Tag, ...]:
-    """Return the likeliest classes over the floor, surest first."""
+    """Return the likeliest classes above the floor, the most confident first."""
     surest = np.argsort(-probability, kind="stable")[: source.most]
     return tuple(
         Tag(labels[index], float(probability[index])) for index in surest if probability[index] >= source.floor

@@ -66,12 +66,12 @@ class OnnxEngine:
         self._description = _describe(catalogue, self._threads)
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
-        """Return what this engine is, whatever the instructions: its classes are fixed."""
+        """Return the engine's description, which is the same for all instructions."""
         del instructions
         return self._description
 
     def load(self) -> EngineLoad:
-        """Return what has a thread and what waits for one."""
+        """Return the requests that have a thread and those that wait for one."""
         running = min(self._asked, self._threads)
         return EngineLoad(running, self._asked - running)
 
@@ -88,7 +88,7 @@ class OnnxEngine:
         self._pool = pool
 
     async def prepare(self, instructions: ModelInstructions) -> None:
-        """Nothing to prepare."""
+        """Do nothing: the classifiers need no preparation."""
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Judge one image on a thread of the engine's own.
@@ -106,12 +106,12 @@ class OnnxEngine:
             self._asked -= 1
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
-        """Explain nothing: classifiers have no words."""
+        """Return no explanations, because classifiers write no text."""
         del request, categories
         return {}
 
     async def stop(self) -> None:
-        """Let what runs end; what waits ends with `EngineNotRunningError`."""
+        """Wait for running requests; waiting ones end with `EngineNotRunningError`."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await asyncio.to_thread(pool.shutdown)
@@ -184,7 +184,7 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""onnxruntime, kept from reporting; it is imported from here and nowhere else."""
+"""Imports onnxruntime with its reports to the vendor disabled; no other module imports it."""
 
 import os
 

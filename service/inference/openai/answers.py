@@ -1,4 +1,4 @@
-"""Pure: what a server with OpenAI's API answered → whether it is well, and the error that it stands for."""
+"""Pure: whether a server's response shows that it works, and the error for other responses."""
 
 import re
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\S{48,}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said."""
+    """Status and body of a server's response."""
 
     server: str
     """Host and port."""
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the body is what was asked for."""
+        """Whether the response has the requested body."""
         return self.status == HTTPStatus.OK
 
     @property
@@ -53,7 +53,7 @@ class Answer:
         return self.status == HTTPStatus.NOT_FOUND
 
     def json(self) -> Mapping[str, Any]:
-        """Return the object in the body; raise `EngineFailedError` if there is none."""
+        """Return the JSON object in the body; raise `EngineFailedError` if there is none."""
         if sum(self.body.count(sign) for sign in (b",", b"[", b"{")) > _MAX_STRUCTURE:
             raise EngineFailedError(detail=f"{self.server} answered with more values than any answer has")
         try:
@@ -65,7 +65,7 @@ class Answer:
         return document
 
     def failure(self) -> ModstreamError:
-        """Return the error that an answer other than a success stands for."""
+        """Return the error for a response that is not a success."""
         detail = f"{self.server} answered {self.status}{_message(self.body)}"
         if self.status in _BUSY:
             return ServerBusyError(detail=detail, asked_pause_s=retry_after_s(self.retry_after, datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""What a server serves, and how it lets labels be read: found out by asking it."""
+"""Probes what a server serves, and how labels can be read from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ _ASK = ModelRequest(
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that a server lists."""
+    """A model in a server's list."""
 
     name: str
     owner: str
@@ -43,7 +43,7 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ServerCapabilities:
-    """What one server is."""
+    """The model of one server, and the ways of reading labels that it offers."""
 
     dialect: Dialect
     tokenizes: bool
@@ -67,7 +67,7 @@ async def probe(client: OpenAIClient, server: Server, settings: OpenAISettings) 
 
 
 def agreed(found: Mapping[Server, ServerCapabilities]) -> ServerCapabilities:
-    """Return what holds for all servers; raise `EngineConfigurationError` if they serve different models."""
+    """Return the capabilities that all servers share; raise `EngineConfigurationError` if their models differ."""
     models = {found.dialect.model: server.name for server, found in found.items()}
     if len(models) > 1:
         served = ", ".join(f"{server} serves {model}" for model, server in models.items())
@@ -82,7 +82,7 @@ def agreed(found: Mapping[Server, ServerCapabilities]) -> ServerCapabilities:
 
 
 def unlike(fleet: ServerCapabilities, found: ServerCapabilities, server: Server) -> EngineConfigurationError | None:
-    """Return why a server cannot do what a fleet was found to do; None if it can."""
+    """Return the reason why a server lacks the fleet's capabilities; None if it has them."""
     if found.dialect.model != fleet.dialect.model:
         detail = f"{server.name} serves {found.dialect.model}, and the others {fleet.dialect.model}"
         return EngineConfigurationError(setting="engine.openai.model", detail=detail)

@@ -1,4 +1,4 @@
-"""The wish to have a server checked, and the requests that wait for what comes of it."""
+"""Requests for a check of a server, and the requests that wait for its result."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from service.inference.errors import EngineNotRunningError
 
 
 class Check:
-    """Health check of one server."""
+    """The health check of one server."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
@@ -15,12 +15,12 @@ class Check:
         self._closed = False
 
     def want(self) -> None:
-        """Have the server checked soon."""
+        """Request a check of the server, without waiting."""
         self._is_wanted = True
         self._changed.set()
 
     async def verdict(self) -> bool:
-        """Have the server checked; return whether it is well. Raises `EngineNotRunningError` once closed."""
+        """Request a check and return whether the server works; raises `EngineNotRunningError` once closed."""
         if self._closed:
             raise EngineNotRunningError
         verdict: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -29,7 +29,7 @@ class Check:
         return await verdict
 
     def settle(self, *, is_well: bool) -> None:
-        """Set the result of a check, or of anything else that shows the server's state."""
+        """Set the result of a check, or of other evidence of the server's state."""
         waiting, self._waiting = self._waiting, []
         self._is_wanted = False
         self._changed.set()
@@ -38,14 +38,16 @@ class Check:
                 verdict.set_result(is_well)
 
     def close(self) -> None:
-        """End all that wait."""
+        """End all waits with an error."""
         self._closed = True
         for verdict in self._waiting:
             if not verdict.done():
                 verdict.set_exception(EngineNotRunningError())
 
     async def until_wanted(self, timeout_s: float) -> bool:
-        """Return True once a check is wanted; False when the time is over, or the server changes without one."""
+        """Return True once a check is requested; False after the time limit, or if the state changes without a
+        check.
+        """
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()

@@ -1,4 +1,4 @@
-"""One exchange with one server over a bounded pool of connections."""
+"""HTTP requests to model servers over a bounded pool of connections."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Pure: a chat completion → the log-probabilities of words, or what was written."""
+"""Pure: reads the log-probabilities of words, or the text, from a chat completion."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,7 @@ def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
 
 
 def usage(answer: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return what an answer says of its tokens, as far as it does."""
+    """Return the token counts in a response, None for those that it lacks."""
     reported = answer.get("usage")
     found = reported if isinstance(reported, dict) else {}
     details = found.get("prompt_tokens_details")
@@ -92,7 +92,7 @@ def is_incomplete(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
 
 
 def others(step: Mapping[str, float], tokens: Sequence[int]) -> bool:
-    """Return whether tokens other than these have a chance."""
+    """Return whether tokens other than these have a probability."""
     names = {f"{_TOKEN_ID}{token}" for token in tokens}
     return any(name not in names and value > -math.inf for name, value in step.items())
 

@@ -43,7 +43,7 @@ _MAX_BUSY = 3
 
 
 class Dispatcher:
-    """Finds a place for every request, and takes note of how servers answer."""
+    """Sends every request to a server with room, and records the servers' responses."""
 
     def __init__(self, fleet: Fleet, client: OpenAIClient, availability: EngineAvailability) -> None:
         self._fleet = fleet
@@ -55,7 +55,7 @@ class Dispatcher:
         self._closed = False
 
     def close(self) -> None:
-        """End all requests that wait; those in flight end with the client. Harmless if done before."""
+        """End all waiting requests; requests in flight end with the client. May be repeated."""
         self._closed = True
         self._turns.close()
         for check in self._checks.values():
@@ -106,12 +106,12 @@ class Dispatcher:
         self._changed()
 
     def passed(self, server: Server) -> None:
-        """Take note that a server has answered a question of the service's own."""
+        """Record that a server has answered a check."""
         server.failures = 0
         self._checks[server].settle(is_well=True)
 
     def rest(self, server: Server, failure: ServerBusyError) -> None:
-        """Give a busy server nothing for as long as it asks, within bounds."""
+        """Send a busy server no requests for the time that it asks for, within bounds."""
         if not self._fleet.rest(server):
             return
         rest_s = self._fleet.rest_s(server, failure.asked_pause_s)
@@ -120,7 +120,7 @@ class Dispatcher:
         self._changed(str(failure))
 
     async def until_doubted(self, server: Server, timeout_s: float) -> bool:
-        """Return True once a server is to be checked, and False when it is ejected or the time is over."""
+        """Return True once a server must be checked; False when it is ejected, or after the time limit."""
         return await self._checks[server].until_wanted(timeout_s) and not server.out
 
     async def _try(self, effort: "_Effort[T]") -> "_Try | None":

@@ -1,28 +1,28 @@
-"""What can go wrong between this service and one server; each says more than that the request failed."""
+"""Errors between the service and one model server, more specific than a failed request."""
 
 from service.inference.errors import EngineFailedError
 
 
 class ServerBusyError(EngineFailedError):
-    """The server works and has too much to do; `asked_pause_s` is how long it asks to be left alone, or None."""
+    """The server works and is overloaded."""
 
     reason = "engine.server_busy"
 
     @property
     def asked_pause_s(self) -> float | None:
-        """Seconds, not bounded yet; None if the server does not say."""
+        """Seconds in the server's Retry-After, without a bound; None without the header."""
         asked = self.facts["asked_pause_s"]
         return asked if isinstance(asked, float) else None
 
 
 class ServerUnreachableError(EngineFailedError):
-    """No connection could be made: the server has seen nothing of the request."""
+    """No connection could be made: the server did not receive the request."""
 
     reason = "engine.server_unreachable"
 
 
 class ServerSilentError(EngineFailedError):
-    """The server has the request and gives no answer in time: it is slow, or hangs."""
+    """The server has the request and does not respond in time: it is slow, or hangs."""
 
     reason = "engine.server_silent"
 

@@ -23,7 +23,7 @@ _SHORTEST_REST_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class FleetLimits:
-    """When a server is full, out, and back."""
+    """The limits that decide when a server is full, ejected, and readmitted."""
 
     max_in_flight: int
     """Requests at each server."""
@@ -36,7 +36,7 @@ class FleetLimits:
 
 @dataclass(slots=True, eq=False)
 class Server:
-    """One server as the fleet knows it."""
+    """One server: its requests in flight, its share, and its state."""
 
     url: str
     in_flight: int = 0
@@ -58,23 +58,23 @@ class Server:
 
     @property
     def in_use(self) -> bool:
-        """Whether it gets requests now."""
+        """Whether the server gets requests now."""
         return not self.out and not self.is_resting
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether it has answered nothing since it was ejected or began to rest."""
+        """Whether the server has answered nothing since it was ejected or began to rest."""
         return self.ejections > 0 or self.rests > 0
 
     @property
     def name(self) -> str:
-        """Host and port, for logs and messages."""
+        """Host and port of the server, for logs and messages."""
         return self.url.partition("://")[2].partition("/")[0]
 
 
 @dataclass(slots=True)
 class Fleet:
-    """All servers; every `take` is followed by a `release`, and by `answered` or `failed` unless it was cancelled."""
+    """All servers. Each `take` is followed by a `release`, and by `answered` or `failed` unless it was cancelled."""
 
     servers: Sequence[Server]
     limits: FleetLimits
@@ -99,12 +99,12 @@ class Fleet:
 
     @property
     def answers(self) -> int:
-        """Requests that were answered so far."""
+        """The number of requests that were answered so far."""
         return sum(server.answers for server in self.servers)
 
     @property
     def room(self) -> int:
-        """How many more requests can be taken."""
+        """The number of further requests that the servers can take."""
         return sum(max(0, self._room(server) - server.in_flight) for server in self.servers)
 
     def take(self, image_key: str, *, tried: Collection[Server] = ()) -> Server | None:
@@ -145,7 +145,7 @@ class Fleet:
         self._reserved = None
 
     def release(self, server: Server) -> None:
-        """Take note that a request has ended, however it did."""
+        """Record that a request has ended, with any result."""
         server.in_flight -= 1
 
     def answered(self, server: Server) -> None:
@@ -190,11 +190,11 @@ class Fleet:
         server.is_resting = False
 
     def pause_s(self, server: Server) -> float:
-        """Return how long to wait before an ejected server is looked at."""
+        """Return the seconds until an ejected server is checked."""
         return self._pause_s(server.ejections)
 
     def rest_s(self, server: Server, asked_s: float | None) -> float:
-        """Return how long a server rests that asks for so many seconds, or does not say how long."""
+        """Return the seconds for which a busy server rests, by its Retry-After if it has one."""
         if asked_s is None:
             return self._pause_s(server.rests)
         return min(max(asked_s, _SHORTEST_REST_S), self.limits.max_return_after_s)

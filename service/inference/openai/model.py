@@ -39,7 +39,7 @@ _UNKNOWN = "unknown"
 
 
 class OpenAIModel:
-    """Follows the `TokenModel` protocol; a server that dies is another's work, not the end of the process."""
+    """A `TokenModel` on remote servers; the death of a server does not end the process."""
 
     def __init__(self, settings: OpenAISettings, availability: EngineAvailability | None = None) -> None:
         """`availability` is updated when no server answers, and when one does again."""

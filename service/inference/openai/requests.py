@@ -1,4 +1,4 @@
-"""Pure: a question about an image → the body of a chat completion."""
+"""Pure: builds the body of a chat completion from a question about an image."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ MAX_TOP = 20
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs from server to server."""
+    """The request fields that differ between servers."""
 
     model: str
     image_format: ImageFormat
@@ -36,7 +36,7 @@ class Dialect:
 
 
 def read_body(ask: ModelRequest, dialect: Dialect, source: LabelSource, tokens: Sequence[int]) -> bytes:
-    """Ask for one token, and the log-probabilities of labels' first tokens."""
+    """Return a request for one token and the log-probabilities of labels' first tokens."""
     named: Mapping[str, Any] = {"return_tokens_as_token_ids": True} if dialect.speaks_vllm else {}
     wanted: Mapping[LabelSource, Mapping[str, Any]] = {
         "exact": {"logprob_token_ids": tokens},
@@ -47,7 +47,7 @@ def read_body(ask: ModelRequest, dialect: Dialect, source: LabelSource, tokens: 
 
 
 def write_body(ask: ModelRequest, dialect: Dialect, json_schema: Mapping[str, Any], *, max_tokens: int) -> bytes:
-    """Ask for JSON that a schema describes."""
+    """Return a request for JSON that follows a schema."""
     if dialect.speaks_vllm:
         # Without the second a weak model writes newlines for ever.
         form = {"structured_outputs": {"json": json_schema, "disable_any_whitespace": True}}
@@ -71,7 +71,7 @@ def _body(ask: ModelRequest, dialect: Dialect, wanted: Mapping[str, Any]) -> byt
 
 
 def data_url(pixels: RgbPixels, image_format: ImageFormat) -> str:
-    """Return an image as a data URL, without loss."""
+    """Return an image as a data URL, encoded without loss."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, image_format, **_WRITING[image_format])
     return f"data:image/{image_format};base64,{base64.b64encode(file.getbuffer()).decode()}"

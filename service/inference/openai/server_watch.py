@@ -32,7 +32,7 @@ _NO_ANSWER = (AnswerBrokenOffError, ServerSilentError, ServerUnreachableError)
 
 
 class ServerWatch:
-    """One task a server."""
+    """Runs one task for each server, which checks, ejects and readmits it."""
 
     def __init__(
         self, fleet: Fleet, dispatcher: Dispatcher, client: OpenAIClient, *, admission: Admission, interval_s: float
@@ -45,12 +45,12 @@ class ServerWatch:
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
-        """Begin."""
+        """Start the tasks."""
         for server in self._fleet.servers:
             self._tasks.append(asyncio.create_task(self._watch(server), name=f"watch {server.name}"))
 
     async def close(self) -> None:
-        """End, and raise what went wrong in it. Harmless if never opened."""
+        """Stop the tasks, and raise their errors. Allowed before `open`."""
         for task in self._tasks:
             task.cancel()
         ends = await asyncio.gather(*self._tasks, return_exceptions=True)

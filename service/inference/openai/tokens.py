@@ -1,4 +1,4 @@
-"""The tokens that words begin with as answers, by a server's own tokenizer."""
+"""The first tokens of words as answers, by a server's own tokenizer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -15,7 +15,7 @@ from service.inference.openai.fleet import Fleet, Server
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked, and on whose behalf."""
+    """A request, and the record that it belongs to."""
 
     path: str
     body: bytes
@@ -27,7 +27,7 @@ class Request:
 
 
 class Turns:
-    """Gives each request a server with room, in the order in which they came; suspects get one to themselves."""
+    """Assigns servers with room to requests in the order of arrival; suspects get a server to themselves."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -36,7 +36,7 @@ class Turns:
         self._closed = False
 
     def close(self) -> None:
-        """End all that wait. Harmless if done before."""
+        """End all waits. May be repeated."""
         self._closed = True
         self._wake(self._waiting, len(self._waiting))
         self._wake(self._suspects, len(self._suspects))
@@ -61,7 +61,7 @@ class Turns:
         raise EngineNotRunningError
 
     def release(self, server: Server) -> None:
-        """Give back what `take` gave."""
+        """Return the server of a `take`."""
         self._fleet.release(server)
         self.wake()
 

@@ -27,7 +27,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class ParsedString:
-    """A string of an answer, with the place between its quotes in characters of the whole."""
+    """A string in an answer, with its position between the quotes, in characters of the whole text."""
 
     text: str
     start: int
@@ -36,7 +36,7 @@ class ParsedString:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What could be read."""
+    """The strings that could be read from a model's text."""
 
     said: Mapping[str, Sequence[ParsedString]]
     """The strings by attribute key. Values without a string are left out; a list without any is empty."""
@@ -61,7 +61,7 @@ def read_answer(text: str) -> Answer:
 
 
 def plain(text: str) -> str:
-    """Return a text in one line, without characters that cannot be seen."""
+    """Return a text on one line, without invisible characters."""
     seen = ("" if unicodedata.category(each) in _UNSEEN and not each.isspace() else each for each in text)
     return " ".join("".join(seen).split())
 

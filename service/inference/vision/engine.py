@@ -34,7 +34,7 @@ OFF_FORM = "answer_off_form"
 
 
 class VisionEngine:
-    """Judges by asking a `TokenModel`; `kind` is the name of what runs it, for verdicts."""
+    """Judges images with a `TokenModel`. `kind` names its runtime in verdicts."""
 
     def __init__(self, model: TokenModel, settings: JudgingSettings, *, kind: str) -> None:
         self._model = model
@@ -46,11 +46,11 @@ class VisionEngine:
         self._numbers = itertools.count()
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
-        """Return what this engine is for the instructions that it has prepared for."""
+        """Return the engine's description for prepared instructions."""
         return self._preparation(instructions).description
 
     def load(self) -> EngineLoad:
-        """Return what has a place in the model and what waits for one."""
+        """Return the requests that have a place in the model, and those that wait."""
         limiter, is_reachable = self._limiter, self._model.is_reachable()
         return EngineLoad(limiter.taken, limiter.waiting, is_reachable) if limiter else EngineLoad(0, 0, is_reachable)
 
@@ -88,11 +88,11 @@ class VisionEngine:
         return replace(scored.result(), tags=values, tags_complete=is_complete)
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
-        """Ask what in the image speaks for each category."""
+        """Request an explanation of the evidence for each category."""
         return await self._questions(request).why(categories) if categories else {}
 
     async def stop(self) -> None:
-        """Let nothing more into the model and stop it."""
+        """Refuse new requests, and stop the model."""
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
             limiter.close()

@@ -1,4 +1,4 @@
-"""Pure: categories → the JSON that explanations are asked for in; what the model wrote → words for each."""
+"""Pure: the JSON Schema of explanations, and reading them from a model's text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

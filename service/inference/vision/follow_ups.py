@@ -22,7 +22,7 @@ def calibration(settings: JudgingSettings) -> str:
 
 
 def shares_by_category(labels: LabelMap, reading: LabelReading) -> Mapping[str, float]:
-    """Return each category's share of the answer; that of none of them is left out."""
+    """Return each category's share of the answer, without that of the label for none."""
     # By place, not by name: a policy may call a category of its own "none".
     return {category: reading.shares[label] for label, category in islice(labels.items(), 1, None)}
 

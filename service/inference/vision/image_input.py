@@ -1,4 +1,4 @@
-"""Pure: decoded pixels → what a vision-language model is given, with the name that its caches know it by."""
+"""Pure: prepares decoded pixels for a vision-language model, and names them for its caches."""
 
 from importlib.metadata import version
 
@@ -16,7 +16,7 @@ _MAX_ASPECT_RATIO = 200
 
 
 def image_spec(vision_tokens: int) -> ImageSpec:
-    """Return the pixels that so many tokens see."""
+    """Return the pixels that this number of vision tokens covers."""
     return ImageSpec(max_pixels=vision_tokens * PATCH**2, multiple_of=PATCH)
 
 

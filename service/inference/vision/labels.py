@@ -1,4 +1,4 @@
-"""Pure: the one-token answers that stand for the instructions' categories, and those that mean yes or no."""
+"""Pure: the one-token labels of the instructions' categories, and the forms of yes and no."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ LabelMap = Mapping[str, str]
 
 
 def label_map(instructions: ModelInstructions) -> LabelMap:
-    """Give every category its label; raise `LabelCollisionError` or `TooManyCategoriesError` if that is impossible."""
+    """Return a label for every category; raise `LabelCollisionError` or `TooManyCategoriesError` if impossible."""
     if len(instructions.categories) > MAX_CATEGORIES:
         raise TooManyCategoriesError(count=len(instructions.categories), limit=MAX_CATEGORIES)
     own = [category.label for category in instructions.categories if category.label is not None]

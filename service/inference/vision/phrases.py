@@ -1,4 +1,4 @@
-"""The words that prompts are made of, in every language that the instructions may ask for."""
+"""The fixed words of prompts, in every language of instructions."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from service.core.instructions import Language
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """One language; braces are filled in by `service.inference.vision.prompt`."""
+    """The words of one language; `service.inference.vision.prompt` fills in the braces."""
 
     role: str
     categories: str

@@ -1,4 +1,4 @@
-"""What is worked out once for the instructions, before its first image."""
+"""Prepares instructions once, before their first image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from service.settings.engine import JudgingSettings
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """The instructions' prompts, the tokens that answer them, and what the engine is for it."""
+    """The instructions' prompts, the tokens of their answers, and the engine's description."""
 
     prompter: Prompter
     labels: Mapping[str, int]
@@ -33,7 +33,7 @@ class Preparation:
 
     @property
     def mass_is_known(self) -> bool:
-        """Whether the model could have answered something else than was offered."""
+        """Whether the probability of answers other than the labels is known."""
         return self.description.label_source != "allowed"
 
 

@@ -34,7 +34,7 @@ _WHOLE_CHARACTERS = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A chat of two turns with one image between its texts."""
+    """A chat of two turns, with one image between its texts."""
 
     system: str
     """Before the image: the same for every image of the instructions."""
@@ -44,7 +44,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Writes the prompts of one instructions."""
+    """Writes the prompts for some instructions."""
 
     instructions: ModelInstructions
     labels: LabelMap
@@ -52,25 +52,25 @@ class Prompter:
     phrases: Phrases
 
     def which(self, caption: str | None) -> Prompt:
-        """Ask for the label of the one category that fits best."""
+        """Return the prompt for the label of the category that fits best."""
         return self._prompt(caption, self.phrases.which)
 
     def is_it(self, caption: str | None, category: str) -> Prompt:
-        """Ask whether the image shows a category, yes or no."""
+        """Return the prompt for whether the image shows a category, yes or no."""
         phrases = self.phrases
         return self._prompt(caption, phrases.is_it.format(name=category, yes=phrases.yes, no=phrases.no))
 
     def why(self, caption: str | None, categories: Sequence[str]) -> Prompt:
-        """Ask for what speaks for categories."""
+        """Return the prompt for the evidence for categories."""
         return self._prompt(caption, self.phrases.why.format(names=", ".join(categories)))
 
     def describe(self, caption: str | None) -> Prompt:
-        """Ask for the attributes."""
+        """Return the prompt for the attributes of tags."""
         return self._prompt(caption, self.phrases.describe)
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all that is said but the caption: equal hash, equal questions."""
+        """SHA-256 of all prompts without the caption: equal hash, equal questions."""
         parts = [self.system, *(getattr(self.phrases, name) for name in Phrases.__slots__)]
         canonical = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -93,7 +93,7 @@ def prompter(instructions: ModelInstructions) -> Prompter:
 
 
 def quote(caption: str) -> str:
-    """Return a stranger's text as a bounded JSON string of one line that can hold no control token."""
+    """Return an uploader's text as a bounded JSON string on one line, which cannot hold a control token."""
     # A character takes a byte at least, so that what lies behind cannot get in: only whether it is there counts.
     text = caption[: MAX_CAPTION_BYTES + 1].translate(_WITHOUT_BRACKETS).encode(errors="replace").decode()
     return f'"{_bounded(json.dumps(text, ensure_ascii=False)[1:-1].translate(_ESCAPED_LINE_ENDS))}"'

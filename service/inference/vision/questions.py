@@ -1,4 +1,4 @@
-"""Asks a model about one image: each question passes the limiter, and each answer is checked to be one."""
+"""Sends a model's questions about one image through the limiter, and checks the answers."""
 
 import math
 from collections.abc import Mapping, Sequence

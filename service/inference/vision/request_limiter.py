@@ -1,4 +1,4 @@
-"""Bounds how many requests a model has at a time: the earliest deadline goes first."""
+"""Limits the requests that a model has at a time; the request with the earliest deadline goes first."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ class RequestLimiter:
 
     @asynccontextmanager
     async def place(self, *, deadline_s: float) -> AsyncIterator[None]:
-        """Hold a place; wait for it before. Raises `EngineNotRunningError` once the limiter is closed."""
+        """Wait for a place and hold it for the block; raises `EngineNotRunningError` once the limiter is closed."""
         with waiting(names.WAIT_ENGINE):
             await self._enter(deadline_s)
         try:
@@ -38,12 +38,12 @@ class RequestLimiter:
 
     @property
     def taken(self) -> int:
-        """Places that are held."""
+        """The number of places that are held."""
         return self._places - self._free
 
     @property
     def waiting(self) -> int:
-        """How many wait for one."""
+        """The number of requests that wait for a place."""
         return sum(not turn.done() for _, _, turn in list(self._waiting))
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LabelReading:
-    """What one generated token says."""
+    """The shares of labels in one generated token, and their mass."""
 
     shares: Mapping[str, float]
     """Share of each label in [0, 1]. The shares add up to 1: the softmax over the labels."""

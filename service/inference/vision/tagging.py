@@ -1,4 +1,4 @@
-"""Pure: an attribute schema → the JSON that tags are asked for in; what the model wrote → tags."""
+"""Pure: the JSON Schema of tags for an attribute schema, and reading tags from a model's text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def json_schema(schema: AttributeSchema) -> Mapping[str, Any]:
 
 
 def longest_answer(schema: AttributeSchema) -> int:
-    """Return how many tokens any answer can take at most, free texts at their limits."""
+    """Return the largest number of tokens of an answer, with free texts at their limits."""
     return len("{}") + sum(_longest(attribute) for attribute in schema.attributes)
 
 

@@ -1,4 +1,4 @@
-"""What the two-stage judgement asks of a model: one token's probabilities, or a short JSON text."""
+"""The interface to a model for the two-stage judgement: one token's probabilities, or a short JSON text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ is unknown; or only those among the likeliest tokens, so that the others count a
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a model is; known once it has started."""
+    """The facts of a model for verdicts; known after its start."""
 
     name: str
     revision: str
@@ -46,7 +46,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """A text with how sure the model was of it."""
+    """A generated text, with the probabilities of its tokens."""
 
     text: str
     pieces: Sequence[tuple[str, float]] = ()
@@ -56,14 +56,14 @@ class GeneratedText:
 
 
 class TokenModel(Protocol):
-    """A vision-language model; its calls may run side by side and be cancelled, and fail as an engine's do."""
+    """A vision-language model. Its calls may run at the same time and be cancelled, and raise an engine's errors."""
 
     def is_reachable(self) -> bool:
-        """Return whether anything could answer, once started; may be called in any thread."""
+        """Return whether the model can answer, once started; safe in any thread."""
         ...
 
     async def start(self) -> ModelFacts:
-        """Load or reach the model."""
+        """Load the model, or connect to it."""
         ...
 
     async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
@@ -82,5 +82,5 @@ class TokenModel(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Free everything; requests in flight end with an error. Harmless if never started."""
+        """Free all resources; requests in flight end with an error. Allowed before `start`."""
         ...

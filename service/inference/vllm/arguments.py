@@ -1,4 +1,4 @@
-"""Pure: the settings → the arguments of vLLM's engine, by vLLM's names."""
+"""Pure: converts the settings to arguments of vLLM's engine."""
 
 import difflib
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Pure: a prompt → the token ids of Qwen's chat form, in which no text can become a control token."""
+"""Pure: encodes a prompt as token ids of Qwen's chat form, in which no text can become a control token."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What vLLM reads from the environment, most of it when it is imported."""
+"""Environment variables that vLLM reads, mostly when it is imported."""
 
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from service.settings.vllm import VllmSettings
 def prepare_environment(
     settings: VllmSettings, environment: MutableMapping[str, str], *, is_traced: bool = False
 ) -> None:
-    """Set what the service needs; what an operator has set already stays."""
+    """Set the variables that the service needs; those that the operator has set are not changed."""
     defaults = {
         # A fork would copy locks that other threads of this process hold at that moment.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",

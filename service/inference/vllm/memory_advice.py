@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Advice(NamedTuple):
-    """A setting of the service that is at fault."""
+    """The setting to change if memory is short, and how."""
 
     setting: str
     detail: str

@@ -47,7 +47,7 @@ _ANSWERED = frozenset({"stop", "length"})
 
 
 class VllmModel:
-    """Asks a Qwen3-VL that runs in processes of its own."""
+    """A Qwen3-VL in vLLM, which runs in separate processes."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class VllmModel:
         self._watch: asyncio.Task[None] | None = None
 
     def is_reachable(self) -> bool:
-        """Return that it is: an engine that dies or hangs ends the process."""
+        """Return True: an engine that dies or hangs ends the process."""
         return True
 
     async def start(self) -> ModelFacts:

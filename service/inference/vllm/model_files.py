@@ -28,7 +28,7 @@ _LOADED_AS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 def model_name(model: str) -> str:
-    """Return how verdicts call a model: its name on the hub, or the last part of its path."""
+    """Return the model's name in verdicts: its name on the hub, or the last part of its path."""
     return Path(model).resolve().name if Path(model).is_dir() else model
 
 

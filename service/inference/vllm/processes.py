@@ -1,4 +1,4 @@
-"""The processes of vLLM's engine: begun beside a living event loop, ended whatever state they are in."""
+"""Starts and ends the processes of vLLM's engine, whatever state they are in."""
 
 import asyncio
 import dataclasses
@@ -33,7 +33,7 @@ _GRACE_S = 5.0
 
 
 class VllmProcesses:
-    """Starts and ends one engine."""
+    """The processes of one engine."""
 
     def __init__(self, settings: VllmSettings, *, traces_url: str | None) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Watches a model that runs in processes of its own, and gives up on it for every request at once."""
+"""Detects that a model in separate processes died or hangs, and fails all requests in flight at once."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ class StallClock:
 
     @property
     def is_stalled(self) -> bool:
-        """Whether requests wait and nothing came for too long."""
+        """Whether requests wait and the model has answered nothing for too long."""
         return self._in_flight > 0 and self._silent_s >= self._limit_s
 
     @property
@@ -34,19 +34,19 @@ class StallClock:
         return self._silent_s
 
     def begin(self) -> None:
-        """Count a request in."""
+        """Count a request as in flight."""
         self._in_flight += 1
 
     def end(self) -> None:
-        """Count a request out, whatever came of it."""
+        """Count a request as ended, with any result."""
         self._in_flight -= 1
 
     def answered(self) -> None:
-        """Take note of a sign of life."""
+        """Record that the model answered something."""
         self._silent_s = 0.0
 
     def advance(self, now_s: float) -> None:
-        """Let the time pass."""
+        """Add the time since the last call."""
         if self._now_s is not None and self._in_flight:
             self._silent_s += min(now_s - self._now_s, self._longest_step_s)
         self._now_s = now_s
@@ -77,7 +77,7 @@ class Watchdog:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Run a request; raises the fatal error as soon as there is one."""
+        """Await a request; raise the fatal error as soon as there is one."""
         if self._error is not None:
             raise self._error
         self._clock.begin()
@@ -97,11 +97,11 @@ class Watchdog:
                 self._idle.set()
 
     def answered(self) -> None:
-        """Take note of a sign of life."""
+        """Record that the model answered something."""
         self._clock.answered()
 
     async def watch(self) -> None:
-        """Look after the model until it fails."""
+        """Check the model until it fails."""
         while self._error is None:
             self._clock.advance(time.monotonic())
             if self._is_dead():
@@ -113,13 +113,13 @@ class Watchdog:
                 await asyncio.sleep(self._pause_s)
 
     def fail(self, error: FatalError) -> None:
-        """Give up: fail what is in flight, refuse new requests, and call `on_failure`."""
+        """Fail the requests in flight, refuse new ones, and call `on_failure`."""
         if self._error is None:
             self.close(error)
             self._on_failure(error)
 
     def close(self, error: FatalError) -> None:
-        """End what is in flight and refuse new requests, without calling `on_failure`: it is expected."""
+        """Fail the requests in flight and refuse new ones, without a call of `on_failure`: the end is expected."""
         self._error = self._error or error
         for request in self._requests:
             request.reschedule(asyncio.get_running_loop().time())

@@ -97,8 +97,7 @@ def _parsed(text: str) -> object:
 def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
     """Read a YAML file."""
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         return Reading(problems=[Problem("", str(path), f"The file cannot be read: {error.strerror}.")])
     except yaml.MarkedYAMLError as error:
@@ -106,7 +105,7 @@ def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
         return Reading(problems=[Problem("", f"{path}:{line}", f"This is not YAML: {error.problem}.")])
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return Reading(problems=[Problem("", str(path), "The file is no YAML text in UTF-8.")])
-    if (hint := _other_kind(text)) is not None:
+    if (hint := _other_kind(root)) is not None:
         return Reading(problems=[Problem("", str(path), hint)])
     reading = Reading()
     if root is not None:
@@ -114,12 +113,15 @@ def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
     return reading
 
 
-def _other_kind(text: str) -> str | None:
+def _other_kind(root: yaml.Node | None) -> str | None:
     """Return what a file of another kind is, and what takes it; None for settings."""
-    try:
-        hint = other_kind_hint(yaml.safe_load(text), SETTINGS)
-    except (yaml.YAMLError, ValueError):  # a value that cannot be read is reported with its line
+    if not isinstance(root, yaml.MappingNode):
         return None
+    groups = (yaml.MappingNode, yaml.SequenceNode)
+    content: dict[str, object] = {
+        str(key.value): {} if isinstance(value, groups) else None for key, value in root.value
+    }
+    hint = other_kind_hint(content, SETTINGS)
     return None if hint is None else f"T{hint[1:]}."
 
 

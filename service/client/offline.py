@@ -1,4 +1,4 @@
-"""Images judged as the service would, without Kafka: to see a first verdict, and to measure a machine."""
+"""Judges images like the service, without Kafka: for a first verdict, and to measure a machine's rate."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ SOURCE = "/modstream/try"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one image."""
+    """The outcomes of one image."""
 
     image_id: str
     outcomes: Sequence[Outcome]
@@ -33,23 +33,23 @@ class Tried:
 
     @property
     def verdict(self) -> VerdictV1 | None:
-        """The verdict, if there is one."""
+        """The image's verdict; None without one."""
         return next((outcome for outcome in self.outcomes if isinstance(outcome, VerdictV1)), None)
 
     @property
     def tags(self) -> TagsV1 | None:
-        """The tags, if there are any."""
+        """The image's tags; None without any."""
         return next((outcome for outcome in self.outcomes if isinstance(outcome, TagsV1)), None)
 
     @property
     def dead_letter(self) -> DeadLetter | None:
-        """Why it could not be judged, if it could not."""
+        """The reason why the image could not be judged; None if it was."""
         return next((outcome for outcome in self.outcomes if isinstance(outcome, DeadLetter)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineRun:
-    """All of them, in their order."""
+    """The outcomes of all images, in their order, and the time that they took."""
 
     images: Sequence[Tried]
     seconds: float
@@ -57,7 +57,7 @@ class OfflineRun:
 
     @property
     def images_per_s(self) -> float:
-        """What the machine did, filling and emptying of the pipeline included."""
+        """Images judged a second, including the start and the end of the run."""
         return len(self.images) / self.seconds
 
     @property
@@ -69,7 +69,7 @@ class OfflineRun:
 async def judge_all(
     handler: Handler, uploads: Iterable[Upload], options: UploadOptions, topics: TopicSettings, *, in_flight: int
 ) -> OfflineRun:
-    """Judge images, so many at a time; raises `FatalError`."""
+    """Judge images, a number of them at a time; raises `FatalError`."""
     places = asyncio.Semaphore(in_flight)
 
     async def judge(number: int, upload: Upload) -> Tried:

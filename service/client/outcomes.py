@@ -17,7 +17,7 @@ _MAX_ATTEMPTS = 10**9
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why an event got no verdict."""
+    """The reason of a dead letter, from its headers."""
 
     key: str
     reason: str
@@ -29,7 +29,7 @@ Outcome = VerdictV1 | TagsV1 | DeadLetter
 
 
 def outcome_topics(topics: TopicSettings) -> dict[str, str]:
-    """Return the topics that outcomes are read from, by the setting that names each."""
+    """Return the topics of outcomes, by the setting that names each."""
     return {
         "topics.verdicts": topics.verdicts,
         "topics.tags": topics.tags,
@@ -38,7 +38,7 @@ def outcome_topics(topics: TopicSettings) -> dict[str, str]:
 
 
 def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
-    """Return what a record of an outcome topic says; None for what is none of this version's."""
+    """Return the message in a record of an outcome topic; None for a message of another version."""
     try:
         if record.topic == topics.verdicts:
             return VerdictV1.model_validate_json(record.value or b"")
@@ -55,7 +55,7 @@ def key_of(record: SourceRecord) -> str:
 
 
 def as_json(record: SourceRecord, outcome: Outcome) -> dict[str, object]:
-    """Return an outcome with the record that it stood in, for programs."""
+    """Return an outcome and the coordinates of its record as a JSON object."""
     kinds: dict[type, str] = {VerdictV1: "verdict", TagsV1: "tags", DeadLetter: "dead_letter"}
     return {
         "kind": kinds[type(outcome)],

@@ -26,7 +26,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 def inline_limit_bytes(settings: KafkaSettings) -> int:
-    """Return the size of the largest file that fits into an event: brokers take it, and the service reads it."""
+    """Return the largest file, in bytes, that fits into an event that brokers accept and the service reads."""
     room = min(settings.max_request_bytes, settings.max_event_bytes) - EVENT_OVERHEAD_BYTES
     return max(room, 0) * 3 // 4  # base64 makes four characters of three bytes
 
@@ -44,7 +44,7 @@ class UploadSender:
         self._inline_limit_bytes = inline_limit_bytes(settings.kafka)
 
     async def send(self, uploads: Iterable[Upload]) -> int:
-        """Return how many were sent; raises the stream's errors."""
+        """Publish the events and return their number; raises the errors of the publisher."""
         topic = self._settings.topics.uploads
         # Publishing to a topic that is missing would hang.
         await check_topics(KafkaConnection(self._settings.kafka), {"topics.uploads": topic})

@@ -25,7 +25,7 @@ _DIGEST_CHARACTERS = 12
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """What all events of one sending have in common."""
+    """The fields that all events of one command share."""
 
     tasks: tuple[Task, ...] = ("moderation",)
     tenant: str = "default"
@@ -36,7 +36,7 @@ class UploadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One image to send: a file of this machine, or what a URL names."""
+    """One image to send: a file on this machine, or a URL."""
 
     image_id: str
     location: Path | str
@@ -44,7 +44,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A file or URL that makes no upload, and why."""
+    """A file or URL that is no image to send, and the reason."""
 
     name: str
     """As the user gave it, or below the folder that was given; may hold any character."""
@@ -59,7 +59,7 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class FoundUploads:
-    """All that files, folders and URLs come to; nothing is left out in silence."""
+    """The images in files, folders and URLs, and everything that is left out."""
 
     uploads: Sequence[Upload]
     unusable: Sequence[Unusable]
@@ -75,7 +75,7 @@ class UploadTargetError(ValueError):
 
 
 def find_uploads(targets: Iterable[str]) -> FoundUploads:
-    """Return what paths and URLs name, folders with their sub-folders; no file is opened."""
+    """Return the images of paths and URLs, including sub-folders of folders; no file is opened."""
     found = [*chain.from_iterable(map(_of_target, targets))]
     return FoundUploads(
         [each for each in found if isinstance(each, Upload)], [each for each in found if isinstance(each, Unusable)]
@@ -198,7 +198,7 @@ def _name_fault(name: str) -> str | None:
 
 
 def event_of(image_id: str, image: ImageReferenceV1, options: UploadOptions) -> ImageUploadedV1:
-    """Return the event of an image that is uploaded now."""
+    """Return the upload event of an image, with the present time."""
     return ImageUploadedV1(
         image_id=image_id,
         image=image,
@@ -212,12 +212,12 @@ def event_of(image_id: str, image: ImageReferenceV1, options: UploadOptions) -> 
 
 
 def by_reference(path: Path) -> ImageByUrlV1:
-    """Name a file by its URL: the service reads it itself, if it lies in its `media.fetch.file_root`."""
+    """Return a reference to a file by its URL; the service can read it below its `media.fetch.file_root`."""
     return ImageByUrlV1(url=path.resolve().as_uri())
 
 
 def inline(path: Path) -> ImageInlineV1:
-    """Put a file into the event; raise `OSError` if it cannot be read, `UploadTargetError` if it is no regular file."""
+    """Return a reference that holds the file; raise `OSError`, or `UploadTargetError` for no regular file."""
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return ImageInlineV1(inline=base64.b64encode(_read_regular(path)).decode(), media_type=media_type)
 
@@ -234,7 +234,7 @@ def _read_regular(path: Path) -> bytes:
 
 
 def image_id_of(name: str) -> str:
-    """Return a name as an image's id; one that is too long keeps its end and gets a digest, to stay unique."""
+    """Return an image id from a name. A name that is too long keeps its end, with a digest before it."""
     if len(name) <= MAX_ID_CHARACTERS:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Gauges: read when a reader of metrics asks, in its thread."""
+"""Gauges, which a reader of metrics reads in its own thread."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ Read = Callable[[], Iterable[Reading]]
 
 
 class Gauges:
-    """Reads the sources; what is not there yet has no value."""
+    """Reads the sources. A gauge whose source does not exist yet has no value."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Gauges:
         self._clock = clock
 
     def register(self, meter: Meter) -> None:
-        """Let a meter read all of them."""
+        """Register all gauges with a meter."""
         for declaration, read in self._reads().items():
             callback = _callback(read)
             meter.create_observable_gauge(declaration.name, [callback], declaration.unit, declaration.description)

@@ -1,4 +1,4 @@
-"""Pure: what the parts of the service say → whether it is ready, and what people want to know at a glance."""
+"""Pure: readiness and a summary for operators, from the states of the service's parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ PARTITION_REFUSED_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What readiness consists of."""
+    """The checks of readiness."""
 
     assigned: bool
     """The group has given this process its share of the partitions, and all of them are open."""
@@ -34,11 +34,11 @@ class Checks:
 
     @property
     def ready(self) -> bool:
-        """Whether records are taken in and judged."""
+        """Whether the process takes in and judges records."""
         return self.assigned and self.engine and self.broker and not self.draining
 
     def document(self) -> Mapping[str, object]:
-        """Return the answer of /health/ready."""
+        """Return the response of /health/ready."""
         checks = {
             "assigned": self.assigned,
             "engine": self.engine,
@@ -49,7 +49,7 @@ class Checks:
 
 
 def check(sources: Sources, *, now_s: float) -> Checks:
-    """Look at everything once; `now_s` is by `time.monotonic`."""
+    """Evaluate all checks; `now_s` is by `time.monotonic`."""
     status = sources.status()
     stream = status.stream if status else None
     answered_at_s = stream.brokers_answered_at_s if stream else None
@@ -62,7 +62,7 @@ def check(sources: Sources, *, now_s: float) -> Checks:
 
 
 def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: float, now_s: float) -> dict[str, object]:
-    """Return the answer of /health."""
+    """Return the response of /health."""
     status, checks = sources.status(), check(sources, now_s=now_s)
     stream = status.stream if status else None
     engine = sources.description
@@ -84,12 +84,12 @@ def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: floa
 
 
 def transaction_age_s(partition: PartitionStatus, *, now_s: float) -> float:
-    """Return how long a partition's oldest open transaction has held records back, 0 when none does."""
+    """Return the seconds for which a partition's oldest open transaction has held records back, 0 without one."""
     return max(now_s - partition.unstable_since_s, 0.0) if partition.unstable_since_s is not None else 0.0
 
 
 def refused_for_s(partition: PartitionStatus, *, now_s: float) -> float:
-    """Return how long brokers have refused to let a partition be read, 0 while it can be read."""
+    """Return the seconds for which brokers have denied reading a partition, 0 while it can be read."""
     return max(now_s - partition.refusal.since_s, 0.0) if partition.refusal is not None else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Makes series known before their first event: `increase()` does not see a counter's step from nothing to 1."""
+"""Creates series before their first event, because `increase()` does not see a counter's step from nothing to 1."""
 
 from collections.abc import Iterator
 

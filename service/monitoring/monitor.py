@@ -1,4 +1,4 @@
-"""Puts metrics, gauges and the endpoint together: open from before the model loads until everything else has ended."""
+"""Combines metrics, gauges and the endpoint, which is open until everything else has ended."""
 
 import asyncio
 import time

@@ -50,7 +50,7 @@ _FIXED: Mapping[str, str] = {
 
 
 def reference_markdown() -> str:
-    """Return docs/metrics.md."""
+    """Return the text of docs/metrics.md."""
     return _INTRODUCTION + "".join(_section(kind) for kind in _TITLES)
 
 

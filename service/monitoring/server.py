@@ -1,4 +1,4 @@
-"""The endpoint: /metrics for Prometheus, /health and what is below it for orchestrators and people."""
+"""The HTTP endpoint: /metrics for Prometheus, and /health for orchestrators and operators."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ from service.settings.monitoring import MonitoringSettings
 
 
 class PortTakenError(FatalError):
-    """Another process listens where this one is to."""
+    """Another process listens on the address and port of `monitoring.host` and `monitoring.port`."""
 
     reason = "monitoring.port_taken"
     message = (
@@ -38,7 +38,7 @@ _GRACE_S = 1.0
 
 
 class Endpoint:
-    """Answers from the given sources; /health/live shows by answering at all that the event loop turns."""
+    """Serves the given sources. A response of /health/live shows that the event loop runs."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def open(self, settings: MonitoringSettings) -> AsyncIterator[None]:
-        """Listen; raises `PortTakenError` or `AddressUnusableError`."""
+        """Start to listen; raises `PortTakenError` or `AddressUnusableError`."""
         runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=_GRACE_S)
         await runner.setup()
         try:

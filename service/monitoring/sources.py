@@ -1,4 +1,4 @@
-"""Where gauges and health read; the parts of the service are handed over as they come to life."""
+"""The sources of gauges and health; each part of the service is set when it starts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,44 +10,44 @@ from service.media.sandbox import Confinement
 
 
 class Engine(Protocol):
-    """What is read of an engine."""
+    """The part of an engine that monitoring reads."""
 
     def load(self) -> EngineLoad:
-        """Return what runs and what waits, and whether anything could answer."""
+        """Return the running and waiting requests, and whether the engine can answer."""
         ...
 
 
 class Decoder(Protocol):
-    """What is read of the decoders."""
+    """The part of the decode pool that monitoring reads."""
 
     @property
     def waiting(self) -> int:
-        """Images that wait for a process."""
+        """The number of images that wait for a decoder."""
         ...
 
     @property
     def process_ids(self) -> frozenset[int]:
-        """The processes that are there."""
+        """The process ids of the present decoders."""
         ...
 
     @property
     def confinement(self) -> Confinement:
-        """What holds all of them."""
+        """The confinement of the decoders."""
         ...
 
 
 class Memory(Protocol):
-    """What is read of the memory for images."""
+    """The part of the image memory that monitoring reads."""
 
     @property
     def share(self) -> float:
-        """Share of it that is reserved, 0 to 1."""
+        """The share of the image memory that is reserved, 0 to 1."""
         ...
 
 
 @dataclass(slots=True)
 class Sources:
-    """Each is None until it is there; all may be read in any thread."""
+    """The sources. Each is None until it exists; all may be read in any thread."""
 
     engine: Engine | None = None
     description: EngineDescription | None = None
@@ -57,5 +57,5 @@ class Sources:
     processor: Callable[[], ProcessorStatus] | None = None
 
     def status(self) -> ProcessorStatus | None:
-        """Return what the processor is doing; None before there is one."""
+        """Return the status of the processor; None before it exists."""
         return self.processor() if self.processor else None

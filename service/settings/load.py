@@ -17,7 +17,7 @@ from service.settings.sources import CONFIG_VARIABLE, Given, read_environment, r
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Checked settings, and where those came from that were given."""
+    """Checked settings, and the places where they are set."""
 
     settings: Settings
     sources: Mapping[str, str]

@@ -35,7 +35,7 @@ class Problem:
 
 
 class InvalidSettingsError(FatalError):
-    """The settings cannot be used; holds every problem, not only the first."""
+    """The settings cannot be used."""
 
     reason = "settings.invalid"
     message = "{report}"
@@ -48,7 +48,7 @@ class InvalidSettingsError(FatalError):
 
 
 def unknown_setting(name: str, source: str, meant: str | None) -> Problem:
-    """Report a setting that does not exist, and which one may have been meant."""
+    """Return the problem of a setting that does not exist, with the one that was probably meant."""
     hint = f" Did you mean {meant}?" if meant else " `modstream config --defaults` lists all."
     return Problem(name, source, f"There is no such setting.{hint}")
 

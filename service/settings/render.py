@@ -13,7 +13,7 @@ from service.settings.settings import Settings
 
 
 def effective_yaml(loaded: LoadedSettings) -> str:
-    """Return the settings in force, secrets hidden; a remark says where each that is no default came from."""
+    """Return the effective settings without secrets; a comment names the source of each that is not a default."""
     lines = list(_settings_lines(loaded.settings, loaded.sources, ""))
     width = max((len(line) for line, remark in lines if remark), default=0)
     return "".join(f"{line.ljust(width)}  # {remark}\n" if remark else f"{line}\n" for line, remark in lines)
@@ -32,7 +32,7 @@ def _settings_lines(group: BaseModel, sources: Mapping[str, str], path: str) -> 
 
 
 def defaults_yaml() -> str:
-    """Return a settings file that changes nothing and explains everything: a start for one's own."""
+    """Return a settings file with all defaults and their descriptions, to start from."""
     return "".join(f"{line}\n" for line in _documented_lines(Settings, ""))
 
 
@@ -51,7 +51,7 @@ def _documented_lines(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def reference_markdown() -> str:
-    """Return docs/settings.md."""
+    """Return the text of docs/settings.md."""
     return _INTRODUCTION + "".join(_group_markdown(group) for group in groups() if group.settings)
 
 

@@ -1,4 +1,4 @@
-"""Values as they were given: read from a YAML file or the environment, each with the place it came from."""
+"""Values of a YAML file or the environment, each with the place where it is set."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ _KUBERNETES_SERVICE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value and where it was given."""
+    """A value, and the place where it is set."""
 
     value: object
     source: str
@@ -38,7 +38,7 @@ class Given:
 
 @dataclass(slots=True)
 class Reading:
-    """What one source gave, and what is wrong with it."""
+    """The values of one source, and its problems."""
 
     values: dict[str, Given] = field(default_factory=dict)
     """By dotted name."""
@@ -47,7 +47,10 @@ class Reading:
 
 
 def read_environment(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> Reading:
-    """Read `MODSTREAM_…` variables; an empty one counts as not set, because compose files pass it on so."""
+    """Read `MODSTREAM_…` variables.
+
+    An empty variable counts as not set, because Compose files pass such variables on.
+    """
     reading = Reading()
     for variable, text in sorted(environment.items()):
         name = variable.upper()

@@ -139,5 +139,5 @@ Delays = Annotated[tuple[str, ...], AfterValidator(_delays)]
 
 
 def delay_s(delay: str) -> int:
-    """Return a delay's seconds."""
+    """Return a delay such as `30s` in seconds."""
     return int(delay[:-1]) * _UNITS_S[delay[-1]]

@@ -1,4 +1,4 @@
-"""The trace of a commit, which publishes the outcomes of many records: links join it to theirs, both ways."""
+"""The trace of a commit of many records' outcomes; links join it to their traces in both directions."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

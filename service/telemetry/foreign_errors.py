@@ -1,10 +1,10 @@
-"""Exceptions of libraries, without their messages: those may hold a caption, a key or a signed URL."""
+"""Exceptions of libraries without their messages, which may hold a caption, a key or a signed URL."""
 
 from service.core.errors import ModstreamError
 
 
 def scrub_exception(error: BaseException) -> BaseException:
-    """Return an exception that looks the same in a traceback, its causes included, less the messages of others."""
+    """Return an exception with the same traceback and causes, without the messages of libraries' exceptions."""
     if isinstance(error, ModstreamError) and error.__cause__ is None and error.__context__ is None:
         return error
     words = (str(error),) if isinstance(error, ModstreamError) else ()

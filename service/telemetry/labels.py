@@ -1,4 +1,4 @@
-"""Labels of metrics, and what those of a fixed set may hold; docs/metrics.md names the metrics that have them."""
+"""Labels of metrics, and the values of those with a fixed set; docs/metrics.md lists the metrics that have them."""
 
 from typing import Literal, get_args
 

@@ -26,7 +26,7 @@ OnDropped = Callable[[str, int], None]
 
 
 def count_dropped(event: str, count: int) -> None:
-    """Count dropped lines in the metrics."""
+    """Count dropped log lines in the metrics."""
     LOG_DROPPED.add(count, {labels.EVENT: event})
 
 
@@ -40,7 +40,7 @@ class _Window:
 
 
 class LogLimit:
-    """A structlog processor; at most so many lines of an event in a second, with `log.dropped` for the others."""
+    """A structlog processor that limits the lines of an event in a second, and logs `log.dropped` for others."""
 
     def __init__(
         self, per_s: int, *, on_dropped: OnDropped = count_dropped, clock: Callable[[], float] = time.monotonic

@@ -43,7 +43,7 @@ _BRANCHES = {RejectedError: "rejected", TransientError: "transient", FatalError:
 
 
 def configure_logging(settings: TelemetrySettings, *, stream: TextIO | None = None) -> None:
-    """Send every log of this process, libraries' included, to the stream (standard error by default)."""
+    """Send every log line of this process, including those of libraries, to the stream (standard error by default)."""
     stream = sys.stderr if stream is None else stream
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
@@ -78,17 +78,17 @@ def _lower_chatter(record: logging.LogRecord, *, shown: bool) -> bool:
 
 
 class Bound(Protocol):
-    """What names a record in log lines."""
+    """The fields that identify a record in log lines."""
 
     event_id: str | None
 
     def facts(self) -> dict[str, object]:
-        """Return its topic, partition and offset, and the event's id once it is known."""
+        """Return topic, partition and offset of the record, and the event's id once it is known."""
         ...
 
 
 class bind_record:  # noqa: N801 - reads as what it does; a generator would cost each record six times as much
-    """Name the record in every log line beneath, in tasks started beneath as well."""
+    """Add the record's fields to every log line in the block, and in tasks that the block starts."""
 
     __slots__ = ("_offset", "_partition", "_token", "_topic", "event_id")
 
@@ -99,7 +99,7 @@ class bind_record:  # noqa: N801 - reads as what it does; a generator would cost
         self.event_id = event_id
 
     def facts(self) -> dict[str, object]:
-        """Return what names the record."""
+        """Return the fields that identify the record."""
         return record_facts(self._topic, self._partition, self._offset, self.event_id)
 
     def __enter__(self) -> None:
@@ -116,14 +116,14 @@ def record_facts(topic: str, partition: int, offset: int, event_id: str | None) 
 
 
 def bind_event(event_id: str) -> None:
-    """Add the event's id, which is known only once the record was read, until `bind_record` ends."""
+    """Add the event's id to the record's fields, once the record was read, until `bind_record` ends."""
     bound = RECORD.get()
     if bound is not None:
         bound.event_id = event_id
 
 
 def add_record(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add what names the record; a structlog processor. What the line says itself stands."""
+    """Add the record's fields; a structlog processor. Fields of the line itself take precedence."""
     return {**bound.facts(), **event} if (bound := RECORD.get()) else event
 
 

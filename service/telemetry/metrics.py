@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What the settings ask for."""
+    """The meter and the readers that the settings name."""
 
     meter: Meter
     """For gauges."""

@@ -1,4 +1,4 @@
-"""Pure: texts of strangers, unable to steer a terminal, forge a line or turn what people read, and never endless."""
+"""Pure: makes untrusted text safe to show: no terminal control, no forged lines, and a bounded length."""
 
 import json
 import re
@@ -19,28 +19,28 @@ _ENDS_URL = re.compile(r"[\s\"'<>]")
 
 
 def one_line(text: str, *, at_most: int = MAX_LINE_CHARACTERS) -> str:
-    """Return a text on one line, of so many characters and `…` at most, with escapes for what is no plain character."""
+    """Return a text on one line, cut at a number of characters with `…`, with escapes for special characters."""
     line = escaped(cut(text, at_most))
     return line if len(text) <= at_most >= len(line) else f"{line[:at_most]}…"
 
 
 def escaped(text: str) -> str:
-    """Return a text on one line, with Python's escapes for what is no plain character."""
+    """Return a text on one line, with Python's escapes for special characters."""
     return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def escaped_lines(text: str) -> str:
-    """Return the same with its line ends and tabs as they are: for tracebacks, and for what is a block of its own."""
+    """Return a text with Python's escapes, but its line ends and tabs: for tracebacks and other blocks."""
     return text if text.isprintable() else _UNSAFE_IN_LINES.sub(_escape, text)
 
 
 def escaped_json(text: str) -> str:
-    """Return a JSON text that means the same, with JSON's escapes for what is no plain character."""
+    """Return an equal JSON text, with JSON's escapes for special characters."""
     return text if text.isprintable() else _UNSAFE_IN_LINES.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def cut(text: str, at_most: int) -> str:
-    """Return a text's beginning of about so many characters, without what is left of a URL that ends behind it."""
+    """Return the beginning of a text, of about a number of characters, without a URL that is cut."""
     return text if len(text) <= at_most else without_cut_url(text[:at_most])
 
 

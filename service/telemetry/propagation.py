@@ -12,18 +12,18 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def uploader_of(headers: Headers) -> SpanContext | None:
-    """Return the context that a record's producer sent along; None if there is none that can be read."""
+    """Return the trace context that a record's producer sent; None if there is no valid one."""
     return _extract({name: value.decode("ascii", "replace") for name, value in headers if name in _FIELDS and value})
 
 
 def earlier_attempt_of(headers: Headers) -> SpanContext | None:
-    """Return the context of the attempt that put a record off or made it a dead letter; None if this is the first."""
+    """Return the context of the attempt that deferred a record or made it a dead letter; None for the first attempt."""
     value = dict(headers).get(names.TRACEPARENT)
     return _extract({"traceparent": value.decode("ascii", "replace")} if value else {})
 
 
 def text_headers(context: SpanContext | None) -> dict[str, str]:
-    """Return the HTTP headers that carry a context on; none without a context."""
+    """Return the HTTP headers that carry a context; none without a context."""
     if context is None:
         return {}
     carried = {"traceparent": _traceparent(context)}
@@ -33,12 +33,12 @@ def text_headers(context: SpanContext | None) -> dict[str, str]:
 
 
 def kafka_headers(context: SpanContext | None) -> Headers:
-    """Return the Kafka headers that carry a context on."""
+    """Return the Kafka headers that carry a context."""
     return tuple((name, value.encode("ascii")) for name, value in text_headers(context).items())
 
 
 def failure_headers(context: SpanContext | None) -> Headers:
-    """Return the header that leads to an attempt that failed; none if nothing was kept of it."""
+    """Return the header that names a failed attempt; none if its trace was not sampled."""
     if context is None or not context.trace_flags.sampled:
         return ()
     return ((names.TRACEPARENT, _traceparent(context).encode("ascii")),)

@@ -1,4 +1,4 @@
-"""The telemetry of one record on its way to an outcome: spans when traced, milliseconds by stage always."""
+"""The telemetry of one record: spans when it is traced, and milliseconds by stage always."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class StageTimer:
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Time a stage, however it ends."""
+        """Measure the time of a stage, however it ends."""
         begin = self._clock()
         try:
             yield
@@ -57,7 +57,7 @@ def _milliseconds(seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """An outcome on its way out."""
+    """An outcome that is being published."""
 
     span: Span
     headers: Headers
@@ -65,7 +65,7 @@ class Sending:
 
 
 class RecordTrace:
-    """One attempt at a record: its span, its stages and what it publishes."""
+    """One attempt at a record: its span, its stages and its outcomes."""
 
     __slots__ = ("_timer", "span")
 
@@ -75,7 +75,7 @@ class RecordTrace:
 
     @classmethod
     def untraced(cls) -> "RecordTrace":
-        """Return one that keeps times alone."""
+        """Return an attempt that measures times and makes no spans."""
         return cls(NOOP, StageTimer())
 
     @contextmanager
@@ -93,15 +93,15 @@ class RecordTrace:
         return Sending(span, kafka_headers(span.context))
 
     def failure_headers(self) -> Headers:
-        """Return the header by which a later attempt finds this one."""
+        """Return the header by which a later attempt links to this one."""
         return failure_headers(self.span.context) if self.span.is_recording else ()
 
     def identify(self, event_id: str) -> None:
-        """Name the event once its id is known."""
+        """Set the event's id once it is known."""
         self.span.set(names.MESSAGING_MESSAGE_ID, event_id)
 
     def set_attributes(self, attributes: Mapping[str, Value | None]) -> None:
-        """Set attributes of the record's span, so that traces can be kept and found by them."""
+        """Set attributes of the record's span, by which traces can be kept and found."""
         if not self.span.is_recording:
             return
         for name, value in attributes.items():
@@ -119,7 +119,7 @@ class RecordTrace:
 
 
 class Arrival(NamedTuple):
-    """A record as it was delivered."""
+    """A record as it was delivered, with the time when it was received."""
 
     topic: str
     partition: int
@@ -157,7 +157,7 @@ class Delivery:
 
     @contextmanager
     def attempt(self, number: int) -> Iterator[RecordTrace]:
-        """Trace and time one attempt; `number` counts them over all deliveries."""
+        """Begin one attempt; `number` counts attempts over all deliveries."""
         timer = StageTimer(started_at_s=self._arrival.received_at_s, clock=self._clock)
         span = self._begin(number)
         with self._bound, entered(span), span:
@@ -224,12 +224,12 @@ class QuietDelivery:
         self.event_id: str | None = None
 
     def attempt(self, number: int) -> Self:
-        """Time one attempt."""
+        """Begin one attempt without spans."""
         del number
         return self
 
     def facts(self) -> dict[str, object]:
-        """Return what names the record in log lines."""
+        """Return the fields that identify the record in log lines."""
         topic, partition, offset, *_ = self._arrival
         return record_facts(topic, partition, offset, self.event_id)
 
@@ -247,7 +247,7 @@ class QuietDelivery:
 
 
 class RecordTracer:
-    """Traces deliveries; without a sink it keeps times alone and passes the uploader's context on."""
+    """Traces deliveries. Without a sink it only measures times, and passes the uploader's context on."""
 
     def __init__(self, sink: SpanSink | None, *, group_id: str, clock: Clock = time.perf_counter) -> None:
         self._sink = sink
@@ -255,7 +255,7 @@ class RecordTracer:
         self._clock = clock
 
     def delivery(self, arrival: Arrival) -> Delivery | QuietDelivery:
-        """Take note of a record."""
+        """Begin the telemetry of one delivery of a record."""
         if self._sink is None:
             return QuietDelivery(arrival, clock=self._clock)
         return Delivery(self._sink, arrival, group_id=self._group_id, clock=self._clock)

@@ -22,18 +22,18 @@ SHORTEST_WAIT_S = 0.001
 
 
 class SpanSink(Protocol):
-    """Where spans begin and end."""
+    """Decides on sampling, and exports ended spans."""
 
     def begin(self, *, parent: SpanContext | None, links: tuple[Link, ...]) -> SpanContext:
         """Decide whether a trace is sampled that begins or goes on here; its context says so."""
         ...
 
     def child_context(self, parent: SpanContext) -> SpanContext:
-        """Return the context of a span beneath another one."""
+        """Return the context of a child span."""
         ...
 
     def new_root(self) -> SpanContext:
-        """Return the context of a sampled trace of its own."""
+        """Return the context of a new sampled trace."""
         ...
 
     def take(self, span: "RecordingSpan") -> None:
@@ -51,12 +51,12 @@ class Timeline:
         self._epoch_ns = time.time_ns() - int(clock() * 1e9)
 
     def ns(self, at_s: float) -> int:
-        """Return a moment of the clock."""
+        """Return a moment of the steady clock in nanoseconds since 1970."""
         return self._epoch_ns + int(at_s * 1e9)
 
 
 class RecordingSpan:
-    """A span that is recorded."""
+    """A span that is recorded and exported."""
 
     __slots__ = (
         "_ended", "_sink", "_token", "attributes", "context", "end_ns", "kind", "links", "name", "parent", "start_ns",
@@ -99,7 +99,7 @@ class RecordingSpan:
         attributes: dict[str, Value] | None = None,
         start_s: float | None = None,
     ) -> "RecordingSpan":
-        """Begin a span beneath it."""
+        """Begin a child span."""
         given = {} if attributes is None else attributes
         context = self._sink.child_context(self.context)
         return RecordingSpan(self._sink, self.timeline, name, context, self.context, kind, given, start_s=start_s)
@@ -107,7 +107,7 @@ class RecordingSpan:
     def new_root(
         self, name: str, *, kind: SpanKind, attributes: dict[str, Value], links: tuple[Link, ...] = ()
     ) -> "RecordingSpan":
-        """Begin a trace of its own beside this one."""
+        """Begin the first span of a new trace."""
         return RecordingSpan(
             self._sink, Timeline(self.timeline.now_s), name, self._sink.new_root(), None, kind, attributes, links=links
         )
@@ -119,11 +119,11 @@ class RecordingSpan:
             self.child(name, start_s=since_s).end(at_s=end_s)
 
     def set(self, name: str, value: Value) -> None:
-        """Set an attribute."""
+        """Set an attribute of the span."""
         self.attributes[name] = value
 
     def link(self, context: SpanContext, *, to: str) -> None:
-        """Add a link, and what it leads to."""
+        """Add a link with the kind of its target."""
         self.links = (*self.links, link(context, to=to))
 
     def fail(self, error: BaseException) -> None:
@@ -136,7 +136,7 @@ class RecordingSpan:
             self.status = Status(StatusCode.ERROR)
 
     def end(self, *, at_s: float | None = None) -> None:
-        """End it, now unless another moment is given; a second time changes nothing."""
+        """End the span, now or at the given moment; only the first call counts."""
         if self._ended:
             return
         self._ended = True
@@ -162,5 +162,5 @@ class RecordingSpan:
 
 
 def link(context: SpanContext, *, to: str) -> Link:
-    """Return a link that says what it leads to."""
+    """Return a link with the kind of its target."""
     return Link(context, {names.LINK: to})

@@ -1,4 +1,4 @@
-"""What must not leave by a log: image bytes, and URLs, which may be signed. Pure."""
+"""Removes image bytes and URLs, which may be signed, from log lines. Pure."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -84,7 +84,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_block(text: str) -> str:
-    """Return the same with its line ends as they are, for tracebacks."""
+    """Return a text like `clean_text`, with its line ends: for tracebacks."""
     block = escaped_lines(_redacted(text))
     return block if len(block) <= MAX_TEXT_CHARACTERS else f"{block[:MAX_TEXT_CHARACTERS]}…"
 

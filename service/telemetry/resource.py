@@ -1,4 +1,4 @@
-"""What all telemetry of this process says of where it comes from."""
+"""The resource that identifies this process in all telemetry."""
 
 from functools import cache
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Bounds what the end of telemetry may take."""
+"""Bounds the time that the end of telemetry may take."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ FLUSH_LIMIT_S = 3.0
 
 
 def stop_within_limit(shutdown: Callable[[], object], *, name: str) -> None:
-    """Give the last export a time limit: the SDK's own is 30 s, all that Kubernetes grants in total."""
+    """Run the last export with a time limit: the SDK's own is 30 s, as long as Kubernetes grants in total."""
     thread = threading.Thread(target=shutdown, name=name, daemon=True)
     thread.start()
     thread.join(FLUSH_LIMIT_S)
 
 
 def nothing_to_stop() -> None:
-    """Stop what does nothing."""
+    """Do nothing: there is no telemetry to stop."""

@@ -23,5 +23,5 @@ def build_sink(settings: TelemetrySettings, *, version: str) -> tuple[SpanSink |
 
 
 def traces_url(settings: TelemetrySettings) -> str | None:
-    """Return where traces are sent; None if they are not."""
+    """Return the URL to which traces are sent; None without one."""
     return None if settings.otlp_endpoint is None else f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"

@@ -155,9 +155,7 @@ class Catalogue:
 
     @cached_property
     def revision(self) -> str:
-        """Checksum of everything that scores depend on: model files, labels, preprocessing and the meaning of
-        classes.
-        """
+        """Checksum of all that scores depend on: model files, labels, preprocessing, meaning of classes."""
         content = [
             classifier.entry.model_dump(
                 mode="json",

@@ -45,9 +45,7 @@ class Check:
                 verdict.set_exception(EngineNotRunningError())
 
     async def until_wanted(self, timeout_s: float) -> bool:
-        """Return True once a check is requested; False after the time limit, or if the state changes without a
-        check.
-        """
+        """Return True once a check is requested; False after the time limit or another state change."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()

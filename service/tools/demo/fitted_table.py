@@ -1,4 +1,4 @@
-"""Tables that never cut what a reader copies: ids, reasons and decisions stay whole, and other columns give way."""
+"""Tables that never cut ids, reasons and decisions; other columns become narrower."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What came back for what was sent: verdicts, tags and dead letters by key; what was lost or doubled. Pure."""
+"""The outcomes of the demo's events by key, and the lost and duplicated ones. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Outcomes:
 
     @property
     def answered(self) -> int:
-        """Events with a verdict or dead letter."""
+        """The number of events with a verdict or dead letter."""
         return len(self.verdicts.keys() | self.dead_letters.keys())
 
     @property
@@ -42,13 +42,13 @@ class Outcomes:
 
     @property
     def lost(self) -> list[str]:
-        """Events without verdict and dead letter, or with a verdict whose tags are missing."""
+        """The keys of events without verdict and dead letter, or with a verdict whose tags are missing."""
         whole = (self.verdicts.keys() & self.tags.keys()) | self.dead_letters.keys()
         return sorted(self.sent - whole)
 
     @property
     def duplicated(self) -> int:
-        """Outcomes beyond the one that each event may have."""
+        """The number of outcomes beyond the one that each event may have."""
         return sum(count - 1 for count in self._counts.values())
 
     def decisions(self) -> Counter[str]:

@@ -68,3 +68,16 @@ async def test_after_the_oom_killer_an_image_is_tried_again_alone_and_then_given
         await hungry
     assert (await other).width == 32
     await decoder.close()
+
+
+async def test_closing_waits_for_an_image_that_is_tried_again_alone() -> None:
+    kills = itertools.count()
+    settings = DecodeSettings(workers=2, timeout_s=60.0)
+    decoder = ImageDecoder(settings, worker_module=HOSTILE_WORKER, oom_kills=lambda: next(kills))
+    await decoder.start()
+    hungry = asyncio.create_task(decode(decoder, LINGER + GOOD), name="hungry")
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(decoder.close(), name="close")
+    await kill_at_work(decoder, count=1)
+    await asyncio.wait_for(closing, timeout=60)
+    assert (await hungry).width == 32

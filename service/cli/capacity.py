@@ -97,7 +97,7 @@ def capacity(
     try:
         plan = plan_capacity(demand, worker, prices, retention_days=retention_days)
     except TooManyError as error:
-        raise fail(f"{error}: a faster card, or several groups with topics of their own") from None
+        raise fail(f"{error}; use a faster GPU, or several groups with topics of their own") from None
     assumptions = [*capacity_assumptions(plan, prices, currency.upper(), measured=images_per_s is not None)]
     if json:
         typer.echo(as_json({"currency": currency.upper(), "capacity": plan, "assumptions": assumptions}))

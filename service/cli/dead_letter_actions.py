@@ -1,4 +1,4 @@
-"""`modstream dead-letters redrive` and `discard`: on paper first, and each dead letter once."""
+"""`modstream dead-letters redrive` and `discard`: first as a dry run, and each dead letter once."""
 
 import asyncio
 import getpass
@@ -104,7 +104,7 @@ def discard(
     [bold]Exit codes[/]  0 all are discarded, or would be · 1 some or all are not · 2 wrong arguments or settings
     """
     if execute and not (why or "").strip():
-        raise fail("--execute needs --why: the reason is kept for later readers", code=ExitCode.USAGE)
+        raise fail("--execute needs --why: give the reason, which is kept", code=ExitCode.USAGE)
     from service.kafka.topics import journal_topic  # noqa: PLC0415 - the help need not load it
 
     settings = settings_of(config)
@@ -138,7 +138,7 @@ def _carried_out(
     except (KeyboardInterrupt, typer.Exit) as error:
         by_hand = isinstance(error, KeyboardInterrupt)
         if by_hand or result.done:
-            complain(f"interrupted after {result.done:,} dead letters; the same command goes on behind them")
+            complain(f"interrupted after {result.done:,} dead letters; run the same command again to continue")
         raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.FAILED) from None
     finally:
         if execute and result.done:
@@ -181,7 +181,7 @@ def _now() -> datetime:
 
 
 def who() -> str:
-    """Return who gives the command, as far as the system knows; containers often have no names of users."""
+    """Return the user of the command and the host name; the user's number if it has no name, as in containers."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

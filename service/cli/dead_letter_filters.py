@@ -1,4 +1,4 @@
-"""The options of `modstream dead-letters` that say which dead letters are meant, and where the commands find them."""
+"""The options of `modstream dead-letters` that select dead letters, and the store that the commands read."""
 
 import inspect
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def chosen(
         ),
     ] = None,
 ) -> DeadLetterFilter:
-    """Return what was chosen, or end the command over what cannot be read."""
+    """Return the filter of the given options, or end the command if one cannot be read."""
     now = datetime.now(UTC)
     return DeadLetterFilter(
         reasons=tuple(reason or ()),
@@ -101,7 +101,7 @@ def chosen(
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options above in place of its parameter `wanted`."""
+    """Give a command the options above instead of its parameter `wanted`."""
     options = inspect.signature(chosen).parameters
     own = inspect.signature(command).parameters
 
@@ -127,7 +127,7 @@ def _read(option: str, text: str | None, parse: Callable[[str], Parsed], forms: 
 
 
 def settings_of(config: Path | None) -> Settings:
-    """Return the settings, or end the command over them."""
+    """Return the settings, or end the command with their problems."""
     return load_or_exit(config).settings
 
 

@@ -1,4 +1,4 @@
-"""`modstream dead-letters skip`: give up one record by hand."""
+"""`modstream dead-letters skip`: finishes one record by hand."""
 
 import asyncio
 import re
@@ -60,7 +60,7 @@ def skip(
             f"{place}: a record is named topic:partition:offset, such as images.uploaded:3:17", code=ExitCode.USAGE
         )
     if execute and not (why or "").strip():
-        raise fail("--execute needs --why: the reason is kept for later readers", code=ExitCode.USAGE)
+        raise fail("--execute needs --why: give the reason, which is kept", code=ExitCode.USAGE)
     settings = settings_of(config)
     partition, offset = Partition(found[1], int(found[3])), int(found[4])
     with errors_shown():

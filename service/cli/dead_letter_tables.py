@@ -87,7 +87,7 @@ def group_columns(groups: Sequence[Group]) -> list[Column]:
 
 
 def dead_letter_json(dead_letter: StoredDeadLetter, mark: JournalEntry | None) -> dict[str, object]:
-    """Return what a dead letter says, its event left out."""
+    """Return a dead letter's fields without its event."""
     record, origin = dead_letter.record, dead_letter.origin
     return {
         "letter": dead_letter.place,
@@ -134,7 +134,7 @@ _MAX_REASONS = 60
 
 
 def print_result(console: Console, result: "RunResult", words: str) -> None:
-    """Print what came of it, what was refused with its reason."""
+    """Print the counts of a run, and the reasons of refusals."""
     console.print(f"{result.done:,} dead {'letter' if result.done == 1 else 'letters'} {words}")
     for reason, count in result.reasons.most_common(_MAX_REASONS):
         console.print(Text(f"  {count:>9,}  {one_line(reason)}"))
@@ -153,7 +153,7 @@ def print_result(console: Console, result: "RunResult", words: str) -> None:
 
 
 def result_json(result: "RunResult") -> dict[str, object]:
-    """Return the same for programs."""
+    """Return the counts of a run for JSON."""
     return {
         "done": result.done,
         "reasons": dict(result.reasons),

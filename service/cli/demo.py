@@ -1,4 +1,4 @@
-"""`modstream demo`: the whole of it on this machine, on photographs."""
+"""`modstream demo`: runs broker, service and uploads on this machine, on photographs."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""How the command ends, for scripts: documented in `modstream --help`, relied upon by supervisors."""
+"""Exit codes, documented in `modstream --help` and relied upon by supervisors."""
 
 from enum import IntEnum
 

@@ -44,25 +44,25 @@ def load_or_exit(config: Path | None) -> LoadedSettings:
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:
-    """Show why the command cannot go on; raise what is returned."""
+    """Print an error, and return the exception that ends the command."""
     complain(message)
     return typer.Exit(code)
 
 
 def complain(message: str) -> None:
-    """Show an error."""
+    """Print an error."""
     error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
 
 
 def complain_of(heading: str, lines: Iterable[str]) -> None:
-    """Show several errors under a heading."""
+    """Print several errors under a heading."""
     console = error_console()
     console.print(f"[bold red]{escape(heading)}[/]", highlight=False)
     console.print(escape("\n".join(lines)), highlight=False)
 
 
 def warn(message: str) -> None:
-    """Show what is no error and may be meant otherwise."""
+    """Print a warning."""
     error_console().print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with files of policies: each alone, as a prompt, and all together."""
+"""Checks policy files: each alone, its prompt, and all together."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from service.settings.engine import EngineSettings
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What one file came to."""
+    """The result of checking one file."""
 
     path: Path
     policy: Policy | None = None
@@ -30,7 +30,7 @@ class Review:
 
 
 def review(path: Path) -> Review:
-    """Check one file, and that a prompt can be made of it."""
+    """Check one file, and that its prompt can be made."""
     checked = check_policy(path)
     problems = [_placed(problem) for problem in checked.problems]
     policy = checked.found or checked.salvaged
@@ -44,13 +44,13 @@ def review(path: Path) -> Review:
 
 
 def together(reviews: Iterable[Review]) -> list[str]:
-    """Return what keeps policies from being served by one service."""
+    """Return the problems that keep these policies from being served together."""
     policies = [each.policy for each in reviews if each.policy is not None]
     return [*repeated_names(policies), *repeated_tenants(policies)]
 
 
 def not_looked_for(reviews: Iterable[Review], engine: EngineSettings) -> Iterator[str]:
-    """Yield a warning for each policy with categories that the engine of the settings has no scores for."""
+    """Yield a warning for each policy with categories that the engine of the settings does not cover."""
     covered = fixed_categories(engine)
     for each in reviews:
         missing = (

@@ -1,4 +1,4 @@
-"""What commands are asked to do something with: files, folders and URLs, checked before anything is begun."""
+"""The files, folders and URLs of a command, checked before it starts."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> FoundUplo
 
 
 def leave_out(unusable: Unusable) -> None:
-    """Show that a file is left out, and why."""
+    """Print that a file is left out, and the reason."""
     error_console().print(f"[yellow]left out:[/] {escape(str(unusable))}", highlight=False)
 
 

@@ -67,7 +67,7 @@ def top(
 
 
 def console_printer(console: Console) -> "Callable[[Figures], None]":
-    """Return what prints a frame."""
+    """Return a function that prints a frame."""
     from service.cli.top_screen import screen  # noqa: PLC0415 - the help need not load it
 
     return lambda seen: console.print(screen(seen))

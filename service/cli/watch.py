@@ -29,10 +29,10 @@ TABLE_FRAME_LINES = 4
 
 
 class Display(Protocol):
-    """Shows outcomes as they come."""
+    """Shows outcomes as they are published."""
 
     def show(self, record: SourceRecord, outcome: Outcome) -> None:
-        """Show one more."""
+        """Show one more outcome."""
         ...
 
 

@@ -138,7 +138,7 @@ class Skipper:
         ) as snapshot:
             oldest = snapshot.beginnings[number]
             if offset < oldest:
-                raise NotSkippableError(place=place, detail=f"the brokers have deleted all before {oldest}")
+                raise NotSkippableError(place=place, detail=f"the brokers have deleted all offsets before {oldest}")
             if not snapshot.total:
                 raise NotSkippableError(
                     place=place, detail="the partition ends before it, or a transaction before it is still open"
@@ -152,7 +152,8 @@ class Skipper:
                 records = [SourceRecord(topic, number, offset, -1, None, None, (), unreadable=unreadable)]
         if not records:
             raise NotSkippableError(
-                place=place, detail="no record is there: a marker or a record of a transaction, or compacted away"
+                place=place,
+                detail="this offset has no record: it is a transaction's marker, or was aborted or compacted",
             )
         return Skippable(records[0], oldest)
 

@@ -98,7 +98,7 @@ class ShutOutError(FatalError):
     """Another process with the same transactional id fenced this one; the uncommitted work of this one is discarded."""
 
     reason = "kafka.shut_out"
-    message = "another process began the same work and shut this one out; what this one had committed stays done"
+    message = "another run started and fenced this one; dead letters that this one has committed stay done"
 
 
 class PublishUnknownError(FatalError):
@@ -106,8 +106,8 @@ class PublishUnknownError(FatalError):
 
     reason = "kafka.publish_unknown"
     message = (
-        "whether the last {records} records were published is not known ({detail}); the brokers know: do it again, "
-        "and what is done already is left alone"
+        "whether the last {records} records were published is not known ({detail}); run the command "
+        "again, which sends no record twice"
     )
 
 

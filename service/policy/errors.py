@@ -36,4 +36,4 @@ class UnusableScoresError(TransientError):
     """The engine returned scores that are missing, superfluous or no probabilities."""
 
     reason = "policy.unusable_scores"
-    message = "The engine's scores cannot be judged by: {detail}"
+    message = "The engine's scores cannot be used: {detail}"

@@ -49,7 +49,7 @@ class MemoryLimitError(FatalError):
     """The service holds more memory than `engine.max_memory_bytes`; it committed the records in flight."""
 
     reason = "service.memory_limit"
-    message = "The service and what it started hold {held_bytes} bytes of memory; the limit is {limit_bytes}"
+    message = "The service and its processes hold {held_bytes} bytes of memory; the limit is {limit_bytes}"
 
 
 class MemoryNotMeasurableError(FatalError):

@@ -1,4 +1,4 @@
-"""Pure: what is done with a dead letter: sent back to where it came from, or discarded with a reason."""
+"""Pure: the actions on a dead letter: send it back to its topic of origin, or discard it with a reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from service.tools.dead_letters.journal import JournalEntry, State, mark_record
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """Publish to the topic of origin once more, with key, value and the uploader's headers as they were."""
+    """Publishes the event to its topic of origin again, with the same key, value and uploader's headers."""
 
     uploads: str
     """The only topic that is published to: a header of a record must not choose another."""
@@ -22,7 +22,7 @@ class Redrive:
     by: str = ""
 
     def refusal(self, dead_letter: StoredDeadLetter) -> str:
-        """Say why a dead letter cannot be sent back; empty when it can."""
+        """Return the reason why a dead letter cannot be sent back; empty if it can."""
         if dead_letter.raw:
             return f"its value is a {dead_letter.raw} in Kafka's format, which the service could not read, and no event"
         if dead_letter.truncated:
@@ -34,7 +34,7 @@ class Redrive:
         return ""
 
     def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
-        """Return the record and the mark that it was sent."""
+        """Return the record to publish and the journal's record that it was sent."""
         record, now = dead_letter.record, self.now()
         mark = JournalEntry(State.REDRIVEN, now, self.by, "", record.timestamp_ms)
         sent = OutgoingRecord(self.uploads, record.key, record.value, _headers(dead_letter, now))
@@ -43,7 +43,7 @@ class Redrive:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Mark as dealt with; the record stays in its topic until the brokers delete it."""
+    """Marks a dead letter as discarded; it stays in its topic until the brokers delete it."""
 
     why: str
     journal: str
@@ -51,11 +51,11 @@ class Discard:
     by: str = ""
 
     def refusal(self, _dead_letter: StoredDeadLetter) -> str:
-        """Refuse nothing."""
+        """Return an empty text: every dead letter can be discarded."""
         return ""
 
     def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
-        """Return the mark."""
+        """Return the journal's record that the dead letter is discarded."""
         mark = JournalEntry(State.DISCARDED, self.now(), self.by, self.why, dead_letter.record.timestamp_ms)
         return (mark_record(self.journal, dead_letter, mark),)
 

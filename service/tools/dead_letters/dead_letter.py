@@ -1,4 +1,4 @@
-"""Pure: a record of the dead letters' topic → what it says."""
+"""Pure: reads the headers of a record in the dead-letter topic."""
 
 import re
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 @dataclass(frozen=True)
 class StoredDeadLetter:
-    """One dead letter; what its headers lack is empty, 0 or None."""
+    """One dead letter; fields that its headers lack are empty, 0 or None."""
 
     record: SourceRecord
     reason: str
@@ -76,7 +76,7 @@ class StoredDeadLetter:
 
     @property
     def place(self) -> str:
-        """Where it stands, as `show` takes it."""
+        """The dead letter's place in its topic, partition:offset, as `show` takes it."""
         return f"{self.record.partition}:{self.record.offset}"
 
     @property
@@ -86,12 +86,12 @@ class StoredDeadLetter:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Which kind of failure it is."""
+        """The fingerprint of the kind of failure."""
         return fingerprint(self.reason, self.error_class, self.message, self.stack)
 
     @cached_property
     def tenant(self) -> str | None:
-        """Whose event it is, None where that cannot be read."""
+        """The tenant of the event; None if the event cannot be read."""
         return tenant_of(self.record)
 
 

@@ -33,7 +33,7 @@ _URL = re.compile(
 
 
 def shown_event(record: SourceRecord, *, reveal: bool) -> object:
-    """Return what people are shown of a value: image bytes counted, URLs without their queries unless revealed."""
+    """Return an event as it is shown: the size of image bytes, and URLs without their queries unless revealed."""
     event = event_of(record)
     if event is not None:
         return _Shown(reveal=reveal).of(event)
@@ -46,7 +46,7 @@ def shown_event(record: SourceRecord, *, reveal: bool) -> object:
 
 
 def shown_text(text: str, *, reveal: bool) -> str:
-    """Return a text with the queries of its URLs cut off, where a signature would stand, unless they are revealed."""
+    """Return a text without the queries of its URLs, which may hold a signature, unless they are revealed."""
     return text if reveal else _URL.sub(_unsigned, text)
 
 

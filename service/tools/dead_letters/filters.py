@@ -1,4 +1,4 @@
-"""Pure: which dead letters are meant."""
+"""Pure: selects dead letters by the options of the commands."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ END = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """All that is given must hold; what is empty or None holds for every dead letter."""
+    """The conditions of a selection. All must hold; one that is empty or None holds for every dead letter."""
 
     reasons: tuple[str, ...] = ()
     """Codes, or patterns such as `image.*`; one must match."""
@@ -37,7 +37,7 @@ class DeadLetterFilter:
     """Its first characters are enough."""
 
     def matches(self, dead_letter: StoredDeadLetter) -> bool:
-        """Return whether a dead letter is meant; the most expensive checks come last."""
+        """Return whether a dead letter matches; the most expensive conditions are checked last."""
         return (
             self._matches_place(dead_letter)
             and self._matches_time(dead_letter.failed_at)

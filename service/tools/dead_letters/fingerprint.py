@@ -1,4 +1,4 @@
-"""Pure: which failures are one: by reason, kind of error, message without its particulars, and innermost frame."""
+"""Pure: identifies a kind of failure by reason, kind of error, normalised message, and innermost frame."""
 
 import hashlib
 import re
@@ -25,7 +25,9 @@ _ROOTS = re.compile(r".*/(?=service/)|.*/site-packages/|.*/python3\.\d+/")
 
 
 def fingerprint(reason: str, error_class: str, message: str, stack: str) -> str:
-    """Return the same few characters for the same kind of failure, on every machine and for every release near by."""
+    """Return a few characters that are equal for the same kind of failure, on every machine and in neighbouring
+    releases.
+    """
     parts = "\0".join((reason, error_class, normalised(message), innermost_frame(stack)))
     return hashlib.sha256(parts.encode(errors="replace")).hexdigest()[:FINGERPRINT_CHARS]
 

@@ -10,7 +10,7 @@ from service.tools.dead_letters.fingerprint import normalised
 
 @dataclass
 class Group:
-    """Dead letters with one fingerprint."""
+    """The dead letters with one fingerprint."""
 
     fingerprint: str
     reason: str
@@ -25,13 +25,13 @@ class Group:
 
 
 class Groups:
-    """Counts dead letters as they come."""
+    """Counts dead letters by fingerprint."""
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
 
     def add(self, dead_letter: StoredDeadLetter) -> None:
-        """Count one."""
+        """Count one dead letter."""
         group = self._groups.get(dead_letter.fingerprint)
         if group is None:
             self._groups[dead_letter.fingerprint] = _begun_by(dead_letter)
@@ -42,7 +42,7 @@ class Groups:
             group.last, group.example = dead_letter.failed_at, dead_letter.place
 
     def largest_first(self) -> list[Group]:
-        """Return the groups."""
+        """Return the groups, the largest first."""
         return sorted(self._groups.values(), key=lambda group: (-group.count, group.fingerprint))
 
 
@@ -60,7 +60,7 @@ def _begun_by(dead_letter: StoredDeadLetter) -> Group:
 
 
 class Newest:
-    """Keeps so many, by the time of failure."""
+    """Keeps a number of dead letters, the newest by the time of failure."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -68,7 +68,7 @@ class Newest:
         self.seen = 0
 
     def add(self, dead_letter: StoredDeadLetter) -> None:
-        """Take note of one more."""
+        """Add one dead letter, and drop the oldest if there are too many."""
         self.seen += 1
         record = dead_letter.record
         entry = (dead_letter.failed_at.timestamp(), record.partition, record.offset), dead_letter
@@ -78,5 +78,5 @@ class Newest:
             heapq.heappushpop(self._heap, entry)
 
     def oldest_first(self) -> list[StoredDeadLetter]:
-        """Return those that were kept."""
+        """Return the kept dead letters, the oldest first."""
         return [dead_letter for _, dead_letter in sorted(self._heap)]

@@ -31,7 +31,7 @@ class JournalUnreadableError(FatalError):
 
 
 class State(StrEnum):
-    """What became of a dead letter."""
+    """The state of a dead letter."""
 
     OPEN = "open"
     """Nothing yet."""
@@ -41,7 +41,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """That a dead letter is dealt with."""
+    """The journal's entry for a dead letter that was sent back or discarded."""
 
     state: State
     at: datetime
@@ -52,12 +52,12 @@ class JournalEntry:
 
 
 def state_of(mark: JournalEntry | None) -> State:
-    """Return what became of a dead letter with that mark, or with none."""
+    """Return the state of a dead letter by its journal entry, if it has one."""
     return mark.state if mark else State.OPEN
 
 
 class Marks:
-    """Those that were read from the journal."""
+    """The entries of the journal."""
 
     def __init__(self, records: Iterable[SourceRecord] = ()) -> None:
         self._marks: dict[tuple[int, int], JournalEntry] = {}
@@ -72,18 +72,18 @@ class Marks:
         return len(self._marks)
 
     def of(self, dead_letter: StoredDeadLetter) -> JournalEntry | None:
-        """Return the mark of a dead letter; None when it is open."""
+        """Return the entry of a dead letter; None if it is open."""
         mark = self._marks.get((dead_letter.record.partition, dead_letter.record.offset))
         return mark if mark and mark.letter_timestamp_ms == dead_letter.record.timestamp_ms else None
 
     def outlived(self, journal: str, beginnings: Mapping[int, int]) -> list[OutgoingRecord]:
-        """Return the tombstones of marks whose dead letters are gone, given the oldest offset of each partition."""
+        """Return tombstones for entries whose dead letters are deleted, given the oldest offset of each partition."""
         gone = [place for place in self._marks if place[1] < beginnings.get(place[0], 0)]
         return [OutgoingRecord(journal, _key(*place), None, ()) for place in gone]
 
 
 def mark_record(journal: str, dead_letter: StoredDeadLetter, mark: JournalEntry) -> OutgoingRecord:
-    """Return the record that marks a dead letter; for one dead letter there is one key."""
+    """Return the record of an entry; each dead letter has one key in the journal."""
     value = {
         "state": mark.state.value,
         "at": mark.at.isoformat(timespec="milliseconds"),

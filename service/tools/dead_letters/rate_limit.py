@@ -1,4 +1,4 @@
-"""How fast dead letters are sent back."""
+"""Limits the rate at which dead letters are sent back."""
 
 import asyncio
 import time
@@ -9,7 +9,9 @@ MAX_BATCH = 500
 
 
 class Pace:
-    """So many a second on average, in batches of a second's worth at most; without a rate as fast as it goes."""
+    """A number of dead letters a second on average, in batches of at most one second; without a rate there is no
+    limit.
+    """
 
     def __init__(
         self,
@@ -25,11 +27,11 @@ class Pace:
 
     @property
     def batch(self) -> int:
-        """How many go together."""
+        """The number of dead letters in a batch."""
         return MAX_BATCH if self._per_s is None else max(1, min(MAX_BATCH, int(self._per_s)))
 
     async def wait(self, count: int) -> None:
-        """Return when so many may be sent."""
+        """Wait until this number of dead letters may be sent."""
         if self._per_s is None:
             return
         now_s = self._clock()

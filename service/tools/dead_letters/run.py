@@ -21,25 +21,25 @@ MAX_REFUSED_SHOWN = 20
 
 
 class Action(Protocol):
-    """What is done with each dead letter."""
+    """An action on a dead letter."""
 
     @property
     def journal(self) -> str:
-        """The topic of the marks."""
+        """The topic of the journal."""
         ...
 
     def refusal(self, dead_letter: StoredDeadLetter) -> str:
-        """Say why it cannot be done; empty when it can."""
+        """Return the reason why the action is not possible; empty if it is."""
         ...
 
     def records(self, dead_letter: StoredDeadLetter) -> tuple[OutgoingRecord, ...]:
-        """Return what is published for it, its mark included."""
+        """Return the records to publish for a dead letter, including the journal's."""
         ...
 
 
 @dataclass
 class RunResult:
-    """What came of it."""
+    """The counts of a run: done, and refused by reason."""
 
     done: int = 0
     """On paper: how many would be."""
@@ -85,7 +85,7 @@ class Run:
         self._result = result
 
     async def run(self, snapshot: Snapshot) -> None:
-        """Go through the dead letters."""
+        """Apply the action to the selected dead letters."""
         async for records in snapshot.batches():
             for dead_letter in self._to_do(map(read_dead_letter, records)):
                 self._batch.append(dead_letter)

@@ -1,4 +1,4 @@
-"""Where the dead letters lie: what commands need of Kafka, and Kafka itself."""
+"""Access to the dead letters and their journal: the interface for commands, and its implementation on Kafka."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,7 +16,7 @@ from service.tools.dead_letters.journal import Marks
 
 
 class JournalNotCompactedError(FatalError):
-    """The journal of the dead letters is a topic that forgets."""
+    """The journal of the dead letters is a topic that deletes records."""
 
     reason = "dead_letters.journal_not_compacted"
     message = (
@@ -26,21 +26,21 @@ class JournalNotCompactedError(FatalError):
 
 
 class Snapshot(Protocol):
-    """The records that are there now."""
+    """The records that exist now."""
 
     @property
     def beginnings(self) -> Mapping[int, int]:
-        """The oldest offset of each partition that was asked for."""
+        """The oldest offset of each selected partition."""
         ...
 
     @property
     def total(self) -> int:
-        """How many offsets are read through."""
+        """The number of offsets to read."""
         ...
 
     @property
     def passed(self) -> int:
-        """How many of them are behind."""
+        """The number of offsets that have been read."""
         ...
 
     def batches(self) -> AsyncIterator[Sequence[SourceRecord]]:
@@ -49,15 +49,15 @@ class Snapshot(Protocol):
 
 
 class JournalWriter(Protocol):
-    """The right to deal with dead letters, which one process has at a time."""
+    """The exclusive right to send back and discard dead letters, which one process has at a time."""
 
     @property
     def marks(self) -> Marks:
-        """What was dealt with before."""
+        """The journal's entries at the time of `take_over`."""
         ...
 
     async def commit(self, records: Sequence[OutgoingRecord]) -> None:
-        """Publish all of these or none."""
+        """Publish all of these records, or none of them."""
         ...
 
 
@@ -65,20 +65,20 @@ class DeadLetterStore(Protocol):
     """The dead letters of one service."""
 
     def read(self, wanted: DeadLetterFilter) -> AbstractAsyncContextManager[Snapshot]:
-        """Read the dead letters at the places that a filter names; it may name fewer of them than are read."""
+        """Read the dead letters that a filter selects by place; more than those that match may be read."""
         ...
 
     async def marks(self) -> Marks:
-        """Return what was dealt with up to now."""
+        """Return the journal's entries."""
         ...
 
     def take_over(self) -> AbstractAsyncContextManager[JournalWriter]:
-        """Fence another process that works on dead letters at the moment."""
+        """Fence any other process that works on dead letters, and yield the writer."""
         ...
 
 
 class KafkaDeadLetterStore:
-    """The dead letters on the brokers."""
+    """The dead letters and their journal on the brokers."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class KafkaDeadLetterStore:
 
     @asynccontextmanager
     async def read(self, wanted: DeadLetterFilter) -> AsyncIterator[Snapshot]:
-        """Read them from the topic."""
+        """Read the dead letters from their topic."""
         topic, setting = self._settings.topics.dead_letters, "topics.dead_letters"
         async with open_snapshot(
             self._connection, topic, setting=setting, partitions=wanted.partitions, offsets=wanted.offsets
@@ -95,14 +95,14 @@ class KafkaDeadLetterStore:
             yield snapshot
 
     async def marks(self) -> Marks:
-        """Read the journal; without one nothing was dealt with."""
+        """Read the journal; a missing journal has no entries."""
         if self._journal not in await partitions_of(self._connection):
             return Marks()
         return await self._read_journal(awaits_transactions=False)
 
     @asynccontextmanager
     async def take_over(self) -> AsyncIterator[JournalWriter]:
-        """Begin by the fixed name that belongs to the topic, and only then read the journal, up to its very end."""
+        """Start the producer with the journal's transactional id, and then read the journal to its end."""
         # The name follows from the topic, not from the group: groups may share a topic of dead letters.
         async with open_exclusive_publisher(self._connection, self._journal, self._settings.commit) as publisher:
             await self._check_topics()

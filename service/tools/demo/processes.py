@@ -35,7 +35,7 @@ async def service_process(config: Path, log: Path) -> AsyncIterator[asyncio.subp
 
 
 async def stop_process(process: asyncio.subprocess.Process, *, grace_s: float) -> None:
-    """Ask a process to end, and end it when it does not."""
+    """Send a process SIGTERM, and kill it if it does not end."""
     if process.returncode is not None:
         return
     process.terminate()

@@ -49,7 +49,7 @@ def shown_progress(console: Console) -> Iterator[ConsoleProgress]:
 
 
 def report(result: DemoResult, sheet: Path, console: Console, *, started_s: float) -> None:
-    """Show what came of a demo; `started_s` is on the monotonic clock. The last line is for scripts."""
+    """Print the result of a demo; `started_s` is on the monotonic clock. The last line is for scripts."""
     _write_sheet(result, sheet, started_s=started_s)
     print_result(console, result.outcomes)
     console.print()

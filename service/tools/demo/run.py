@@ -29,7 +29,7 @@ from service.tools.demo.samples import Sample, bundled_samples, folder_samples, 
 
 
 def write_settings(config: Path, *, broker: str, file_root: Path) -> Settings:
-    """Write the settings file for the service, and return what it says."""
+    """Write the settings file for the service, and return the settings."""
     document = {
         # The embedded broker knows no transactions.
         "delivery": "at_least_once",
@@ -60,17 +60,17 @@ class DemoProgress(Protocol):
     """Called with the progress of the demo."""
 
     def step(self, text: str) -> None:
-        """Say what begins now."""
+        """Called when a step begins, with its name."""
         ...
 
     def answered(self, count: int, total: int) -> None:
-        """Say how many events have their verdict or dead letter."""
+        """Called with the number of events that have a verdict or dead letter."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What came of a demo."""
+    """The result of a demo."""
 
     samples: Sequence[Sample]
     unusable: Sequence[Unusable]

@@ -18,7 +18,7 @@ BROKER_CORES, BROKER_MEMORY_GIB = 4, 16
 
 @dataclass(frozen=True, slots=True)
 class Brokers:
-    """A cluster; every figure with all copies."""
+    """A cluster of brokers; every figure includes all replicas."""
 
     count: int
     limited_by: str
@@ -29,7 +29,7 @@ class Brokers:
 
     @property
     def cores(self) -> int:
-        """Of all of them."""
+        """The cores of all brokers together."""
         return self.count * BROKER_CORES
 
 

@@ -23,12 +23,12 @@ COMMIT_S = 0.1
 
 
 class TooManyError(ValueError):
-    """More processes would be needed than partitions are reasonable."""
+    """The plan would need more processes than there can be partitions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """In one currency."""
+    """Prices in one currency."""
 
     gpu_hour: float
     """Of a card with the cores and the memory beside it."""
@@ -39,7 +39,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class MonthlyCost:
-    """Of 30 days; without the object store, its traffic, and people."""
+    """The cost of 30 days, without the object store, its traffic, and working time."""
 
     always_on: float
     """Processes for the peak, all day."""
@@ -50,12 +50,12 @@ class MonthlyCost:
 
     @property
     def per_1000(self) -> float:
-        """With processes always on."""
+        """The cost of 1,000 images with processes that are always on."""
         return (self.always_on + self.brokers) / self.images * 1000
 
     @property
     def per_1000_scaled(self) -> float:
-        """With processes that follow the day."""
+        """The cost of 1,000 images with a number of processes that follows the day."""
         return (self.scaled + self.brokers) / self.images * 1000
 
 
@@ -91,7 +91,7 @@ class Capacity:
 
     @property
     def gpus(self) -> int:
-        """One a process, or none."""
+        """The number of GPUs: one for each process, or none."""
         return self.processes if self.worker.has_gpu else 0
 
     @property

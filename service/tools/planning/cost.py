@@ -15,7 +15,7 @@ LEAST_HOURS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CostQuestion:
-    """What is to be compared; money in one currency."""
+    """The demand and the prices to compare, in one currency."""
 
     images_per_day: float
     gpu_hour: float
@@ -40,13 +40,13 @@ class Cost:
 
     @property
     def per_month(self) -> float:
-        """Of 30 days."""
+        """The cost of 30 days."""
         return self.per_day * DAYS_A_MONTH
 
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """From how many images a day an always-on GPU is cheaper than a service."""
+    """The number of images a day from which an always-on GPU is cheaper than a service."""
 
     name: str
     images_per_day: float
@@ -55,7 +55,7 @@ class BreakEven:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All of them."""
+    """The cost of every way, and the break-even points."""
 
     question: CostQuestion
     gpus: int
@@ -73,12 +73,12 @@ class Comparison:
 
     @property
     def busy_share(self) -> float:
-        """Of the time that always-on cards are paid for."""
+        """The share of the paid time in which always-on GPUs judge."""
         return self.busy_s_per_day / (self.gpus * SECONDS_A_DAY)
 
 
 def compare(question: CostQuestion) -> Comparison:
-    """Work out every way's cost."""
+    """Return the cost of every way to have the images judged."""
     busy_s = question.images_per_day / question.images_per_s
     gpus = math.ceil(busy_s / SECONDS_A_DAY)
     always_on = gpus * HOURS_A_DAY * question.gpu_hour

@@ -17,7 +17,7 @@ Kind = Literal["measured", "calculated", "published", "assumed", "given"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Of a figure."""
+    """The origin of a figure."""
 
     figure: str
     kind: Kind

@@ -9,7 +9,7 @@ from service.tools.planning.precisions import Precision
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Of one image on average; shares in [0, 1]."""
+    """The average work for one image; shares are in [0, 1]."""
 
     policy_tokens: int = 1100
     """The policy's text, before the image; computed once and then cached. So many has the default policy in English,
@@ -25,12 +25,12 @@ class Workload:
 
     @property
     def image_tokens(self) -> int:
-        """That stage 1 computes for each image."""
+        """The tokens that stage 1 computes for each image."""
         return self.vision_tokens + self.text_tokens
 
     @property
     def context_tokens(self) -> int:
-        """Before the answer."""
+        """The tokens before the answer."""
         return self.policy_tokens + self.image_tokens
 
 
@@ -50,7 +50,7 @@ TAGS_TOKENS = 60
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One combination."""
+    """A combination of model, precision and GPU."""
 
     gpu: Gpu
     model: ModelShape

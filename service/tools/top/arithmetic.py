@@ -1,4 +1,4 @@
-"""Rates and quantiles from two looks at each process, as Prometheus would work them out."""
+"""Computes rates and quantiles from two scrapes of each process, as Prometheus does."""
 
 import itertools
 import math
@@ -14,19 +14,19 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class ScrapeInterval:
-    """Two looks at one process; the same one twice where there is only one."""
+    """Two scrapes of one process; the same one twice if there is only one."""
 
     before: Scrape
     now: Scrape
 
     @property
     def seconds(self) -> float:
-        """Time between them."""
+        """Seconds between the two scrapes."""
         return self.now.at_s - self.before.at_s
 
 
 def rates(stretches: Iterable[ScrapeInterval], counter: str, *labels: str) -> dict[Key, float]:
-    """Return how much a counter grew a second, processes added up; 0 where there is only one look."""
+    """Return a counter's growth a second, summed over processes; 0 if there is only one scrape."""
     found: defaultdict[Key, float] = defaultdict(float)
     for stretch in stretches:
         for key, growth in _grown(stretch, counter, labels).items():
@@ -35,7 +35,7 @@ def rates(stretches: Iterable[ScrapeInterval], counter: str, *labels: str) -> di
 
 
 def sums(stretches: Iterable[ScrapeInterval], gauge: str, *labels: str) -> dict[Key, float]:
-    """Return a gauge's present values, processes added up."""
+    """Return a gauge's present values, summed over processes."""
     found: defaultdict[Key, float] = defaultdict(float)
     for stretch in stretches:
         for key, value in _totals(stretch.now.of(gauge), labels).items():
@@ -44,7 +44,7 @@ def sums(stretches: Iterable[ScrapeInterval], gauge: str, *labels: str) -> dict[
 
 
 def maxima(stretches: Iterable[ScrapeInterval], gauge: str, *labels: str) -> dict[Key, float]:
-    """Return a gauge's present values, of the process with the largest."""
+    """Return a gauge's largest present values among the processes."""
     found: dict[Key, float] = {}
     for stretch in stretches:
         for sample in stretch.now.of(gauge):
@@ -56,7 +56,7 @@ def maxima(stretches: Iterable[ScrapeInterval], gauge: str, *labels: str) -> dic
 def quantiles(
     stretches: Sequence[ScrapeInterval], histogram: str, label: str, shares: Sequence[float]
 ) -> dict[str, tuple[float, ...]]:
-    """Return quantiles of what was observed between the looks, or since the start where that is nothing."""
+    """Return quantiles of the values between the scrapes, or since the start if there are none."""
     since_start = sums(stretches, f"{histogram}_bucket", label, "le")
     lately: defaultdict[Key, float] = defaultdict(float)
     for stretch in stretches:

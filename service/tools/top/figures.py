@@ -1,4 +1,4 @@
-"""The few numbers that say whether the service is well, of all its processes together."""
+"""The figures of `modstream top`, for all processes together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from service.tools.top.arithmetic import ScrapeInterval, maxima, quantiles, rate
 
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """One process."""
+    """The figures of one process."""
 
     url: str
     is_ready: bool
@@ -20,7 +20,7 @@ class ProcessFigures:
 
 @dataclass(frozen=True, slots=True)
 class PartitionFigures:
-    """How much of one partition waits."""
+    """The waiting records of one partition."""
 
     topic: str
     partition: int
@@ -34,7 +34,7 @@ class PartitionFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """How long one stage takes."""
+    """The rate and the times of one stage."""
 
     stage: str
     a_second: float
@@ -44,7 +44,7 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class ReasonFigures:
-    """What goes wrong for one reason, a second."""
+    """Failures a second with one reason."""
 
     reason: str
     failed_attempts: float
@@ -54,7 +54,7 @@ class ReasonFigures:
 
 @dataclass(frozen=True, slots=True)
 class GpuFigures:
-    """One GPU of one process."""
+    """The readings of one GPU of one process."""
 
     gpu: str
     memory_used_bytes: float
@@ -65,7 +65,7 @@ class GpuFigures:
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """What the engine does, and what is made ready for it."""
+    """The requests in the engine, and the decoders that feed it."""
 
     running: int
     waiting: int
@@ -76,7 +76,7 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that is shown at one moment."""
+    """All figures of one frame."""
 
     over_s: float
     """Rates are computed over this time; 0 at the first scrape."""
@@ -102,7 +102,7 @@ STAGES = ("wait", "fetch", "decode", "engine", "decide", "explain")
 
 
 def figures(stretches: Mapping[str, ScrapeInterval], unreadable: Mapping[str, str]) -> Figures:
-    """Work out what is shown from the looks at each address."""
+    """Return the figures from the scrapes of each address."""
     all_of_them = tuple(stretches.values())
     partitions = _partitions(all_of_them)
     return Figures(

@@ -25,7 +25,7 @@ Clock = Callable[[], float]
 
 
 class EndpointUnreadableError(Exception):
-    """An address that gives no metrics at the moment."""
+    """An address returns no metrics at the moment."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -50,7 +50,7 @@ class Scrape:
     """By name, as Prometheus spells it."""
 
     def of(self, name: str) -> tuple[Sample, ...]:
-        """Return the series of a name; none where nothing was counted yet."""
+        """Return the series of a metric; empty if nothing was counted yet."""
         return self.samples.get(name, ())
 
 
@@ -64,13 +64,13 @@ def parse(text: str, *, at_s: float) -> Scrape:
 
 
 def metrics_url(address: str) -> str:
-    """Complete what people type: `host:9464` is enough."""
+    """Return the URL of an endpoint's metrics; `host:9464` is enough."""
     url = address if "://" in address else f"http://{address}"
     return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
 
 
 async def look(session: aiohttp.ClientSession, url: str, *, clock: Clock = time.monotonic) -> Scrape:
-    """Read the endpoint once; raises `EndpointUnreadableError`."""
+    """Scrape the endpoint once; raises `EndpointUnreadableError`."""
     try:
         async with asyncio.timeout(TIMEOUT_S), session.get(url, headers=ACCEPT) as answer:
             answer.raise_for_status()

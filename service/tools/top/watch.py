@@ -1,4 +1,4 @@
-"""Looking at several processes again and again."""
+"""Scrapes several processes at intervals."""
 
 import asyncio
 import time
@@ -16,26 +16,26 @@ RATES_OVER_S = 10.0
 
 
 class History:
-    """The looks at one process that rates are worked out from."""
+    """The recent scrapes of one process, from which rates are computed."""
 
     def __init__(self, *, over_s: float = RATES_OVER_S) -> None:
         self._over_s = over_s
         self._looks: deque[Scrape] = deque()
 
     def add(self, scrape: Scrape) -> ScrapeInterval:
-        """Take the newest look; return it with the one to compare it with."""
+        """Add the newest scrape; return it together with the one to compare with."""
         self._looks.append(scrape)
         while len(self._looks) > 2 and scrape.at_s - self._looks[1].at_s >= self._over_s:  # noqa: PLR2004 - a pair
             self._looks.popleft()
         return ScrapeInterval(self._looks[0], scrape)
 
     def forget(self) -> None:
-        """Begin anew: what comes next may be another process."""
+        """Remove all scrapes, because the next one may be of another process."""
         self._looks.clear()
 
 
 class Watch:
-    """Several processes, looked at together."""
+    """Scrapes several processes together."""
 
     def __init__(self, urls: Sequence[str], session: aiohttp.ClientSession, *, clock: Clock = time.monotonic) -> None:
         self._session = session
@@ -43,7 +43,7 @@ class Watch:
         self._histories: Mapping[str, History] = {url: History() for url in urls}
 
     async def look(self) -> Figures:
-        """Read all of them at once; who does not answer is named and left out."""
+        """Scrape all of them once; processes that do not respond are named and left out."""
         stretches: dict[str, ScrapeInterval] = {}
         unreadable: dict[str, str] = {}
         urls = list(self._histories)
@@ -63,7 +63,7 @@ class Watch:
 
 
 async def watching(urls: Sequence[str], *, every_s: float) -> AsyncIterator[Figures]:
-    """Yield what is seen, again and again."""
+    """Yield the figures at intervals."""
     async with aiohttp.ClientSession() as session:
         watch = Watch(urls, session)
         while True:

@@ -1,8 +1,12 @@
 """Where the `modstream` command begins: nothing is imported before Ctrl-C is handled."""
 
+import errno
 import io
 import os
 import sys
+
+_OUTPUT_ERRORS = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
+"""What a write to standard output fails with, which no error names as a file."""
 
 
 def run() -> None:
@@ -16,7 +20,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)  # `ExitCode.INTERRUPTED`, whose import may be what was interrupted
     except OSError as error:
-        if error.errno is None:  # raised by code, not by the operating system
+        if error.filename is None and error.errno not in _OUTPUT_ERRORS:
             raise
         _fail(error)
 

@@ -1,8 +1,10 @@
 """Whatever takes the output, or takes no more of it, a command ends with a message and without a traceback."""
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import IO
@@ -11,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.commands import app
+from service.cli.main import run
 
 COST = ("cost", "--images-per-day", "5000", "--gpu-hour", "1")
 
@@ -66,3 +69,32 @@ def test_the_demo_says_which_folder_it_cannot_write(tmp_path: Path, monkeypatch:
     assert result.exit_code == 1
     assert str(tmp_path / ".demo" / "run") in result.stderr
     assert "start it in another folder" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "samples"), "error: samples: Read-only file system\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "error: the output cannot be written: No space left"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_with_the_file(
+    error: OSError, shown: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("service.cli.commands.app", raising(error))
+    with pytest.raises(SystemExit, match="1"):
+        run()
+    assert capfd.readouterr().err.startswith(shown)
+
+
+def test_an_error_that_names_nothing_to_change_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.cli.commands.app", raising(OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(OSError, match="Too many open files"):
+        run()
+
+
+def raising(error: OSError) -> Callable[[], None]:
+    def app() -> None:
+        raise error
+
+    return app

@@ -20,9 +20,8 @@ REMINDER_S = 300.0
 """Seconds between two lines while the collector stays away."""
 
 _EFFECTS: dict[Signal, str] = {
-    "traces": "records are judged as before, and their spans are lost until the collector answers",
-    "metrics": "records are judged as before, and totals are sent when the collector answers: nothing but the course "
-    "in between is lost",
+    "traces": "records are judged as before; spans are lost until the collector answers",
+    "metrics": "records are judged as before; the collector gets the totals later, without the values in between",
 }
 
 

@@ -18,7 +18,7 @@ from service.tools.planning.roofline import ImageTime
 from service.tools.planning.throughput import images_a_step
 from service.tools.planning.workload import TAGS_TOKENS
 
-# What `vllm serve` takes for a card under 70 GiB unless it is given: EngineArgs.get_batch_defaults of vLLM 0.32.
+# What `vllm serve` takes on an A100 and under 70 GiB unless it is given: EngineArgs.get_batch_defaults of vLLM 0.32.
 SERVE_STEP_TOKENS = 2048
 # Of the longest answer at load: what varies has as long again.
 TIMEOUT_FACTOR = 2.0

@@ -16,13 +16,16 @@ from service.tools.planning.latency import busy_latency, idle_latency
 from service.tools.planning.models import find_model
 from service.tools.planning.overview import rate, with_tags_per_s
 from service.tools.planning.plan import GpuPlan, PrecisionPlan, plan_gpu, plan_precision
+from service.tools.planning.published_rates import PUBLISHED_RATES
+from service.tools.planning.remote import SERVE_STEP_TOKENS, serve_command, untuned_tags_s
 from service.tools.planning.roofline import ImageTime, image_time
 from service.tools.planning.throughput import pace
 from service.tools.planning.workload import TYPICAL, Workload
-from tests.unit.tools.planning.candidates import candidate
+from tests.unit.tools.planning.candidates import candidate, time_of
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
+REMOTE = (ROOT / "docs/remote-engine.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -96,6 +99,22 @@ def test_it_says_what_tags_would_cost_after_the_first_question(gpu: str, of: str
     rates = (pace(later, replace(TYPICAL, tags_share=1.0), planned.pace.step_tokens).images_per_s, planned.images_per_s)
     sentence = DOCUMENT.partition("Asked for after it")[2].partition("\n")[0]
     assert all(rate(each) in sentence for each in rates)
+
+
+def test_the_page_of_the_remote_engine_has_the_command_that_is_printed(plan: GpuPlan, h100: PrecisionPlan) -> None:
+    command = "".join(f"    {line}\n" for line in serve_command(plan, h100).splitlines())
+    assert command in REMOTE, "write it anew: .venv/bin/modstream engine plan --gpu H100 --remote"
+
+
+def test_it_says_how_much_of_the_calculated_rates_others_reached() -> None:
+    reached = sorted(1 / each.ratio for each in PUBLISHED_RATES if each.cards == 1)
+    assert f"servers reach {reached[0] * 100:.0f} to {reached[-1] * 100:.0f} % of what the plan calculates" in DOCUMENT
+
+
+def test_that_page_warns_of_the_servers_own_step() -> None:
+    seconds = [untuned_tags_s(time_of(gpu, "bf16")) for gpu in ("L4", "RTX 3090")]
+    assert f"tags take {seconds[0]:.0f} s on an L4 and {seconds[1]:.0f} s on an RTX 3090" in REMOTE
+    assert f"takes {SERVE_STEP_TOKENS:,}" in REMOTE
 
 
 def test_its_cores_are_those_of_the_plan(h100: PrecisionPlan) -> None:

@@ -12,22 +12,22 @@ _INTRODUCTION = """# Metrics
 <!-- Written by `python -m service.monitoring.reference`; the tests compare. Change service/telemetry instead. -->
 
 Prometheus finds them at `http://<monitoring.host>:<monitoring.port>/metrics`; a collector gets them by OTLP/HTTP every
-`telemetry.metrics_interval_s` when `telemetry.otlp_endpoint` is set. Both may be on at once. How to look at them is in
-[operate.md](operate.md#health-and-metrics).
+`telemetry.metrics_interval_s` when `telemetry.otlp_endpoint` is set. Both may be on at once.
+[operate.md](operate.md#health-and-metrics) explains lag and health.
 
 - No label holds an id, a host or a text of an event. Their values come from the settings and the policies, from the
   reason codes of [operate.md](operate.md#dead-letters), and from the assigned partitions; tenants that
-  `monitoring.tenants` does not name are `other` together. A counter has 2,000 series at most; what comes later is in
-  one with the label `otel_metric_overflow`. The labels of histograms have fixed sets of values.
+  `monitoring.tenants` does not name are `other` together. A counter has 2,000 series at most; later ones are in
+  one series with the label `otel_metric_overflow`. The labels of histograms have fixed sets of values.
 - A series appears with its first value. Those of counters whose labels are known beforehand start at 0, so that
   `increase()` sees the first event; `modstream_engine_label_mass` and `modstream_engine_tokens` need a language model,
   `modstream_gpu_*` a GPU of NVIDIA, `modstream_machine_price` the setting of that name.
-- Exemplars lead from a bucket of a histogram to a trace. They go by OTLP alone: a scrape in the text form
+- Exemplars lead from a bucket of a histogram to a trace. They are sent by OTLP only; a scrape in the text form
   has none. `modstream_stage_duration_seconds` has them for the records that are traced.
 - The endpoint also has `process_*` and `python_*` of the serving process, without its decoders and vLLM's processes;
   and vLLM's own `vllm:*` when the engine runs in this process (`engine.kind: vllm`).
 
-What 1,000 images cost, as measured:
+This query computes the measured cost of 1,000 images:
 
     sum by (currency) (modstream_machine_price)
       / on () group_left () (3.6 * sum(rate(modstream_records_total{outcome="judged"}[1h])))

@@ -60,13 +60,13 @@ RECORDS = _counter(
 ATTEMPTS_FAILED = _counter(
     "modstream.attempts.failed",
     "{attempt}",
-    "Attempts that failed, those that another one followed included",
+    "Attempts that failed, including those that another attempt followed",
     labels.REASON,
 )
 VERDICTS = _counter(
     "modstream.verdicts",
     "{verdict}",
-    "Verdicts made; one that is made again after a partition was lost counts again",
+    "Verdicts made; a verdict that is made again after a partition was lost counts again",
     labels.DECISION,
     labels.POLICY,
     labels.CATEGORY,
@@ -77,25 +77,25 @@ REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that t
 OFFSETS_LOST = _counter(
     "modstream.offsets.lost",
     "{partition}",
-    "Partitions whose log contradicted the group's offset, and which were read on as kafka.on_lost_offsets says",
+    "Partitions whose log contradicted the group's offset; the service continued as kafka.on_lost_offsets says",
     labels.CAUSE,
 )
 PRODUCER_REBUILDS = _counter(
     "modstream.producer.rebuilds",
     "{rebuild}",
-    "Transactional producers that were thrown away and made anew to learn the fate of a commit",
+    "Transactional producers that were replaced to learn the result of a commit",
 )
 FETCH_IO = _counter("modstream.fetch.io", "By", "Bytes of images that were fetched", labels.SCHEME)
 DECODE_CRASHES = _counter(
     "modstream.decode.crashes",
     "{crash}",
-    "Decoder processes that died at work on an image, or were ended for taking too long; each is replaced",
+    "Decoder processes that died while they decoded, or exceeded the time limit; each is replaced",
     labels.REASON,
 )
 ENGINE_TOKENS = _counter(
     "modstream.engine.tokens",
     "{token}",
-    "Tokens of a language model; cached ones are those of the prompts that its prefix cache held already",
+    "Tokens of a language model; cached tokens are those of prompts that its prefix cache held",
     labels.KIND,
 )
 LOG_DROPPED = _counter("modstream.log.dropped", "{line}", "Log lines left out under load, by event", labels.EVENT)
@@ -134,7 +134,7 @@ REBALANCE_PAUSE = _histogram(
 ENGINE_LABEL_MASS = _histogram(
     "modstream.engine.label_mass",
     "1",
-    "Share of a language model's answer that fell on the labels it was given",
+    "Share of the probability of a language model's answer that fell on the labels",
     # engine.judging.min_label_mass is 0.5 by default; a model that fits its prompt stays close to 1.
     boundaries=(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999),
 )
@@ -143,7 +143,7 @@ IN_FLIGHT = _gauge("modstream.in_flight", "{record}", "Records received and with
 WINDOW_OCCUPANCY = _gauge(
     "modstream.window.occupancy",
     "1",
-    "How full the window is, 0 to 1, by what bounds it; of spans the partition's that is nearest to its bound",
+    "Used share of the window, 0 to 1, by bound; for the span, of the partition that is nearest to the bound",
     labels.BOUND,
 )
 BACKLOG = _gauge(
@@ -152,14 +152,14 @@ BACKLOG = _gauge(
 LAG = _gauge(
     "modstream.lag",
     "{record}",
-    "Offsets without a committed outcome; what is finished out of order is taken off",
+    "Offsets without a committed outcome; offsets finished out of order do not count",
     labels.TOPIC,
     labels.PARTITION,
 )
 LAG_COMMITTED = _gauge(
     "modstream.lag.committed",
     "{record}",
-    "Offsets above the committed one, as Kafka's own tools count them; overstates the lag",
+    "Offsets above the committed one, as Kafka's own tools count them; higher than the lag",
     labels.TOPIC,
     labels.PARTITION,
 )
@@ -173,14 +173,14 @@ UNSTABLE = _gauge(
 TRANSACTION_AGE = _gauge(
     "modstream.transaction.age",
     "s",
-    "How long the oldest open transaction has held records back, 0 when none does",
+    "Time for which the oldest open transaction has held records back, 0 without one",
     labels.TOPIC,
     labels.PARTITION,
 )
 REFUSED_AGE = _gauge(
     "modstream.partition.refused.age",
     "s",
-    "How long the brokers have refused to let a partition be read, 0 while it can be read",
+    "Time for which the brokers have denied reading a partition, 0 while it can be read",
     labels.TOPIC,
     labels.PARTITION,
 )
@@ -194,17 +194,17 @@ ENGINE_REQUESTS = _gauge(
 ENGINE_REACHABLE = _gauge(
     "modstream.engine.reachable",
     "1",
-    "1 while anything can answer the engine's requests, 0 while every server of a remote engine is away",
+    "1 while the engine can answer, 0 while no server of a remote engine works",
 )
 DECODE_QUEUE = _gauge("modstream.decode.queue", "{image}", "Images that wait for a decoder process")
-DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes that are there")
+DECODE_WORKERS = _gauge("modstream.decode.workers", "{process}", "Decoder processes at present")
 DECODE_CONFINEMENT = _gauge(
     "modstream.decode.confinement",
     "1",
-    "1 where the kernel holds every decoder process by this means, else 0",
+    "1 if the mechanism confines every decoder process, else 0",
     labels.MECHANISM,
 )
-GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by whomever", labels.GPU)
+GPU_MEMORY_USED = _gauge("modstream.gpu.memory.used", "By", "Memory of a GPU in use, by all programs", labels.GPU)
 GPU_MEMORY_TOTAL = _gauge("modstream.gpu.memory.total", "By", "Memory of a GPU", labels.GPU)
 GPU_TEMPERATURE = _gauge("modstream.gpu.temperature", "Cel", "Temperature of a GPU", labels.GPU)
 GPU_UTILIZATION = _gauge(

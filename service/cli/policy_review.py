@@ -29,13 +29,13 @@ class Review:
     """Each with its place, as editors and terminals link it."""
 
 
-def review(path: Path) -> Review:
-    """Check one file, and that its prompt can be made."""
+def review(path: Path, *, with_prompt: bool = True) -> Review:
+    """Check one file, and that its prompt can be made; without the prompt there is no summary."""
     checked = check_policy(path)
     problems = [_placed(problem) for problem in checked.problems]
     policy = checked.found or checked.salvaged
-    if policy is None:
-        return Review(path, problems=tuple(problems))
+    if policy is None or not with_prompt:
+        return Review(path, policy, problems=tuple(problems))
     try:
         system = prompter(policy.instructions).system
     except FatalError as error:

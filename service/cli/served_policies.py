@@ -11,12 +11,12 @@ from service.cli.policy_review import review, together
 from service.policy.errors import PolicySettingsError
 from service.policy.loader import policy_paths, unknown_default
 from service.settings.load import LoadedSettings
-from service.settings.settings import PolicySettings
+from service.settings.settings import Settings
 
 
 def check_policies_or_exit(loaded: LoadedSettings) -> None:
     """Show every problem with the policies that the settings name, and exit with the code for wrong settings."""
-    problems = [*policy_problems(loaded.settings.policy)]
+    problems = [*policy_problems(loaded.settings)]
     if not problems:
         return
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -24,10 +24,11 @@ def check_policies_or_exit(loaded: LoadedSettings) -> None:
     raise typer.Exit(ExitCode.USAGE)
 
 
-def policy_problems(settings: PolicySettings) -> Iterator[str]:
+def policy_problems(settings: Settings) -> Iterator[str]:
     """Yield all that is wrong with the policies, each with its file and line or its setting."""
+    is_asked = settings.engine.kind in {"vllm", "openai"}  # the other engines read no prompt
     try:
-        reviews = [review(path) for path in policy_paths(settings.path)]
+        reviews = [review(path, with_prompt=is_asked) for path in policy_paths(settings.policy.path)]
     except (PolicySettingsError, OSError) as error:
         yield str(error)
         return
@@ -35,7 +36,7 @@ def policy_problems(settings: PolicySettings) -> Iterator[str]:
     yield from (f"policy.path: {detail}" for detail in together(reviews))
     policies = [each.policy for each in reviews if each.policy is not None]
     # A policy that cannot be read may be the default one.
-    if len(policies) == len(reviews) and (detail := unknown_default(policies, settings.default)) is not None:
+    if len(policies) == len(reviews) and (detail := unknown_default(policies, settings.policy.default)) is not None:
         yield f"policy.default: {detail}"
 
 

@@ -82,3 +82,23 @@ def test_a_policy_that_is_not_there_names_its_setting_and_where_it_was_given(
     assert result.exit_code == 2
     setting = variable.removeprefix("MODSTREAM_").lower().replace("__", ".")
     assert result.stderr.splitlines() == [f"1 problem with the policies ({setting}, {variable}):", problem]
+
+
+@pytest.mark.parametrize(("kind", "code"), [("onnx", 0), ("vllm", 2)])
+def test_labels_that_no_prompt_can_have_end_the_service_where_its_engine_reads_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+) -> None:
+    monkeypatch.setattr("service.app.run_service", end)
+    policy = tmp_path / "default.yaml"
+    policy.write_text(
+        "name: default\nversion: '1'\ncategories:\n  child_safety: {review: 0.1}\n"
+        "  rival_brand: {review: 0.5, definition: {means: the brand of a rival, label: A}}\n"
+    )
+    environment = {"MODSTREAM_POLICY__PATH": str(policy), "MODSTREAM_ENGINE__KIND": kind}
+    result = CliRunner(env=environment).invoke(app, ["serve"])
+    assert result.exit_code == code
+    assert ("begin with the same token" in result.stderr) == (code == 2)
+
+
+async def end(_settings: Settings) -> None:
+    """Serve nothing."""

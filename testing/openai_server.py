@@ -55,6 +55,16 @@ class ModelServer:
     """A word in a question that the server answers by 429."""
     dies_of: str | None = None
     """A word in a question that makes the server drop every connection with a completion, its own last."""
+    max_body_bytes: int = 1 << 30
+    """Larger completions are refused by `too_large`, as by a gateway before the server."""
+    too_large: int = 413
+    refused_large: int = 0
+    max_top: int = 20
+    """More likely tokens than these are refused."""
+    tokens_are_a_page: bool = False
+    """Whether `/tokenize` answers with a page of an application at the same address."""
+    rounding: float = 0.0
+    """Added to every log-probability."""
     health: int = 200
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     """Completions wait for it; set at first."""
@@ -99,9 +109,9 @@ async def model_server(*, port: int = 0, **behaviour: Any) -> AsyncIterator[Mode
             case "/v1/models":
                 return web.json_response(_models(server))
             case "/tokenize" if server.tokenizes:
-                return web.json_response({"tokens": _tokens(orjson.loads(await request.content.read()))})
+                return _tokenized(server, await request.content.read())
             case "/v1/chat/completions":
-                return await _complete(server, request)
+                return await _through_the_gateway(server, request)
         return web.json_response({"detail": "Not Found"}, status=404)
 
     async with serving(handler, port=port) as listening:
@@ -114,6 +124,12 @@ def _models(server: ModelServer) -> Mapping[str, Any]:
     own = {"id": server.model, "owned_by": server.owner, "parent": None}
     adapters = [{"id": name, "owned_by": server.owner, "parent": server.model} for name in server.adapters]
     return {"object": "list", "data": [own, *adapters]}
+
+
+def _tokenized(server: ModelServer, body: bytes) -> web.Response:
+    if server.tokens_are_a_page:
+        return web.Response(text="<html></html>", content_type="text/html")
+    return web.json_response({"tokens": _tokens(orjson.loads(body))})
 
 
 def _tokens(body: Mapping[str, Any]) -> list[int]:
@@ -129,8 +145,15 @@ def _is_check(body: Mapping[str, Any]) -> bool:
     return "or B?" in str(body["messages"][1]["content"][-1])
 
 
-async def _complete(server: ModelServer, request: web.BaseRequest) -> web.StreamResponse:
-    body = orjson.loads(await request.content.read())
+async def _through_the_gateway(server: ModelServer, request: web.BaseRequest) -> web.StreamResponse:
+    body = await request.content.read()
+    if len(body) <= server.max_body_bytes:
+        return await _complete(server, request, orjson.loads(body))
+    server.refused_large += 1
+    return web.Response(status=server.too_large, text="<html>the gateway's</html>", content_type="text/html")
+
+
+async def _complete(server: ModelServer, request: web.BaseRequest, body: Mapping[str, Any]) -> web.StreamResponse:
     server.bodies.append(body)
     if server.spares_checks and _is_check(body):
         return _answer(replace(server, finish_reason="stop", sources=("exact", "top")), body)
@@ -180,6 +203,8 @@ async def _held(server: ModelServer, request: web.BaseRequest) -> None:
 
 def _answer(server: ModelServer, body: Mapping[str, Any]) -> web.Response:
     vllm_fields = {"logprob_token_ids", "allowed_token_ids", "structured_outputs", "return_tokens_as_token_ids"}
+    if body.get("top_logprobs", 0) > server.max_top:
+        return _error(400, f"top_logprobs must be at most {server.max_top}")
     if server.owner != "vllm" and (strange := vllm_fields & body.keys()):
         return _error(400, f"Unrecognized request argument supplied: {min(strange)}")
     pixels = painted_pixels(body)
@@ -202,7 +227,10 @@ def _step(server: ModelServer, body: Mapping[str, Any], pixels: RgbPixels) -> Ma
         entries = [(chr(token), chances.get(chr(token), 0.0) / total) for token in wanted]
     by_id = bool(body.get("return_tokens_as_token_ids"))
     reported = [
-        {"token": f"token_id:{ord(text)}" if by_id else text, "logprob": math.log(chance) if chance else _LOWEST}
+        {
+            "token": f"token_id:{ord(text)}" if by_id else text,
+            "logprob": math.log(chance) + server.rounding if chance else _LOWEST,
+        }
         for text, chance in entries
     ]
     return (

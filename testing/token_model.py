@@ -65,6 +65,7 @@ class ScriptedModel:
         busy_s: float = 0.0,
         hold: asyncio.Event | None = None,
         holds: Holds = lambda _: True,
+        passes_trials: bool = True,
     ) -> None:
         self._reads = reads
         self._writes = writes
@@ -73,6 +74,7 @@ class ScriptedModel:
         self._busy_s = busy_s
         self._hold = hold
         self._holds = holds
+        self._passes_trials = passes_trials
         self._in_flight: set[asyncio.Task[None]] = set()
         self._is_running = False
         self.asks: list[ModelRequest] = []
@@ -94,14 +96,18 @@ class ScriptedModel:
         self._is_running = True
         return self._facts
 
-    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+    async def prepare(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+    ) -> Mapping[str, int]:
         """Know the adapters it was made with."""
         if adapter is not None and adapter not in self._adapters:
             raise UnknownAdapterError(name=adapter, detail="the script knows no such adapter")
         return {word: ord(word[0]) for word in words}
 
     async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
-        """Say what the script says."""
+        """Say what the script says. Trials before the first image are answered in form, if not wanted otherwise."""
+        if self._passes_trials and ask.request_id.startswith("trial/"):
+            return {word: -math.inf if place else 0.0 for place, word in enumerate(words)}
         await self._think(ask)
         said = self._reads(ask, tuple(words))
         return {word: math.log(said[word]) if said.get(word) else -math.inf for word in words}

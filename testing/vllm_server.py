@@ -38,7 +38,7 @@ _ENVIRONMENT = {
 
 _ARGUMENTS = (
     "--enforce-eager",
-    *("--max-model-len", "1024"),
+    *("--max-model-len", "2048"),
     # Blocks of 128 tokens, which is the CPU's default, would hide hits of the prefix cache.
     *("--block-size", "32"),
     *("--max-num-seqs", "16"),

@@ -59,7 +59,9 @@ class _Started:
     async def start(self) -> ModelFacts:
         return self._running.facts
 
-    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+    async def prepare(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+    ) -> Mapping[str, int]:
         return await self._running.model.prepare(adapter, words)
 
     async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:

@@ -85,9 +85,14 @@ def _message(body: bytes) -> str:
     if len(body) > _MAX_ERROR_BYTES:
         return ""
     try:
-        message = orjson.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+        message = error_message(orjson.loads(body))
+    except ValueError:
         return ""
-    if not isinstance(message, str):
-        return ""
-    return f": {_QUOTED.sub('…', message)[:_MESSAGE_CHARACTERS]}"
+    return f": {message}" if message else ""
+
+
+def error_message(document: object) -> str:
+    """Return the message of an error object, without what it quotes; empty if there is none."""
+    error = document.get("error") if isinstance(document, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return _QUOTED.sub("…", message)[:_MESSAGE_CHARACTERS] if isinstance(message, str) else ""

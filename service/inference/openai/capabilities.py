@@ -5,18 +5,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import structlog
 
 from service.core.errors import FatalError
 from service.inference.errors import EngineConfigurationError, EngineFailedError, UnknownAdapterError
 from service.inference.openai.answers import Answer
 from service.inference.openai.client import OpenAIClient
-from service.inference.openai.completions import first_step, is_incomplete, of_words, others
+from service.inference.openai.completions import ROUNDING, check_answer, first_step, is_incomplete, of_words, others
 from service.inference.openai.fleet import Server
-from service.inference.openai.requests import Dialect, read_body
+from service.inference.openai.requests import FEW_TOP, Dialect, read_body
 from service.inference.openai.tokens import first_tokens
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import LabelSource, ModelRequest
 from service.settings.openai import OpenAISettings
+
+log = structlog.get_logger(__name__)
 
 SOURCES: Sequence[LabelSource] = ("exact", "allowed", "top")
 """Best first."""
@@ -60,8 +63,9 @@ async def probe(client: OpenAIClient, server: Server, settings: OpenAISettings) 
     tokens = await first_tokens(client, server, dialect.model, _WORDS)
     wanted = SOURCES if settings.label_source == "auto" else (settings.label_source,)
     for source in wanted:
-        if await _offers(client, server, dialect, source, tokens):
-            return ServerCapabilities(dialect, tokenizes=tokens is not None, label_source=source)
+        offered = await _offered(client, server, dialect, source, tokens)
+        if offered is not None:
+            return ServerCapabilities(offered, tokenizes=tokens is not None, label_source=source)
     detail = f"{server.name} does not offer this ({', '.join(wanted)})"
     raise EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
 
@@ -74,8 +78,9 @@ def agreed(found: Mapping[Server, ServerCapabilities]) -> ServerCapabilities:
         raise EngineConfigurationError(setting="engine.openai.model", detail=f"not set, and {served}: name one")
     first = next(iter(found.values()))
     speaks_vllm = all(found.dialect.speaks_vllm for found in found.values())
+    max_top = min(found.dialect.max_top for found in found.values())
     return ServerCapabilities(
-        replace(first.dialect, speaks_vllm=speaks_vllm),
+        replace(first.dialect, speaks_vllm=speaks_vllm, max_top=max_top),
         tokenizes=all(found.tokenizes for found in found.values()),
         label_source=max((found.label_source for found in found.values()), key=SOURCES.index),
     )
@@ -87,7 +92,9 @@ def unlike(fleet: ServerCapabilities, found: ServerCapabilities, server: Server)
         detail = f"{server.name} serves {found.dialect.model}, and the others {fleet.dialect.model}"
         return EngineConfigurationError(setting="engine.openai.model", detail=detail)
     is_worse = SOURCES.index(found.label_source) > SOURCES.index(fleet.label_source)
-    if is_worse or fleet.tokenizes > found.tokenizes or fleet.dialect.speaks_vllm > found.dialect.speaks_vllm:
+    has_fewer = found.dialect.max_top < fleet.dialect.max_top
+    speaks_less = fleet.dialect.speaks_vllm > found.dialect.speaks_vllm
+    if is_worse or has_fewer or speaks_less or fleet.tokenizes > found.tokenizes:
         detail = f"{server.name} offers less ({found.label_source}) than the others ({fleet.label_source})"
         return EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
     return None
@@ -134,6 +141,42 @@ def _dialect(server: Server, served: Sequence[ServedModel], settings: OpenAISett
     return Dialect(name, settings.image_format, speaks_vllm=models[name].owner == "vllm")
 
 
+async def check_largest(client: OpenAIClient, server: Server, dialect: Dialect, largest: ModelRequest) -> None:
+    """Raise `EngineConfigurationError` if a server refuses the largest question, else errors as for `probe`.
+
+    Gateways limit the size of a request, and answer larger ones as if the path or the model were not there.
+    """
+    body = read_body(largest, dialect, "top", [])
+    answer = await client.exchange(server, "/v1/chat/completions", body)
+    if answer.succeeded:
+        check_answer(answer.json())
+        return
+    failure = answer.failure()
+    if isinstance(failure, EngineFailedError):
+        raise failure
+    height, width = largest.pixels.shape[:2]
+    detail = (
+        f"{server.name} answers small questions and refuses the largest one, of {len(body):,} bytes and "
+        f"{width} × {height} pixels ({failure}): raise the limits of the server (--max-model-len) and of the "
+        "gateway before it, lower the policy's vision tokens, or set engine.openai.image_format to png or webp"
+    )
+    raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
+
+
+async def _offered(
+    client: OpenAIClient, server: Server, dialect: Dialect, source: LabelSource, tokens: Mapping[str, int] | None
+) -> Dialect | None:
+    """Return the dialect in which labels can be read that way; None if they cannot."""
+    try:
+        return dialect if await _offers(client, server, dialect, source, tokens) else None
+    except EngineConfigurationError as error:
+        fewer = replace(dialect, max_top=FEW_TOP)
+        if source != "top" or not await _offers(client, server, fewer, source, tokens):
+            raise
+        log.warning("engine.few_likely_tokens", server=server.name, max_top=FEW_TOP, detail=str(error))
+        return fewer
+
+
 async def _offers(
     client: OpenAIClient, server: Server, dialect: Dialect, source: LabelSource, tokens: Mapping[str, int] | None
 ) -> bool:
@@ -160,11 +203,12 @@ def _refused(answer: Answer, server: Server, source: LabelSource) -> bool:
 
 
 def _read_as(source: LabelSource, answer: Mapping[str, Any], words: Mapping[str, int]) -> bool:
+    check_answer(answer)
     try:
         step = first_step(answer)
     except EngineFailedError:
         return False
-    if max(step.values()) > 0.0:
+    if max(step.values()) > ROUNDING:
         detail = "a server returns logits instead of log-probabilities: start it with --logprobs-mode raw_logprobs"
         raise EngineConfigurationError(setting="engine.openai.label_source", detail=detail)
     tokens = list(words.values())

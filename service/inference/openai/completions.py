@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from service.inference.errors import EngineFailedError
+from service.inference.openai.answers import error_message
 from service.inference.vision.token_model import GeneratedText
 
 _TOKEN_ID = "token_id:"  # noqa: S105 - how vLLM writes a token that it was asked to name by its number
@@ -21,11 +22,18 @@ _MAX_TOKENS = 10_000_000
 """More than the longest context there is: a larger count is none."""
 
 
+def check_answer(answer: Mapping[str, Any]) -> None:
+    """Raise `EngineFailedError` for an error that a server answers with status 200, as some gateways do."""
+    if "choices" not in answer and (message := error_message(answer)):
+        raise EngineFailedError(detail=f"a server answered with status 200 and an error: {message}")
+
+
 def first_step(answer: Mapping[str, Any]) -> dict[str, float]:
     """Return the log-probabilities that an answer gives for its first token, by `token_id:…` or by text.
 
     Raises `EngineFailedError` if it gives none, or generation failed.
     """
+    check_answer(answer)
     try:
         (choice,) = answer["choices"]
         step = choice["logprobs"]["content"][0]

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -16,7 +17,14 @@ from service.inference.errors import (
     EngineNotRunningError,
     UnknownAdapterError,
 )
-from service.inference.openai.capabilities import ServerCapabilities, agreed, check_adapter, probe, unlike
+from service.inference.openai.capabilities import (
+    ServerCapabilities,
+    agreed,
+    check_adapter,
+    check_largest,
+    probe,
+    unlike,
+)
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.completions import ROUNDING, first_step, is_incomplete, of_words, usage, written
 from service.inference.openai.dispatch import Dispatcher
@@ -62,6 +70,8 @@ class OpenAIModel:
         )
         self._writers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="write image")
         self._capabilities: ServerCapabilities | None = None
+        self._largest: ModelRequest | None = None
+        """The largest question of all policies, without an adapter, for servers that come back."""
         self._last_failure = "none has answered yet"
         self._stopped = False
 
@@ -89,15 +99,17 @@ class OpenAIModel:
             label_source=self._capabilities.label_source,
         )
 
-    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
-        """See that a server serves the adapter, and let it make tokens of the words.
+    async def prepare(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+    ) -> Mapping[str, int]:
+        """See that a server serves the adapter, and let it make tokens of the words and answer the largest question.
 
         Where no server tokenizes, a word's first character stands for its token. Servers without the adapter are left
         alone: they may have started without it, and answer all other policies.
         """
         found = self._ready()
         servers = [server for server in self._fleet.servers if not server.out]
-        results = await asyncio.gather(*(self._prepare(server, adapter, words) for server in servers))
+        results = await asyncio.gather(*(self._prepare(server, adapter, words, largest) for server in servers))
         tokens = [result for result in results if not isinstance(result, ModstreamError)]
         fatal = [result for result in results if isinstance(result, FatalError)]
         if fatal and (not tokens or not all(isinstance(each, UnknownAdapterError) for each in fatal)):
@@ -168,15 +180,27 @@ class OpenAIModel:
     async def _admission(self, server: Server) -> ModstreamError | None:
         """Return why a server that comes late, or back, cannot do what the fleet does."""
         result = await self._look_at(server)
-        return unlike(self._ready(), result, server) if isinstance(result, ServerCapabilities) else result
+        if not isinstance(result, ServerCapabilities):
+            return result
+        failure = unlike(self._ready(), result, server)
+        if failure is None and self._largest is not None:
+            try:
+                await check_largest(self._client, server, result.dialect, self._largest)
+            except ModstreamError as refused:
+                return refused
+        return failure
 
     async def _prepare(
-        self, server: Server, adapter: str | None, words: Sequence[str]
+        self, server: Server, adapter: str | None, words: Sequence[str], largest: ModelRequest | None
     ) -> Mapping[str, int] | ModstreamError:
         found = self._ready()
         try:
             if adapter is not None:
                 await check_adapter(self._client, server, adapter)
+            if largest is not None:
+                await check_largest(self._client, server, found.dialect, largest)
+                if self._largest is None or self._largest.pixels.size < largest.pixels.size:
+                    self._largest = replace(largest, adapter=None)
             return await first_tokens(self._client, server, adapter or found.dialect.model, words) or {}
         except ModstreamError as failure:
             return failure

@@ -23,6 +23,8 @@ _WRITING: Mapping[ImageFormat, Mapping[str, Any]] = {
 
 MAX_TOP = 20
 """The most likely tokens that OpenAI's API returns at most."""
+FEW_TOP = 5
+"""The most that older servers and some gateways return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Dialect:
     image_format: ImageFormat
     speaks_vllm: bool
     """Whether vLLM's own fields are understood; other servers refuse them."""
+    max_top: int = MAX_TOP
+    """The most likely tokens that the server returns at most."""
 
 
 def read_body(ask: ModelRequest, dialect: Dialect, source: LabelSource, tokens: Sequence[int]) -> bytes:
@@ -40,8 +44,8 @@ def read_body(ask: ModelRequest, dialect: Dialect, source: LabelSource, tokens: 
     named: Mapping[str, Any] = {"return_tokens_as_token_ids": True} if dialect.speaks_vllm else {}
     wanted: Mapping[LabelSource, Mapping[str, Any]] = {
         "exact": {"logprob_token_ids": tokens},
-        "allowed": {"allowed_token_ids": tokens, "top_logprobs": min(MAX_TOP, len(tokens))},
-        "top": {"top_logprobs": MAX_TOP},
+        "allowed": {"allowed_token_ids": tokens, "top_logprobs": min(dialect.max_top, len(tokens))},
+        "top": {"top_logprobs": dialect.max_top},
     }
     return _body(ask, dialect, {"max_tokens": 1, "logprobs": True, **named, **wanted[source]})
 

@@ -41,12 +41,15 @@ async def _first_token(client: OpenAIClient, server: Server, model: str, word: s
 
 
 async def _tokens(client: OpenAIClient, server: Server, body: Mapping[str, Any]) -> Sequence[int]:
-    """Return a prompt's tokens; none if the server has no such path, or refuses the request."""
+    """Return a prompt's tokens; none if the server has no such path, refuses the request or answers no JSON."""
     answer = await client.exchange(server, "/tokenize", orjson.dumps(body))
     if not answer.succeeded:
         failure = answer.failure()
         if isinstance(failure, EngineFailedError):
             raise failure
         return ()
-    tokens = answer.json().get("tokens")
+    try:
+        tokens = answer.json().get("tokens")
+    except EngineFailedError:
+        return ()  # a page of a gateway, or of an application behind the same address
     return tokens if isinstance(tokens, list) and all(isinstance(token, int) for token in tokens) else ()

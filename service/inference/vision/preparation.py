@@ -7,7 +7,7 @@ from typing import Any
 from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription
 from service.inference.errors import VisionBudgetError
-from service.inference.vision import tagging
+from service.inference.vision import tagging, trials
 from service.inference.vision.follow_ups import calibration
 from service.inference.vision.image_input import image_spec, preprocessing
 from service.inference.vision.labels import NO_FORMS, YES_FORMS, check_first_tokens, forms, label_map_hash
@@ -43,18 +43,22 @@ async def prepared(
     """Prepare a started model for the instructions.
 
     Raises `LabelCollisionError`, `TooManyCategoriesError`, `UnknownAdapterError` or `VisionBudgetError` if it cannot be
-    answered.
+    answered, and `EngineConfigurationError` if the model refuses the largest question or does not answer in labels.
     """
     if facts.max_vision_tokens is not None and instructions.vision_tokens > facts.max_vision_tokens:
         raise VisionBudgetError(asked=instructions.vision_tokens, limit=facts.max_vision_tokens)
     prompts = prompter(instructions)
-    tokens = await model.prepare(instructions.adapter, [*prompts.labels, *YES_FORMS, *NO_FORMS])
+    words = [*prompts.labels, *YES_FORMS, *NO_FORMS]
+    tokens = await model.prepare(instructions.adapter, words, trials.largest_question(prompts))
     check_first_tokens(prompts.labels, tokens)
+    labels = {label: tokens[label] for label in prompts.labels}
+    if facts.label_source != "allowed":
+        await trials.check_form(model, prompts, labels, min_label_mass=settings.min_label_mass)
     yes, no = forms(tokens, yes=prompts.phrases.yes, no=prompts.phrases.no)
     attributes = instructions.attributes
     return Preparation(
         prompts,
-        labels={label: tokens[label] for label in prompts.labels},
+        labels=labels,
         yes=yes,
         no=no,
         tag_schema=tagging.json_schema(attributes) if attributes else {},

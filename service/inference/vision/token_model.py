@@ -66,10 +66,14 @@ class TokenModel(Protocol):
         """Load the model, or connect to it."""
         ...
 
-    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+    async def prepare(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+    ) -> Mapping[str, int]:
         """Make an adapter usable, and return the token that each word begins with as an answer.
 
-        Raises `UnknownAdapterError` for an adapter that the settings do not name, or that does not fit the model.
+        `largest` is the largest question that is going to be asked; the model answers it once. Raises
+        `UnknownAdapterError` for an adapter that the settings do not name, or that does not fit the model, and
+        `EngineConfigurationError` if the model, or one of its servers, refuses the largest question.
         """
         ...
 

@@ -30,7 +30,7 @@ from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
 from service.inference.vllm.arguments import concurrency
-from service.inference.vllm.chat_tokens import ChatTokens, chat_tokens
+from service.inference.vllm.chat_tokens import ChatTokens, tokenizer_chat
 from service.inference.vllm.model_files import model_name, model_revision
 from service.inference.vllm.processes import VllmProcesses, loaded_precision
 from service.inference.vllm.watchdog import Watchdog
@@ -81,21 +81,44 @@ class VllmModel:
         return True
 
     async def start(self) -> ModelFacts:
-        """Load the model and ask it once; raises `EngineConfigurationError` if it cannot be loaded in time."""
+        """Load the model, compare its chat template with the prompts, and ask it once.
+
+        Raises `EngineConfigurationError` if it cannot be loaded in time, or was trained on another form of chat.
+        """
         engine = await self._processes.start()
         self._engine = engine
-        self._chat = _chat(engine)
+        self._chat = tokenizer_chat(engine.get_tokenizer())
         self._watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: engine.errored, on_failure=self._on_failure)
         await self._answer_once(self._chat)
         self._watch = asyncio.create_task(self._watchdog.watch(), name="engine-watchdog")
         return self._facts(engine)
 
-    async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
-        """Load an adapter into the engine, and return the token that each word begins with as an answer."""
+    async def prepare(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+    ) -> Mapping[str, int]:
+        """Load an adapter into the engine, and return the token that each word begins with as an answer.
+
+        Raises `EngineConfigurationError` if the engine refuses the largest question.
+        """
         engine, chat = self._running()
         if adapter is not None:
             await self._add(engine, adapter)
-        return {word: chat.first_token(word) for word in words}
+        tokens = {word: chat.first_token(word) for word in words}
+        if largest is not None:
+            await self._try_largest(chat, largest, tokens)
+        return tokens
+
+    async def _try_largest(self, chat: ChatTokens, largest: ModelRequest, tokens: Mapping[str, int]) -> None:
+        try:
+            await self.read(largest, tokens)
+        except EngineRejectedError as error:
+            given = len(chat.prompt(largest.prompt))
+            height, width = largest.pixels.shape[:2]
+            detail = (
+                f"the largest question of a policy has {given} tokens of text and {height * width // PATCH**2} of an "
+                f"image, and the engine refuses it ({error}): raise it, or shorten the policy"
+            )
+            raise EngineConfigurationError(setting="engine.vllm.max_model_len", detail=detail) from error
 
     async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
         """Generate one token; return the natural log-probability, over the whole vocabulary, of each word's token."""
@@ -237,16 +260,6 @@ class VllmModel:
         watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: False, on_failure=self._on_failure)
         watchdog.close(EngineNotRunningError())
         return watchdog
-
-
-def _chat(engine: AsyncLLM) -> ChatTokens:
-    tokenizer = engine.get_tokenizer()
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    return chat_tokens(encode, tokenizer.get_added_vocab())
 
 
 def _written(output: CompletionOutput) -> GeneratedText:

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.inference.errors import EngineNotRunningError, EngineRejectedError, UnknownAdapterError
+from service.inference.errors import (
+    EngineConfigurationError,
+    EngineNotRunningError,
+    EngineRejectedError,
+    UnknownAdapterError,
+)
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.scores import read_labels
 from service.inference.vision.token_model import TokenModel
@@ -227,3 +232,11 @@ async def test_what_has_not_started_is_not_running(words: dict[str, int]) -> Non
     await unstarted.stop()
     with pytest.raises(EngineNotRunningError):
         await unstarted.read(which(1), words)
+
+
+async def test_a_policy_that_is_longer_than_the_context_is_refused_before_an_image_is(model: TokenModel) -> None:
+    fits = which(1)
+    too_long = replace(which(1), prompt=replace(fits.prompt, system=fits.prompt.system + " gun" * 3000))
+    await model.prepare(None, LABELS, fits)
+    with pytest.raises(EngineConfigurationError, match=r"max_model_len: the largest question .* \d{4} tokens"):
+        await model.prepare(None, LABELS, too_long)

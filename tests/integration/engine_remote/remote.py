@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -48,6 +49,11 @@ def ask(
     pixels = np.full((64, 96, 3), 7, np.uint8)
     pixels[0, 0] = colour
     return ModelRequest("test", Prompt("Judge.", caption), pixels, key, adapter)
+
+
+def large(**options: Any) -> ModelRequest:
+    """Return a question about an image of 256 vision tokens: its request is larger than 1 MiB."""
+    return replace(ask(**options), pixels=np.full((512, 512, 3), 7, np.uint8))
 
 
 async def read(model: OpenAIModel, asked: ModelRequest) -> dict[str, float]:

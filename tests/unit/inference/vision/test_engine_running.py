@@ -59,7 +59,9 @@ async def test_instructions_are_prepared_once() -> None:
     class Counting(ScriptedModel):
         prepared = 0
 
-        async def prepare(self, adapter: str | None, words: Sequence[str]) -> Mapping[str, int]:
+        async def prepare(
+            self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
+        ) -> Mapping[str, int]:
             self.prepared += 1
             return await super().prepare(adapter, words)
 

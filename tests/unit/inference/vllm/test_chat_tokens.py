@@ -1,9 +1,12 @@
 import re
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from structlog.testing import capture_logs
 
+from service.inference.errors import EngineConfigurationError
 from service.inference.vision.prompt import Prompt
-from service.inference.vllm.chat_tokens import CONTROL_TOKENS, ChatTokens, chat_tokens
+from service.inference.vllm.chat_tokens import CONTROL_TOKENS, ChatTokens, chat_tokens, tokenizer_chat
 
 CONTROL = {token: 1000 + number for number, token in enumerate(CONTROL_TOKENS)}
 NAMES = {number: token for token, number in CONTROL.items()}
@@ -61,3 +64,58 @@ def test_a_policys_text_is_encoded_once() -> None:
 
 def test_an_answer_begins_with_the_first_token_of_its_word() -> None:
     assert chat_tokens(Bytes().encode, ADDED).first_token("yes") == ord("y")
+
+
+QWEN = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for c in m.content %}{% if c.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
+
+class Tokenizer(Bytes):
+    """One with a chat template."""
+
+    def __init__(self, template: str | None) -> None:
+        super().__init__()
+        self.chat_template = template
+
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        assert not add_special_tokens
+        return super().encode(text)
+
+    def get_added_vocab(self) -> dict[str, int]:
+        return dict(ADDED)
+
+    def apply_chat_template(self, turns: object, *, add_generation_prompt: bool, tokenize: bool) -> str:
+        assert add_generation_prompt
+        assert not tokenize
+        assert self.chat_template is not None
+        return (
+            ImmutableSandboxedEnvironment(keep_trailing_newline=True)
+            .from_string(self.chat_template)
+            .render(messages=turns)
+        )
+
+
+def test_a_model_whose_template_is_qwens_is_taken() -> None:
+    tokenizer_chat(Tokenizer(QWEN))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        QWEN.replace("<|im_start|>assistant", "<|im_start|>assistant\n<think>"),
+        QWEN.replace("{% for m in messages %}", "You are helpful.{% for m in messages %}"),
+        QWEN.removesuffix("<|im_start|>assistant\n"),
+    ],
+)
+def test_a_model_that_was_trained_on_another_form_ends_the_start(template: str) -> None:
+    with pytest.raises(EngineConfigurationError, match=r"engine\.vllm\.model: its chat template is not that"):
+        tokenizer_chat(Tokenizer(template))
+
+
+def test_a_model_without_a_template_is_taken_with_a_warning() -> None:
+    with capture_logs() as lines:
+        tokenizer_chat(Tokenizer(None))
+    assert [line["event"] for line in lines] == ["engine.no_chat_template"]

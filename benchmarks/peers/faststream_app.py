@@ -12,7 +12,7 @@ from benchmarks.peers.measured import CONCURRENCY, Meter, Task, parse_task
 
 async def work(task: Task) -> None:
     """Run until all records are published."""
-    broker = KafkaBroker(task.address, acks="all", logger=None)
+    broker = KafkaBroker(task.address, acks="all", compression_type="gzip", logger=None)
     meter = Meter(task)
     publisher = broker.publisher(task.target)
 

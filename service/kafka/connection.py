@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.codec import gzip_encode
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 
@@ -31,6 +32,10 @@ from service.settings.kafka import KafkaSettings
 # Records gathered into one batch of the protocol, before compression: larger ones hardly compress better, and a
 # batch must stay under the brokers' message.max.bytes.
 _BATCH_BYTES = 256 * 1024
+
+# aiokafka has no setting for the level. Its default, 9, takes up to four times the work of 1 for 6 % fewer bytes, and
+# compresses in the event loop.
+gzip_encode.__defaults__ = (1,)
 
 # Ends the wait for a client that no longer answers; an orderly end takes milliseconds.
 _STOP_TIMEOUT_S = 5.0

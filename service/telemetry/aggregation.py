@@ -56,10 +56,13 @@ class Counter:
 
     def __init__(self, declaration: Declaration) -> None:
         self._declaration = declaration
+        self._is_read = False
         self._sums: dict[Key, float] = {}
 
     def add(self, amount: float, labels: Labels = _NO_LABELS) -> None:
-        """Add an amount; 0 creates the series."""
+        """Add an amount; 0 creates the series. Without a reader it does nothing."""
+        if not self._is_read:
+            return
         key: Key = tuple(labels.items())
         if key not in self._sums and len(self._sums) >= MAX_SERIES:
             key = _OVERFLOW
@@ -67,12 +70,17 @@ class Counter:
 
     def begin(self, meter: Meter) -> None:
         """Start from nothing, and let a meter read the sums."""
+        self._is_read = True
         self._sums.clear()
         declared = self._declaration
         meter.create_observable_counter(declared.name, [self._read], declared.unit, declared.description)
 
+    def totals(self) -> dict[Key, float]:
+        """Return the sums by labels."""
+        return self._sums.copy()
+
     def _read(self, _: CallbackOptions) -> list[Observation]:
-        return [Observation(total, dict(key)) for key, total in self._sums.copy().items()]
+        return [Observation(total, dict(key)) for key, total in self.totals().items()]
 
 
 class Series:
@@ -94,10 +102,16 @@ class Histogram:
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
         self.began_ns = 0
+        """Time since 1970 in nanoseconds; 0 without a reader."""
         self._series: dict[tuple[str, ...], Series] = {}
 
     def record(self, value: float, labels: Labels = _NO_LABELS) -> None:
-        """Record a value, in the histogram's unit, with the current span as exemplar if it is recorded."""
+        """Record a value, in the histogram's unit, with the current span as exemplar if it is recorded.
+
+        Without a reader it does nothing.
+        """
+        if not self.began_ns:
+            return
         boundaries, key = self.declaration.boundaries, tuple(labels.values())
         series = self._series.get(key) or self._series.setdefault(key, Series(len(boundaries) + 1))
         bucket = bisect_left(boundaries, value)

@@ -25,6 +25,11 @@ class JudgingSettings(Group):
     max_follow_ups: Positive = 4
     """Such questions an image, for the largest shares, and one for the gravest category whatever its share: each costs
     one token more, and images that show more than four kinds of harm are blocked for the first."""
+    label_prior: Literal["uniform", "measured"] = "uniform"
+    """Whether a label that the model favours gets less of the answer. uniform: the model's probabilities count.
+    measured: each policy is asked about at the start, at most 52 times, with pictures that show nothing and the
+    categories behind other labels; shares are divided by the prior of their label. This changes scores and the
+    verdicts' `calibration`: choose the thresholds again."""
     max_tag_tokens: Positive = 256
     """Of one image's tags. A schema that can hold less lowers it; an answer that is cut off is kept as far as it goes,
     and marked as incomplete."""

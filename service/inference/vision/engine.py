@@ -22,7 +22,7 @@ from service.inference.vision.follow_ups import corrected, follow_ups, shares_by
 from service.inference.vision.preparation import Preparation, prepared
 from service.inference.vision.questions import Questions
 from service.inference.vision.request_limiter import RequestLimiter
-from service.inference.vision.scores import LabelReading
+from service.inference.vision.scores import LabelReading, without_prior
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.settings.engine import JudgingSettings
 from service.telemetry.instruments import ENGINE_LABEL_MASS
@@ -131,7 +131,7 @@ def _output_of_the_list(reading: LabelReading, preparation: Preparation, setting
         ENGINE_LABEL_MASS.record(mass)
     if mass is not None and mass < settings.min_label_mass:
         return EngineOutput(scores=None, label_mass=mass, unjudged=OFF_FORM)
-    shares = shares_by_category(preparation.prompter.labels, reading)
+    shares = shares_by_category(preparation.prompter.labels, without_prior(reading, preparation.log_prior))
     return EngineOutput(shares or None, label_mass=mass)
 
 

@@ -11,14 +11,18 @@ from itertools import islice
 
 from service.core.instructions import ModelInstructions
 from service.inference.vision.labels import LabelMap
-from service.inference.vision.scores import LabelReading
+from service.inference.vision.scores import LabelReading, LogPrior
 from service.settings.engine import JudgingSettings
 
 
-def calibration(settings: JudgingSettings) -> str:
-    """Name the way from answers to scores, and the settings that change where it leads, for verdicts."""
+def calibration(settings: JudgingSettings, log_prior: LogPrior) -> str:
+    """Name the way from answers to scores, and what changes where it leads, for verdicts.
+
+    A measured prior is written in the order of the labels, so that a score can be computed back.
+    """
     mass, share = settings.min_label_mass, settings.noticeable_share
-    return f"list-then-questions/1 mass>={mass:g} share>={share:g} questions<={settings.max_follow_ups}"
+    name = f"list-then-questions/1 mass>={mass:g} share>={share:g} questions<={settings.max_follow_ups}"
+    return f"{name} prior={','.join(f'{value:+.1f}' for value in log_prior.values())}" if log_prior else name
 
 
 def shares_by_category(labels: LabelMap, reading: LabelReading) -> Mapping[str, float]:

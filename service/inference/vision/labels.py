@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from service.core.instructions import CategoryDefinition, ModelInstructions
+from service.core.instructions import ModelInstructions
 from service.inference.errors import LabelCollisionError, TooManyCategoriesError
 
 NONE = "none"
@@ -76,9 +76,3 @@ def label_map_hash(labels: LabelMap) -> str:
     """Return a checksum of what each label stands for."""
     canonical = json.dumps(list(labels.items()), ensure_ascii=False, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
-
-
-def labelled(instructions: ModelInstructions, labels: LabelMap) -> Sequence[tuple[str, CategoryDefinition]]:
-    """Return the categories with their labels, in the instructions' order."""
-    of = {category: label for label, category in labels.items()}
-    return [(of[category.name], category) for category in instructions.categories]

@@ -7,11 +7,12 @@ from typing import Any
 from service.core.instructions import ModelInstructions
 from service.inference.engine import EngineDescription
 from service.inference.errors import VisionBudgetError
-from service.inference.vision import tagging, trials
+from service.inference.vision import label_prior, tagging, trials
 from service.inference.vision.follow_ups import calibration
 from service.inference.vision.image_input import image_spec, preprocessing
 from service.inference.vision.labels import NO_FORMS, YES_FORMS, check_first_tokens, forms, label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
+from service.inference.vision.scores import LogPrior
 from service.inference.vision.token_model import ModelFacts, TokenModel
 from service.settings.engine import JudgingSettings
 
@@ -30,6 +31,8 @@ class Preparation:
     """Empty for the instructions without attributes."""
     max_tag_tokens: int
     description: EngineDescription
+    log_prior: LogPrior
+    """Of the labels; empty where priors count as equal."""
 
     @property
     def mass_is_known(self) -> bool:
@@ -43,7 +46,8 @@ async def prepared(
     """Prepare a started model for the instructions.
 
     Raises `LabelCollisionError`, `TooManyCategoriesError`, `UnknownAdapterError` or `VisionBudgetError` if it cannot be
-    answered, and `EngineConfigurationError` if the model refuses the largest question or does not answer in labels.
+    answered, and `EngineConfigurationError` if the model refuses the largest question, does not answer in labels, or
+    does not show every label's probability where their prior is measured.
     """
     if facts.max_vision_tokens is not None and instructions.vision_tokens > facts.max_vision_tokens:
         raise VisionBudgetError(asked=instructions.vision_tokens, limit=facts.max_vision_tokens)
@@ -54,6 +58,7 @@ async def prepared(
     labels = {label: tokens[label] for label in prompts.labels}
     if facts.label_source != "allowed":
         await trials.check_form(model, prompts, labels, min_label_mass=settings.min_label_mass)
+    log_prior = await _log_prior(model, prompts, labels, facts, settings)
     yes, no = forms(tokens, yes=prompts.phrases.yes, no=prompts.phrases.no)
     attributes = instructions.attributes
     return Preparation(
@@ -63,11 +68,22 @@ async def prepared(
         no=no,
         tag_schema=tagging.json_schema(attributes) if attributes else {},
         max_tag_tokens=min(settings.max_tag_tokens, tagging.longest_answer(attributes)) if attributes else 0,
-        description=_description(prompts, facts, settings, kind=kind),
+        description=_description(prompts, facts, settings, log_prior, kind=kind),
+        log_prior=log_prior,
     )
 
 
-def _description(prompts: Prompter, facts: ModelFacts, settings: JudgingSettings, *, kind: str) -> EngineDescription:
+async def _log_prior(
+    model: TokenModel, prompts: Prompter, labels: Mapping[str, int], facts: ModelFacts, settings: JudgingSettings
+) -> LogPrior:
+    if settings.label_prior == "uniform":
+        return {}
+    return await label_prior.measured(model, prompts, labels, at_a_time=facts.concurrency)
+
+
+def _description(
+    prompts: Prompter, facts: ModelFacts, settings: JudgingSettings, log_prior: LogPrior, *, kind: str
+) -> EngineDescription:
     instructions = prompts.instructions
     return EngineDescription(
         kind=kind,
@@ -84,6 +100,6 @@ def _description(prompts: Prompter, facts: ModelFacts, settings: JudgingSettings
         label_map=label_map_hash(prompts.labels),
         label_source=facts.label_source,
         preprocessing=preprocessing(instructions.vision_tokens),
-        calibration=calibration(settings),
+        calibration=calibration(settings, log_prior),
         explains=True,
     )

@@ -9,11 +9,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from types import MappingProxyType
 
 from service.core.instructions import Attribute, Language, ModelInstructions, TextLimit
-from service.inference.vision.labels import LabelMap, label_map, labelled
+from service.inference.vision.labels import LabelMap, label_map
 from service.inference.vision.phrases import PHRASES, Phrases
 
 MAX_CAPTION_BYTES = 1024
@@ -55,6 +54,13 @@ class Prompter:
         """Return the prompt for the label of the category that fits best."""
         return self._prompt(caption, self.phrases.which)
 
+    def rotated_which(self, places: int) -> Prompt:
+        """Return the prompt of `which` with the lines of the categories moved up by a number of places.
+
+        The labels stay where they are, so that each stands for what another one stands for in `which`.
+        """
+        return Prompt(_system(self.instructions, self.labels, self.phrases, places), self.phrases.which)
+
     def is_it(self, caption: str | None, category: str) -> Prompt:
         """Return the prompt for whether the image shows a category, yes or no."""
         phrases = self.phrases
@@ -84,12 +90,7 @@ class Prompter:
 def prompter(instructions: ModelInstructions) -> Prompter:
     """Return the writer of the prompts; raise `LabelCollisionError` if two labels begin with the same token."""
     labels, phrases = label_map(instructions), PHRASES[instructions.language]
-    lines = chain(
-        [phrases.role, phrases.categories],
-        _categories(instructions, labels, phrases),
-        _attributes(instructions, phrases),
-    )
-    return Prompter(instructions, labels, "\n".join(lines), phrases)
+    return Prompter(instructions, labels, _system(instructions, labels, phrases), phrases)
 
 
 def quote(caption: str) -> str:
@@ -108,13 +109,20 @@ def _bounded(escaped: str) -> str:
     return f"{whole}{_CUT}"
 
 
-def _categories(instructions: ModelInstructions, labels: LabelMap, phrases: Phrases) -> Iterable[str]:
-    yield f"{next(iter(labels))}: {phrases.none_of_them}"
-    for label, category in labelled(instructions, labels):
+def _system(instructions: ModelInstructions, labels: LabelMap, phrases: Phrases, rotation: int = 0) -> str:
+    contents = [phrases.none_of_them, *_contents(instructions, phrases)]
+    rotated = [*contents[rotation:], *contents[:rotation]]
+    categories = (f"{label}: {content}" for label, content in zip(labels, rotated, strict=True))
+    return "\n".join([phrases.role, phrases.categories, *categories, *_attributes(instructions, phrases)])
+
+
+def _contents(instructions: ModelInstructions, phrases: Phrases) -> Iterable[str]:
+    """Yield the line of each category, without its label."""
+    for category in instructions.categories:
         text = category.means
         if category.not_meant:
             text = f"{_ended(text, instructions.language)}{phrases.not_meant.format(text=category.not_meant)}"
-        yield f"{label}: {category.name}: {text}"
+        yield f"{category.name}: {text}"
 
 
 def _ended(sentence: str, language: Language) -> str:

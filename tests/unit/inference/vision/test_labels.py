@@ -11,7 +11,6 @@ from service.inference.vision.labels import (
     forms,
     label_map,
     label_map_hash,
-    labelled,
 )
 
 
@@ -58,14 +57,6 @@ def test_the_checksum_changes_with_what_a_label_stands_for() -> None:
     ]
     assert len({label_map_hash(labels) for labels in maps}) == 3
     assert label_map_hash(maps[0]) == label_map_hash(label_map(instructions(a=None, b=None)))
-
-
-def test_categories_are_listed_with_their_labels_in_the_instructions_order() -> None:
-    asked = instructions(weapons="x", alcohol=None)
-    assert [(label, category.name) for label, category in labelled(asked, label_map(asked))] == [
-        ("x", "weapons"),
-        ("B", "alcohol"),
-    ]
 
 
 class TestYesAndNo:

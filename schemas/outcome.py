@@ -28,6 +28,14 @@ class ModelV1(Message):
     precision: str | None = Field(
         default=None, description="Of its weights; null where there is no choice.", examples=["fp8"]
     )
+    runtime: str | None = Field(
+        default=None,
+        description="What ran the model: the runtime's release, the card and the kernels. Compare it as a whole: scores"
+        " of different ones may differ slightly. Null where it is unknown.",
+        examples=[
+            "vllm 0.32.0, NVIDIA H100 80GB HBM3, CutlassFp8BlockScaledMMKernel, FLASH_ATTN, float32 head, V2 runner"
+        ],
+    )
 
 
 class ImageFactsV1(Message):

@@ -46,6 +46,7 @@ _ARGUMENTS = (
     *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
     # Engines of vLLM heed this only for all requests alike.
     *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+    *("--hf-overrides", '{"head_dtype": "float32"}'),
 )
 
 

@@ -29,6 +29,8 @@ class EngineDescription:
     adapter: str | None = None
     precision: str | None = None
     """Precision of the weights, such as fp8. None for engines without a choice."""
+    runtime: str | None = None
+    """What computes the model: the runtime's release, the card and the kernels. None if unknown."""
     prompt_hash: str | None = None
     label_map: str | None = None
     """Checksum of which answer stands for which category."""

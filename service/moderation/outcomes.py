@@ -122,7 +122,11 @@ def tags(
 
 def _model(engine: EngineDescription) -> ModelV1:
     return ModelV1(
-        name=engine.model_name, revision=engine.model_revision, adapter=engine.adapter, precision=engine.precision
+        name=engine.model_name,
+        revision=engine.model_revision,
+        adapter=engine.adapter,
+        precision=engine.precision,
+        runtime=engine.runtime,
     )
 
 

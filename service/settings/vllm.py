@@ -23,6 +23,11 @@ def _adapters(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+DEFAULT_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
+DEFAULT_MODEL_REVISION = "9cdc6310a8cb770ce18efaf4e9935334512aee45"
+"""The commit of the default model on the hub, for reproducible scores. It was not read from the hub: public projects
+that pin this model name it, all of them the same one."""
+
 Adapters = Annotated[tuple[str, ...], AfterValidator(_adapters)]
 Memory = Annotated[float, Field(ge=0.0)]
 
@@ -40,13 +45,14 @@ def adapter_path(adapter: str) -> str:
 class VllmSettings(Group):
     """Qwen3-VL in vLLM, started by this process. The extras `gpu` and `cpu` install vLLM."""
 
-    model: str = "Qwen/Qwen3-VL-8B-Instruct-FP8"
+    model: str = DEFAULT_MODEL
     """A Qwen3-VL by its name on the Hugging Face hub, or a folder. FP8 because it takes half of bf16's memory, and less
     time on Hopper and Blackwell, with published results nearly those of bf16. `modstream engine plan` says what suits
     other cards."""
     revision: str | None = None
-    """Branch, tag or commit on the hub; the newest when not set. Name a commit in production: verdicts are only as
-    reproducible as the weights."""
+    """Branch, tag or commit on the hub. When not set, the default model is taken at the commit that this release names,
+    every other model at the newest commit, with a warning that names it. Name a commit in production: verdicts are only
+    as reproducible as the weights. main takes the newest of the default model too."""
     download_dir: Path | None = None
     """Folder of weights from the hub. When not set, it is Hugging Face's own cache."""
     precision: Literal["auto", "bf16", "fp8", "int8", "awq"] = "auto"

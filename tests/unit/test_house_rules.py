@@ -40,7 +40,7 @@ FOREIGN = re.compile(
 )  # fmt: skip
 
 # vLLM takes half a minute to import, and is not everywhere; these two define no errors.
-ENGINE_MODULES = {"service.inference.vllm.model", "service.inference.vllm.processes"}
+ENGINE_MODULES = {f"service.inference.vllm.{name}" for name in ("facts", "model", "processes", "worker")}
 
 # What takes long to import, or much memory: a command loads it when it does its work, not to show its help.
 HEAVY = (

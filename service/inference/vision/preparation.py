@@ -96,6 +96,7 @@ def _description(
         attribute_schema=instructions.attributes.name if instructions.attributes else None,
         adapter=instructions.adapter,
         precision=facts.precision,
+        runtime=facts.runtime,
         prompt_hash=prompts.hash,
         label_map=label_map_hash(prompts.labels),
         label_source=facts.label_source,

@@ -26,6 +26,8 @@ class ModelFacts:
     label_source: LabelSource
     max_vision_tokens: int | None = None
     """Most vision tokens of one image. The model reduces larger images. None if it has no such limit."""
+    runtime: str | None = None
+    """What computes it: the runtime's release, the card and the kernels. None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,22 @@
 """Pure: converts the settings to arguments of vLLM's engine."""
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import JsonValue
+
 from service.inference.errors import EngineConfigurationError
 from service.inference.vision.patch import PATCH
-from service.settings.vllm import VllmSettings
+from service.settings.vllm import DEFAULT_MODEL, DEFAULT_MODEL_REVISION, VllmSettings
 
 _SETTINGS = "engine.vllm"
 _FREE = f"{_SETTINGS}.engine_args"
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 # An image of the default budget, its question and its caption; the policy before them is in the prefix cache.
 _TOKENS_AN_IMAGE = 256 + 64
@@ -54,9 +60,15 @@ _FIXED = MappingProxyType[str, Any](
         "shutdown_timeout": 0,
         # Captions stand in its request log.
         "enable_log_requests": False,
+        # Names card and kernels for verdicts.
+        "worker_extension_cls": "service.inference.vllm.worker.LoadedParts",
     }
 )
 """What the service relies on."""
+
+FLOAT32_HEAD: Mapping[str, JsonValue] = MappingProxyType({"head_dtype": "float32"})
+"""The last layer's result, from which scores are read. In bfloat16 a logit of 20 is rounded to eighths, and a
+probability by up to 6 %."""
 
 ONLINE_FP8: Mapping[str, Any] = MappingProxyType(
     {
@@ -83,7 +95,18 @@ def engine_arguments(
     # vLLM ends at the first request if it is to trace without keeping statistics.
     is_traced = traces_url is not None and not settings.engine_args.get("disable_log_stats")
     traces = {"otlp_traces_endpoint": traces_url} if is_traced else {}
-    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **traces, **_FIXED, **settings.engine_args}
+    free = {**settings.engine_args, "hf_overrides": _overrides(settings)}
+    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **traces, **_FIXED, **free}
+
+
+def wanted_revision(settings: VllmSettings) -> str | None:
+    """Return the revision on the hub to load: the settings', or the one of the default model; None for the newest."""
+    return settings.revision or (DEFAULT_MODEL_REVISION if settings.model == DEFAULT_MODEL else None)
+
+
+def is_pinned(settings: VllmSettings) -> bool:
+    """Return whether every start loads the same weights: a folder's, or those of one commit on the hub."""
+    return Path(settings.model).is_dir() or bool(_COMMIT.fullmatch(wanted_revision(settings) or ""))
 
 
 def concurrency(settings: VllmSettings) -> int:
@@ -107,8 +130,8 @@ def image_sizes(settings: VllmSettings) -> dict[str, int]:
 def _typed(settings: VllmSettings) -> dict[str, Any]:
     return {
         "model": settings.model,
-        "revision": settings.revision,
-        "tokenizer_revision": settings.revision,
+        "revision": wanted_revision(settings),
+        "tokenizer_revision": wanted_revision(settings),
         "download_dir": str(settings.download_dir) if settings.download_dir else None,
         "dtype": "bfloat16" if settings.precision == "bf16" else "auto",
         "tensor_parallel_size": settings.tensor_parallel,
@@ -125,6 +148,14 @@ def _typed(settings: VllmSettings) -> dict[str, Any]:
         "block_size": settings.block_size or None,
         "enforce_eager": settings.enforce_eager,
     }
+
+
+def _overrides(settings: VllmSettings) -> dict[str, JsonValue]:
+    """Return what to change in the model's own configuration: the head, and what the free arguments change in it."""
+    given = settings.engine_args.get("hf_overrides", {})
+    if not isinstance(given, dict):
+        raise EngineConfigurationError(setting=_FREE, detail="'hf_overrides' is no mapping")
+    return {**FLOAT32_HEAD, **given}
 
 
 def _adapters(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:

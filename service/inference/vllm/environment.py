@@ -1,9 +1,21 @@
 """Environment variables that vLLM reads, mostly when it is imported."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
+
+import structlog
 
 from service.settings.vllm import VllmSettings
+
+log = structlog.get_logger(__name__)
+
+OWN_KERNELS: Mapping[str, str] = MappingProxyType(
+    {"VLLM_USE_DEEP_GEMM": "0", "VLLM_BLOCKSCALE_FP8_GEMM_FLASHINFER": "0"}
+)
+"""Block FP8 on vLLM's own kernels. DeepGEMM and FlashInfer's are compiled on the machine, and vLLM 0.32 takes them only
+where it finds the CUDA compiler; DeepGEMM also rounds the weights' scales to powers of two. Equal cards would give
+unequal scores."""
 
 
 def prepare_environment(
@@ -22,6 +34,7 @@ def prepare_environment(
         "VLLM_HOST_IP": "127.0.0.1",
         # Ours ends first and names its setting.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(int(settings.startup_timeout_s) + 60),
+        **OWN_KERNELS,
     }
     if Path(settings.model).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"  # a folder holds all that is needed
@@ -31,3 +44,10 @@ def prepare_environment(
         defaults["OTEL_SERVICE_NAME"] = "vllm"  # the service's own spans carry its own name in any case
     for name, value in defaults.items():
         environment.setdefault(name, value)
+    _report_other_kernels(environment)
+
+
+def _report_other_kernels(environment: Mapping[str, str]) -> None:
+    for name, value in OWN_KERNELS.items():
+        if environment[name] != value:
+            log.warning("engine.kernels_not_pinned", variable=name, value=environment[name], pinned=value)

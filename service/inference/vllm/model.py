@@ -29,10 +29,9 @@ from service.inference.vision.asking_trace import record_token_counts
 from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
-from service.inference.vllm.arguments import concurrency
 from service.inference.vllm.chat_tokens import ChatTokens, tokenizer_chat
-from service.inference.vllm.model_files import model_name, model_revision
-from service.inference.vllm.processes import VllmProcesses, loaded_precision
+from service.inference.vllm.facts import model_facts
+from service.inference.vllm.processes import VllmProcesses
 from service.inference.vllm.watchdog import Watchdog
 from service.settings.vllm import VllmSettings, adapter_name, adapter_path
 from service.telemetry.propagation import text_headers
@@ -91,7 +90,7 @@ class VllmModel:
         self._watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: engine.errored, on_failure=self._on_failure)
         await self._answer_once(self._chat)
         self._watch = asyncio.create_task(self._watchdog.watch(), name="engine-watchdog")
-        return self._facts(engine)
+        return await model_facts(engine, self._settings)
 
     async def prepare(
         self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None = None
@@ -230,18 +229,6 @@ class VllmModel:
         if self._engine is None or self._chat is None:
             raise EngineNotRunningError
         return self._engine, self._chat
-
-    def _facts(self, engine: AsyncLLM) -> ModelFacts:
-        config = engine.model_config
-        commit = getattr(config.hf_config, "_commit_hash", None)
-        return ModelFacts(
-            name=model_name(self._settings.model),
-            revision=model_revision(config.model, commit=commit),
-            precision=loaded_precision(config),
-            concurrency=concurrency(self._settings),
-            label_source="exact",
-            max_vision_tokens=self._settings.max_vision_tokens,
-        )
 
     async def _answer_once(self, chat: ChatTokens) -> None:
         """Take the time that the first answer takes, much more than others, before it is measured."""

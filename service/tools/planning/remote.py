@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from service.inference.vllm.arguments import ONLINE_FP8, image_sizes
+from service.inference.vllm.arguments import FLOAT32_HEAD, ONLINE_FP8, image_sizes
+from service.inference.vllm.environment import OWN_KERNELS
 from service.settings.engine import EngineSettings
 from service.settings.openai import OpenAISettings
 from service.settings.vllm import VllmSettings
@@ -41,9 +42,12 @@ def serve_command(plan: GpuPlan, choice: PrecisionPlan) -> str:
         "limit-mm-per-prompt": {"image": 1, "video": 0},
         "mm-processor-kwargs": {"size": image_sizes(_vision_settings(plan))},
         "structured-outputs-config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        "hf-overrides": dict(FLOAT32_HEAD),
     }
     words = [f"--{name} {_quoted(value)}" for name, value in options.items()]
-    return _INDENT.join([f"vllm serve {model_name(plan, choice)}", *words, '--api-key "$KEY"']) + "\n"
+    kernels = " ".join(f"{name}={value}" for name, value in OWN_KERNELS.items())
+    serve = f"vllm serve {model_name(plan, choice)}"
+    return _INDENT.join([kernels, serve, *words, '--api-key "$KEY"']) + "\n"
 
 
 def _quoted(value: object) -> str:

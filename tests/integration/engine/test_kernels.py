@@ -5,11 +5,12 @@ No card is needed: vLLM's platform for CUDA is made to say that it runs on one, 
 
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from service.inference.vllm.environment import OWN_KERNELS
 from service.tools.planning.gpus import GPUS, Gpu
 from service.tools.planning.precisions import PRECISIONS, PrecisionName, computation
 
@@ -74,6 +75,11 @@ def chosen_for_fp8(weights: str, activations: str, kernels: str) -> str:
     return chosen.__name__
 
 
+def chosen_for_qwens_fp8() -> str:
+    """Return the kernel for a scale for each block of 128 × 128 weights."""
+    return chosen_for_fp8("kFp8Static128BlockSym", "kFp8Dynamic128Sym", "_POSSIBLE_FP8_BLOCK_KERNELS")
+
+
 def chosen_for_fp8_dynamic() -> str:
     """Return the kernel for what llm-compressor's FP8_DYNAMIC makes, by the scheme that vLLM takes for it."""
     from vllm.model_executor.layers.quantization.compressed_tensors.schemes import (  # noqa: PLC0415 - as above
@@ -97,9 +103,36 @@ def weights_only(gpu: Gpu, name: PrecisionName) -> bool:
 @CARDS
 @pytest.mark.usefixtures("on_card")
 def test_qwens_fp8_is_computed_in_fp8_exactly_where_the_plan_says_so(gpu: Gpu) -> None:
-    chosen = chosen_for_fp8("kFp8Static128BlockSym", "kFp8Dynamic128Sym", "_POSSIBLE_FP8_BLOCK_KERNELS")
+    chosen = chosen_for_qwens_fp8()
     expected = "Marlin" if weights_only(gpu, "fp8-block") else "CutlassFp8Block"
     assert chosen.startswith(expected)
+
+
+@pytest.fixture
+def with_compiler(on_card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let vLLM find on the machine what it compiles kernels with, in an environment without its variables."""
+    from vllm.model_executor.kernels.linear.scaled_mm import deep_gemm as kernel  # noqa: PLC0415 - as above
+    from vllm.utils import deep_gemm, flashinfer  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(deep_gemm, "has_deep_gemm", lambda: True)
+    monkeypatch.setattr(flashinfer, "has_flashinfer", lambda: True)
+    monkeypatch.setattr(flashinfer, "_get_submodule", lambda name: SimpleNamespace(fp8_blockscale_gemm_sm90=None))
+    model = SimpleNamespace(hf_text_config=SimpleNamespace(model_type="qwen3_vl_text"))
+    monkeypatch.setattr(kernel, "get_current_vllm_config", lambda: SimpleNamespace(model_config=model))
+    for name in OWN_KERNELS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@CARDS
+@pytest.mark.usefixtures("with_compiler")
+def test_kernels_do_not_depend_on_a_compiler_on_the_machine(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_to_vllm = chosen_for_qwens_fp8()
+    for name, value in OWN_KERNELS.items():
+        monkeypatch.setenv(name, value)
+    _forget_what_was_found()
+    chosen = chosen_for_qwens_fp8()
+    assert chosen.startswith("Marlin" if weights_only(gpu, "fp8-block") else "CutlassFp8Block")
+    assert ("deepgemm" in left_to_vllm.lower()) == (gpu.capability >= 90)
 
 
 @CARDS

@@ -4,8 +4,8 @@ import pytest
 from pydantic import JsonValue
 
 from service.inference.errors import EngineConfigurationError
-from service.inference.vllm.arguments import concurrency, engine_arguments
-from service.settings.vllm import VllmSettings
+from service.inference.vllm.arguments import concurrency, engine_arguments, is_pinned, wanted_revision
+from service.settings.vllm import DEFAULT_MODEL_REVISION, VllmSettings
 
 KNOWN = ("async_scheduling", "max_num_seqs", "max_num_batched_tokens", "seed", "logprobs_mode")
 
@@ -55,6 +55,42 @@ def test_an_argument_with_a_setting_of_its_own_names_it() -> None:
 @pytest.mark.parametrize("name", ["logprobs_mode", "structured_outputs_config", "max_cpu_loras"])
 def test_what_the_service_relies_on_cannot_be_changed(name: str) -> None:
     assert "the service, which relies on it" in refused(name)
+
+
+def overrides(**given: JsonValue) -> object:
+    """Return what is changed in the model's configuration."""
+    settings = VllmSettings(engine_args=given)
+    return engine_arguments(settings, known=(*KNOWN, "hf_overrides"), on_cpu=False)["hf_overrides"]
+
+
+def test_scores_are_read_from_a_head_in_full_precision() -> None:
+    assert overrides() == {"head_dtype": "float32"}
+
+
+def test_the_models_configuration_can_be_changed_beside_the_head() -> None:
+    assert overrides(hf_overrides={"rope_theta": 1.0}) == {"head_dtype": "float32", "rope_theta": 1.0}
+    assert overrides(hf_overrides={"head_dtype": "model"}) == {"head_dtype": "model"}
+
+
+def test_changes_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(EngineConfigurationError, match="'hf_overrides' is no mapping"):
+        overrides(hf_overrides="head_dtype")
+
+
+def test_the_default_model_is_loaded_at_one_commit() -> None:
+    assert wanted_revision(VllmSettings()) == DEFAULT_MODEL_REVISION
+    assert is_pinned(VllmSettings())
+    assert wanted_revision(VllmSettings(revision="main")) == "main"
+    assert wanted_revision(VllmSettings(model="Qwen/Qwen3-VL-4B-Instruct")) is None
+
+
+@pytest.mark.parametrize(("revision", "pins"), [(None, False), ("main", False), ("0c351dd", False), ("5e" * 20, True)])
+def test_only_a_whole_commit_pins_a_model_of_the_hub(revision: str | None, pins: bool) -> None:
+    assert is_pinned(VllmSettings(model="Qwen/Qwen3-VL-4B-Instruct", revision=revision)) is pins
+
+
+def test_a_folder_is_what_it_is(tmp_path: Path) -> None:
+    assert is_pinned(VllmSettings(model=str(tmp_path)))
 
 
 def test_every_adapter_stays_in_memory() -> None:

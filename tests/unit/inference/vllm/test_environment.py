@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import structlog
+
 from service.inference.vllm.environment import prepare_environment
 from service.settings.vllm import VllmSettings
 
@@ -26,3 +28,16 @@ def test_a_folder_needs_no_hub(tmp_path: Path) -> None:
 def test_our_time_limit_comes_first() -> None:
     set_ = environment(VllmSettings(startup_timeout_s=100.0))
     assert int(set_["VLLM_ENGINE_READY_TIMEOUT_S"]) > 100
+
+
+def test_kernels_are_those_of_every_machine() -> None:
+    set_ = environment(VllmSettings())
+    assert set_["VLLM_USE_DEEP_GEMM"] == set_["VLLM_BLOCKSCALE_FP8_GEMM_FLASHINFER"] == "0"
+
+
+def test_kernels_that_an_operator_chose_stay_and_are_named() -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert environment(VllmSettings(), VLLM_USE_DEEP_GEMM="1")["VLLM_USE_DEEP_GEMM"] == "1"
+    (entry,) = logs
+    assert (entry["event"], entry["log_level"]) == ("engine.kernels_not_pinned", "warning")
+    assert (entry["variable"], entry["value"], entry["pinned"]) == ("VLLM_USE_DEEP_GEMM", "1", "0")

@@ -33,8 +33,10 @@ def test_the_command_names_the_step_that_the_plan_calculates_with() -> None:
     plan, take = planned("L4")
     assert take.memory is not None
     assert "--quantization fp8_per_channel" in serve_command(plan, take)
-    words = shlex.split(serve_command(plan, take))
-    assert words[:3] == ["vllm", "serve", "Qwen/Qwen3-VL-8B-Instruct"]
+    words = shlex.split(serve_command(plan, take).replace("\\\n", ""))
+    assert words[:2] == ["VLLM_USE_DEEP_GEMM=0", "VLLM_BLOCKSCALE_FP8_GEMM_FLASHINFER=0"]
+    assert words[2:5] == ["vllm", "serve", "Qwen/Qwen3-VL-8B-Instruct"]
+    assert words[words.index("--hf-overrides") + 1] == '{"head_dtype": "float32"}'
     assert words[words.index("--max-num-batched-tokens") + 1] == f"{take.memory.step_tokens}"
     assert words[words.index("--max-num-seqs") + 1] == f"{take.memory.sequences}"
 

@@ -11,13 +11,14 @@ from service.cli.options import fail, output_console
 from service.tools.planning.choice_tables import choices_table, priced
 from service.tools.planning.choices import choices
 from service.tools.planning.cost import CostQuestion, compare
-from service.tools.planning.cost_tables import cost_assumptions, print_comparison
+from service.tools.planning.cost_tables import UNNAMED_CARD, cost_assumptions, print_comparison
 from service.tools.planning.models import DEFAULT_MODEL, short_name
 from service.tools.planning.plan import GpuPlan, plan_gpu
 from service.tools.planning.prices import USD_RATES
 from service.tools.planning.sources import cost_sources
 from service.tools.planning.workload import TYPICAL, Workload
 
+DEFAULT_GPU = "H100"
 # Loading the model, and waiting for the first and the last images of a stretch.
 UTILISATION = 0.8
 
@@ -26,7 +27,10 @@ def cost(
     images_per_day: Annotated[float, typer.Option(min=1, help="Uploads a day, on average.")],
     gpu_hour: Annotated[float, typer.Option(min=0, help="Price of one GPU for an hour, in --currency.")],
     *,
-    gpu: Annotated[str, typer.Option(metavar="NAME", help="A GPU, as in 'modstream engine plan'.")] = "H100",
+    gpu: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"A GPU, as in 'modstream engine plan'. Default: {DEFAULT_GPU}."),
+    ] = None,
     model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of all prices.")] = "USD",
     usd_rate: Annotated[
@@ -54,8 +58,8 @@ def cost(
 ) -> None:
     """Compare the cost of your own GPU with services that charge by the image.
 
-    The GPU's rate is calculated as by 'modstream engine plan'; --images-per-s replaces it by a measured rate. Kafka,
-    storage and working time cost extra in both cases.
+    The GPU's rate is calculated as by 'modstream engine plan'; --images-per-s replaces it by a measured rate, and --gpu
+    then only adds the rates of the other models. Kafka, storage and working time cost extra in both cases.
 
     [bold]Examples[/]
 
@@ -63,26 +67,33 @@ def cost(
 
       modstream cost --images-per-day 2000000 --gpu-hour 2.5 --tags-share 0.2
 
+      modstream cost --images-per-day 2000000 --gpu-hour 0.4 --images-per-s 20
+
       modstream cost --images-per-day 5000 --gpu-hour 0.4 --currency EUR --usd-rate 0.9 --gpu L4 --json
 
     [bold]Exit codes[/]  0 compared · 1 the model does not fit the card · 2 wrong arguments
     """
     currency = currency.upper()
-    plan = plan_gpu(gpu_named(gpu), model_named(model), Workload(stage2_share=stage2_share, tags_share=tags_share))
+    plan = plan_gpu(
+        gpu_named(gpu or DEFAULT_GPU), model_named(model), Workload(stage2_share=stage2_share, tags_share=tags_share)
+    )
     rate = images_per_s if images_per_s is not None else _calculated_rate(plan)
     units = usd_rate if usd_rate is not None else known_rate(currency)
     comparison = compare(CostQuestion(images_per_day, gpu_hour, units, rate, utilisation, currency))
     assumptions = cost_assumptions(plan, comparison, currency, rate_given=usd_rate is not None, measured=images_per_s)
     sources = [*cost_sources(comparison.question, measured=images_per_s is not None, rate_given=usd_rate is not None)]
-    models = choices(plan.gpu, plan.work, also=plan.model)
+    is_named = gpu is not None or images_per_s is None
+    models = choices(plan.gpu, plan.work, also=plan.model) if is_named else ()
     if json:
         answer = {"currency": currency, "comparison": comparison, "models": priced(models, gpu_hour)}
         typer.echo(as_json(answer | {"assumptions": assumptions, "sources": sources}))
     else:
         console = output_console()
-        print_comparison(console, plan, comparison, currency, assumptions, sources=sources)
-        console.print(f"\n[bold]Models on {plan.gpu.name}[/], always busy, calculated")
-        console.print(choices_table(models, gpu_hour, currency))
+        card = plan.gpu.name if is_named else UNNAMED_CARD
+        print_comparison(console, card, comparison, currency, assumptions, sources=sources)
+        if models:
+            console.print(f"\n[bold]Models on {plan.gpu.name}[/], always busy, calculated")
+            console.print(choices_table(models, gpu_hour, currency))
 
 
 def _calculated_rate(plan: GpuPlan) -> float:

@@ -37,7 +37,11 @@ def plan(
     *,
     model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     precision: Annotated[
-        PrecisionName | None, typer.Option(help="Precision of the weights. Default: the fastest published ones.")
+        PrecisionName | None,
+        typer.Option(
+            help="Precision of the weights. Default: the fastest published ones. fp8-block are Qwen's FP8 weights; "
+            "vLLM makes fp8-dynamic from the bf16 model."
+        ),
     ] = None,
     stage2_share: Annotated[
         float,

@@ -61,8 +61,8 @@ def _build_vllm(
         from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
     except ModuleNotFoundError as error:
         detail = (
-            f"'vllm' needs the package {error.name}, which the extra 'gpu' brings: pip install 'modstream[gpu]', or "
-            "'modstream[cpu]' on a machine without a GPU"
+            f"'vllm' needs the package {error.name}: 'make install-gpu' in a checkout brings it, and the "
+            "extra 'gpu' does (pip install 'modstream[gpu]', or 'modstream[cpu]' on a machine without a GPU)"
         )
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
     return VllmModel(settings.vllm, stall_s=settings.stall_s, on_failure=on_failure, traces_url=traces_url)

@@ -37,7 +37,7 @@ class OpenAISettings(Group):
     revision: str | None = None
     """Revision of the model, for verdicts: servers do not report it. "unknown" when not set."""
     precision: str | None = None
-    """Precision of the weights, such as fp8, for verdicts: servers do not report it. "unknown" when not set."""
+    """Precision of the weights, such as fp8-block, for verdicts: servers do not report it. "unknown" when not set."""
     label_source: Literal["auto", "exact", "allowed", "top"] = "auto"
     """How scores are read. exact: the probability of every label (`logprob_token_ids`, vLLM). allowed: an answer that
     is restricted to the labels (`allowed_token_ids`, and probabilities after the restriction). top: the labels among

@@ -69,7 +69,7 @@ def work_in_words(work: Workload) -> str:
     """Return what is asked about an image."""
     return (
         f"{work.vision_tokens} vision and {work.text_tokens} text tokens after a cached policy of "
-        f"{work.policy_tokens}; {work.stage2_share:.0%} go on to stage 2, {work.tags_share:.0%} get tags"
+        f"{work.policy_tokens}; {work.stage2_share:.0%} get follow-up questions, {work.tags_share:.0%} get tags"
     )
 
 
@@ -80,6 +80,7 @@ def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
     how = f"with shares of the peaks measured on {measured.source}" if measured else "not measured"
     yield f"Calculated, {how}: expect up to a third less or more. Data of the card: {plan.gpu.source}."
     yield f"An image: {work_in_words(work)}."
+    yield "All safe: no image gets follow-up questions. All tagged: every image gets tags."
     yield (
         f"{model.name}: {model.token_operations(context=0) / 1e9:.1f} GFLOP a token, "
         f"{model.vision_operations(work.vision_tokens) / work.vision_tokens / 1e9:.1f} a vision token in the encoder "
@@ -87,9 +88,9 @@ def plan_assumptions(plan: GpuPlan) -> Iterator[str]:
     )
     yield f"Shares of the card's dense peak as in the table; the encoder has BF16's at {vision_share(plan.gpu):.0%}."
     yield (
-        f"Stage 2 is {FOLLOW_UPS} yes/no questions and {REASON_TOKENS} tokens of reason, and encodes the image "
-        f"{LATER_ROUNDS} times more; tags are {TAGS_TOKENS} tokens, questions {QUESTION_TOKENS}; answers are written "
-        f"in steps that read new images, at {bandwidth_share(plan.gpu):.0%} of the memory's bandwidth."
+        f"Follow-ups are {FOLLOW_UPS} yes/no questions and an explanation of {REASON_TOKENS} tokens, and encode the "
+        f"image {LATER_ROUNDS} times more; tags are {TAGS_TOKENS} tokens, questions {QUESTION_TOKENS}; answers are "
+        f"written in steps that read new images, at {bandwidth_share(plan.gpu):.0%} of the memory's bandwidth."
     )
     if plan.take is not None and plan.take.pace is not None:
         yield _pace_in_words(plan.take.pace)

@@ -26,7 +26,12 @@ def choices_table(found: Sequence[ModelChoice], gpu_hour: float, currency: str =
     table = plain_table()
     table.add_column("model")
     table.add_column("take", no_wrap=True)
-    for name in ("images/s", "all tagged", f"per 1,000, at {gpu_hour:.2f} {currency}".rstrip(), "as fast as 8B"):
+    for name in (
+        "images/s",
+        "all tagged",
+        " ".join(f"per 1,000, at {gpu_hour:.2f} {currency} an hour".split()),
+        "as fast as 8B",
+    ):
         table.add_column(name, justify="right")
     for each in found:
         table.add_row(*_cells(each, found, gpu_hour))

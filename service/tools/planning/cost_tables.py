@@ -18,6 +18,8 @@ from service.tools.planning.sources import Source
 
 # An always-on card that judges for less than this share of the time is mostly paid for waiting.
 IDLE_SHARE = 0.25
+# In place of a card's name where its rate was measured and no card was named.
+UNNAMED_CARD = "card"
 # Smaller shares are not distinguished.
 LEAST_SHARE = 0.001
 # Less is shown in seconds: tenths of an hour would say little.
@@ -26,18 +28,21 @@ HOURS_FROM_S = 1800
 
 def print_comparison(
     console: Console,
-    plan: GpuPlan,
+    card: str,
     comparison: Comparison,
     currency: str,
     assumptions: Sequence[str],
     *,
     sources: Sequence[Source],
 ) -> None:
-    """Print what each way costs, from how many images on an own card pays, and what that rests on."""
+    """Print what each way costs, from how many images on an own card pays, and what that rests on.
+
+    `card` is the card's name, or UNNAMED_CARD where only its measured rate is known.
+    """
     question = comparison.question
     console.print(f"[bold]{question.images_per_day:,.0f} images a day[/], in {currency}")
     console.print(Padding(_costs(comparison), (1, 0), expand=False))
-    for line in _honest(plan, comparison):
+    for line in _honest(card, comparison):
         console.print(line)
     console.print("\n[bold]An always-on card costs less than[/]")
     console.print(bullets(_break_even_in_words(each) for each in comparison.break_even))
@@ -71,7 +76,7 @@ def cost_assumptions(
 
 def _rate_in_words(plan: GpuPlan, images_per_s: float, measured: float | None) -> str:
     if measured is not None:
-        return f"{plan.gpu.name} judges {rate(images_per_s)} images/s: as you gave it."
+        return f"The card judges {rate(images_per_s)} images/s: as you gave it."
     precision = plan.take.precision.name if plan.take else ""
     return (
         f"{plan.gpu.name} judges {rate(images_per_s)} images/s with {plan.model.name} in {precision}: calculated for "
@@ -107,13 +112,13 @@ def money(amount: float) -> str:
     return f"{amount:,.{max(2, digits)}f}"
 
 
-def _honest(plan: GpuPlan, comparison: Comparison) -> Iterator[str]:
+def _honest(card: str, comparison: Comparison) -> Iterator[str]:
     """Yield what the table means."""
     cards = "The card judges" if comparison.gpus == 1 else f"The {comparison.gpus} cards judge"
     share = f"{comparison.busy_share:.1%}" if comparison.busy_share >= LEAST_SHARE else f"less than {LEAST_SHARE:.1%}"
     yield f"{cards} for {_length(comparison.busy_s_per_day)} a day: {share} of what is paid always on."
     if comparison.busy_share < IDLE_SHARE:
-        yield f"{_idle_in_words(plan, comparison)}: {_LESS_IDLE}"
+        yield f"{_idle_in_words(card, comparison)}: {_LESS_IDLE}"
 
 
 _LESS_IDLE = (
@@ -122,16 +127,16 @@ _LESS_IDLE = (
 )
 
 
-def _idle_in_words(plan: GpuPlan, comparison: Comparison) -> str:
+def _idle_in_words(card: str, comparison: Comparison) -> str:
     """Return what an always-on card that mostly waits means, by what the table above shows."""
     if cheaper := comparison.cheaper_services:
         names = ", ".join(each.name for each in cheaper)
         return (
-            f"[yellow]For so few images an always-on {plan.gpu.name} is expensive[/]: {escape(names)} "
+            f"[yellow]For so few images an always-on {card} is expensive[/]: {escape(names)} "
             f"{'costs' if len(cheaper) == 1 else 'cost'} less. Instead"
         )
     return (
-        f"It waits for most of the time, and an always-on {plan.gpu.name} still costs less than every paid service "
+        f"It waits for most of the time, and an always-on {card} still costs less than every paid service "
         "above. To pay for less waiting"
     )
 

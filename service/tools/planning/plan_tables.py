@@ -102,7 +102,7 @@ def _precision_table(plan: GpuPlan) -> Table:
     table.add_column("")
     table.add_column("weights", justify="right")
     table.add_column("cache, tokens", justify="right")
-    table.add_column("images", justify="right")
+    table.add_column("images in it", justify="right")
     table.add_column("images/s", justify="right")
     table.add_column("all safe", justify="right")
     table.add_column("computed", overflow="fold")
@@ -139,6 +139,8 @@ def _advice(plan: GpuPlan) -> Iterator[str]:
 def _origin(take: PrecisionPlan) -> str:
     if take.precision.name == "fp8-dynamic":
         return ": vLLM makes it of the bf16 weights while it loads"
+    if take.precision.name == "fp8-block":
+        return ": Qwen's FP8 weights"
     return "" if take.precision.from_hub else "; Qwen publishes no such weights: make them, see docs/engine.md"
 
 
@@ -159,8 +161,8 @@ def _feeding(take: PrecisionPlan, cores: int | None) -> Iterator[str]:
     needed = ", ".join(f"{count} for {size} photographs" for size, count in feeding.cores.items())
     yield f"{rate(take.images_per_s)} images/s need {needed}."
     yield (
-        f"The wall is {feeding.wall_images_per_s:.0f} images/s a process, whose threads share one interpreter: "
-        f"{feeding.processes} {'process is' if feeding.processes == 1 else 'processes are'} enough."
+        f"One process passes on {feeding.wall_images_per_s:.0f} images/s at most, as its threads share one "
+        f"interpreter: {feeding.processes} {'process is' if feeding.processes == 1 else 'processes are'} enough."
     )
     if cores is not None:
         for size in feeding.cores:

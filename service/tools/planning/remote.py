@@ -60,7 +60,7 @@ def remote_settings_yaml(choice: PrecisionPlan) -> str:
         return ""
     openai: dict[str, Any] = {
         "base_urls": [_BASE_URL],
-        "precision": choice.precision.setting,
+        "precision": choice.precision.name,
         "max_in_flight": choice.pace.in_flight,
     }
     engine: dict[str, Any] = {"kind": "openai", "openai": openai}

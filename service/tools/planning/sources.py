@@ -34,7 +34,7 @@ def plan_sources(plan: GpuPlan) -> Iterator[Source]:
     )
     yield from _share_sources(plan.gpu)
     yield Source("how the card computes", "published", "the kernels that vLLM 0.32 selects for its compute capability")
-    yield Source("encoding again in stage 2", "measured", "vLLM 0.32, a tiny Qwen3-VL on a CPU: 253 of 253 images")
+    yield Source("encoding again for follow-ups", "measured", "vLLM 0.32, a tiny Qwen3-VL on a CPU: 253 of 253 images")
     yield Source("CPU cores, the limit of a process", "measured", "the project's test machine: docs/benchmarks.md")
     yield Source("rates of others", "published", _published_in_words())
 

@@ -36,7 +36,7 @@ class Workload:
 
 TYPICAL = Workload()
 
-# The model's own words in stage 2. The policy and the image before each question are cached, and cost nothing again.
+# The model's own words in follow-ups. The policy and the image before each question are cached, and cost nothing again.
 FOLLOW_UPS = 2
 # The follow-ups together, and then the reason: steps after the first question, so that the image is encoded again.
 # vLLM's encoder cache holds one step's images. `python -m benchmarks.encodings` counts: all of 253 images with

@@ -24,7 +24,7 @@ def test_all_three_models_have_a_price_and_each_figure_a_source() -> None:
     assert len(answer["models"]) == 3
     assert {each["kind"] for each in answer["sources"]} >= {"measured", "calculated", "published", "given"}
     shown = cost("--gpu", "L4").stdout
-    assert "per 1,000, at 3.00 USD" in shown
+    assert "per 1,000, at 3.00 USD an hour" in shown
     assert "Where the figures come from" in shown
 
 
@@ -81,6 +81,11 @@ def test_a_measured_rate_replaces_the_calculated_one() -> None:
     measured = json.loads(cost("--images-per-s", "50", "--json").stdout)
     assert measured["comparison"]["busy_s_per_day"] == 100
     assert "as you gave it" in measured["assumptions"][0]
+
+
+def test_a_measured_rate_without_a_card_is_attributed_to_no_card() -> None:
+    assert "H100" not in cost("--images-per-s", "20").stdout
+    assert "Models on L4" in cost("--images-per-s", "20", "--gpu", "L4").stdout
 
 
 def test_scripts_get_json_without_infinities() -> None:

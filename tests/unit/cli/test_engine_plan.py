@@ -128,7 +128,7 @@ def test_a_plan_compares_the_models_by_rate_and_price() -> None:
     models = json.loads(plan("--gpu", "h100", "--gpu-hour", "2.5", "--json").stdout)["models"]
     assert [each["model"][-11:-9] for each in models] == ["2B", "4B", "8B"]
     assert models[-1]["per_1000"] == pytest.approx(2.5 / 3.6 / models[-1]["images_per_s"])
-    assert "per 1,000, at 2.50" in plan("--gpu", "h100", "--gpu-hour", "2.5").stdout
+    assert "per 1,000, at 2.50 an hour" in plan("--gpu", "h100", "--gpu-hour", "2.5").stdout
 
 
 def test_each_figure_names_its_source() -> None:

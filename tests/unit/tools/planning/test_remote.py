@@ -53,6 +53,12 @@ def test_a_fast_card_keeps_the_default_time_limits() -> None:
     assert request_timeout_s(take) > OpenAISettings().request_timeout_s or "timeout" not in remote_settings_yaml(take)
 
 
+@pytest.mark.parametrize(("gpu", "precision"), [("H100", "fp8-block"), ("L4", "fp8-dynamic"), ("A10", "bf16")])
+def test_verdicts_of_a_server_name_the_precision_as_those_of_the_engine_in_process_do(gpu: str, precision: str) -> None:
+    _, take = planned(gpu)
+    assert yaml.safe_load(remote_settings_yaml(take))["engine"]["openai"]["precision"] == precision
+
+
 def test_what_does_not_fit_has_no_command() -> None:
     plan = plan_gpu(find_gpu("RTX 3080 10GB"), find_model("8B"), TYPICAL)
     assert serve_command(plan, plan.precisions[0]) == ""

@@ -44,7 +44,9 @@ def capacity(
     model: Annotated[str, typer.Option(metavar="SIZE", help="Size of Qwen3-VL: 2B, 4B, 8B, 32B.")] = DEFAULT_MODEL,
     images_per_s: Annotated[
         float | None,
-        typer.Option(min=1e-3, help="The rate that you measured on one GPU; replaces the calculated rate."),
+        typer.Option(
+            min=1e-3, help="The rate that you measured on one GPU of the kind --gpu; replaces the calculated rate."
+        ),
     ] = None,
     tags_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of events that request tags.")

@@ -57,8 +57,8 @@ def try_files(
     """Judge files without Kafka and without a settings file; nothing is published.
 
     Without files, the command judges photographs of the package. --engine tiny runs Qwen3-VL's architecture with a
-    million parameters, on pictures and a policy of the package. This model knows coloured shapes only: it shows all
-    stages of a vision-language model, not the quality of a real one.
+    million parameters, on pictures and a policy of the package. This model knows coloured shapes only, which that
+    policy lets stand for categories: it shows all stages of a vision-language model, not the quality of a real one.
 
     [bold]Examples[/]
 

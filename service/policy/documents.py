@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from service.core import yaml_text
 from service.core.validation_text import text_of
 from service.policy.errors import PolicyFileError
 
@@ -87,13 +88,13 @@ def open_document(path: Path) -> Document:
     """Read a YAML file; raise `PolicyFileError` if it is not valid YAML."""
     try:
         text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        root, content = yaml_text.compose(text), yaml_text.load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise _error(path, mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}") from error
     except OSError as error:
         raise _error(path, 1, f"the file cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise _error(path, 1, "the file is no YAML text in UTF-8") from error
     if root is None:
         raise _error(path, 1, "the file is empty")

@@ -1,5 +1,6 @@
 """One policy file, and the file of attributes that it may name, to a policy."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -35,7 +36,9 @@ def check_policy(path: Path) -> Checked[Policy]:
 
 
 def _own_schema(document: Document, named: object) -> Checked[AttributeSchema]:
-    if not isinstance(named, str) or not (path := document.path.parent / named).is_file():
+    path = document.path.parent / str(named)
+    # Path.is_file raises OSError for a name that is too long.
+    if not isinstance(named, str) or not os.path.isfile(path):  # noqa: PTH113 - as above
         detail = (
             f"neither a bundled schema ({', '.join(get_args(BundledSchema))}) nor a file beside the policy: {named}"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from service.core import yaml_text
 from service.core.file_kinds import SETTINGS, other_kind_hint
 from service.settings.catalogue import ENVIRONMENT_PREFIX, NESTING, Setting, Shape
 from service.settings.problems import Problem, closest, unknown_setting
@@ -92,7 +93,7 @@ def _value_of(text: str, setting: Setting) -> object:
 
 def _parsed(text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return yaml_text.load(text)
     except yaml.YAMLError:
         return text
 
@@ -100,13 +101,13 @@ def _parsed(text: str) -> object:
 def read_file(path: Path, settings: Mapping[str, Setting]) -> Reading:
     """Read a YAML file."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml_text.compose(path.read_text(encoding="utf-8"))
     except OSError as error:
         return Reading(problems=[Problem("", str(path), f"The file cannot be read: {error.strerror}.")])
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return Reading(problems=[Problem("", f"{path}:{line}", f"This is not YAML: {error.problem}.")])
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
+    except (UnicodeDecodeError, yaml.YAMLError):
         return Reading(problems=[Problem("", str(path), "The file is no YAML text in UTF-8.")])
     if (hint := _other_kind(root)) is not None:
         return Reading(problems=[Problem("", str(path), hint)])
@@ -164,16 +165,9 @@ class _FileReader:
 
     def _read_value(self, name: str, key: yaml.Node, value: yaml.Node) -> None:
         try:
-            self._reading.values[name] = Given(self._construct(value), self._place(key))
+            self._reading.values[name] = Given(yaml_text.construct(value), self._place(key))
         except yaml.MarkedYAMLError as error:
             self._reading.problems.append(Problem(name, self._place(key), f"This is not YAML: {error.problem}."))
-        except ValueError:  # it looks like a date, but is none
-            detail = "The value cannot be read; text is written in quotation marks."
-            self._reading.problems.append(Problem(name, self._place(key), detail))
-
-    def _construct(self, node: yaml.Node) -> object:
-        # Only the node is used: the loader's own stream stays empty.
-        return yaml.SafeLoader("").construct_object(node, deep=True)
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self._path}:{node.start_mark.line + 1}"

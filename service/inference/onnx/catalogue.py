@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.core import yaml_text
 from service.core.validation_text import placed_text_of
 from service.inference.errors import EngineConfigurationError
 
@@ -181,7 +182,7 @@ def load_catalogue(path: Path | None) -> Catalogue:
     """
     path = path or Path(str(files("service.inference.onnx").joinpath("models", "catalogue.yaml")))
     try:
-        content = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = _File.model_validate(yaml_text.load(path.read_text(encoding="utf-8")))
         classifiers = tuple(_resolve(entry, path.parent) for entry in content.classifiers)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise EngineConfigurationError(setting=SETTING, detail=f"{path}: {_first_line(error)}") from error

@@ -139,7 +139,7 @@ def test_check_says_that_attributes_are_another_kind_of_file(tmp_path: Path) -> 
     assert "shoes.attributes.yaml:1: this looks like a settings file and not like a file of attributes" in line
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00", b"name: a\x00", b"\xff\xfe", b"[" * 1000])
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00", b"name: a\x00", b"\xff\xfe"])
 def test_check_of_a_file_that_is_no_text_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "photo.yaml"
     path.write_bytes(content)

@@ -55,6 +55,18 @@ def test_a_policy_names_a_schema_in_a_file_beside_it(tmp_path: Path) -> None:
     assert (schema.name, schema.attributes[0].values) == ("shapes/1", ("circle", "square"))
 
 
+@pytest.mark.parametrize("written", ["2024-02-30", "&a {x: *a}", "!!bool maybe"])
+def test_a_value_that_cannot_be_read_is_reported_with_its_line(tmp_path: Path, written: str) -> None:
+    ((name, line, detail),) = problems(write(tmp_path, written.replace("{", "{{").replace("}", "}}")))
+    assert (name, line) == ("shop.yaml", 3)
+    assert "not YAML" in detail
+
+
+def test_a_name_that_no_file_can_have_is_reported(tmp_path: Path) -> None:
+    ((_, line, detail),) = problems(write(tmp_path, "x" * 300))
+    assert (line, detail.startswith("attributes: neither a bundled schema")) == (3, True)
+
+
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
 def test_a_policy_may_ask_for_no_tags(tmp_path: Path, nothing: str) -> None:
     assert check_policy(write(tmp_path, nothing)).result().instructions.attributes is None

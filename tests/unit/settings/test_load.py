@@ -185,6 +185,9 @@ def test_settings_that_do_not_go_together_are_all_named(config: Path, text: str,
     ("text", "line", "detail"),
     [
         ("kafka:\n  group_id: 'x", 2, "not YAML"),
+        ("kafka:\n  group_id: 2024-02-30", 2, "quotation marks"),
+        ("kafka:\n  group_id: !!bool maybe", 2, "quotation marks"),
+        ("kafka:\n  group_id: " + "[" * 1000, 2, "64 levels"),
         ("just text", 1, "name: value"),
         ("kafka: [1]", 1, "name: value"),
         ("delivery: exactly_once\ndelivery: at_least_once", 2, "set twice"),
@@ -198,11 +201,17 @@ def test_a_file_that_cannot_be_understood_is_reported_with_its_line(
     assert detail in problem.detail
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n", b"kafka: \x00", b"[" * 1000])
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n", b"kafka: \x00"])
 def test_a_file_that_is_no_text_is_reported(config: Path, content: bytes) -> None:
     config.write_bytes(content)
     with pytest.raises(InvalidSettingsError, match="The file is no YAML text in UTF-8"):
         load_settings(config, {})
+
+
+@pytest.mark.parametrize("text", ["[2024-02-30]", "[!!bool maybe]", "[&a [*a]]", "[" * 1000])
+def test_a_variable_that_cannot_be_read_is_reported(text: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=r"engine\.openai\.base_urls"):
+        load_settings(None, {"MODSTREAM_ENGINE__OPENAI__BASE_URLS": text})
 
 
 def test_a_policy_in_place_of_settings_is_reported_with_the_setting_that_takes_it(config: Path) -> None:

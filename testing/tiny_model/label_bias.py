@@ -15,20 +15,17 @@ from typing import Any
 import numpy as np
 
 from service.core.pixels import RgbPixels
-from service.inference.vision.follow_ups import follow_ups
 from service.inference.vision.label_prior import measured, none_found, questions
 from service.inference.vision.labels import NONE, label_map
 from service.inference.vision.prompt import prompter
 from service.inference.vision.scores import LogPrior, without_prior
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest, TokenModel
-from service.settings.engine import JudgingSettings
 from testing.tiny_model.answers import categories
-from testing.tiny_model.held_out import Asker, Judged, Sample, altered, samples
+from testing.tiny_model.held_out import Asker, Judged, altered, samples
 from testing.tiny_model.report import accuracy
 from testing.tiny_model.running import runtime
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.tiny_model.tiny import model_folder
-from testing.tiny_model.ways import by_list
 
 _IMAGES = 600
 _AT_A_TIME = 32
@@ -94,36 +91,35 @@ class Figures:
     """Share of images that are answered with none."""
     spread: float
     """Standard deviation of the labels' recalls, over images with one category or none. PriDe's measure of bias."""
-    missed: float
-    """Share of images with harm that get no follow-up question."""
-    needless: float
-    """Share of images without harm that get one."""
+    distance: float
+    """Mean share of the answer that lies on other labels than without a bias: half the sum of the differences."""
 
 
-def figures(judged: Sequence[Judged]) -> Figures:
-    """Return the figures of answers to the list."""
+def figures(judged: Sequence[Judged], unbiased: Sequence[Judged]) -> Figures:
+    """Return the figures of answers to the list, beside those of the same model without a bias."""
     said = [label_map(INSTRUCTIONS)[each.best] for each in judged]
     shown = [categories(each.sample.scene, INSTRUCTIONS) or (NONE,) for each in judged]
     recalls = [
         fmean(name == answer for answer, names in zip(said, shown, strict=True) if names == (name,))
         for name in label_map(INSTRUCTIONS).values()
     ]
-    is_asked = [
-        bool(follow_ups(INSTRUCTIONS, by_list(each, INSTRUCTIONS).scores, JudgingSettings())) for each in judged
-    ]
     return Figures(
         right=accuracy(judged, INSTRUCTIONS),
         none=fmean(answer == NONE for answer in said),
         spread=pstdev(recalls),
-        missed=fmean(not asked for asked, names in zip(is_asked, shown, strict=True) if names != (NONE,)),
-        needless=fmean(asked for asked, names in zip(is_asked, shown, strict=True) if names == (NONE,)),
+        distance=fmean(_distance(*pair) for pair in zip(judged, unbiased, strict=True)),
     )
 
 
+def _distance(one: Judged, other: Judged) -> float:
+    shares = one.reading.shares
+    return math.fsum(abs(shares[label] - other.reading.shares[label]) for label in shares) / 2
+
+
 def noisy(pixels: RgbPixels) -> RgbPixels:
-    """Add noise, so that the model is less sure."""
+    """Add so much noise that the model is in doubt."""
     chance = np.random.default_rng(int(pixels.sum()))
-    return np.clip(pixels + chance.normal(0, 60, pixels.shape), 0, 255).astype(np.uint8)
+    return np.clip(pixels + chance.normal(0, 150, pixels.shape), 0, 255).astype(np.uint8)
 
 
 def constant(**factors: float) -> Favour:
@@ -143,11 +139,11 @@ def varying(**factors: float) -> Favour:
 
 
 FAVOURS: Mapping[str, Favour] = {
-    "none": constant(),
     "A by 8": constant(A=8.0),
+    "A by 1/8": constant(A=0.125),
     "A by 8, varying": varying(A=8.0),
     "A by 8, B by 3, G by 1/4": constant(A=8.0, B=3.0, G=0.25),
-    "A by 1/8": constant(A=0.125),
+    "A by 100": constant(A=100.0),
 }
 
 
@@ -155,27 +151,29 @@ async def main() -> None:
     """Ask the model as it is, and as one that reads the list, and print the figures."""
     model = runtime(model_folder())
     await model.start()
-    models = {"the tiny model as it is": model}
-    models |= {f"reads the list, favours {name}": ListReader(model, favour) for name, favour in FAVOURS.items()}
     drawn = samples(_IMAGES)
     shown = fmean(not categories(each.scene, INSTRUCTIONS) for each in drawn)
     _report(f"{_IMAGES} images, {shown:.3f} of them with no category")
     try:
-        for title, each in models.items():
-            await _evaluate(title, each, drawn)
+        asked = {"as drawn": drawn, "noisy": altered(drawn, noisy)}
+        unbiased = {name: await Asker(model, INSTRUCTIONS).judge(images) for name, images in asked.items()}
+        await _evaluate("as it is", model, unbiased)
+        for name, favour in FAVOURS.items():
+            await _evaluate(f"reads the list, favours {name}", ListReader(model, favour), unbiased)
     finally:
         await model.stop()
 
 
-async def _evaluate(title: str, model: TokenModel, drawn: Sequence[Sample]) -> None:
+async def _evaluate(title: str, model: TokenModel, unbiased: Mapping[str, Sequence[Judged]]) -> None:
     usual = prompter(INSTRUCTIONS)
     labels = await model.prepare(None, [*usual.labels])
     log_prior = await measured(model, usual, labels, at_a_time=_AT_A_TIME)
     found = none_found([await model.read(ask, labels) for ask in questions(usual)])
     _report(f"\n{title}: prior {log_prior}, none found in {found:.2f} of the questions")
-    for name, images in (("as drawn", drawn), ("noisy", altered(drawn, noisy))):
-        judged = await Asker(model, INSTRUCTIONS).judge(images)
-        _report(f"| {title} | {name} | {_row(figures(judged), figures(_corrected(judged, log_prior)))} |")
+    for name, reference in unbiased.items():
+        judged = await Asker(model, INSTRUCTIONS).judge([each.sample for each in reference])
+        before, after = figures(judged, reference), figures(_corrected(judged, log_prior), reference)
+        _report(f"| {title} | {name} | {_row(before, after)} |")
 
 
 def _row(before: Figures, after: Figures) -> str:

@@ -10,12 +10,14 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from service.inference.vision.label_prior import measured
 from service.inference.vision.labels import NONE
 from service.inference.vision.prompt import prompter
 from service.inference.vision.token_model import TokenModel
 from service.tools.demo.tiny_model import PICTURES
 from testing.tiny_model.answers import categories, why_text
 from testing.tiny_model.held_out import Asker, Judged, Sample, altered, samples, shrunk, swapped
+from testing.tiny_model.label_bias import ListReader, constant
 from testing.tiny_model.report import (
     accuracy,
     answer_accuracy,
@@ -97,6 +99,14 @@ async def test_questions_find_both_of_two_categories_where_the_list_finds_one(as
     assert alone is not None
     assert asked is not None
     assert alone < 0.2 < BOTH_FOUND <= asked
+
+
+async def test_what_a_model_favours_a_label_by_is_measured_on_pictures_that_show_nothing(model: TokenModel) -> None:
+    usual = prompter(INSTRUCTIONS)
+    labels = await model.prepare(None, [*usual.labels])
+    reader = ListReader(model, constant(A=8.0, G=0.25))
+    found = await measured(reader, usual, labels, at_a_time=8)
+    assert found == pytest.approx({**dict.fromkeys(labels, 0.0), "A": 2.1, "G": -1.4})
 
 
 async def test_tags_name_what_is_drawn(asker: Asker) -> None:

@@ -39,7 +39,7 @@ FOREIGN = re.compile(
     rb"|(?<![\w./}])/(?:work|root|home)/"
 )  # fmt: skip
 
-# vLLM takes half a minute to import, and is not everywhere; these two define no errors.
+# vLLM takes half a minute to import, and is not everywhere; these define no errors.
 ENGINE_MODULES = {f"service.inference.vllm.{name}" for name in ("facts", "model", "processes", "worker")}
 
 # What takes long to import, or much memory: a command loads it when it does its work, not to show its help.

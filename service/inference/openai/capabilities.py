@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 SOURCES: Sequence[LabelSource] = ("exact", "allowed", "top")
 """Best first."""
 
+_MAX_NAMED = 10
+"""Models that a message names: a gateway may list thousands."""
+_MAX_NAME_CHARACTERS = 100
+
 _WORDS = ("A", "B")
 _ASK = ModelRequest(
     request_id="probe",
@@ -116,6 +120,12 @@ async def served_models(client: OpenAIClient, server: Server) -> Sequence[Served
     ]
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(name[:_MAX_NAME_CHARACTERS] for name in names[:_MAX_NAMED]) or "nothing"
+    return f"{shown} and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else shown
+
+
 def _owner(card: Mapping[str, Any]) -> str:
     owner = card.get("owned_by")
     return owner if isinstance(owner, str) else ""
@@ -125,12 +135,12 @@ async def check_adapter(client: OpenAIClient, server: Server, adapter: str) -> N
     """Raise `UnknownAdapterError` if a server does not list an adapter; else errors as for `probe`."""
     names = [card.name for card in await served_models(client, server)]
     if adapter not in names:
-        raise UnknownAdapterError(name=adapter, detail=f"{server.name} serves {', '.join(names)}")
+        raise UnknownAdapterError(name=adapter, detail=f"{server.name} serves {_listed(names)}")
 
 
 def _dialect(server: Server, served: Sequence[ServedModel], settings: OpenAISettings) -> Dialect:
     models = {card.name: card for card in served if not card.is_adapter}
-    names = ", ".join(models) or "nothing"
+    names = _listed(list(models))
     if settings.model is None and len(models) != 1:
         detail = f"not set, and {server.name} serves {names}: name one"
         raise EngineConfigurationError(setting="engine.openai.model", detail=detail)

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -83,13 +84,8 @@ class OpenAIModel:
         """Wait for the first server, and find out what it serves."""
         settings = self._settings
         await self._client.open()
-        try:
-            async with asyncio.timeout(settings.startup_timeout_s):
-                self._capabilities = agreed(await self._first_capabilities())
-        except TimeoutError:
-            limit = f"{settings.startup_timeout_s:g} s (engine.openai.startup_timeout_s)"
-            detail = f"no server answers in {limit}: {self._last_failure}"
-            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail) from None
+        async with self._startup_limit():
+            self._capabilities = agreed(await self._first_capabilities())
         self._watch.open()
         return ModelFacts(
             name=self._capabilities.dialect.model,
@@ -104,19 +100,13 @@ class OpenAIModel:
     ) -> Mapping[str, int]:
         """See that a server serves the adapter, and let it make tokens of the words and answer the largest question.
 
+        Waits for a server as the start does: one may be busy, or restart, since it was found.
         Where no server tokenizes, a word's first character stands for its token. Servers without the adapter are left
         alone: they may have started without it, and answer all other policies.
         """
         found = self._ready()
-        servers = [server for server in self._fleet.servers if not server.out]
-        results = await asyncio.gather(*(self._prepare(server, adapter, words, largest) for server in servers))
-        tokens = [result for result in results if not isinstance(result, ModstreamError)]
-        fatal = [result for result in results if isinstance(result, FatalError)]
-        if fatal and (not tokens or not all(isinstance(each, UnknownAdapterError) for each in fatal)):
-            raise fatal[0]
-        if not tokens:
-            reasons = ", ".join(str(result) for result in results) or "every server is out"
-            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=reasons)
+        async with self._startup_limit():
+            tokens = await self._first_preparations(adapter, words, largest)
         if any(each != tokens[0] for each in tokens):
             detail = "the servers' tokenizers differ: they do not serve the same model"
             raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail)
@@ -162,9 +152,41 @@ class OpenAIModel:
                 for server, failure in failures.items():
                     self._dispatcher.eject(server, failure)
                 return found
-            self._last_failure = str(next(iter(failures.values())))
-            log.info("engine.waiting", detail=self._last_failure)
-            await asyncio.sleep(max(self._pause_s(failure) for failure in failures.values()))
+            await self._pause(failures.values())
+
+    async def _first_preparations(
+        self, adapter: str | None, words: Sequence[str], largest: ModelRequest | None
+    ) -> Sequence[Mapping[str, int]]:
+        """Return the tokens of all servers that answer, once one does."""
+        while True:
+            servers = [server for server in self._fleet.servers if not server.out]
+            results = await asyncio.gather(*(self._prepare(server, adapter, words, largest) for server in servers))
+            tokens = [result for result in results if not isinstance(result, ModstreamError)]
+            failures = [result for result in results if isinstance(result, ModstreamError)]
+            fatal = [failure for failure in failures if isinstance(failure, FatalError)]
+            if fatal and (not tokens or not all(isinstance(each, UnknownAdapterError) for each in fatal)):
+                raise fatal[0]
+            if tokens:
+                return tokens
+            await self._pause(failures)
+
+    @asynccontextmanager
+    async def _startup_limit(self) -> AsyncIterator[None]:
+        """Bound the time in which a server has to answer."""
+        limit_s = self._settings.startup_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError:
+            detail = f"no server answers in {limit_s:g} s (engine.openai.startup_timeout_s): {self._last_failure}"
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail=detail) from None
+
+    async def _pause(self, failures: Collection[ModstreamError]) -> None:
+        """Wait until servers that do not answer yet are asked again."""
+        self._last_failure = str(next(iter(failures), "every server is out"))
+        log.info("engine.waiting", detail=self._last_failure)
+        pauses_s = [self._pause_s(failure) for failure in failures]
+        await asyncio.sleep(max(pauses_s, default=self._settings.return_after_s))
 
     def _pause_s(self, failure: ModstreamError) -> float:
         """Return how long to wait until a server is asked again that does not answer yet."""

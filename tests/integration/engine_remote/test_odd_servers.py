@@ -1,8 +1,10 @@
 """Servers and gateways that differ from what OpenAI's API promises: found out, and named, before the first image."""
 
+import asyncio
+
 import pytest
 
-from service.inference.errors import EngineConfigurationError
+from service.inference.errors import EngineConfigurationError, UnknownAdapterError
 from service.inference.openai.model import OpenAIModel
 from testing.openai_server import model_server
 from testing.waiting import wait_until
@@ -17,6 +19,32 @@ async def test_a_gateway_that_refuses_large_requests_is_found_out_at_the_start(r
         await model.prepare(None, LABELS, ask())
         with pytest.raises(EngineConfigurationError, match=r"largest one, of 1,0\d\d,\d\d\d bytes and 512 × 512"):
             await model.prepare(None, LABELS, large())
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_server_that_fails_for_a_moment_at_the_start_is_waited_for(status: int) -> None:
+    async with model_server() as server, started(server) as (model, _):
+        server.status = status
+        asked = len(server.bodies)
+        preparing = asyncio.create_task(model.prepare(None, LABELS, large()))
+        await wait_until(lambda: len(server.bodies) > asked + 1, description="the server is asked again")
+        server.status = 200
+        assert await preparing == {label: ord(label) for label in LABELS}
+
+
+async def test_a_server_that_fails_all_through_the_start_is_named() -> None:
+    async with model_server() as server, started(server, startup_timeout_s=0.5) as (model, _):
+        server.status = 500
+        with pytest.raises(EngineConfigurationError, match=r"no server answers in 0\.5 s .*answered 500"):
+            await model.prepare(None, LABELS, large())
+
+
+async def test_a_message_names_the_first_models_of_a_gateway_with_thousands() -> None:
+    adapters = tuple(f"adapter-{number}" for number in range(5000))
+    async with model_server(adapters=adapters) as server, started(server) as (model, _):
+        with pytest.raises(UnknownAdapterError, match=r"adapter-8 and 4991 more") as caught:
+            await model.prepare("missing", LABELS)
+        assert len(str(caught.value)) < 500
 
 
 async def test_a_server_that_is_back_behind_a_smaller_gateway_gets_no_requests() -> None:

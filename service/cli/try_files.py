@@ -1,6 +1,7 @@
 """`modstream try` and `modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -108,6 +109,8 @@ def try_images(
 def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None) -> Settings:
     match engine:
         case "tiny":
+            # vLLM's notes about this machine would bury the table; an operator's own level stays.
+            os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
             return with_tiny_model(settings)
         case "embedded":
             return settings.model_copy(update={"engine": settings.engine.model_copy(update={"kind": "onnx"})})

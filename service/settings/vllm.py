@@ -56,10 +56,10 @@ class VllmSettings(Group):
     download_dir: Path | None = None
     """Folder of weights from the hub. When not set, it is Hugging Face's own cache."""
     precision: Literal["auto", "bf16", "fp8", "int8", "awq"] = "auto"
-    """Of the weights. auto: as the model comes. Every other value is checked against the model. bf16 and fp8 turn a
-    model of full precision into that when it is loaded, fp8 the language model's layers alone, with a scale for each
-    output channel. int8 (W8A8) and awq (4 bits, from AutoAWQ or llm-compressor) have to be made beforehand, with
-    data."""
+    """Of the weights. auto: as the model comes. Every other value is checked against the model. bf16 and fp8 convert a
+    model of full precision while it loads, fp8 the language model's layers alone, with a scale for each output channel
+    (fp8-dynamic). Qwen's own FP8 weights (fp8-block) count as fp8 as well. int8 (W8A8) and awq (4 bits, from AutoAWQ or
+    llm-compressor) have to be made beforehand, with data."""
     tensor_parallel: Positive = 1
     """GPUs that share each layer. Use more than one only for a model that does not fit: they wait for each other."""
     data_parallel: Positive = 1
@@ -71,7 +71,8 @@ class VllmSettings(Group):
     """Of the cache that the policy's text stays in; 0 takes what the fraction leaves. Worth setting on CPUs, where the
     fraction is one of the machine's memory."""
     kv_cache_dtype: Literal["auto", "bfloat16", "fp8"] = "auto"
-    """auto: as the model computes. fp8 halves the cache; one token an image leaves room enough without."""
+    """auto: as the model computes. With fp8 the cache holds twice as many tokens; one token an image leaves room enough
+    without."""
     max_model_len: Positive = 4096
     """Tokens of one request: a policy of 1,500, an image of 1,024, a caption of 1,024 at worst, and the answer."""
     max_sequences: Positive = 256

@@ -23,8 +23,10 @@ from service.tools.demo.tiny_model import MODEL, PICTURES, with_tiny_model
 
 
 @pytest.fixture(autouse=True)
-def logging_left_as_it_was() -> Iterator[None]:
+def logging_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take back what the command sets up for its own process."""
+    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "")  # is restored, which deleting alone would not be
+    monkeypatch.delenv("VLLM_LOGGING_LEVEL")
     root = logging.getLogger()
     before = root.handlers, root.level
     yield
@@ -92,6 +94,17 @@ def test_the_tiny_model_comes_with_settings_policy_and_pictures(monkeypatch: pyt
     assert (MODEL / "model.safetensors").is_file()
     assert load_policies(settings.policy).default.name == "shapes"
     assert len(list(PICTURES.glob("*.png"))) >= 8
+
+
+@pytest.mark.parametrize(("given", "level"), [(None, "ERROR"), ("DEBUG", "DEBUG")])
+def test_vllms_own_log_does_not_bury_the_verdicts_of_the_tiny_model(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, level: str
+) -> None:
+    if given:
+        monkeypatch.setenv("VLLM_LOGGING_LEVEL", given)
+    monkeypatch.setattr(tiny_model, "find_spec", lambda name: None)
+    tried("--engine", "tiny")
+    assert os.environ["VLLM_LOGGING_LEVEL"] == level
 
 
 def test_without_vllm_the_tiny_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from urllib.error import URLError
 
 import pytest
@@ -71,7 +72,9 @@ class VllmServer:
 
 
 @contextmanager
-def vllm_server(model: Path, log: Path, *arguments: str) -> Iterator[VllmServer]:
+def vllm_server(
+    model: Path, log: Path, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[VllmServer]:
     """Serve a model until the block ends; nothing of it is left then."""
     port = _free_port()
     command = [sys.executable, "-c", _SERVE, "--model", str(model)]
@@ -79,7 +82,7 @@ def vllm_server(model: Path, log: Path, *arguments: str) -> Iterator[VllmServer]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *named, *_ARGUMENTS, *arguments],
-            env=os.environ | _ENVIRONMENT,
+            env={**os.environ, **_ENVIRONMENT, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

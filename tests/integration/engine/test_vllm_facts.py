@@ -50,7 +50,7 @@ async def test_a_gpu_takes_the_second_model_runner(model: "VllmModel", monkeypat
 
 
 def test_a_cpu_cannot_run_the_second_model_runner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If this fails, vLLM for CPUs has Triton: let the contract suites run on both."""
+    """If this fails, vLLM for CPUs has Triton, and `testing.triton_interpreter` is not needed any more."""
     from service.inference.vllm.processes import vllm_arguments  # noqa: PLC0415 - imports vLLM
 
     monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "1")

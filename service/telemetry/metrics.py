@@ -67,10 +67,12 @@ def _prometheus() -> tuple[list["MetricReader"], Callable[[], bytes]]:
 def _otlp(endpoint: str, *, interval_s: float) -> "MetricReader":
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
 
+    from service.telemetry.bounded_answers import bound_answers  # noqa: PLC0415 - as above
     from service.telemetry.histogram_export import HistogramExporter  # noqa: PLC0415 - as above
 
     url = f"{endpoint.rstrip('/')}/v1/metrics"
     exporter = HistogramExporter(url)
+    bound_answers(exporter)
     # What it returns says that a batch failed, and not why.
     exporter._client = cast("Any", WatchedClient(exporter._client, CollectorOutage("metrics", url)))
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000)

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from service.telemetry import names
+from service.telemetry.bounded_answers import bound_answers
 from service.telemetry.collector_outage import CollectorOutage, WatchedClient
 from service.telemetry.otlp_encoding import SpanEncoder
 from service.telemetry.recording_span import RecordingSpan
@@ -70,6 +71,7 @@ class RecordingSpanExporter(OTLPSpanExporter):
 
     def __init__(self, url: str, encoder: SpanEncoder, outage: CollectorOutage) -> None:
         super().__init__(url)
+        bound_answers(self)
         self._encoder = encoder
         self._watched = WatchedClient(self._client, outage)
 

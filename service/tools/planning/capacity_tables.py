@@ -53,7 +53,8 @@ def _load_rows(plan: Capacity) -> Iterator[tuple[str, str, str]]:
     worker, demand = plan.worker, plan.demand
     yield "images/s", few_digits(plan.average_per_s), "on average"
     yield "at the peak", few_digits(plan.peak_per_s), f"{demand.peak_factor:g} × the average"
-    yield "partitions", f"{plan.partitions:,}", f"for {demand.growth:g} × the images, {A_PROCESS} a process; divisible"
+    needed = f"{A_PROCESS} for each process that {demand.growth:g} × the images need, rounded up"
+    yield "partitions", f"{plan.partitions:,}", needed
     yield "processes", f"{plan.processes:,}", _why_processes(plan)
     if worker.has_gpu:
         yield "GPUs", f"{plan.gpus:,}", f"one a process, {rate(worker.images_per_s)} images/s: {worker.limited_by}"
@@ -91,7 +92,11 @@ def _cost_rows(plan: Capacity, currency: str) -> Iterator[tuple[str, str, str]]:
     cost = plan.cost
     yield "a month", money(cost.always_on + cost.brokers), f"{currency}; brokers are {money(cost.brokers)} of it"
     yield "per 1,000", money(cost.per_1000), f"{currency}, always on"
-    yield "scaled", money(cost.per_1000_scaled), f"{currency} per 1,000, {plan.processes_at_night} to {plan.processes}"
+    yield (
+        "scaled",
+        money(cost.per_1000_scaled),
+        f"{currency} per 1,000, {plan.processes_at_night} to {plan.processes} processes",
+    )
 
 
 def _advice(plan: Capacity) -> Iterator[str]:

@@ -271,7 +271,9 @@ class BoundedConnection(ResponseHandler):
             length = message.headers.get("Content-Length", "")
             self._body = body
             self._is_chunked = message.chunked
-            self._length = int(length) if length.isdecimal() and not message.chunked else None
+            is_given = length.isdecimal() and not message.chunked
+            # The parser bounds the value, and not its zeros: Python reads no more than 4,300 digits.
+            self._length = int(length.lstrip("0") or "0") if is_given else None
             super().feed_data(data, size)
 
     def _refuse(self, error: aiohttp.ClientError) -> None:

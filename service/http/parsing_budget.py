@@ -78,7 +78,9 @@ class ParsingBudget:
 
     def _run(self) -> None:
         self._timer = None
-        while self._queue and self.is_open():
-            self._queue.popleft().advance()
-        if self._queue:
-            self._schedule()
+        try:
+            while self._queue and self.is_open():
+                self._queue.popleft().advance()
+        finally:  # a connection that raises does not stop the others
+            if self._queue:
+                self._schedule()

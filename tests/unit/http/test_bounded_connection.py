@@ -143,6 +143,14 @@ async def test_a_body_that_is_lost_while_it_waits_for_its_reader_does_not_count_
         await body.read()
 
 
+@pytest.mark.parametrize("length", ["5", "0" * 5000 + "5"])
+async def test_a_length_may_have_any_number_of_zeros(length: str) -> None:
+    connection, _ = connected(ParsingBudget())
+    connection.data_received(OK + f"Content-Length: {length}\r\n\r\nhello".encode())
+    _, body = await connection.read()
+    assert await body.read() == b"hello"
+
+
 async def test_a_body_that_ends_with_the_connection_is_whole() -> None:
     connection, _ = connected(ParsingBudget())
     connection.data_received(OK + b"\r\nhello")

@@ -75,6 +75,25 @@ async def test_a_turn_of_the_loop_takes_the_burst_at_most_however_long_other_pro
     assert budget.is_open()
 
 
+class Broken:
+    """Fails in its turn."""
+
+    def advance(self) -> None:
+        raise ValueError("a defect")
+
+
+async def test_a_connection_that_raises_does_not_stop_those_after_it() -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
+    clock = Clock()
+    budget = ParsingBudget(clock=clock)
+    well = Connection(budget, clock, pieces=1)
+    budget.wait(Broken())
+    budget.wait(well)
+    await wait_until(lambda: not well.left, description="the other connection has its turn")
+    assert len(failures) == 1
+
+
 async def test_those_that_wait_advance_in_turn() -> None:
     clock = Clock()
     budget = ParsingBudget(clock=clock)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from service.core.errors import RejectedError, TransientError
 from service.core.pixels import RgbPixels
 from service.inference.errors import EngineConfigurationError
 from service.inference.vision.patch import PATCH
@@ -37,7 +38,7 @@ def largest_question(prompter: Prompter) -> ModelRequest:
 async def check_form(
     model: TokenModel, prompter: Prompter, labels: Mapping[str, int], *, min_label_mass: float
 ) -> None:
-    """Ask about a drawn picture; raise `EngineConfigurationError` if the labels have too little of the answer.
+    """Ask about a drawn picture; raise `EngineConfigurationError` if there is no answer, or labels have little of it.
 
     A model of another kind, or with another chat template, would answer every image that way.
     """
@@ -49,9 +50,14 @@ async def check_form(
         image_key="modstream-drawn",
         adapter=instructions.adapter,
     )
-    mass = read_labels(await model.read(ask, labels)).mass
+    names = ", ".join(category.name for category in instructions.categories[:3])
+    try:
+        answer = await model.read(ask, labels)
+    except (RejectedError, TransientError) as error:  # it is about no record, so nothing else handles it
+        detail = f"the model does not answer the question of the policy with {names} about a drawn picture: {error}"
+        raise EngineConfigurationError(setting="policy.path", detail=detail) from error
+    mass = read_labels(answer).mass
     if math.isnan(mass) or mass < min_label_mass:
-        names = ", ".join(category.name for category in instructions.categories[:3])
         detail = (
             f"the model gives the labels {mass:.2f} of its answer about a drawn picture, and images need "
             f"{min_label_mass:g} (policy with {names}): the model, its chat template or the adapter "

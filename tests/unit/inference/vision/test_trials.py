@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from service.inference.errors import EngineConfigurationError
+from service.core.errors import ModstreamError
+from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineRejectedError
 from service.inference.vision.image_input import image_spec
 from service.inference.vision.prompt import prompter
 from service.inference.vision.token_model import ModelRequest
@@ -18,6 +19,16 @@ async def test_a_model_that_does_not_answer_in_labels_ends_the_start(mass: float
     model = ScriptedModel(reads=says({"A": mass or 1e-9}), passes_trials=False)
     with pytest.raises(EngineConfigurationError, match=r"min_label_mass: .* does not answer in labels"):
         await started(model, min_label_mass=0.5)
+
+
+@pytest.mark.parametrize("failure", [EngineRejectedError, EngineFailedError])
+async def test_a_model_that_fails_on_a_policys_question_ends_the_start(failure: type[ModstreamError]) -> None:
+    class Refusing(ScriptedModel):
+        async def read(self, ask: ModelRequest, words: Mapping[str, int]) -> Mapping[str, float]:
+            raise failure(detail="too many logprobs")
+
+    with pytest.raises(EngineConfigurationError, match=r"policy\.path: .* drawn picture: .*too many logprobs"):
+        await started(Refusing())
 
 
 async def test_a_model_that_answers_in_labels_starts() -> None:

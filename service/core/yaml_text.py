@@ -9,6 +9,9 @@ from typing import cast
 
 import yaml
 
+MAX_CHARACTERS = 1024 * 1024
+"""Reading so many takes seconds, and up to 700 bytes of memory each."""
+
 MAX_LEVELS = 64
 """Mappings and lists inside each other, counted through aliases."""
 
@@ -18,6 +21,9 @@ MAX_ALIASED = 10_000
 
 def compose(text: str) -> yaml.Node | None:
     """Return the root of a text's nodes, which know their lines; None for an empty text. Raises `yaml.YAMLError`."""
+    if len(text) > MAX_CHARACTERS:
+        detail = f"the text has more than {MAX_CHARACTERS:,} characters"
+        raise yaml.composer.ComposerError(None, None, detail, yaml.Mark("", 0, 0, 0, None, 0))
     return yaml.compose(text, Loader=_Loader)
 
 

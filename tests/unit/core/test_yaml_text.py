@@ -56,6 +56,11 @@ def test_levels_are_bounded(text: str) -> None:
         yaml_text.load(text)
 
 
+def test_a_text_of_any_length_is_refused_before_it_is_read() -> None:
+    with pytest.raises(yaml.MarkedYAMLError, match="more than 1,048,576 characters"):
+        yaml_text.load("a," * 50_000_000)
+
+
 def test_anchors_and_merged_mappings_are_read_as_yaml_says() -> None:
     text = "base: &base {a: 1, b: [2]}\nown:\n  <<: *base\n  a: 3\nsame: *base\n"
     assert yaml_text.load(text) == {"base": {"a": 1, "b": [2]}, "own": {"a": 3, "b": [2]}, "same": {"a": 1, "b": [2]}}

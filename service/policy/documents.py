@@ -21,6 +21,9 @@ Location = tuple[int | str, ...]
 # Each leaves out what the one before found; rules are nested less deeply.
 _MAX_ROUNDS = 5
 
+_MAX_FAULTS = 100
+"""A file with more is of another kind, and the place of each takes time in proportion to the file."""
+
 SETTING = "policy.path"
 """All files of policies are read because of it."""
 
@@ -73,7 +76,9 @@ class Document:
                 break
             if not faults:
                 break
-            problems += [self.problem(text_of(fault), *fault["loc"]) for fault in faults]
+            problems += [self.problem(text_of(fault), *fault["loc"]) for fault in faults[:_MAX_FAULTS]]
+            if len(faults) > _MAX_FAULTS:
+                break
             reported += [fault["loc"] for fault in faults]
             content = _without(content, reported)
         return Checked(None, tuple(problems), salvaged=checked) if problems else Checked(checked)

@@ -20,6 +20,9 @@ REMOVED = {
 CONFIG_VARIABLE = "MODSTREAM_CONFIG"
 """Names the settings file where `--config` does not."""
 
+_MAX_PROBLEMS = 100
+"""A file with more is of another kind, and each unknown name is compared with all settings."""
+
 _NULL_TAG = "tag:yaml.org,2002:null"
 
 # Kubernetes announces every Service of a namespace to every pod in variables of these forms. One called "modstream"
@@ -146,6 +149,8 @@ class _FileReader:
                 self._reading.problems.append(Problem(group, self._place(node), detail))
             return
         for key, value in node.value:
+            if len(self._reading.problems) >= _MAX_PROBLEMS:
+                return
             name = f"{group}.{key.value}" if group else str(key.value)
             self._read_entry(name, key, value)
 

@@ -62,6 +62,11 @@ def test_a_value_that_cannot_be_read_is_reported_with_its_line(tmp_path: Path, w
     assert "not YAML" in detail
 
 
+def test_a_file_with_nothing_but_mistakes_is_reported_by_the_first_hundred(tmp_path: Path) -> None:
+    path = write(tmp_path, policy="".join(f"k{number}: 1\n" for number in range(20_000)))
+    assert len(problems(path)) == 100
+
+
 def test_a_name_that_no_file_can_have_is_reported(tmp_path: Path) -> None:
     ((_, line, detail),) = problems(write(tmp_path, "x" * 300))
     assert (line, detail.startswith("attributes: neither a bundled schema")) == (3, True)

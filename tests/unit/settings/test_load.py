@@ -214,6 +214,13 @@ def test_a_variable_that_cannot_be_read_is_reported(text: str) -> None:
         load_settings(None, {"MODSTREAM_ENGINE__OPENAI__BASE_URLS": text})
 
 
+def test_a_file_with_nothing_but_mistakes_is_reported_by_the_first_hundred(config: Path) -> None:
+    config.write_text("".join(f"k{number}: 1\n" for number in range(20_000)), encoding="utf-8")
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings(config, {})
+    assert len(caught.value.problems) == 100
+
+
 def test_a_policy_in_place_of_settings_is_reported_with_the_setting_that_takes_it(config: Path) -> None:
     problem = only_problem(config, "name: shop\ncategories: {}\n")
     assert problem.source == str(config)

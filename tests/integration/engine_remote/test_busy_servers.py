@@ -24,7 +24,8 @@ async def test_a_busy_server_is_waited_for_and_asked_little(code: int) -> None:
         await wait_until(lambda: not model.is_reachable(), description="it was asked again")
         began_s, asked = time.monotonic(), server.asked
         await asyncio.sleep(1.0)
-        assert server.asked - asked <= (time.monotonic() - began_s) / 0.3 + 1
+        # Pauses of 0.05, 0.1 and 0.2 s come before those of 0.4 s.
+        assert server.asked - asked <= (time.monotonic() - began_s) / 0.4 + 3
         assert not waiting.done()
         server.status = 200
         assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))

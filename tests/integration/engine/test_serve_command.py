@@ -3,7 +3,8 @@
 import inspect
 import shlex
 
-from service.inference.vllm.arguments import ONLINE_FP8
+from service.inference.vllm.arguments import FLOAT32_HEAD, ONLINE_FP8
+from service.inference.vllm.environment import OWN_KERNELS
 from service.tools.planning.gpus import find_gpu
 from service.tools.planning.models import find_model
 from service.tools.planning.plan import plan_gpu
@@ -19,7 +20,10 @@ def test_vllm_knows_every_option_of_the_command() -> None:
     assert plan.take is not None
     assert plan.take.memory is not None
     words = shlex.split(serve_command(plan, plan.take).replace("\\\n", ""))
-    parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(words[2:])
+    variables, options = words[: words.index("vllm")], words[words.index("serve") + 1 :]
+    assert variables == [f"{name}={value}" for name, value in OWN_KERNELS.items()]
+    parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(options)
+    assert parsed.hf_overrides == FLOAT32_HEAD
     assert parsed.model_tag == "Qwen/Qwen3-VL-8B-Instruct"
     assert parsed.max_num_batched_tokens == plan.take.memory.step_tokens
     assert parsed.quantization == ONLINE_FP8["quantization"]

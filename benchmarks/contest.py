@@ -139,10 +139,11 @@ def running_contest() -> Iterator[Contest]:
     """Start a broker with what every contestant needs; raises `UnavailableError` without Docker."""
     if (reason := missing_docker()) is not None:
         raise UnavailableError(reason)
-    with running_kafka() as broker:
+    # With Java's usual compiler and collector: tests make do with less.
+    with running_kafka(KAFKA_JVM_PERFORMANCE_OPTS="") as broker:
         defaults = TopicSettings()
         # The service checks at start that all its topics exist; the contests use other ones.
-        asyncio.run(_create_topics(broker.bootstrap_servers, [defaults.tags, defaults.dead_letters]))
+        asyncio.run(_create_topics(broker.bootstrap_servers, [defaults.tags, defaults.dead_letters, defaults.shadow]))
         yield Contest(broker.bootstrap_servers)
 
 

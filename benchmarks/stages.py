@@ -24,7 +24,7 @@ from service.media.image import DecodeLimits, decode_image
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation import outcomes
 from service.moderation.outcomes import Subject
-from service.policy.decide import decide
+from service.policy.judged import JudgedImage, decide_image
 from service.policy.loader import load_policies
 from service.settings.delivery import TopicSettings
 from service.settings.engine import RehearsalSettings
@@ -142,7 +142,7 @@ class Stages:
 
     async def decide(self) -> None:
         """The policy's say."""
-        decide(self._policy, None, covers=self._engine.covers, hints=self._engine.hints)
+        decide_image(self._policy, JudgedImage(()))
 
     async def write(self) -> None:
         """A verdict to bytes."""
@@ -152,9 +152,9 @@ class Stages:
             Subject(SOURCE, 1, self._event, self._image),
             engine=self._engine,
             outputs=[NOTHING_JUDGED],
-            scores=None,
+            judged=JudgedImage(()),
             policy=self._policy,
-            result=decide(self._policy, None, covers=self._engine.covers, hints=self._engine.hints),
+            decided=decide_image(self._policy, JudgedImage(())),
             explanations={},
             timings_ms={"total": 1.0},
             moderated_at=now_utc(),

@@ -6,7 +6,14 @@ from typing import Any, Literal
 from schemas.example_files import read_examples
 from schemas.headers import cloudevents_headers, dead_letter_headers, notice_headers
 from schemas.json_schemas import Schema, shared_definitions
-from schemas.registry import IMAGE_UPLOADED_V1, MESSAGES, TAGS_V1, VERDICT_V1, MessageVersion
+from schemas.registry import (
+    IMAGE_UPLOADED_V1,
+    MESSAGES,
+    SHADOW_DECISION_V1,
+    TAGS_V1,
+    VERDICT_V1,
+    MessageVersion,
+)
 
 # The contract's own version: a new optional field raises the second number, a new version of a message the first.
 CONTRACT_VERSION = "1.0.0"
@@ -73,6 +80,15 @@ _TOPICS = (
         summary="Tags for each upload that wants them.",
     ),
     _Topic(
+        channel="shadowDecisions",
+        operation="sendShadowDecisions",
+        address="images.verdicts.shadow",
+        action="send",
+        message=SHADOW_DECISION_V1.slug,
+        summary="What policies or an engine on trial would decide. Best effort: records may be missing or come twice,"
+        " because they may not hold up a verdict. They are in no transaction with it.",
+    ),
+    _Topic(
         channel="deadLetters",
         operation="sendDeadLetters",
         address="images.uploaded.dead",
@@ -94,6 +110,7 @@ _KEYS = {
     IMAGE_UPLOADED_V1.slug: "Any bytes or none. Outcomes get the same key; the image_id is a good one.",
     VERDICT_V1.slug: "The upload's key, unchanged.",
     TAGS_V1.slug: "The upload's key, unchanged.",
+    SHADOW_DECISION_V1.slug: "The upload's key, unchanged.",
     "dead_letter": "The failed record's key, unchanged.",
     "notice": "The failed record's key; none if that has more than 1,024 bytes.",
 }

@@ -47,4 +47,4 @@ class ImageFactsV1(Message):
     bytes: int = Field(ge=1, description="Size of the encoded file.")
     media_type: str = Field(description="By content, whatever the name or the sender said.")
     frames: int = Field(ge=1, description="Frames in the file; 1 for a still image.")
-    frames_judged: int = Field(ge=1, description="How many of them, evenly spaced, the model saw.")
+    frames_judged: int = Field(ge=1, description="How many of them the model saw.")

@@ -9,7 +9,7 @@ from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 
 Milliseconds = Annotated[float, Field(ge=0.0)]
 
-REASON_CODES = ("score_over_threshold", "engine_does_not_judge", "answer_off_form")
+REASON_CODES = ("score_over_threshold", "image.ambiguous", "engine_does_not_judge", "answer_off_form")
 """What version 1 writes; the field stays open, so that a new code breaks no reader."""
 
 
@@ -21,6 +21,11 @@ class ReasonV1(Message):
         json_schema_extra={"x-extensible-enum": list(REASON_CODES)},
     )
     category: str | None = Field(default=None, description="The category that the rule is about; null if about none.")
+    feature: str | None = Field(
+        default=None,
+        description="What viewers may show otherwise, where the code is image.ambiguous; otherwise null.",
+        examples=["truncated"],
+    )
     score: Score | None = Field(default=None, description="The category's score; null where no score was compared.")
     threshold: Score | None = Field(
         default=None, description="The threshold that the score reached; null where there is none."
@@ -42,6 +47,38 @@ class PolicyV1(Message):
     hash: str = Field(description="SHA-256 of the policy's canonical JSON: equal hash, equal rules.")
 
 
+class FrameScoresV1(Message):
+    """The scores of one frame of an animated image."""
+
+    scores: dict[str, Score] = Field(description="Probability in [0, 1] for every category that the engine covers.")
+    asked: tuple[str, ...] = Field(default=(), description="As in the verdict.")
+    uncalibrated: dict[str, Score] | None = Field(default=None, description="As in the verdict.")
+
+
+class ViewV1(Message):
+    """One picture that the model saw of an image file."""
+
+    frame: int = Field(ge=0, description="Number of the frame in the file, from 0.")
+    shown_ms: int | None = Field(
+        default=None, ge=0, description="How long a viewer shows the frame; null for a still image."
+    )
+    ground: str | None = Field(
+        default=None,
+        description="What a transparent picture was laid on; opaque leaves its transparency out. Null where a light"
+        " ground shows all.",
+        json_schema_extra={"x-extensible-enum": ["light", "dark", "opaque"]},
+    )
+    colours: str | None = Field(
+        default=None,
+        description="Whether the file's colour declarations were applied; null where it makes no visible difference.",
+        json_schema_extra={"x-extensible-enum": ["declared", "plain"]},
+    )
+    part: tuple[int, int, int, int] | None = Field(
+        default=None, description="Left, top, width and height in pixels of the upright image; null for all of it."
+    )
+    categories: tuple[str, ...] = Field(description="The categories whose score in the verdict is that of this view.")
+
+
 class VerdictV1(Message):
     """What was decided about one image."""
 
@@ -52,10 +89,38 @@ class VerdictV1(Message):
     )
     decision: Decision = Field(description="What the policy calls for; what then happens is up to the platform.")
     deciding_category: str | None = Field(
-        description="The category that the decision rests on; null for allow, and where no category was judged."
+        description="The category that the decision rests on; null for allow, for a decision that rests on what"
+        " viewers may show otherwise, and where no category was judged."
     )
     scores: dict[str, Score] = Field(
         description="Probability in [0, 1] for every category that the engine covers, the policy's own included."
+    )
+    hints: tuple[str, ...] = Field(
+        default=(),
+        description="Categories of the scores that are too weak to block: a policy sends them to review at most.",
+    )
+    asked: tuple[str, ...] = Field(
+        default=(),
+        description="Categories whose score answers a question of its own; the others are shares of one answer to the"
+        " list of categories, or a classifier's.",
+    )
+    uncalibrated: dict[str, Score] | None = Field(
+        default=None, description="The scores before the calibration file was applied; null where none was."
+    )
+    frames: tuple[FrameScoresV1, ...] = Field(
+        default=(),
+        description="The scores of each judged frame where there are several, of its views the highest; the policy"
+        " determines which frame's score counts in each category.",
+    )
+    views: tuple[ViewV1, ...] = Field(
+        default=(),
+        description="What the model saw of the image; of several views of one frame the highest score of a category"
+        " counts. Empty for a still image that was seen once and as a whole.",
+    )
+    ambiguous: tuple[str, ...] = Field(
+        default=(),
+        description="What viewers may show otherwise than it was judged, by stable names; the policy decides about it.",
+        examples=[["truncated"]],
     )
     not_covered: tuple[str, ...] = Field(
         description="Categories that the engine does not cover, the policy's own included; their absence from the"
@@ -91,6 +156,11 @@ class VerdictV1(Message):
     calibration: str | None = Field(
         description="The way from the model's answers to scores, with the settings that decide it; null where the"
         " scores are the model's own."
+    )
+    calibration_file: str | None = Field(
+        default=None,
+        description="Name, version and hash of the calibration file that was applied to the scores; null where none"
+        " was.",
     )
     image: ImageFactsV1 = Field(description="The image file as it was fetched.")
     source: SourceRecordV1 = Field(description="The upload event that this verdict answers.")

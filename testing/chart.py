@@ -1,5 +1,6 @@
 """The Helm chart as its tests use it: values in, manifests or helm's complaint out."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ ROOT = Path(__file__).parents[1]
 CHART = ROOT / "deploy" / "chart"
 
 Manifest = dict[str, Any]
+
+STREAM, API = "images-modstream", "images-modstream-api"
+"""Names of the two components in the release that is rendered here."""
 
 
 def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -38,3 +42,34 @@ def manifests(values: Path, *settings: str) -> dict[str, Manifest]:
 def case(name: str) -> Path:
     """Return one of the files of example values."""
     return CHART / "ci" / f"{name}.yaml"
+
+
+def pod(rendered: dict[str, Manifest], name: str = STREAM) -> dict[str, Any]:
+    """Return the pod of a Deployment."""
+    spec: dict[str, Any] = rendered[f"Deployment/{name}"]["spec"]["template"]["spec"]
+    return spec
+
+
+def pods(rendered: dict[str, Manifest]) -> dict[str, dict[str, Any]]:
+    """Return the pods of all Deployments, by their names."""
+    names = [name.partition("/")[2] for name in rendered if name.startswith("Deployment/")]
+    return {name: pod(rendered, name) for name in names}
+
+
+def settings_text(rendered: dict[str, Manifest]) -> str:
+    """Return the settings file of the pods."""
+    text: str = rendered["ConfigMap/images-modstream"]["data"]["modstream.yaml"]
+    return text
+
+
+def notes(folder: Path, values: Path) -> str:
+    """Return what helm prints after an installation, which it prints only with a cluster: here as a manifest."""
+    copy = shutil.copytree(CHART, folder / "modstream")
+    text = (copy / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    manifest = f'{{{{- define "notes" -}}}}{text}{{{{- end -}}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
+    (copy / "templates" / "notes.yaml").write_text(manifest, encoding="utf-8")
+    answer = helm(
+        "template", "images", copy, "--kube-version=1.37", "--values", values, "--show-only=templates/notes.yaml"
+    )
+    assert answer.returncode == 0, answer.stderr
+    return str(yaml.safe_load(answer.stdout)["notes"])

@@ -16,6 +16,9 @@ LANGUAGES = {"sh": "bash", "python": "python", "js": "node"}
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
+_NO_BYTECODE = {"PIP_NO_COMPILE": "0", "UV_COMPILE_BYTECODE": "0"}
+"""Installers need not compile what no block imports. pip compiles nothing if the option's value is false."""
+
 _FENCE = re.compile(
     r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```\n(?:\n\*Not run by the tests: (?P<reason>[^\n]+)\.\*\n)?",
     re.MULTILINE | re.DOTALL,
@@ -82,9 +85,9 @@ def outside_environment(**variables: str) -> dict[str, str]:
 
 
 def _outside() -> dict[str, str]:
-    own = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")
+    own = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")
     kept = {key: value for key, value in os.environ.items() if key not in own and not key.startswith("MODSTREAM_")}
-    return kept | {"PATH": SYSTEM_PATH, "PYTHONUNBUFFERED": "1"}
+    return kept | _NO_BYTECODE | {"PATH": SYSTEM_PATH, "PYTHONUNBUFFERED": "1"}
 
 
 class RunningBlock:

@@ -46,6 +46,9 @@ class PaintedEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Nothing to prepare."""
 
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Nothing to free."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Answer in the next turn of the loop, or when the test lets go."""
         self.requests.append(request)

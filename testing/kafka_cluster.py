@@ -8,7 +8,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from testing.kafka import IMAGE, KafkaBroker, free_port
+from testing.kafka import IMAGE, LIGHT, KafkaBroker, free_port
 
 # Constant, because all nodes need the same one.
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
@@ -56,7 +56,7 @@ def _name(number: int) -> str:
 def _settings(nodes: int) -> dict[str, str]:
     """Return what all nodes have in common."""
     in_sync = str(max(1, nodes - 1))
-    return {
+    return LIGHT | {
         "CLUSTER_ID": CLUSTER_ID,
         "KAFKA_PROCESS_ROLES": "broker,controller",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": ",".join(f"{each}@{_name(each)}:9093" for each in range(1, nodes + 1)),

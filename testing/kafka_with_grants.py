@@ -1,19 +1,23 @@
 """Apache Kafka whose users have exactly the grants of Strimzi's KafkaUsers."""
 
-import shlex
-import subprocess
-from collections import defaultdict
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from testing.kafka import free_port, kafka_container
 
 PASSWORD = "geheim"  # noqa: S105 - the broker holds test records only
 
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-_FLAGS = {"topic": "--topic", "group": "--group", "transactionalId": "--transactional-id"}
-_PATTERNS = {"literal": "literal", "prefix": "prefixed"}
+# Names of Strimzi and what Kafka's protocol has for them.
+_RESOURCES = {"topic": 2, "group": 3, "transactionalId": 5}
+_PATTERNS = {"literal": 3, "prefix": 4}
+_OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+_ALLOW = 3
 
 User = dict[str, Any]
 
@@ -32,11 +36,7 @@ def running_kafka_with_grants(users: Sequence[User]) -> Iterator[KafkaWithGrants
     inner, signed = free_port(), free_port()
     container = kafka_container(inner, _environment(inner, signed, [user["metadata"]["name"] for user in users]))
     with container.with_bind_ports(signed, signed):
-        commands = [command for user in users for command in _grants(user, f"localhost:{inner}")]
-        name = container.get_wrapped_container().name
-        # Side by side: each starts a Java machine.
-        script = " & ".join(map(shlex.join, commands)) + " & wait"
-        subprocess.run(["docker", "exec", name, "bash", "-ec", script], check=True, capture_output=True)
+        asyncio.run(_grant(users, f"localhost:{inner}"))
         yield KafkaWithGrants(inner, signed)
 
 
@@ -54,14 +54,24 @@ def _environment(inner: int, signed: int, users: Sequence[str]) -> dict[str, str
     }
 
 
-def _grants(user: User, address: str) -> Iterator[list[str]]:
-    """Return Kafka's own commands for a user's grants; those with the same operations are one."""
-    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+async def _grant(users: Sequence[User], address: str) -> None:
+    """Create the grants of users by Kafka's protocol: each of Kafka's own commands would start a Java machine."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        for user in users:
+            for request in _grants(user):
+                ((code, message),) = (await admin._send_request(request)).creation_responses
+                assert code == 0, message
+    finally:
+        await admin.close()
+
+
+def _grants(user: User) -> Iterator[CreateAclsRequest]:
+    principal = f"User:{user['metadata']['name']}"
     for acl in user["spec"]["authorization"]["acls"]:
-        resource = acl["resource"]
-        alike[(_PATTERNS[resource["patternType"]], *acl["operations"])] += [_FLAGS[resource["type"]], resource["name"]]
-    tool = ["java", "-cp", "/opt/kafka/libs/*", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", address]
-    for (pattern, *operations), resources in alike.items():
-        principal = ["--add", "--allow-principal", f"User:{user['metadata']['name']}"]
-        allowed = [word for operation in operations for word in ("--operation", operation)]
-        yield [*tool, *principal, *allowed, "--resource-pattern-type", pattern, *resources]
+        resource, pattern = acl["resource"], _PATTERNS[acl["resource"]["patternType"]]
+        for operation in acl["operations"]:
+            yield CreateAclsRequest(
+                _RESOURCES[resource["type"]], resource["name"], pattern, principal, "*", _OPERATIONS[operation], _ALLOW
+            )

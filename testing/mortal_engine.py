@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import service.app
-from service.app import run_service
+import service.app.data_plane
+from service.app.run import run_service
 from service.core.errors import EXIT_FATAL, EngineDeadError, FatalError
 from service.core.instructions import ModelInstructions
 from service.core.pixels import ImageSpec
@@ -77,6 +77,9 @@ class MortalEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Nothing to prepare."""
 
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Nothing to free."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Ask the child."""
         assert self._child is not None
@@ -124,7 +127,7 @@ def build(_settings: object, *, on_failure: Callable[[FatalError], None], **_oth
 
 
 if __name__ == "__main__":
-    vars(service.app)["build_engine"] = build  # the one place that builds engines
+    vars(service.app.data_plane)["build_engine"] = build  # the one place that builds engines
     chosen = load_settings(Path(sys.argv[1]), os.environ).settings
     configure_logging(chosen.telemetry)
     try:

@@ -2,21 +2,30 @@
 
 import functools
 import importlib.util
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 # The executable that shows that a tool is there.
 TOOL_COMMANDS = {
     "asyncapi": "asyncapi-check",
     "checkov": "checkov",
+    "chromium": "chromium",
     "hadolint": "hadolint",
     "helm": "helm",
     "kubeconform": "kubeconform",
+    "npm": "npm",
     "otelcol": "otelcol",
+    "postgresql": "initdb",
     "prometheus": "promtool",
     "seaweedfs": "weed",
     "zipkin": "zipkin",
 }
+
+
+# Debian keeps the programs of PostgreSQL's server off the PATH.
+BESIDE_THE_PATH = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 
 
 @functools.cache
@@ -31,7 +40,12 @@ def missing_docker() -> str | None:
 def missing_tool(name: str) -> str | None:
     """Say which tool is missing, or None."""
     command = TOOL_COMMANDS[name]
-    return None if shutil.which(command) else f"needs {name}: no {command} on the PATH"
+    return None if tool_path(command) else f"needs {name}: no {command} on the PATH"
+
+
+def tool_path(command: str) -> str | None:
+    """Return where a tool's executable is; None if it is missing."""
+    return shutil.which(command) or shutil.which(command, path=os.pathsep.join(BESIDE_THE_PATH))
 
 
 def missing_engine() -> str | None:

@@ -41,6 +41,31 @@ modstream_gpu_utilization{gpu="0"} 0.97
 """
 
 
+API = """\
+modstream_api_images{{state="running"}} 5
+modstream_api_images{{state="waiting"}} 1
+modstream_api_requests_total{{route="/v1/verdicts",code="200",reason=""}} {answered}
+modstream_api_requests_total{{route="/v1/verdicts",code="503",reason="engine.unavailable"}} {some}
+modstream_api_requests_total{{route="/v1/verdicts",code="429",reason="api.busy"}} {some}
+modstream_api_requests_total{{route="/health",code="200",reason=""}} {answered}
+modstream_api_duration_seconds_bucket{{le="0.1",route="/v1/verdicts"}} {half}
+modstream_api_duration_seconds_bucket{{le="1.0",route="/v1/verdicts"}} {answered}
+modstream_api_duration_seconds_bucket{{le="+Inf",route="/v1/verdicts"}} {answered}
+modstream_api_duration_seconds_count{{route="/v1/verdicts"}} {answered}
+modstream_api_duration_seconds_bucket{{le="0.1",route="/health"}} {answered}
+modstream_api_duration_seconds_bucket{{le="+Inf",route="/health"}} {answered}
+modstream_api_duration_seconds_count{{route="/health"}} {answered}
+modstream_decode_workers 2
+modstream_ready 1
+modstream_info{{version="0.1.0",engine="onnx",model="m"}} 1
+"""
+
+
+def api_scrape(*, answered: int) -> str:
+    """Return the text of a process that serves the HTTP API alone; one request in ten fails, another is refused."""
+    return API.format(answered=answered, half=answered // 2, some=answered // 10)
+
+
 def scrape(*, judged: int, failed: int = 0) -> str:
     """Return the endpoint's text after so many images and failed attempts."""
     counters = (

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import aiohttp
 import yaml
 
+from testing.kafka import LIGHT_JAVA
 from testing.waiting import wait_until
 
 CONFIG = Path(__file__).parents[1] / "deploy" / "collector" / "config.yaml"
@@ -80,7 +81,7 @@ async def running_trace_store(
     with (
         (folder / "zipkin.log").open("wb") as zipkin_log,
         (folder / "otelcol.log").open("wb") as collector_log,
-        _process(["zipkin"], zipkin_log, {"QUERY_PORT": str(ports.zipkin)}),
+        _process(["zipkin"], zipkin_log, {"QUERY_PORT": str(ports.zipkin), "JAVA_TOOL_OPTIONS": LIGHT_JAVA}),
         _process(command, collector_log, environment),
     ):
         async with aiohttp.ClientSession() as session:

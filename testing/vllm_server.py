@@ -35,6 +35,10 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     # Every engine on a machine would bind itself to the same core.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # Without it vLLM for CPUs starts a process for the model beside the engine's.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Eager as it is, it would still compile the functions of its sampler.
+    "TORCH_COMPILE_DISABLE": "1",
 }
 
 _ARGUMENTS = (

@@ -12,6 +12,7 @@ import uvloop
 
 from benchmarks.peers.measured import Meter, Task, parse_task
 from benchmarks.peers.modstream_stream import report
+from service.app.shadows import running_shadows
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
 from service.delivery.processor import Processor
@@ -57,7 +58,7 @@ class Metered:
 async def work(
     task: Task, batch_s: float, telemetry: TelemetrySettings, port: int, dns_servers: tuple[str, ...]
 ) -> None:
-    """Run until all events are committed, then drain; built as `service.app` builds it."""
+    """Run until all events are committed, then drain; built as `service.app.run` builds it."""
     settings = Settings(
         # Each run is a new group, while the dead letters of the runs before it lie in a topic of all.
         kafka=KafkaSettings(bootstrap_servers=task.address, group_id=task.group_id, on_lost_offsets="earliest"),
@@ -95,6 +96,7 @@ async def moderate(task: Task, settings: Settings, engine: Engine, meter: Meter)
             topics=settings.topics,
             memory=ImageMemory(images_bytes(settings.window)),
             counts=VerdictMetrics(settings.monitoring.tenants),
+            shadows=await stack.enter_async_context(running_shadows(settings, sources, policies, engine)),
         )
         tracer = RecordTracer(sink, group_id=task.group_id)
         processor = Processor(settings, Metered(meter, moderator), read=read_upload, tracer=tracer)

@@ -48,7 +48,7 @@ async def work(task: Task, delivery: str) -> None:
     configure_logging(settings.telemetry)
     meter = Meter(task)
     processor = Processor(settings, OneOutcome(meter, task.target))
-    tune_gc()  # as service.app does
+    tune_gc()  # as service.app.run does
     async with asyncio.TaskGroup() as group:
         group.create_task(report(processor, meter), name="report")
         await processor.run()

@@ -25,7 +25,7 @@ from service.inference.rehearsal_engine import NOTHING_JUDGED, RehearsalEngine
 from service.media.types import DecodedImage
 from service.moderation import outcomes
 from service.moderation.outcomes import Subject
-from service.policy.decide import decide
+from service.policy.judged import JudgedImage, decide_image
 from service.policy.loader import load_policies
 from service.settings.engine import RehearsalSettings
 from service.settings.settings import PolicySettings
@@ -94,9 +94,9 @@ class PlainLoop:
             subject,
             engine=self._engine,
             outputs=[NOTHING_JUDGED],
-            scores=None,
+            judged=JudgedImage(()),
             policy=self._policy,
-            result=decide(self._policy, None, covers=self._engine.covers, hints=self._engine.hints),
+            decided=decide_image(self._policy, JudgedImage(())),
             explanations={},
             timings_ms={},
             moderated_at=now_utc(),

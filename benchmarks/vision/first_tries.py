@@ -16,17 +16,12 @@ from tempfile import TemporaryDirectory
 from benchmarks.contest import Contest, numbered_from, running_contest
 from benchmarks.killing import KilledRun, killed_in_the_middle
 from benchmarks.runner import Comparison, Contender, TimedRun
-from benchmarks.vision.model import prepare_for_a_cpu, require_engine, tiny_settings
+from benchmarks.vision.model import prepare_for_a_cpu, require_engine
 from benchmarks.vision.photo_events import photo_event
-from testing.shapes_policy import write_shapes_policy
-from testing.tiny_model.shapes import INSTRUCTIONS
-from testing.tiny_model.tiny import model_folder
-from testing.vllm_server import vllm_server
+from benchmarks.vision.same_engine import VISION_TOKENS, engine_arguments, service_settings, vllm_serve
 
 EVENTS = 256
 ROUNDS = 3
-# Near to what the tiny model was trained with.
-VISION_TOKENS = 64
 
 Contestant = tuple[str, str]
 """Its module, and the argument that it takes besides its task."""
@@ -37,11 +32,12 @@ def comparisons() -> Iterator[Sequence[Comparison]]:
     """Compare speed, and what is left after a kill."""
     require_engine()
     prepare_for_a_cpu()
-    with running_contest() as contest, TemporaryDirectory() as folder, _server(Path(folder)) as url:
+    with running_contest() as contest, TemporaryDirectory() as folder, vllm_serve(Path(folder)) as url:
+        settings = service_settings(Path(folder))
         contestants = {
-            "loop of vllm.LLM.chat, a batch a poll": ("benchmarks.peers.chat_loop", json.dumps(_engine_arguments())),
+            "loop of vllm.LLM.chat, a batch a poll": ("benchmarks.peers.chat_loop", json.dumps(engine_arguments())),
             "OpenAI's client, gathered, and vllm serve": ("benchmarks.peers.openai_gather", f"{url}/v1"),
-            "modstream, exactly once": ("benchmarks.peers.modstream_vision", json.dumps(_settings(Path(folder)))),
+            "modstream, exactly once": ("benchmarks.peers.modstream_vision", json.dumps(settings)),
         }
         yield (_speed(contest, contestants), *_losses(contest, contestants))
 
@@ -93,43 +89,3 @@ def _losses(contest: Contest, contestants: Mapping[str, Contestant]) -> tuple[Co
         target_ratio=None,
     )
     return counted, doubled
-
-
-def _sizes() -> dict[str, int]:
-    return {"shortest_edge": 4 * 32**2, "longest_edge": VISION_TOKENS * 32**2}
-
-
-def _engine_arguments() -> dict[str, object]:
-    settings = tiny_settings()
-    return {
-        "model": settings.model,
-        "max_model_len": settings.max_model_len,
-        "max_num_batched_tokens": settings.max_batched_tokens,
-        "max_num_seqs": settings.max_sequences,
-        "block_size": settings.block_size,
-        "kv_cache_memory_bytes": settings.kv_cache_bytes,
-        "limit_mm_per_prompt": {"image": 1, "video": 0},
-        "mm_processor_kwargs": {"size": _sizes()},
-        "enforce_eager": True,
-    }
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    """Serve the model with the same settings; what is given later holds."""
-    arguments = _engine_arguments()
-    del arguments["model"], arguments["enforce_eager"]
-    flags = []
-    for name, value in arguments.items():
-        flags += [f"--{name.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value)]
-    with vllm_server(model_folder(), folder / "vllm.log", *flags) as server:
-        yield server.url
-
-
-def _settings(folder: Path) -> dict[str, object]:
-    policy = write_shapes_policy(folder, replace(INSTRUCTIONS, vision_tokens=VISION_TOKENS))
-    vllm = tiny_settings().model_copy(update={"max_vision_tokens": VISION_TOKENS})
-    return {
-        "engine": {"kind": "vllm", "vllm": vllm.model_dump(mode="json", exclude_defaults=True)},
-        "policy": {"path": str(policy), "default": "shapes"},
-    }

@@ -22,24 +22,29 @@ BITS = 32
 
 
 def photo_event(number: int) -> bytes:
-    """Return an upload event with a photograph inside that is like no other, in its file and in its pixels."""
+    """Return an upload event with such a photograph inside."""
+    image = {"inline": base64.b64encode(photograph(number)).decode(), "media_type": "image/jpeg"}
+    return orjson.dumps({"image_id": str(number), "image": image})
+
+
+def photograph(number: int) -> bytes:
+    """Return a photograph as JPEG that is like no other, in its file and in its pixels."""
     # vLLM's own caches go by the pixels, which its hash of them finds again.
     file = io.BytesIO()
     Image.fromarray(_marked(number)).save(file, "JPEG", quality=JPEG_QUALITY)
-    image = {"inline": base64.b64encode(file.getvalue()).decode(), "media_type": "image/jpeg"}
-    return orjson.dumps({"image_id": str(number), "image": image})
+    return file.getvalue()
 
 
 def _marked(number: int) -> RgbPixels:
     """Write the number along the upper edge, a small black or white block for each bit."""
-    pixels = _photograph(number % SCENES).copy()
+    pixels = _scene(number % SCENES).copy()
     for bit in range(BITS):
         pixels[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 255 * (number >> bit & 1)
     return pixels
 
 
 @cache
-def _photograph(number: int) -> RgbPixels:
+def _scene(number: int) -> RgbPixels:
     """Return a scene that needs one token; what is suspicious would be asked about again, by the service alone."""
     scene = random_scene(np.random.default_rng(number), harmful=0, size=SCENE_SIZE)
     return np.asarray(Image.fromarray(draw(scene)).resize(PHOTOGRAPH_SIZE, Image.Resampling.BICUBIC))

@@ -1,10 +1,11 @@
 """The dashboard *Decisions*: decisions by category, policy and tenant, and changes since last week."""
 
 from deploy.grafana.board import Board, Kind, Limit, Panel, Query, Row, Variable
-from deploy.grafana.promql import HERE, INSTANCE, JOB, or_zero, rate, share_of_all
+from deploy.grafana.promql import HERE, INSTANCE, JOB, grown, mean, of, or_zero, rate, share, share_of_all, total
 
 VERDICTS = "modstream_verdicts_total"
 CHOSEN = ('policy=~"$policy"', 'tenant=~"$tenant"')
+SHADOW = "modstream_shadow_decisions_total"
 FLAGGED = 'decision=~"review|block"'
 
 # Drift is computed over an hour: over less, chance variation looks like a change.
@@ -20,6 +21,10 @@ def _share_of(*matchers: str, by: str, ago: str = "") -> str:
 
 def _change(*matchers: str, by: str) -> str:
     return f"{_share_of(*matchers, by=by)} - ({_share_of(*matchers, by=by, ago='7d')})"
+
+
+def _shadows(*matchers: str, by: str) -> str:
+    return f"sum by ({by}) (rate({SHADOW}{{{', '.join((HERE, *matchers))}}}[{HOUR}]))"
 
 
 NOW = Row(
@@ -115,6 +120,99 @@ DRIFT = Row(
 )
 
 
+FILES = Row(
+    "What people see",
+    (
+        Panel(
+            "Images that viewers may show differently",
+            "By feature of the file. Normal: few, as last week. A feature rises: someone tries files that hide a "
+            "picture, or a new program writes odd files. The policy's `ambiguous` decides about them.",
+            (Query(rate("modstream_images_ambiguous_total", by="feature"), "{{feature}}"),),
+            Kind.STACK,
+            unit="reqps",
+            width=12,
+        ),
+        Panel(
+            "Pictures judged of an image",
+            "Average over an hour. Normal: close to 1, more with animations, transparent and long pictures; each "
+            "costs a judgement of the engine.",
+            (Query(mean("modstream_image_views"), "pictures"),),
+            width=12,
+        ),
+    ),
+)
+
+SHADOWS = Row(
+    "On trial",
+    (
+        Panel(
+            "Agreement of shadows with the live decisions",
+            "Share of the images that each shadow looked at and decided as the live service did, over an hour. Empty "
+            "without shadows. A shadow policy is named name/version, the shadow engine is `engine`.",
+            (Query(share(_shadows('agrees="yes"', by="shadow"), _shadows(by="shadow")), "{{shadow}}"),),
+            unit="percentunit",
+            top=1.0,
+        ),
+        Panel(
+            "What shadows decide otherwise",
+            "Live decision, then the shadow's. `review → allow` is work saved, or harm let through: look at such "
+            "images in the topic of shadows.",
+            (Query(_shadows('agrees="no"', by="shadow, live, decision"), "{{shadow}}: {{live}} → {{decision}}"),),
+            unit="reqps",
+        ),
+        Panel(
+            "What shadows left out",
+            "Normal: 0 for policies. `queue_full`: policies need more than `shadow.loop_share` of the time, or the "
+            "engine is slower than its share of images. `no_room`: the live engine was busy. `not_published`: see "
+            "shadow.not_published in the log. Live verdicts are unaffected by all of these.",
+            (Query(rate("modstream_shadow_left_out_total", by="part, reason"), "{{part}}: {{reason}}"),),
+            Kind.STACK,
+            unit="reqps",
+        ),
+    ),
+)
+
+POLICIES = Row(
+    "Policies in force",
+    (
+        Panel(
+            "Processes by policy, version and hash",
+            "Normal: one version and hash of each policy, in force in all processes. Two for minutes: some processes "
+            "have not read the changed files, or refuse them. Verdicts name the same version and hash.",
+            (
+                Query(
+                    f"count by (policy, version, hash) ({of('modstream_policy_info')})",
+                    "{{policy}} {{version}} {{hash}}",
+                ),
+            ),
+            Kind.TABLE,
+            width=12,
+        ),
+        Panel(
+            "Processes that refuse their policy files",
+            "Normal: 0. More: the files have a mistake, or cannot be read; what was read before stays in force. "
+            "Runbook: ModstreamPoliciesRefused.",
+            (Query(total("modstream_policy_refused"), "refuse"),),
+            width=4,
+        ),
+        Panel(
+            "Changes of policies by result",
+            "Changes in ten minutes, by the reason of their refusal; those without a reason are in force. A change "
+            "that you do not expect: the log line `policy.reloaded` names the policies.",
+            (Query(grown("modstream_policy_reloads_total", by="reason"), "{{reason}}"),),
+            width=4,
+        ),
+        Panel(
+            "Age of the policies in force",
+            "Time since each process read its policies. Normal: the time since the last change, or since the start.",
+            (Query(total("modstream_policy_age_seconds", by="instance"), "{{instance}}"),),
+            unit="s",
+            width=4,
+        ),
+    ),
+)
+
+
 def _values_of(label: str) -> str:
     return f'label_values({VERDICTS}{{job=~"$job"}}, {label})'
 
@@ -129,6 +227,6 @@ DECISIONS = Board(
         Variable("policy", "Policy", query=_values_of("policy")),
         Variable("tenant", "Tenant", query=_values_of("tenant")),
     ),
-    rows=(NOW, DRIFT),
+    rows=(NOW, POLICIES, FILES, DRIFT, SHADOWS),
     since="now-24h",
 )

@@ -18,7 +18,7 @@ from deploy.grafana.promql import (
     share,
     total,
 )
-from deploy.grafana.work_rows import ENGINE, FETCH_AND_DECODE, GPU
+from deploy.grafana.work_rows import API, ENGINE, FETCH_AND_DECODE, GPU
 
 STAGES = ("wait", "fetch", "decode", "engine", "decide", "explain")
 
@@ -225,5 +225,5 @@ SERVICE = Board(
     title="modstream: Service",
     summary="The service's health, and what limits it. Read from the top; each panel says what is normal.",
     variables=(JOB, INSTANCE, Variable("stage", "Stage", options=("engine", *(s for s in STAGES if s != "engine")))),
-    rows=(HEALTHY, OUTCOMES, LIMITS, ENGINE, FETCH_AND_DECODE, KAFKA, PROCESSES, GPU),
+    rows=(HEALTHY, OUTCOMES, LIMITS, ENGINE, FETCH_AND_DECODE, API, KAFKA, PROCESSES, GPU),
 )

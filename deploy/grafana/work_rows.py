@@ -47,6 +47,47 @@ ENGINE = Row(
     ),
 )
 
+API = Row(
+    "HTTP API",
+    (
+        Panel(
+            "Requests a second by route",
+            "Normal: as many as clients send. No data: the API is off (`api.port`).",
+            (Query(rate("modstream_api_requests_total", by="route"), "{{route}}"),),
+        ),
+        Panel(
+            "Failed requests a second by reason",
+            "Normal: about 0. `api.busy`: too many images wait; start more processes, or raise `api.max_requests`. "
+            "`access.…`: keys that are wrong, expired or too narrow. `image.…`: images that cannot be judged. "
+            "Runbooks: ModstreamApiErrors, ModstreamApiBusy.",
+            (Query(rate("modstream_api_requests_total", 'reason!=""', by="reason"), "{{reason}}"),),
+        ),
+        Panel(
+            "Time of a request",
+            "Normal: that of fetching, decoding and the engine. It grows while images wait for a place. "
+            "Runbook: ModstreamApiSlow.",
+            (
+                Query(quantile(0.5, "modstream_api_duration_seconds"), "p50"),
+                Query(quantile(0.99, "modstream_api_duration_seconds"), "p99"),
+            ),
+            unit="s",
+        ),
+        Panel(
+            "Images in work and waiting",
+            "Normal: none waits. Some always wait: the API is at its limit (`api.max_requests`), or the stream and the "
+            "API share a busy engine (`api.share`).",
+            (Query(total("modstream_api_images", by="state"), "{{state}}"),),
+            Kind.STACK,
+        ),
+        Panel(
+            "Faults of keys and tokens",
+            "Normal: 0. More: the keys file or the identity provider cannot be read, and what was read before stays in "
+            "force. Runbook: ModstreamApiKeysRefused.",
+            (Query(highest("modstream_api_access_warnings", by="instance"), "{{instance}}"),),
+        ),
+    ),
+)
+
 FETCH_AND_DECODE = Row(
     "Fetching and decoding",
     (

@@ -14,6 +14,12 @@ SUBCOMMANDS = (
         "Try it",
     ),
     Subcommand(
+        "demo-api",
+        "service.cli.demo_api:demo_api",
+        "Run the HTTP API, send photographs by curl and by OpenAI's client, and show the answers.",
+        "Try it",
+    ),
+    Subcommand(
         "try",
         "service.cli.try_files:try_files",
         "Judge files without Kafka and without a settings file; nothing is published.",
@@ -30,6 +36,12 @@ SUBCOMMANDS = (
         "serve",
         "service.cli.serve:serve",
         "Judge images: read upload events, publish verdicts and tags, until SIGTERM or Ctrl-C.",
+        "Service",
+    ),
+    Subcommand(
+        "api",
+        "service.cli.api:api",
+        "Answer HTTP requests without Kafka, until SIGTERM or Ctrl-C.",
         "Service",
     ),
     Subcommand(
@@ -50,14 +62,51 @@ SUBCOMMANDS = (
     Subcommand(
         "policy",
         "service.cli.policy:app",
-        "Show the prompts of policies, and check policy files.",
+        "Show the prompts of policies, check policy files, and print them as SQL.",
         "Service",
     ),
+    Subcommand("keys", "service.cli.keys:app", "Make, list and revoke the keys of the HTTP API.", "Service"),
     Subcommand(
         "dead-letters",
         "service.cli.dead_letters:app",
         "Find out what failed, and send it back once the cause is fixed.",
         "Service",
+    ),
+    Subcommand(
+        "evaluate",
+        "service.cli.evaluate:app",
+        "Measure how good an engine and a policy are, by labelled images.",
+        "Decisions",
+    ),
+    Subcommand(
+        "backtest",
+        "service.cli.backtest:backtest",
+        "Show what a policy would change, from scores that are stored already.",
+        "Decisions",
+    ),
+    Subcommand(
+        "calibrate",
+        "service.cli.calibrate:calibrate",
+        "Fit scores to labelled images, so that they are probabilities, and write the file that the service loads.",
+        "Decisions",
+    ),
+    Subcommand(
+        "thresholds",
+        "service.cli.thresholds:thresholds",
+        "Solve a policy's thresholds for targets such as a precision of 0.98, or for the lowest bill.",
+        "Decisions",
+    ),
+    Subcommand(
+        "archive",
+        "service.cli.archive:app",
+        "Keep verdicts, tags and dead letters as Parquet files, in a folder or in S3.",
+        "Decisions",
+    ),
+    Subcommand(
+        "replay",
+        "service.cli.replay:replay",
+        "Publish the upload events of images again, so that the service judges them anew.",
+        "Decisions",
     ),
     Subcommand(
         "cost",
@@ -80,21 +129,26 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,  # they hold settings, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=one_line_paragraphs("""Read upload events from Kafka, judge their images, and publish verdicts and tags.
+    help=one_line_paragraphs("""Judge images: as a stream of Kafka's records, or over HTTP.
 
-    Every record gets exactly one outcome: verdict and tags, or a dead letter.
+    Every record gets exactly one outcome: verdict and tags, or a dead letter. Every request gets its verdict in the
+    answer.
 
     [bold]Start here[/]
 
-      modstream demo                                run everything on an embedded broker
+      modstream demo                                everything, on an embedded broker
+
+      modstream demo-api                            run the HTTP API and ask it
 
       modstream try photo.jpg                       judge a file, without Kafka
+
+      modstream api                                 serve HTTP, without Kafka
 
       modstream config --defaults > modstream.yaml  settings to start from
 
       modstream topics create -c modstream.yaml     once for each cluster
 
-      modstream serve -c modstream.yaml             run the service
+      modstream serve -c modstream.yaml             serve the stream
 
       modstream send photo.jpg -c modstream.yaml    publish an event
 

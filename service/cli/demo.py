@@ -53,7 +53,7 @@ def demo(
 
     started_s = time.monotonic() - process_age_s()
     console = Console()
-    folder = _run_folder()
+    folder = run_folder()
     with errors_shown():
         try:
             result = asyncio.run(_run(images, folder, console))
@@ -68,8 +68,8 @@ def demo(
     raise typer.Exit(ExitCode.OK if result.succeeded else ExitCode.FAILED)
 
 
-def _run_folder() -> Path:
-    """Make a folder for this run: two demos at a time do not meet."""
+def run_folder() -> Path:
+    """Make a folder for a run: two demos at a time do not meet."""
     parent = HOME / "run"
     try:
         parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,9 @@ from typer.core import TyperGroup
 
 from service.core.validation_text import without_prefix
 
+_OF_EVALUATION = frozenset({"duckdb", "jinja2", "markupsafe", "matplotlib", "pyarrow", "scipy", "sklearn", "sqlglot"})
+"""Libraries that an installation of the service alone lacks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
@@ -41,6 +44,13 @@ class LazyGroup(TyperGroup):
         except BadParameter as error:
             error.message = without_prefix(error.message)
             raise
+        except ModuleNotFoundError as error:
+            if (missing := (error.name or "").partition(".")[0]) not in _OF_EVALUATION:
+                raise
+            from service.cli.options import fail  # noqa: PLC0415 - only here, and the help need not load it
+
+            message = f"{missing} is missing: install the extra 'evaluation' of the package"
+            raise fail(message) from None
 
 
 def add(app: typer.Typer, subcommand: Subcommand) -> None:

@@ -15,6 +15,7 @@ from service.core.errors import ModstreamError
 from service.settings.load import LoadedSettings, load_settings
 from service.settings.problems import InvalidSettingsError
 from service.settings.sources import CONFIG_VARIABLE
+from service.telemetry.plain_text import escaped_lines
 
 # Wider than any row.
 _UNLIMITED = 10_000
@@ -49,21 +50,26 @@ def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> typer.Exit:
     return typer.Exit(code)
 
 
+def plain(text: str) -> str:
+    """Return a text for a console: no markup in it has an effect, and nothing that a terminal would obey."""
+    return escape(escaped_lines(text))
+
+
 def complain(message: str) -> None:
     """Print an error."""
-    error_console().print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    error_console().print(f"[bold red]error:[/] {plain(message)}", highlight=False)
 
 
 def complain_of(heading: str, lines: Iterable[str]) -> None:
     """Print several errors under a heading."""
     console = error_console()
-    console.print(f"[bold red]{escape(heading)}[/]", highlight=False)
-    console.print(escape("\n".join(lines)), highlight=False)
+    console.print(f"[bold red]{plain(heading)}[/]", highlight=False)
+    console.print(plain("\n".join(lines)), highlight=False)
 
 
 def warn(message: str) -> None:
     """Print a warning."""
-    error_console().print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
+    error_console().print(f"[yellow]warning:[/] {plain(message)}", highlight=False)
 
 
 @contextmanager
@@ -72,7 +78,8 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except ModstreamError as error:
-        raise fail(f"{error} [{error.reason}]") from None
+        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+        raise fail(f"{error}{notes} [{error.reason}]") from None
 
 
 def output_console() -> Console:

@@ -1,4 +1,4 @@
-"""`modstream policy`: prints the prompts of policies, and checks their files."""
+"""`modstream policy`: prints the prompts of policies, checks their files, and prints decisions as SQL."""
 
 import json
 from collections.abc import Sequence
@@ -11,14 +11,17 @@ import typer
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
 from service.cli.policy_review import not_looked_for, review, together
+from service.cli.policy_sql import sql
 from service.cli.policy_text import policy_text
 from service.cli.served_policies import check_policies_or_exit
 from service.policy.attribute_file import AttributeFile
 from service.policy.errors import PolicySettingsError
-from service.policy.loader import load_policies, policy_paths
+from service.policy.loader import load_policies
 from service.policy.policy import Policy
+from service.policy.policy_files import policy_paths
 
-app = typer.Typer(no_args_is_help=True, help="Show the prompts of policies, and check policy files.")
+app = typer.Typer(no_args_is_help=True, help="Show the prompts of policies, check policy files, and print them as SQL.")
+app.command()(sql)
 
 
 @app.command()

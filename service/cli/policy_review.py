@@ -8,7 +8,6 @@ from service.cli.policy_text import estimated_tokens
 from service.core.errors import FatalError
 from service.inference.coverage import fixed_categories
 from service.inference.vision.prompt import prompter
-from service.policy.errors import PolicyFileError
 from service.policy.loader import repeated_names, repeated_tenants
 from service.policy.policy import Policy
 from service.policy.policy_file import check_policy
@@ -65,7 +64,7 @@ def not_looked_for(reviews: Iterable[Review], engine: EngineSettings) -> Iterato
             )
 
 
-def _placed(problem: PolicyFileError) -> str:
+def _placed(problem: FatalError) -> str:
     return "{path}:{line}: {detail}".format_map(problem.facts)
 
 

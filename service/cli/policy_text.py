@@ -68,6 +68,8 @@ def _thresholds(policy: Policy) -> Iterator[str]:
         thresholds = ", ".join(f"{outcome} from {threshold:g}" for outcome, threshold in rule.thresholds())
         yield f"{name:<{width}}  {thresholds or 'no threshold: scored, and never counts'}"
     yield f"{'not judged':<{width}}  {policy.when_not_moderated}"
+    ambiguous = ", ".join(f"{feature} {decision}" for feature, decision in policy.ambiguous.items())
+    yield f"{'shown otherwise':<{width}}  {ambiguous}"
 
 
 def _heading(text: str) -> str:

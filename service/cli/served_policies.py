@@ -9,7 +9,8 @@ from service.cli.exits import ExitCode
 from service.cli.options import complain_of
 from service.cli.policy_review import review, together
 from service.policy.errors import PolicySettingsError
-from service.policy.loader import policy_paths, unknown_default
+from service.policy.loader import unknown_default
+from service.policy.policy_files import policy_paths
 from service.settings.load import LoadedSettings
 from service.settings.settings import Settings
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from rich.markup import escape
 
 from schemas.image_uploaded import ImageByUrlV1
 from service.cli.exits import ExitCode
-from service.cli.options import error_console, fail
+from service.cli.options import error_console, fail, plain
 from service.client.upload_events import FoundUploads, Unusable, UploadOptions, event_of, find_uploads
 from service.core.validation_text import placed_text_of
 from service.telemetry.plain_text import one_line
@@ -33,7 +32,7 @@ def uploads_or_exit(targets: Sequence[str], options: UploadOptions) -> FoundUplo
 
 def leave_out(unusable: Unusable) -> None:
     """Print that a file is left out, and the reason."""
-    error_console().print(f"[yellow]left out:[/] {escape(str(unusable))}", highlight=False)
+    error_console().print(f"[yellow]left out:[/] {plain(str(unusable))}", highlight=False)
 
 
 def left_out_in_words(count: int) -> str:

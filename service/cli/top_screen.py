@@ -10,11 +10,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.tools.top.figures import Figures, GpuFigures, PartitionFigures, ProcessFigures
+from service.tools.top.figures import ApiFigures, Figures, GpuFigures, PartitionFigures, ProcessFigures
 
 # More would push the errors from a small terminal.
 PARTITIONS_SHOWN = 8
 REASONS_SHOWN = 8
+ROUTES_SHOWN = 8
 GAUGE_WIDTH = 24
 
 # From here on a bound of the window is what holds records back.
@@ -30,12 +31,46 @@ def screen(seen: Figures) -> RenderableType:
     halves = Table.grid(expand=True, padding=(0, 1))
     halves.add_column(ratio=1)
     halves.add_column(ratio=1)
-    halves.add_row(_box("Lag by partition", _partitions(seen)), _box("Window", _window(seen)))
+    if _has_stream(seen):
+        halves.add_row(_box("Lag by partition", _partitions(seen)), _box("Window", _window(seen)))
     halves.add_row(_box("Stages", _stages(seen)), _box("Engine", _engine(seen)))
-    return Group(_head(seen), halves, _box("What goes wrong, a second", _reasons(seen)), *_processes(seen))
+    api = [_box("HTTP API", _api(seen.api, is_alone=not _has_stream(seen)))] if seen.api else []
+    errors = _box("What goes wrong, a second", _reasons(seen))
+    return Group(_head(seen), *api, halves, errors, *_processes(seen))
+
+
+def _has_stream(seen: Figures) -> bool:
+    """Return whether a process reads records, as far as is known."""
+    return not seen.processes or any(each.partitions is not None for each in seen.processes)
 
 
 def _head(seen: Figures) -> RenderableType:
+    facts = _stream_facts(seen) if _has_stream(seen) or seen.api is None else _api_facts(seen.api)
+    over = f"over {seen.over_s:.0f} s" if seen.over_s else "first scrape"
+    return _box(f"modstream · {len(seen.processes)} of {len(seen.processes) + len(seen.unreadable)} · {over}", facts)
+
+
+def _api_facts(api: ApiFigures) -> RenderableType:
+    facts = Table.grid(padding=(0, 3))
+    facts.add_row(
+        Text.assemble((f"{api.a_second:.1f}", "bold"), " requests/s"),
+        Text.assemble((f"{api.failed:.1f}", "red bold" if api.failed else "bold"), " failed/s"),
+        Text.assemble((f"{api.refused:.1f}", "yellow bold" if api.refused else "bold"), " refused (429)/s"),
+        Text.assemble((f"{api.running}", "bold"), " images in work"),
+        Text.assemble((f"{api.waiting}", "bold"), " waiting"),
+    )
+    return facts
+
+
+def _api(api: ApiFigures, *, is_alone: bool) -> RenderableType:
+    table = _table("route", "a second>", "p50>", "p99>")
+    for each in api.routes[:ROUTES_SHOWN]:
+        table.add_row(each.route, f"{each.a_second:.1f}", duration(each.p50_s), duration(each.p99_s))
+    routes = table if api.routes else Text("no request yet", style="dim")
+    return routes if is_alone else Group(_api_facts(api), routes)
+
+
+def _stream_facts(seen: Figures) -> RenderableType:
     finished = seen.a_second.get("judged", 0.0) + seen.a_second.get("dead_lettered", 0.0)
     left = f"{duration(seen.lag / finished)} of work" if finished and seen.lag else ""
     facts = Table.grid(padding=(0, 3))
@@ -46,8 +81,7 @@ def _head(seen: Figures) -> RenderableType:
         Text.assemble("lag ", (f"{seen.lag:,}", "bold"), f"  {left}"),
         Text.assemble("oldest ", (duration(seen.oldest_age_s), "red bold" if seen.oldest_age_s > LATE_S else "bold")),
     )
-    over = f"over {seen.over_s:.0f} s" if seen.over_s else "first scrape"
-    return _box(f"modstream · {len(seen.processes)} of {len(seen.processes) + len(seen.unreadable)} · {over}", facts)
+    return facts
 
 
 def _partitions(seen: Figures) -> RenderableType:
@@ -101,9 +135,11 @@ def _gpu(gpu: GpuFigures) -> Text:
 
 
 def _reasons(seen: Figures) -> RenderableType:
-    table = _table("reason", "failed attempts>", "deferred>", "dead letters>")
+    requests = ["failed requests>"] if seen.api else []
+    table = _table("reason", "failed attempts>", "deferred>", "dead letters>", *requests)
     for each in seen.reasons[:REASONS_SHOWN]:
-        table.add_row(each.reason, _rate(each.failed_attempts), _rate(each.put_off), _rate(each.dead_letters))
+        counts = (each.failed_attempts, each.put_off, each.dead_letters, *([each.failed_requests] if seen.api else []))
+        table.add_row(each.reason, *map(_rate, counts))
     return table if seen.reasons else Text("nothing", style="green")
 
 
@@ -116,7 +152,8 @@ def _processes(seen: Figures) -> Iterable[RenderableType]:
 
 def _process(each: ProcessFigures) -> Text:
     state = ("● ready", "green") if each.is_ready else ("● not ready", "yellow")
-    facts = (each.version, each.engine, each.model, f"{each.partitions} partitions")
+    serves = "HTTP API" if each.partitions is None else f"{each.partitions} partitions"
+    facts = (each.version, each.engine, each.model, serves)
     return Text.assemble(state, f" {each.url}  {', '.join(dict.fromkeys(filter(None, facts)))}")
 
 

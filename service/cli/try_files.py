@@ -1,17 +1,17 @@
 """`modstream try` and `modstream engine try`: a first verdict, and a machine's rate, without Kafka."""
 
 import asyncio
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from service.cli.as_json import as_json_line
+from service.cli.engine_choice import EngineOption, with_engine
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 from service.cli.stderr_tail import stderr_tail
@@ -22,7 +22,7 @@ from service.inference.vllm.memory_advice import memory_advice
 from service.settings.settings import Settings
 from service.tools.demo.fitted_table import print_table
 from service.tools.demo.tables import MAX_ROWS, dead_letter_columns, print_more, verdict_columns, verdict_row
-from service.tools.demo.tiny_model import PICTURES, with_tiny_model
+from service.tools.demo.tiny_model import PICTURES
 
 if TYPE_CHECKING:
     from service.client.offline import OfflineRun, Tried
@@ -46,10 +46,7 @@ def try_files(
     ] = None,
     config: ConfigOption = None,
     *,
-    engine: Annotated[
-        Literal["embedded", "tiny"] | None,
-        typer.Option(help="embedded: the CPU engine. tiny: a tiny Qwen3-VL in vLLM. Default: the settings' engine."),
-    ] = None,
+    engine: EngineOption = None,
     tags: TagsOption = False,
     policy: PolicyOption = None,
     caption: CaptionOption = None,
@@ -73,7 +70,7 @@ def try_files(
     """
     loaded = load_or_exit(config)
     with errors_shown():
-        loaded = replace(loaded, settings=_with_engine(loaded.settings, engine))
+        loaded = replace(loaded, settings=with_engine(loaded.settings, engine))
     pictures = PICTURES if engine == "tiny" else PHOTOGRAPHS
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
     _try(loaded, targets or [str(path) for path in sorted(pictures.glob("*.[jp][pn]g"))], options, json=json)
@@ -104,18 +101,6 @@ def try_images(
     loaded = load_or_exit(config)
     options = UploadOptions(("moderation", "tags") if tags else ("moderation",), policy=policy, caption=caption)
     _try(loaded, targets, options, json=json)
-
-
-def _with_engine(settings: Settings, engine: Literal["embedded", "tiny"] | None) -> Settings:
-    match engine:
-        case "tiny":
-            # vLLM's notes about this machine would bury the table; an operator's own level stays.
-            os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-            return with_tiny_model(settings)
-        case "embedded":
-            return settings.model_copy(update={"engine": settings.engine.model_copy(update={"kind": "onnx"})})
-        case None:
-            return settings
 
 
 def _try(loaded: "LoadedSettings", targets: Sequence[str], options: UploadOptions, *, json: bool) -> None:
@@ -151,7 +136,7 @@ def _memory_errors_explained(settings: Settings) -> Iterator[None]:
 
 
 async def _judged(settings: Settings, uploads: Sequence[Upload], options: UploadOptions) -> "OfflineRun":
-    from service.app import moderation_alone  # noqa: PLC0415 - the help need not load engine and decoders
+    from service.app.run import moderation_alone  # noqa: PLC0415 - the help need not load engine and decoders
     from service.client.offline import judge_all  # noqa: PLC0415 - as above
 
     async with moderation_alone(settings) as moderator:

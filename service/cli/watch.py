@@ -15,7 +15,7 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.cli.as_json import as_json_line
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
-from service.client.outcomes import DeadLetter, Outcome, as_json, key_of, outcome_of, outcome_topics
+from service.client.outcomes import DeadLetter, Outcome, as_json, key_of, outcome_of
 from service.core.records import SourceRecord
 from service.settings.settings import Settings
 from service.telemetry.plain_text import one_line
@@ -70,7 +70,7 @@ async def _follow(settings: Settings, display: Display, *, from_beginning: bool,
     """Show outcomes until so many were shown."""
     from service.kafka.reader import open_reader  # noqa: PLC0415 - the help need not load it
 
-    topics = outcome_topics(settings.topics)
+    topics = settings.topics.outcomes()
     seen = 0
     async with open_reader(settings.kafka, topics, start="beginning" if from_beginning else "end") as reader:
         while True:

@@ -74,7 +74,7 @@ async def judge_all(
 
     async def judge(number: int, upload: Upload) -> Tried:
         async with places:
-            return await _judge(handler, number, upload, options, topics)
+            return await judge_one(handler, number, upload, options, topics)
 
     started_s = time.perf_counter()
     try:
@@ -89,7 +89,10 @@ async def judge_all(
     return OfflineRun([task.result() for task in tasks], time.perf_counter() - started_s)
 
 
-async def _judge(handler: Handler, number: int, upload: Upload, options: UploadOptions, topics: TopicSettings) -> Tried:
+async def judge_one(
+    handler: Handler, number: int, upload: Upload, options: UploadOptions, topics: TopicSettings
+) -> Tried:
+    """Judge one image, whose event gets the number as its offset; raises `FatalError`."""
     try:
         record = await asyncio.to_thread(_record, number, upload, options, topics)
         answers = await handler(Job(record, 1, time.perf_counter(), _Unlimited(), RecordTrace.untraced()))

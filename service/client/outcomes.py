@@ -28,15 +28,6 @@ class DeadLetter:
 Outcome = VerdictV1 | TagsV1 | DeadLetter
 
 
-def outcome_topics(topics: TopicSettings) -> dict[str, str]:
-    """Return the topics of outcomes, by the setting that names each."""
-    return {
-        "topics.verdicts": topics.verdicts,
-        "topics.tags": topics.tags,
-        "topics.dead_letters": topics.dead_letters,
-    }
-
-
 def outcome_of(record: SourceRecord, topics: TopicSettings) -> Outcome | None:
     """Return the message in a record of an outcome topic; None for a message of another version."""
     try:

@@ -101,13 +101,13 @@ def _of_target(target: str) -> Iterator[Upload | Unusable]:
 
 def _of_url(url: str) -> Upload | Unusable:
     try:
-        return Upload(image_id_of(_name_of(url)), url)
+        return Upload(image_id_of(name_of_url(url)), url)
     except ValueError as error:
         # What stands behind a query or before a host may be a secret.
         return Unusable(url.partition("?")[0].rpartition("@")[2], str(error))
 
 
-def _name_of(url: str) -> str:
+def name_of_url(url: str) -> str:
     """Return host and path: a query may hold a signature, and user and password stand before the host."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:

@@ -57,6 +57,11 @@ ATTRIBUTES = FileKind(
 CLASSIFIERS = FileKind(
     "a catalogue of ONNX classifiers", _any_of("classifiers"), "the setting engine.onnx.classifiers names it"
 )
+CALIBRATION = FileKind(
+    "a calibration",
+    (frozenset({"fitted_on", "engines"}),),
+    "the setting policy.calibration names it, and 'modstream calibrate' writes it",
+)
 SETTINGS = FileKind(
     "a settings file",
     _any_of(
@@ -71,14 +76,16 @@ SETTINGS = FileKind(
         "media",
         "engine",
         "policy",
+        "shadow",
         "telemetry",
         "monitoring",
+        "api",
         "shutdown",
     ),
     "the option --config (-c) or the variable MODSTREAM_CONFIG takes it, and 'modstream config -c FILE' checks it",
 )
 
-KINDS = (EVENT, OUTCOME, POLICY, ATTRIBUTES, CLASSIFIERS, SETTINGS)
+KINDS = (EVENT, OUTCOME, POLICY, ATTRIBUTES, CLASSIFIERS, CALIBRATION, SETTINGS)
 """In the order in which they are recognised: events have a `policy`, too, as settings files have."""
 
 

@@ -17,3 +17,5 @@ class ImageSpec:
     """Width × height after resizing; smaller images are not enlarged."""
     multiple_of: int = 1
     """Both sides are multiples of this many pixels."""
+    is_square: bool = False
+    """Every image is brought to a square of a fixed size, so that long ones are passed on in parts as well."""

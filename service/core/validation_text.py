@@ -9,8 +9,14 @@ if TYPE_CHECKING:
 _PREFIXES = ("Value error, ", "Assertion failed, ", "Invalid JSON: ")
 
 
+# Their text names a class of the source, which a reader of the message does not know.
+_NOT_AN_OBJECT = frozenset({"model_type", "model_attributes_type", "dataclass_type"})
+
+
 def text_of(fault: "ErrorDetails") -> str:
     """Return what is wrong with one value."""
+    if fault["type"] in _NOT_AN_OBJECT:
+        return "Input should be an object with named fields"
     return without_prefix(fault["msg"])
 
 

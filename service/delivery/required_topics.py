@@ -11,12 +11,22 @@ def named_topics(settings: TopicSettings) -> dict[str, str]:
     return {f"topics.{name}": topic for name, topic in settings.model_dump().items()}
 
 
+_SHADOW = "topics.shadow"
+
+
+def shadow_topics(settings: Settings) -> dict[str, str]:
+    """Return the topic of shadows by its setting, if there are any; the service starts without it."""
+    return {_SHADOW: settings.topics.shadow} if settings.shadow.is_on else {}
+
+
 def required_topics(settings: Settings) -> dict[str, str]:
-    """Return every topic that the service reads or writes, by the setting that it comes from."""
+    """Return every topic that the service needs, by the setting that it comes from."""
     tiers = zip(settings.retry.tiers, retry_tiers(settings), strict=True)
     notices = {f"dead_letter.notice_tenants: {tenant}": topic for tenant, topic in notice_topics(settings).items()}
     waiting = {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
-    return named_topics(settings.topics) | waiting | notices
+    named = named_topics(settings.topics)
+    del named[_SHADOW]
+    return named | waiting | notices
 
 
 def output_topics(settings: Settings) -> dict[str, str]:

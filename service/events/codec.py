@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 from pydantic import ValidationError
 
 from schemas.image_uploaded import ImageUploadedV1
-from schemas.registry import IMAGE_UPLOADED_V1, TAGS_V1, VERDICT_V1, MessageVersion
+from schemas.registry import IMAGE_UPLOADED_V1, SHADOW_DECISION_V1, TAGS_V1, VERDICT_V1, MessageVersion
+from schemas.shadow import ShadowDecisionV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.headers import without_ours
@@ -73,6 +74,17 @@ def encode_tags(tags: TagsV1, *, topic: str, source: SourceRecord, trace_headers
     attributes = _outcome_attributes(TAGS_V1, source) | _about(tags.image_id, tags.tagged_at)
     body = tags.model_dump_json().encode()
     return _outgoing(body, attributes, topic=topic, key=source.key, trace_headers=trace_headers)
+
+
+def encode_shadow(decision: ShadowDecisionV1, *, topic: str, source: SourceRecord) -> OutgoingRecord:
+    """Write what shadows decide in binary mode, under the key of the record that the verdict answers."""
+    of = "policies" if decision.engine is None else "engine"
+    outcome = _outcome_attributes(SHADOW_DECISION_V1, source)
+    # One record about the policies and one about the engine may answer the same upload.
+    identity = {"id": str(uuid5(_ID_NAMESPACE, f"{outcome['id']}/{of}"))}
+    attributes = outcome | identity | _about(decision.image_id, decision.moderated_at)
+    body = decision.model_dump_json().encode()
+    return _outgoing(body, attributes, topic=topic, key=source.key, trace_headers=())
 
 
 def encode_upload(

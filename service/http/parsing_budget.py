@@ -36,25 +36,33 @@ class Waiting(Protocol):
 class ParsingBudget:
     """A token bucket of seconds, shared by all connections, and the queue of those that wait for it."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, *, share: float = SHARE, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`share` is that of the loop's time; with 1 it only keeps turns short."""
+        self._share = share
         self._clock = clock
         self._left_s = BURST_S
         self._filled_at_s = clock()
         self._is_filled = False
         """Whether it was filled in this turn of the loop."""
         self._queue: deque[Waiting] = deque()
+        self._is_running = False
+        """Whether those of the queue have their turn."""
         self._timer: asyncio.TimerHandle | None = None
 
     def is_open(self) -> bool:
-        """Return whether another piece may be parsed in this turn of the event loop."""
+        """Return whether another piece may be parsed in this turn of the event loop, and nothing waits before it."""
+        return (self._is_running or not self._queue) and not self.is_spent()
+
+    def is_spent(self) -> bool:
+        """Return whether nothing more may be parsed in this turn of the event loop."""
         if not self._is_filled:
             self._fill()
-        return self._left_s > 0
+        return self._left_s <= 0
 
     def _fill(self) -> None:
         """Add the share of the time since the last turn; in the same turn a busy machine's other processes add none."""
         now_s = self._clock()
-        self._left_s = min(BURST_S, self._left_s + (now_s - self._filled_at_s) * SHARE)
+        self._left_s = min(BURST_S, self._left_s + (now_s - self._filled_at_s) * self._share)
         self._filled_at_s = now_s
         self._is_filled = True
         asyncio.get_running_loop().call_soon(self._end_turn)
@@ -71,16 +79,35 @@ class ParsingBudget:
         self._queue.append(connection)
         self._schedule()
 
+    async def turn(self) -> None:
+        """Return when there is budget, after those that wait already."""
+        if not self.is_open():
+            turn = _Turn()
+            self.wait(turn)
+            await turn.has_come.wait()
+
     def _schedule(self) -> None:
         if self._timer is None:
-            delay_s = max(_WAIT_S, -self._left_s / SHARE)
+            delay_s = max(_WAIT_S, -self._left_s / self._share)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._run)
 
     def _run(self) -> None:
         self._timer = None
+        self._is_running = True
         try:
             while self._queue and self.is_open():
                 self._queue.popleft().advance()
         finally:  # a connection that raises does not stop the others
+            self._is_running = False
             if self._queue:
                 self._schedule()
+
+
+class _Turn:
+    """Waits in the queue for a coroutine."""
+
+    def __init__(self) -> None:
+        self.has_come = asyncio.Event()
+
+    def advance(self) -> None:
+        self.has_come.set()

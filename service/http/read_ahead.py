@@ -53,6 +53,10 @@ class ReadAhead:
             return 0
         return found.end() - self._from
 
+    def begins_with(self, pattern: re.Pattern[bytes]) -> bool:
+        """Return whether the front matches a pattern."""
+        return pattern.match(self._bytes, self._from) is not None
+
     def is_http(self) -> bool:
         """Return whether the front can begin an HTTP/1 answer, perhaps after line ends left by older servers."""
         front = bytes(self._bytes[self._from : self._from + len(_HTTP)])

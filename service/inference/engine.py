@@ -86,6 +86,8 @@ class EngineOutput:
     """False if something of the tags was invalid and left out."""
     label_mass: float | None = None
     """Share of the model's answer, in [0, 1], that fell on the labels it was given; None where there are none."""
+    asked: frozenset[str] = frozenset()
+    """Categories whose score answers a question of its own; the others are read from one answer, or a classifier."""
     unjudged: str | None = None
     """Reason code of why there are no scores although they were wanted; None for an engine that never judges."""
 
@@ -123,7 +125,14 @@ class Engine(Protocol):
         ...
 
     async def prepare(self, instructions: ModelInstructions) -> None:
-        """Prepare for these instructions; raise `FatalError` if they cannot be answered. May be repeated."""
+        """Prepare for these instructions, beside requests; raise `FatalError` if they cannot be answered.
+
+        May be repeated; each call is undone by one of `forget`.
+        """
+        ...
+
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Undo one `prepare` of these instructions, which no request has any longer."""
         ...
 
     async def judge(self, request: EngineRequest) -> EngineOutput:

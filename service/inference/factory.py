@@ -11,7 +11,6 @@ from service.inference.onnx.catalogue import load_catalogue
 from service.inference.openai.model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision.engine import VisionEngine
-from service.inference.vision.token_model import TokenModel
 from service.inference.vllm.environment import prepare_environment
 from service.settings.engine import EngineSettings, OnnxSettings
 
@@ -26,43 +25,55 @@ def build_engine(
     on_failure: Callable[[FatalError], None] = _ignored,
     availability: EngineAvailability | None = None,
     traces_url: str | None = None,
+    chat_images: int = 0,
 ) -> Engine:
     """Return an engine that is not started yet; raise `EngineConfigurationError` if it cannot be built.
 
     `on_failure` is called when an engine fails by itself, between requests; `availability` when the servers of a remote
     one go away and come back. An engine that makes spans of its own sends
-    them to `traces_url`.
+    them to `traces_url`. `chat_images` are the most images of one chat; 0 does without chats.
     """
     match settings.kind:
         case "onnx":
             return _build_onnx(settings.onnx)
         case "vllm":
-            return VisionEngine(_build_vllm(settings, on_failure, traces_url), settings.judging, kind="vllm")
+            return _build_vllm(settings, on_failure, traces_url, chat_images)
         case "rehearsal":
             return RehearsalEngine(settings.rehearsal)
         case "openai":
-            return VisionEngine(OpenAIModel(settings.openai, availability), settings.judging, kind="openai")
+            fleet = OpenAIModel(settings.openai, availability)
+            return VisionEngine(fleet, settings.judging, kind="openai", chat=fleet.chat)
 
 
 def _build_onnx(settings: OnnxSettings) -> Engine:
     try:
         from service.inference.onnx.engine import OnnxEngine  # noqa: PLC0415 - an extra; other engines do without it
     except ModuleNotFoundError as error:
-        detail = f"'onnx' needs the package {error.name}, which the extra 'onnx' brings: pip install 'modstream[onnx]'"
+        detail = (
+            f"'onnx' needs the package {error.name}: install what requirements/onnx.txt of a checkout pins, or the "
+            "extra 'onnx' of the package"
+        )
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
     return OnnxEngine(load_catalogue(settings.classifiers), threads=settings.threads)
 
 
 def _build_vllm(
-    settings: EngineSettings, on_failure: Callable[[FatalError], None], traces_url: str | None
-) -> TokenModel:
+    settings: EngineSettings, on_failure: Callable[[FatalError], None], traces_url: str | None, chat_images: int
+) -> Engine:
     prepare_environment(settings.vllm, os.environ, is_traced=traces_url is not None)
     try:
         from service.inference.vllm.model import VllmModel  # noqa: PLC0415 - an extra that takes seconds to import
     except ModuleNotFoundError as error:
         detail = (
-            f"'vllm' needs the package {error.name}: 'make install-gpu' in a checkout brings it, and the "
-            "extra 'gpu' does (pip install 'modstream[gpu]', or 'modstream[cpu]' on a machine without a GPU)"
+            f"'vllm' needs the package {error.name}: run 'make install-gpu' in a checkout ('make install' on a "
+            "machine without a GPU), or install the extra 'gpu' ('cpu') of the package"
         )
         raise EngineConfigurationError(setting="engine.kind", detail=detail) from error
-    return VllmModel(settings.vllm, stall_s=settings.stall_s, on_failure=on_failure, traces_url=traces_url)
+    model = VllmModel(
+        settings.vllm,
+        stall_s=settings.stall_s,
+        on_failure=on_failure,
+        traces_url=traces_url,
+        chat_images=chat_images,
+    )
+    return VisionEngine(model, settings.judging, kind="vllm", chat=model.chat)

@@ -53,6 +53,9 @@ class RehearsalEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Do nothing: the engine needs no preparation."""
 
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Do nothing, as `prepare` does."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Answer when the request's batch ends; a cancelled request frees its place."""
         if self._batches is None:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -74,15 +74,20 @@ class KafkaConnection:
         )
         return _awaiting_transports(consumer)
 
-    def reader(self, topics: Sequence[str]) -> TolerantConsumer:
-        """Return a consumer outside any group, which reads committed records only."""
+    def reader(
+        self, topics: Sequence[str], *, without_offset: Literal["earliest", "none"] = "earliest"
+    ) -> TolerantConsumer:
+        """Return a consumer outside any group, which reads committed records only.
+
+        Where a log does not have its offset, it goes on at the earliest, or raises aiokafka's `OffsetOutOfRangeError`.
+        """
         consumer = TolerantConsumer(
             *topics,
             **self._common(),
             **self._reading(),
             group_id=None,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # of partitions that are added later
+            auto_offset_reset=without_offset,
             isolation_level="read_committed",
         )
         return _awaiting_transports(consumer)
@@ -92,9 +97,12 @@ class KafkaConnection:
         consumer = AIOKafkaConsumer(**self._common(), group_id=None, isolation_level="read_uncommitted")
         return _awaiting_transports(consumer)
 
-    def producer(self) -> AIOKafkaProducer:
-        """Return a producer whose records all in-sync replicas acknowledge."""
-        return _awaiting_transports(AIOKafkaProducer(**self._common(), **self._publishing(), acks="all"))
+    def producer(self, *, is_idempotent: bool = False) -> AIOKafkaProducer:
+        """Return a producer whose records all in-sync replicas acknowledge; an idempotent one repeats none."""
+        producer = AIOKafkaProducer(
+            **self._common(), **self._publishing(), acks="all", enable_idempotence=is_idempotent
+        )
+        return _awaiting_transports(producer)
 
     def transactional_producer(self, transactional_id: str, *, timeout_s: float) -> AIOKafkaProducer:
         """Return a transactional producer; starting it fences every other one with the same id."""
@@ -234,7 +242,8 @@ async def discard(producer: AIOKafkaProducer) -> None:
     # Its sender may be about to send a batch once more that has just been failed, and dies of removing it twice.
     with contextlib.suppress(KeyError):
         await stop_client(producer)
-    _take_note(producer._txn_manager._transaction_waiter)
+    if producer._txn_manager is not None:  # of a producer that is idempotent
+        _take_note(producer._txn_manager._transaction_waiter)
 
 
 def _awaiting_transports(client: ClientT) -> ClientT:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from datetime import datetime
+from typing import Literal, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -16,6 +17,8 @@ from service.kafka.fetch_refusals import Refusal
 from service.kafka.tolerant_consumer import TolerantConsumer
 from service.kafka.topics import check_topics, partitions_of
 from service.settings.kafka import KafkaSettings
+
+Answer = TypeVar("Answer")
 
 
 class Reader:
@@ -127,9 +130,12 @@ async def open_snapshot(
     setting: str,
     partitions: Collection[int] = (),
     offsets: range | None = None,
+    since: datetime | None = None,
     awaits_transactions: bool = False,
 ) -> AsyncIterator[KafkaSnapshot]:
     """Read a topic, or some partitions and offsets of it; what transactions are still open is left out or awaited.
+
+    With `since`, a partition is read from its first record with that timestamp or a later one.
 
     Raises `KafkaUnreachableError`, `AccessDeniedError`, `TopicMissingError` or `ConsumerFailedError`.
     """
@@ -143,12 +149,21 @@ async def open_snapshot(
     async with connection.running(connection.reader(())) as consumer:
         consumer.assign(places)
         beginnings: dict[TopicPartition, int] = await _asked(consumer.beginning_offsets(places))
+        starts = beginnings if since is None else await _first_since(consumer, places, since)
         ends = await _ends(connection, consumer, places, awaits_transactions=awaits_transactions)
-        stretches = {place: _clip(range(beginnings[place], ends[place]), offsets) for place in places}
+        stretches = {place: _clip(range(starts.get(place, ends[place]), ends[place]), offsets) for place in places}
         for place, stretch in stretches.items():
             consumer.seek(place, stretch.start)
         oldest = {place.partition: offset for place, offset in beginnings.items()}
         yield KafkaSnapshot(consumer, stretches, oldest, patience_s=connection.settings.request_timeout_s)
+
+
+async def _first_since(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], since: datetime
+) -> dict[TopicPartition, int]:
+    """Return the first offset at or after a moment; a partition without one is missing."""
+    found = await _asked(consumer.offsets_for_times(dict.fromkeys(places, max(0, round(since.timestamp() * 1000)))))
+    return {place: first.offset for place, first in found.items() if first is not None}
 
 
 async def _ends(
@@ -165,7 +180,7 @@ async def _ends(
         return await _asked(onlooker.end_offsets(places))
 
 
-async def _asked(answer: Awaitable[dict[TopicPartition, int]]) -> dict[TopicPartition, int]:
+async def _asked(answer: Awaitable[dict[TopicPartition, Answer]]) -> dict[TopicPartition, Answer]:
     try:
         return await answer
     except KafkaError as error:

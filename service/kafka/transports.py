@@ -2,11 +2,12 @@
 
 aiokafka closes a connection without waiting for its transport where the broker refuses it, and where the first
 connection of a client has served its purpose. Such a transport outlives its client: a TLS one until the broker has
-confirmed the end of the session.
+confirmed the end of the session. Where a start is cancelled, aiokafka forgets the first connection and leaves it open.
 """
 
 import asyncio
 import contextlib
+import weakref
 from types import MethodType
 from typing import Any
 
@@ -24,15 +25,19 @@ class Transports:
 
     def __init__(self) -> None:
         self._closing: dict[asyncio.Future[None], asyncio.WriteTransport] = {}
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
     async def connect(self, host: str, port: int, **options: Any) -> AIOKafkaConnection:
         """Return a new connection to a broker; takes and raises what aiokafka's `create_conn` does."""
         connection = _Connection(self._closing, host, port, **options)
+        self._connections.add(connection)
         await connection.connect()
         return connection
 
     async def closed(self) -> None:
-        """Wait until the transports of closed connections are closed; abort those that take longer than 1 s."""
+        """Close every connection, and wait until all transports are closed; abort those that take longer than 1 s."""
+        for connection in list(self._connections):
+            connection.close()
         # asyncio closes the transport of a connection that was not made in the loop's next turn.
         await asyncio.sleep(0)
         try:

@@ -1,30 +1,23 @@
-"""Any colour mode to 8-bit sRGB on a neutral ground. Works on Pillow images in memory, already reduced where it can.
+"""Any colour mode to 8-bit sRGB. Works on Pillow images in memory, already reduced where it can.
 
 Two halves: `widen` runs before resizing, because palettes, bits and 16-bit samples cannot be averaged as they are;
 `to_srgb` runs after it, on few pixels.
 """
 
-from io import BytesIO
+from PIL import Image
 
-from PIL import Image, ImageCms
+from service.media.profiles import Conversion
 
-# Mid-grey: shows light and dark drawings alike, where white or black would hide one of them.
-NEUTRAL_GROUND = (128, 128, 128)
+# Browsers take the upper byte.
+SIXTEEN_TO_EIGHT_BITS = 1 / 256
 
-# Printing profiles are the largest honest ones, at 0.5 to 3 MB.
-MAX_PROFILE_BYTES = 4 * 1024 * 1024
+# What a profile's colours are, by an image's mode.
+_COLOUR_MODES = {"1": "L", "L": "L", "LA": "L", "I": "L", "CMYK": "CMYK"}
 
-# A profile of the fourth version may be a chain of steps, each of which every colour goes through. Real chains have a
-# handful; browsers read none.
-MAX_PROFILE_STEPS = 64
-PROFILE_STEPS = (b"matf", b"cvst", b"clut")
 
-# 65535 / 257 = 255; the half rounds where the conversion would cut off.
-SIXTEEN_TO_EIGHT_BITS = 1 / 257
-HALF = 0.5
-
-# Which of an image's modes a profile's colour space speaks about.
-PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+def colour_mode(image: Image.Image) -> str:
+    """Return L, CMYK or RGB: the mode of the image's colours once it is widened."""
+    return _COLOUR_MODES.get(image.mode.partition(";")[0], "RGB")
 
 
 def widen(image: Image.Image) -> Image.Image:
@@ -32,7 +25,7 @@ def widen(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return _from_16_bits(image)
     if image.has_transparency_data and image.mode not in {"LA", "RGBA"}:
-        return image.convert("RGBA")
+        return image.convert("LA" if image.mode == "L" else "RGBA")
     if image.mode == "P":
         return image.convert("RGB")
     if image.mode == "1":
@@ -40,40 +33,38 @@ def widen(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
-    """Return a widened image as RGB in sRGB, laid on the neutral ground, and whether its profile could be used.
+def to_srgb(image: Image.Image, conversion: Conversion | None) -> Image.Image:
+    """Return a widened image as RGB in sRGB, without its opacity; without a conversion, it is in sRGB."""
+    colours = image.convert(image.mode[:-1]) if image.mode in {"LA", "RGBA"} else image
+    return conversion.apply(colours) if conversion else colours.convert("RGB")
 
-    A profile that is broken, too large or about other colours than the image's is ignored, as browsers do.
-    """
-    alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
-    colours = image.convert(image.mode[:-1]) if alpha else image
-    managed = _apply_profile(colours, profile) if profile else colours.convert("RGB")
-    rgb = managed or colours.convert("RGB")
-    if alpha:
-        rgb = Image.composite(rgb, Image.new("RGB", rgb.size, NEUTRAL_GROUND), alpha)
-    return rgb, managed is not None
+
+def converted_early(image: Image.Image, conversion: Conversion | None) -> Image.Image:
+    """Return a widened image in sRGB, still with its transparency; as it is without a conversion."""
+    if conversion is None:
+        return image
+    if image.mode not in {"LA", "RGBA"}:
+        return conversion.apply(image)
+    rgba = conversion.apply(image.convert(image.mode[:-1]))
+    rgba.putalpha(image.getchannel("A"))
+    return rgba
+
+
+def hidden_below(image: Image.Image, rows: int) -> Image.Image:
+    """Return a widened image of which nothing is seen below some rows."""
+    with_alpha = image.convert({"L": "LA", "LA": "LA"}.get(image.mode, "RGBA"))
+    alpha = with_alpha.getchannel("A")
+    alpha.paste(0, (0, rows, *image.size))
+    with_alpha.putalpha(alpha)
+    return with_alpha
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
     """Scale to 8 bits; Pillow's own conversion would clip all above 255 to white."""
     key = image.info.get("transparency")
-    grey = image.point(lambda sample: sample * SIXTEEN_TO_EIGHT_BITS + HALF).convert("L")
+    grey = image.point(lambda sample: sample * SIXTEEN_TO_EIGHT_BITS + 0.0).convert("L")
     if key is None:
         return grey
-    grey.info["transparency"] = round(key * SIXTEEN_TO_EIGHT_BITS)
-    return grey.convert("LA")
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Return the image in sRGB, or None if the profile cannot be used."""
-    if len(profile) > MAX_PROFILE_BYTES or sum(map(profile.count, PROFILE_STEPS)) > MAX_PROFILE_STEPS:
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if PROFILE_MODES.get(source.profile.xcolor_space) != image.mode:
-            return None
-        target = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(source, target, image.mode, "RGB")
-        return transform.apply(image)
-    except (OSError, ValueError, ImageCms.PyCMSError):
-        return None
+    # Compared in full depth: 256 greys of 16 bits look like one of 8.
+    grey.putalpha(image.convert("I").point([255 * (sample != key) for sample in range(1 << 16)], "L"))
+    return grey

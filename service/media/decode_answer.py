@@ -1,10 +1,10 @@
 """Reads the answer of a decoder process as untrusted input, because the process has read a hostile file."""
 
 import itertools
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from service.core.errors import RejectedError
 from service.core.pixels import RgbPixels
@@ -16,6 +16,7 @@ from service.media.errors import (
     UnsupportedFormatError,
 )
 from service.media.types import DecodedImage
+from service.media.view import Colours, Ground, View
 
 # What a decoder may accuse a file of; its other failures follow from how the process died.
 REJECTIONS: dict[str, type[RejectedError]] = {
@@ -25,7 +26,9 @@ REJECTIONS: dict[str, type[RejectedError]] = {
 
 BYTES_A_PIXEL = 3
 
+Count = Annotated[int, Field(ge=0)]
 Side = Annotated[int, Field(gt=0)]
+Feature = Annotated[str, Field(pattern="^[a-z0-9_.]{1,40}$")]
 
 
 class NonsenseError(Exception):
@@ -36,6 +39,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class _View(_Strict):
+    frame: Count
+    shown_ms: Count | None
+    ground: Ground | None
+    colours: Colours | None
+    part: tuple[Count, Count, Side, Side] | None
+
+
 class _Decoded(_Strict):
     outcome: Literal["decoded"]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -44,7 +55,15 @@ class _Decoded(_Strict):
     media_type: Annotated[str, Field(pattern="^image/[a-z]{2,10}$")]
     frames_total: Annotated[int, Field(gt=0)]
     frame_sizes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)]
+    views: Annotated[tuple[_View, ...], Field(min_length=1)]
+    ambiguous: Annotated[tuple[Feature, ...], Field(max_length=32)]
     profile_ignored: bool
+
+    @model_validator(mode="after")
+    def _one_view_a_picture(self) -> Self:
+        if len(self.views) != len(self.frame_sizes):
+            raise ValueError("views and frame_sizes differ in length")
+        return self
 
 
 class _Rejected(_Strict):
@@ -83,6 +102,8 @@ def _image(answer: _Decoded, pixels: bytearray, encoded_bytes: int) -> DecodedIm
         media_type=answer.media_type,
         frames_total=answer.frames_total,
         frames=_cut(pixels, answer.frame_sizes),
+        views=tuple(View(**view.model_dump()) for view in answer.views),
+        ambiguous=frozenset(answer.ambiguous),
         profile_ignored=answer.profile_ignored,
     )
 

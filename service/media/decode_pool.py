@@ -6,11 +6,11 @@ that image, nothing queues behind it, and no lock is shared that a dying process
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -64,6 +64,7 @@ class ImageDecoder:
                 timeout_s=settings.timeout_s,
                 max_pixels=settings.max_pixels,
                 max_frames=settings.max_frames,
+                max_views=max(settings.max_views, settings.max_frames),
             ),
         )
         self._slots = [_Slot() for _ in range(settings.workers or len(os.sched_getaffinity(0)))]
@@ -75,7 +76,7 @@ class ImageDecoder:
         self._none_in_hand = asyncio.Event()
         self._is_closed = False
         self._abandoned: set[asyncio.Task[None]] = set()
-        """Tasks that end processes whose start was cancelled."""
+        """Tasks that end processes whose start, or whose work, was cancelled."""
         self._confinement = UNCONFINED
         self._oom_kills = self._count_oom_kills()
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="decode")
@@ -197,7 +198,7 @@ class ImageDecoder:
         process = await self._occupy(slot)
         ask = partial(process.ask, data, spec, timeout_s=self._settings.timeout_s)
         try:
-            return await self._in_thread(ask, abandon=lambda _: _vacate(slot))
+            return await self._in_thread(ask, abandon=partial(self._vacate, slot))
         except ProcessDiedError as death:
             self._look_for_oom_killer(death)
             DECODE_CRASHES.add(1, {labels.REASON: REASONS[death.cause]})
@@ -239,7 +240,23 @@ class ImageDecoder:
             with suppress(DecoderUnavailableError):
                 await asyncio.to_thread((await future).end)
 
-        task = asyncio.create_task(end(), name="decode.abandoned")
+        self._abandon(end())
+
+    def _vacate(self, slot: _Slot, future: "asyncio.Future[DecodedImage]") -> None:
+        """Kill the slot's process, and free the rest once no thread uses it: its answer may have come just now."""
+        process, slot.process = slot.process, None
+        if process is None:
+            return
+        process.kill()
+
+        async def end() -> None:
+            await asyncio.wait([future])
+            await asyncio.to_thread(process.end)
+
+        self._abandon(end())
+
+    def _abandon(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(ending, name="decode.abandoned")
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
 
@@ -251,13 +268,6 @@ class ImageDecoder:
                 await asyncio.to_thread(slot.process.end)
                 slot.process = None
         await asyncio.to_thread(self._threads.shutdown)
-
-
-def _vacate(slot: _Slot) -> None:
-    """Kill the slot's process; the thread that waits for its answer frees the rest."""
-    if slot.process:
-        slot.process.kill()
-        slot.process = None
 
 
 def _look_at(future: "asyncio.Future[Returned]") -> None:

@@ -27,6 +27,7 @@ from service.media.decode_protocol import (
 from service.media.errors import DecoderStalledError, DecoderUnavailableError, DecodeTimeoutError
 from service.media.sandbox import UNCONFINED, Confinement
 from service.media.types import DecodedImage
+from service.media.view import VIEWS_A_FRAME
 
 # A start takes a fifth of a second on an idle core.
 START_TIMEOUT_S = 30.0
@@ -39,7 +40,12 @@ PASSED_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 
 # glibc would give the memory of every picture back and fetch it anew, page by page: a fifth of the time that a
 # 2-megapixel JPEG takes. Pieces up to 8 MiB are kept instead, 64 MiB of them; larger ones are still given back.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024)}
+# A thread would reserve 64 MiB of addresses as an arena of its own, which the limit on memory counts.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 # A decoder that had less of the time limit on a processor than this did not work for too long: it was not let.
@@ -90,7 +96,12 @@ class DecodeProcess:
         deadline = time.monotonic() + timeout_s
         cpu_before_s = self._cpu_s()
         try:
-            send(self._connection, REQUEST.pack(len(data), spec.max_pixels, spec.multiple_of), data, deadline=deadline)
+            send(
+                self._connection,
+                REQUEST.pack(len(data), spec.max_pixels, spec.multiple_of, spec.is_square),
+                data,
+                deadline=deadline,
+            )
             return self._receive_image(data, spec, deadline)
         except TimeoutError:
             cpu_s = self._cpu_s() - cpu_before_s
@@ -123,7 +134,7 @@ class DecodeProcess:
 
     def _receive_image(self, data: bytes | bytearray, spec: ImageSpec, deadline: float) -> DecodedImage:
         facts_bytes, pixel_bytes = ANSWER.unpack(receive(self._connection, ANSWER.size, deadline=deadline))
-        most_pixel_bytes = self._limits.max_frames * 3 * max(spec.max_pixels, spec.multiple_of**2)
+        most_pixel_bytes = VIEWS_A_FRAME * self._limits.max_views * 3 * max(spec.max_pixels, spec.multiple_of**2)
         if facts_bytes > MAX_FACTS_BYTES or pixel_bytes > most_pixel_bytes:
             raise NonsenseError
         text = receive(self._connection, facts_bytes, deadline=deadline)
@@ -160,7 +171,9 @@ def _took_too_long(limit_s: float, cpu_s: float) -> DecodeTimeoutError | Decoder
     return DecodeTimeoutError(limit_s=limit_s)
 
 
-def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int) -> ProcessLimits:
+def process_limits(
+    *, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int, max_views: int
+) -> ProcessLimits:
     """Return the arguments of a decoder process; its processor time is the time limit, rounded up."""
     return ProcessLimits(
         parent_pid=os.getpid(),
@@ -168,6 +181,7 @@ def process_limits(*, memory_bytes: int, timeout_s: float, max_pixels: int, max_
         cpu_s=int(timeout_s) + 1,
         max_pixels=max_pixels,
         max_frames=max_frames,
+        max_views=max_views,
     )
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# Bytes of the file; pixels of a frame, multiple of the sides.
-REQUEST = struct.Struct("!QII")
+# Bytes of the file; pixels of a picture, multiple of the sides, whether long ones are passed on in parts.
+REQUEST = struct.Struct("!QII?")
 # Bytes of the JSON part, bytes of pixels after it.
 ANSWER = struct.Struct("!IQ")
 
@@ -45,6 +45,7 @@ class ProcessLimits:
     """Processor time for one image."""
     max_pixels: int
     max_frames: int
+    max_views: int
 
     def to_json(self) -> str:
         """Return the limits as JSON for the command line."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from service.core.fair_queue import FairTurns
+from service.core.fair_queue import DEFAULT_API_SHARE, FairTurns
 from service.core.pixels import ImageSpec
 from service.core.spans import waiting
 from service.media.image_memory import Reservation
@@ -42,9 +42,9 @@ class Decoder(Protocol):
 class DecodeQueue:
     """Hands images to the decoders; a burst of one tenant delays an image of another by one image."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, *, api_share: float = DEFAULT_API_SHARE) -> None:
         self._decoder = decoder
-        self._turns = FairTurns(len(decoder.process_ids) + _AHEAD)
+        self._turns = FairTurns(len(decoder.process_ids) + _AHEAD, api_share=api_share)
 
     @property
     def waiting(self) -> int:
@@ -63,13 +63,13 @@ class DecodeQueue:
 
     async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
         """Decode an image once there is memory for its pixels; raises what the decoders raise."""
-        if not self._turns.try_acquire():
+        if not self._turns.try_acquire(memory.side):
             with waiting(names.WAIT_DECODER):
-                await self._turns.acquire(memory.tenant)
+                await self._turns.acquire(memory.tenant, memory.side)
         try:
             await memory.add_pixels(spec.max_pixels * _BYTES_A_PIXEL)
             image = await self._decoder.decode(fetched, spec)
         finally:
-            self._turns.release()
+            self._turns.release(memory.side)
         memory.decoded(sum(frame.nbytes for frame in image.frames))
         return image

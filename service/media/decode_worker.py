@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,7 +49,7 @@ def serve(decode: Decode) -> NoReturn:
     limits = ProcessLimits.from_json(sys.argv[1])
     connection = socket.socket(fileno=0)
     _leave_signals_to_the_parent()
-    # The pool has a process a core: more threads would only take turns with the others, and none may be started.
+    # The pool has a process a core: more threads would only take turns with the others.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     _mute()
     _limit_resources(limits.memory_bytes)
@@ -66,7 +67,7 @@ def serve(decode: Decode) -> NoReturn:
 
 
 def _answer_one(connection: socket.socket, decode: Decode, limits: ProcessLimits) -> None:
-    size, target_pixels, multiple_of = REQUEST.unpack(receive(connection, REQUEST.size))
+    size, target_pixels, multiple_of, is_square = REQUEST.unpack(receive(connection, REQUEST.size))
     data = bytes(receive(connection, size))
     _allow_cpu(limits.cpu_s)
     wanted = DecodeLimits(
@@ -75,13 +76,16 @@ def _answer_one(connection: socket.socket, decode: Decode, limits: ProcessLimits
         target_pixels=target_pixels,
         multiple_of=multiple_of,
         memory_bytes=limits.memory_bytes,
+        max_views=limits.max_views,
+        is_square=is_square,
     )
     try:
         image = decode(data, wanted)
     except RejectedError as error:
         _send_answer(connection, {"outcome": "rejected", "reason": error.reason, "facts": error.facts}, ())
     else:
-        facts = {name: getattr(image, name) for name in PlainImage.__slots__ if name != "pixels"}
+        facts = {name: getattr(image, name) for name in PlainImage.__slots__ if name not in {"pixels", "views"}}
+        facts["views"] = [asdict(view) for view in image.views]
         _send_answer(connection, {"outcome": "decoded", **facts}, image.pixels)
 
 

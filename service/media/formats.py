@@ -10,20 +10,25 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
 
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+import pi_heif
+from PIL import AvifImagePlugin, BmpImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
+from service.media.apng_file import OpenApngFile
 from service.media.errors import ImageCorruptError, UnsupportedFormatError
+from service.media.gif_file import OpenGifFile
+from service.media.jpeg_file import OpenJpegFile
 
-MediaType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp"]
+MediaType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/bmp"]
 
 # A Multi-Picture JPEG opens as its first picture: the others are previews or gain maps of the same one.
 PLUGINS: dict[MediaType, type[ImageFile]] = {
-    "image/jpeg": JpegImagePlugin.JpegImageFile,
+    "image/jpeg": OpenJpegFile,
     "image/png": PngImagePlugin.PngImageFile,
     "image/webp": WebPImagePlugin.WebPImageFile,
-    "image/gif": GifImagePlugin.GifImageFile,
+    "image/gif": OpenGifFile,
     "image/avif": AvifImagePlugin.AvifImageFile,
+    "image/heic": pi_heif.HeifImageFile,
     "image/bmp": BmpImagePlugin.BmpImageFile,
 }
 
@@ -45,10 +50,14 @@ SIGNATURES = (
     _Signature("image/bmp", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)),
 )
 
+# The tiles of a grid are decoded one after the other: the pool has a process a core. Thumbnails, depth and gain maps of
+# a HEIC are no pictures of their own.
+pi_heif.options.DECODE_THREADS = 0
+pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
+
 # What uploaders send by mistake, so that the dead letter can name it.
 KNOWN_BUT_NOT_ALLOWED = (
     ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]")),
-    ("HEIF", re.compile(rb".{4}ftyp(heic|heix|heim|hevc|mif1|msf1)", re.DOTALL)),
     ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")),
     ("JPEG 2000", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
     ("PSD", re.compile(rb"8BPS")),
@@ -63,6 +72,8 @@ KNOWN_BUT_NOT_ALLOWED = (
 PNG_BIT_DEPTH_AT = 24
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
+# The brands of stills that are coded by HEVC, of sequences that have one, and of any picture.
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 # A file type box names a handful of brands; longer ones are not searched.
 MAX_BRANDS_BYTES = 256
 
@@ -72,8 +83,11 @@ def sniff(data: bytes) -> MediaType:
     for signature in SIGNATURES:
         if signature.pattern.match(data):
             return signature.media_type
-    if _is_avif(data):
+    brands = _brands(data)
+    if brands & AVIF_BRANDS:
         return "image/avif"
+    if brands & HEIC_BRANDS:
+        return "image/heic"
     names = (name for name, pattern in KNOWN_BUT_NOT_ALLOWED if pattern.match(data))
     raise UnsupportedFormatError(detail=next(names, "unknown content"))
 
@@ -84,6 +98,8 @@ def open_header(data: bytes, media_type: MediaType) -> ImageFile:
     Pillow's errors pass through: the caller translates them.
     """
     image = PLUGINS[media_type](BytesIO(data), "")
+    if media_type == "image/png" and getattr(image, "is_animated", False):
+        return OpenApngFile(BytesIO(data), "")
     if media_type == "image/png" and data[PNG_BIT_DEPTH_AT] == 16:  # noqa: PLR2004 - bits a sample
         _reduce_transparent_colour(image)
     return image
@@ -112,13 +128,12 @@ def _reduce_transparent_colour(image: ImageFile) -> None:
         image.info["transparency"] = tuple(sample >> 8 for sample in colour)
 
 
-def _is_avif(data: bytes) -> bool:
-    """Say whether a file type box names an AVIF brand, first or among the compatible ones."""
+def _brands(data: bytes) -> set[bytes]:
+    """Return the brands of a file type box, the first and the compatible ones; none for other content."""
     if data[4:8] != b"ftyp":
-        return False
+        return set()
     end = min(int.from_bytes(data[:4]), MAX_BRANDS_BYTES)
-    brands = {data[start : start + 4] for start in (8, *range(16, end, 4))}
-    return not AVIF_BRANDS.isdisjoint(brands)
+    return {bytes(data[start : start + 4]) for start in (8, *range(16, end, 4))}
 
 
 def _little(data: bytes) -> int:

@@ -1,13 +1,20 @@
 """The frames of a picture that are judged: each made upright, reduced, and converted to sRGB."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from PIL import Image
-from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
-from service.media.colours import to_srgb, widen
-from service.media.sizes import Size, spread, target_size
+from service.media.colours import colour_mode, converted_early, hidden_below, to_srgb, widen
+from service.media.grounds import may_hide
+from service.media.picture import Picture
+from service.media.prepare.png import lacks_pixels
+from service.media.prepare.prepared_file import PreparedFile
+from service.media.profiles import Conversion, conversion, distance
+from service.media.sixteen_bits import with_transparent_colour
+from service.media.sizes import Size, target_size
+from service.media.view import View
 
 Transpose = Image.Transpose
 
@@ -37,32 +44,17 @@ NEEDS_NO_COPY = frozenset({"L", "RGB", "CMYK"})
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 
+# Of 255, on average, by the colours of the profile: how much declared colours must change for the picture without them
+# to be judged as well. Profiles of cameras and screens change saturated pictures by 12, those of prints by 40.
+VISIBLE = {"RGB": 16.0, "L": 16.0, "CMYK": 64.0}
+
 # 16 MiB of the widest mode.
 BAND_PIXELS = 4 * 1024 * 1024
 
 
-def looked_at(image: ImageFile, max_frames: int) -> list[int]:
-    """Return the numbers of the frames to judge, evenly spaced from the first to the last."""
-    return spread(frames_total(image), max_frames)
-
-
 def frames_total(image: ImageFile) -> int:
-    """Return the number of frames in the file's header."""
-    return int(getattr(image, "n_frames", 1))
-
-
-def orientation(image: ImageFile) -> int:
-    """Return EXIF's orientation, 1 (upright) if there is none or it makes no sense."""
-    if image.format == "PNG":
-        # EXIF may follow the pixels there, and must not be what reports that they are broken.
-        image.load()
-    try:
-        value = image.getexif().get(Base.Orientation, 1)
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - EXIF is free-form and Pillow raises whatever its parsing meets; the pixels stand
-        return 1
-    return value if value in UPRIGHT else 1
+    """Return the number of frames in the file's header; what a HEIC holds beside its picture is no frame."""
+    return 1 if image.format == "HEIF" else int(getattr(image, "n_frames", 1))
 
 
 def upright_size(size: Size, turn: int) -> Size:
@@ -71,31 +63,89 @@ def upright_size(size: Size, turn: int) -> Size:
 
 
 def read_frames(
-    image: ImageFile, numbers: list[int], *, turn: int, max_pixels: int, multiple_of: int
-) -> Iterator[tuple[Image.Image, bool]]:
-    """Yield each frame as RGB and whether its colour profile, if it has one, could be used."""
-    for number in numbers:
-        if number:
-            image.seek(number)
-        reduced = _reduce(image, turn=turn, max_pixels=max_pixels, multiple_of=multiple_of)
-        rgb, is_managed = to_srgb(reduced, image.info.get("icc_profile"))
-        yield (rgb.transpose(UPRIGHT[turn]) if turn in UPRIGHT else rgb), is_managed
-
-
-def _reduce(image: ImageFile, *, turn: int, max_pixels: int, multiple_of: int) -> Image.Image:
-    """Decode a frame no larger than needed and resize it, still lying as it was stored."""
+    image: ImageFile, views: list[View], prepared: PreparedFile, *, turn: int, max_pixels: int, multiple_of: int
+) -> Iterator[Picture]:
+    """Yield each frame, and once more without its colour declarations if that looks different."""
     upright = upright_size(image.size, turn)
     target = upright_size(target_size(upright, max_pixels=max_pixels, multiple_of=multiple_of), turn)
-    drafted = image.draft(None, (round(target[0] * DRAFT_GAP), round(target[1] * DRAFT_GAP)))
+    for view in views:
+        if view.frame:
+            image.seek(view.frame)
+        for picture in _pictures(image, view, prepared, target):
+            yield picture.transposed(UPRIGHT[turn]) if turn in UPRIGHT else picture
+
+
+def _pictures(image: ImageFile, view: View, prepared: PreparedFile, target: Size) -> Iterator[Picture]:
+    profile = image.info.get("icc_profile") if prepared.profile is None else prepared.profile
+    to_target = conversion(profile, colour_mode(image)) if profile else None
+    early = to_target if to_target and to_target.is_steep else None
+    is_first = view.frame == 0
+    if is_first:
+        _check_whole(image, prepared)
+    reduced = _reduce(image, target, prepared, early=early, is_first=is_first)
+    alpha = reduced.getchannel("A") if reduced.mode in PREMULTIPLIED else None
+    beneath = _beneath(image, alpha, to_target)
+    declared = to_srgb(reduced, None if early else to_target)
+    if to_target is None:
+        yield Picture(declared, view, not profile, alpha, beneath)
+        return
+    if early:
+        reduced = _reduce(image, target, prepared, early=None, is_first=is_first)
+    plain = to_srgb(reduced, None)
+    if distance(declared, plain) <= VISIBLE[to_target.mode]:
+        yield Picture(declared, view, alpha=alpha, beneath=beneath)
+        return
+    yield Picture(declared, replace(view, colours="declared"), alpha=alpha, beneath=beneath)
+    yield Picture(plain, replace(view, colours="plain"), alpha=alpha)
+
+
+def _beneath(image: Image.Image, alpha: Image.Image | None, to_target: Conversion | None) -> Image.Image | None:
+    """Return the colours of a picture with much that is transparent, as viewers show them that ignore it."""
+    if alpha is None or image.mode not in PREMULTIPLIED or not may_hide(alpha):
+        return None
+    # Other filters weight the colours by their opacity.
+    return to_srgb(image.resize(alpha.size, Image.Resampling.NEAREST), to_target)
+
+
+def _check_whole(image: ImageFile, prepared: PreparedFile) -> None:
+    """Raise OSError if a PNG has not all pixels, which its decoder does not report: the last rows are left black."""
+    if prepared.rows_shown is not None or image.format != "PNG":
+        return
     image.load()
-    needs_copies = image.mode not in NEEDS_NO_COPY or image.has_transparency_data
-    if needs_copies and not drafted and _box_factors(image.size, target) != (1, 1):
-        return _resize_in_bands(image, target)
+    width, height = image.size
+    rows = [image.crop((0, top, width, top + 1)) for top in range(max(0, height - 2), height)]
+    if any(row.getbbox() is None for row in rows) and lacks_pixels(prepared.data):
+        raise OSError("the file ends before its pixels")
+
+
+def _with_transparency(image: ImageFile, prepared: PreparedFile, *, is_first: bool) -> Image.Image:
+    """Return a decoded frame with what is transparent beyond what the decoder makes so."""
+    shown: Image.Image = image
+    if prepared.transparent_colour is not None:
+        shown = with_transparent_colour(image, prepared.data, prepared.transparent_colour)
+    if is_first and prepared.rows_shown not in {None, image.height}:
+        shown = hidden_below(widen(shown), prepared.rows_shown or 0)
+    return shown
+
+
+def _reduce(
+    image: ImageFile, target: Size, prepared: PreparedFile, *, early: Conversion | None, is_first: bool
+) -> Image.Image:
+    """Decode a frame no larger than needed and resize it, still lying as it was stored."""
+    drafted = None
+    if early is None:
+        drafted = image.draft(None, (round(target[0] * DRAFT_GAP), round(target[1] * DRAFT_GAP)))
+    image.load()
+    shown = _with_transparency(image, prepared, is_first=is_first)
+    needs_copies = early is not None or shown.mode not in NEEDS_NO_COPY or shown.has_transparency_data
+    if needs_copies and not drafted and _box_factors(shown.size, target) != (1, 1):
+        return _resize_in_bands(shown, target, early)
     box = drafted[1] if drafted else None
-    return widen(image).resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
+    ready = converted_early(widen(shown), early)
+    return ready.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP)
 
 
-def _resize_in_bands(image: Image.Image, target: Size) -> Image.Image:
+def _resize_in_bands(image: Image.Image, target: Size, early: Conversion | None) -> Image.Image:
     """Return what `widen` and Pillow's `resize` do at once, without their copies of the whole image.
 
     The box filter's part is done on one band after the other, each a multiple of its factor.
@@ -103,7 +153,9 @@ def _resize_in_bands(image: Image.Image, target: Size) -> Image.Image:
     (width, height), factors = image.size, _box_factors(image.size, target)
     rows = max(1, BAND_PIXELS // (width * factors[1])) * factors[1]
     bands = [
-        _premultiplied(widen(image.crop((0, top, width, min(top + rows, height))))).reduce(factors)
+        _premultiplied(converted_early(widen(image.crop((0, top, width, min(top + rows, height)))), early)).reduce(
+            factors
+        )
         for top in range(0, height, rows)
     ]
     reduced = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))

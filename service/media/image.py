@@ -6,7 +6,8 @@ Imports neither numpy nor the settings, so that a decoder process starts in a fr
 import hashlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,17 +15,30 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from service.core.ambiguity import Feature
 from service.core.errors import RejectedError
-from service.media.errors import ImageCorruptError, TooManyPixelsError
+from service.media.colours import colour_mode, to_srgb, widen
+from service.media.embedded import MAX_PICTURES, EmbeddedPicture, embedded_pictures
+from service.media.errors import ImageCorruptError, TooComplexError, TooManyPixelsError
 from service.media.formats import MediaType, open_header, sniff, webp_canvas
-from service.media.frames import frames_total, looked_at, orientation, read_frames, upright_size
+from service.media.frame_choice import frames_to_judge, shown_ms
+from service.media.frames import frames_total, read_frames, upright_size
+from service.media.jpeg_file import OpenJpegFile
+from service.media.likeness import looks_like
+from service.media.looks import LookLimits, looks, pixels_to_read
+from service.media.orientation import orientation
+from service.media.prepare.prepared_file import PreparedFile
+from service.media.prepare.preparing import complete, prepare
 from service.media.sizes import Size, check_size
 from service.media.structure import check_frames, check_run_lengths, check_structure
+from service.media.view import View
 
 # Two canvases of libwebp, the copy that it hands over, and Pillow's own, each with four bytes a pixel.
 WEBP_BYTES_A_PIXEL = 16
 # Planes of the smallest kind, an RGB copy and Pillow's own; measured. More bits and an alpha channel take up to 17.
 AVIF_BYTES_A_PIXEL = 9
+# Planes, an RGB copy, its bytes and Pillow's own: measured at 8, and an alpha channel takes more.
+HEIC_BYTES_A_PIXEL = 12
 # Of a coefficient; libjpeg keeps those of all scans.
 COEFFICIENT_BYTES = 2
 
@@ -47,6 +61,8 @@ def bytes_a_pixel(image: ImageFile, media_type: MediaType) -> float:
     """Return what an opened file's decoder needs for each pixel beside the result."""
     if media_type == "image/avif":
         return AVIF_BYTES_A_PIXEL
+    if media_type == "image/heic":
+        return HEIC_BYTES_A_PIXEL
     if isinstance(image, JpegImageFile) and image.info.get("progressive"):
         areas = [across * down for _, across, down, _ in image.layer]
         widest = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
@@ -61,6 +77,7 @@ COMPOSED_PER_LOOKED_AT: dict[MediaType, int] = {
     "image/webp": 8,
     # Flat pictures would allow more, but its dearest ones have not been built.
     "image/avif": 4,
+    "image/heic": 1,
     "image/jpeg": 1,
     "image/bmp": 1,
 }
@@ -75,6 +92,10 @@ OUT_OF_MEMORY = "Out of memory"
 MAX_DETAIL_CHARACTERS = 120
 
 
+# Embedded pictures are compared at no more than this.
+PREVIEW = (160, 160)
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
     """The limits of decoding a file, and the size of the result."""
@@ -87,6 +108,15 @@ class DecodeLimits:
     multiple_of: int
     memory_bytes: int = sys.maxsize
     """That the process may take."""
+    max_views: int = 12
+    """Pictures that are passed on."""
+    is_square: bool = False
+    """Long pictures are passed on in parts as well."""
+
+    @property
+    def looks(self) -> LookLimits:
+        """The limits of what is passed on."""
+        return LookLimits(self.target_pixels, self.multiple_of, self.max_views, self.is_square)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +129,45 @@ class PlainImage:
     media_type: MediaType
     frames_total: int
     frame_sizes: tuple[Size, ...]
+    views: tuple[View, ...]
+    """What each picture of `frame_sizes` shows."""
+    ambiguous: tuple[str, ...]
+    """Features that viewers may show differently, by their stable names, sorted."""
     profile_ignored: bool
     """It had a colour profile that could not be used."""
     pixels: tuple[bytes, ...]
-    """Each frame as rows of RGB."""
+    """Each picture as rows of RGB."""
 
 
 def decode_image(data: bytes, limits: DecodeLimits) -> PlainImage:
     """Decode a file; raises RejectedError if it is at fault and MemoryError if there is not enough for it."""
     media_type = sniff(data)
     with _pillow_within(limits):
-        if media_type == "image/webp":
-            canvas = webp_canvas(data)
-            check_size(canvas, max_pixels=limits.max_pixels)
-            check_memory(canvas, bytes_a_pixel=WEBP_BYTES_A_PIXEL, memory_bytes=limits.memory_bytes)
-        check_structure(data, media_type)
-        image = open_header(data, media_type)
-        return _decode_opened(image, data, media_type, limits)
+        _check_parts(data, media_type, limits)
+        prepared = prepare(data, media_type)
+        try:
+            return _decode_prepared(prepared, data, media_type, limits)
+        except OSError:
+            completed = complete(data, media_type)
+            if completed is None:
+                raise
+        return _decode_prepared(completed, data, media_type, limits)
 
 
-def _decode_opened(image: ImageFile, data: bytes, media_type: MediaType, limits: DecodeLimits) -> PlainImage:
-    size, total, numbers = image.size, frames_total(image), looked_at(image, limits.max_frames)
+def _check_parts(data: bytes, media_type: MediaType, limits: DecodeLimits) -> None:
+    if media_type == "image/webp":
+        canvas = webp_canvas(data)
+        check_size(canvas, max_pixels=limits.max_pixels)
+        check_memory(canvas, bytes_a_pixel=WEBP_BYTES_A_PIXEL, memory_bytes=limits.memory_bytes)
+    check_structure(data, media_type)
+
+
+def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType, limits: DecodeLimits) -> PlainImage:
+    image = open_header(prepared.data, media_type)
+    size, total = image.size, frames_total(image)
     check_frames(total)
+    times_ms = [shown_ms(each) for each in prepared.durations_ms] if len(prepared.durations_ms) == total else []
+    numbers = frames_to_judge(total, limits.max_frames, times_ms)
     check_size(
         size,
         frames_total=total,
@@ -131,20 +178,77 @@ def _decode_opened(image: ImageFile, data: bytes, media_type: MediaType, limits:
     if media_type == "image/bmp" and image.info["compression"] in BMP_RUN_LENGTHS:
         check_run_lengths(size)
     check_memory(size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
-    turn = orientation(image)
-    wanted = read_frames(image, numbers, turn=turn, max_pixels=limits.target_pixels, multiple_of=limits.multiple_of)
-    frames, managed = zip(*wanted, strict=True)
-    width, height = upright_size(size, turn)
+    turn, ambiguous = prepared.orientation, set(prepared.ambiguous)
+    if turn is None:
+        found = orientation(image)
+        turn = found.shown
+        if not found.is_clear:
+            ambiguous.add("orientation")
+    views = [View(number, shown_ms=times_ms[number] if times_ms else None) for number in numbers]
+    upright, frames = upright_size(size, turn), len(numbers)
+    read_pixels = pixels_to_read(upright, limits.looks, frames=frames)
+    read = read_frames(image, views, prepared, turn=turn, max_pixels=read_pixels, multiple_of=limits.multiple_of)
+    looked = looks([*read], upright, limits.looks, frames=frames)
+    pictures = looked.pictures
+    if not looked.is_complete:
+        ambiguous.add("opacity")
+    is_ignored = not all(picture.is_managed for picture in pictures)
+    if isinstance(image, OpenJpegFile) and image.is_cut_off:
+        ambiguous.add("truncated")
+    else:
+        last_block_at = image.last_block_at if isinstance(image, OpenJpegFile) else 0
+        ambiguous |= _differing(pictures[0].image, embedded_pictures(data, media_type, last_block_at), limits)
+    width, height = upright
     return PlainImage(
         sha256=hashlib.sha256(data).hexdigest(),
         width=width,
         height=height,
         media_type=media_type,
         frames_total=total,
-        frame_sizes=tuple(frame.size for frame in frames),
-        profile_ignored=not all(managed),
-        pixels=tuple(frame.tobytes() for frame in frames),
+        frame_sizes=tuple(picture.image.size for picture in pictures),
+        views=tuple(picture.view for picture in pictures),
+        ambiguous=tuple(sorted(ambiguous | _unusable_profile(image, is_ignored=is_ignored))),
+        profile_ignored=is_ignored,
+        pixels=tuple(picture.image.tobytes() for picture in pictures),
     )
+
+
+def _unusable_profile(image: ImageFile, *, is_ignored: bool) -> set[str]:
+    """Return the feature of colours that viewers may show by a profile; greys look alike by all honest profiles."""
+    return {"colour_profile"} if is_ignored and colour_mode(image) != "L" else set()
+
+
+def _differing(shown: Image.Image, pictures: Iterable[EmbeddedPicture], limits: DecodeLimits) -> set[Feature]:
+    """Return the features of the embedded pictures that show something else than the judged one."""
+    features = set[Feature]()
+    seen = Counter[Feature]()
+    for picture in pictures:
+        seen[picture.feature] += 1
+        if picture.feature not in features and (
+            seen[picture.feature] > MAX_PICTURES or not _shows(shown, picture, limits)
+        ):
+            features.add(picture.feature)
+    return features
+
+
+def _shows(shown: Image.Image, picture: EmbeddedPicture, limits: DecodeLimits) -> bool:
+    """Say whether an embedded picture shows the judged one, or nothing."""
+    try:
+        media_type = sniff(picture.data)
+        _check_parts(picture.data, media_type, limits)
+        image = open_header(picture.data, media_type)
+        check_size(image.size, max_pixels=limits.max_pixels)
+        check_memory(image.size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
+        image.draft(None, PREVIEW)
+        small = widen(image)
+        small.thumbnail(PREVIEW, Image.Resampling.BOX)
+    except MemoryError:
+        raise
+    except (TooManyPixelsError, TooComplexError):
+        return False
+    except Exception:  # noqa: BLE001 - Pillow raises whatever its parsing meets; no viewer shows what is broken
+        return True
+    return (picture.may_be_depth and image.mode == "L") or looks_like(shown, to_srgb(small, None))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from service.core.fair_queue import FairQueue
+from service.core.fair_queue import FairQueue, Side
 
 _FIRST_STEP_BYTES = 512 * 1024
 """Reserved before anything arrives: what a connection reads ahead, in its buffers and those of the parser."""
@@ -18,19 +18,26 @@ _FIRST_STEP_BYTES = 512 * 1024
 _LAST_STEP_BYTES = 1024 * 1024
 """Steps double up to this while an image arrives: what a server announces and does not send takes no memory."""
 
-_TENANT_SHARE = 0.75
-"""No tenant holds more of the bytes, so that another finds some."""
+_API = "\0api"
+"""All requests to the API count as one owner here; no tenant's name has a control character."""
+
+_OWNER_SHARE = 0.75
+"""No tenant holds more of the bytes, and the API does not, so that others find some."""
 
 
 class Reservation:
     """The bytes that one image holds."""
 
-    __slots__ = ("_memory", "_when_decoding", "held_bytes", "is_complete", "is_decoded", "tenant")
+    __slots__ = ("_memory", "_when_decoding", "held_bytes", "is_complete", "is_decoded", "owner", "side", "tenant")
 
-    def __init__(self, memory: "ImageMemory", tenant: str) -> None:
+    def __init__(self, memory: "ImageMemory", tenant: str, side: Side) -> None:
         self._memory = memory
         self._when_decoding: Callable[[], None] | None = None
-        self.tenant = tenant
+        self.side = side
+        self.tenant = tenant if side == "stream" else f"{_API} {tenant}"
+        """Whose connections and decoders the image takes. A tenant's requests and its records are apart."""
+        self.owner = tenant if side == "stream" else _API
+        """Whose memory it takes."""
         self.held_bytes = 0
         self.is_complete = False
         self.is_decoded = False
@@ -89,9 +96,9 @@ class ImageMemory:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._max_of_tenant = limit_bytes * _TENANT_SHARE
+        self._max_of_owner = limit_bytes * _OWNER_SHARE
         self._held = 0
-        self._of_tenant: Counter[str] = Counter()
+        self._of_owner: Counter[str] = Counter()
         self._complete = 0
         self._decoded = 0
         self._beyond: Reservation | None = None
@@ -110,9 +117,9 @@ class ImageMemory:
         return min(self._held / self._limit, 1.0)
 
     @contextmanager
-    def reservation(self, tenant: str) -> Iterator[Reservation]:
+    def reservation(self, tenant: str, side: Side = "stream") -> Iterator[Reservation]:
         """Yield a reservation for an image, and free its bytes at the end of the block."""
-        reservation = Reservation(self, tenant)
+        reservation = Reservation(self, tenant, side)
         try:
             yield reservation
         finally:
@@ -125,7 +132,7 @@ class ImageMemory:
 
     def try_add(self, reservation: Reservation, size_bytes: int) -> bool:
         """Reserve bytes for an arriving image if they are free now; return whether they are reserved."""
-        if self._arriving.count(reservation.tenant) and self._beyond is not reservation:
+        if self._arriving.count(reservation.owner) and self._beyond is not reservation:
             return False
         if not self._may_grow(reservation, size_bytes):
             return False
@@ -150,24 +157,24 @@ class ImageMemory:
 
     async def _wait(self, queue: FairQueue[_Wait], reservation: Reservation, size_bytes: int) -> None:
         wait = _Wait(reservation, size_bytes)
-        queue.push(reservation.tenant, wait)
+        queue.push(reservation.owner, wait)
         self._grant()
         await wait.came
 
     def _add(self, reservation: Reservation, size_bytes: int) -> None:
         self._held += size_bytes
         reservation.held_bytes += size_bytes
-        held = self._of_tenant[reservation.tenant] + size_bytes
+        held = self._of_owner[reservation.owner] + size_bytes
         if held:
-            self._of_tenant[reservation.tenant] = held
+            self._of_owner[reservation.owner] = held
         else:
-            del self._of_tenant[reservation.tenant]
+            del self._of_owner[reservation.owner]
 
     def _may_grow(self, reservation: Reservation, size_bytes: int) -> bool:
         if self._beyond is reservation:
             return True
-        held = self._of_tenant.get(reservation.tenant, 0)
-        return self._held + size_bytes <= self._limit and (not held or held + size_bytes <= self._max_of_tenant)
+        held = self._of_owner.get(reservation.owner, 0)
+        return self._held + size_bytes <= self._limit and (not held or held + size_bytes <= self._max_of_owner)
 
     def _may_decode(self, size_bytes: int) -> bool:
         """Return whether pixels may be added: what is decoded ends and frees them, and when nothing is, one may."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from service.media.errors import TooComplexError, TooManyPixelsError, UnsupportedFormatError
 from service.media.formats import MediaType
+from service.media.gif_file import gif_blocks
 
 # Encoders write up to 20 of them; each makes a progressive JPEG's decoder pass over the whole picture once more.
 MAX_SCANS = 64
@@ -39,8 +40,7 @@ _ARITHMETIC_FRAMES = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 
 _PNG_SIGNATURE_BYTES, _CHUNK_FRAME_BYTES = 8, 12
 
-_GIF_HEADER_BYTES, _GIF_FRAME_BYTES = 13, 9
-_EXTENSION, _FRAME, _TRAILER, _COMMENT = b"!,;\xfe"
+_EXTENSION, _FRAME, _COMMENT = b"!,\xfe"
 
 
 def check_structure(data: bytes, media_type: MediaType) -> None:
@@ -73,7 +73,7 @@ def _limit(count: int, limit: int, parts: str) -> None:
 def _check_jpeg(data: bytes) -> None:
     before = scans = junk = 0
     components = 0
-    for marker, at, gap in _segments(data):
+    for marker, at, gap in jpeg_segments(data):
         if marker == _START_OF_SCAN:
             scans += 1
             _limit(scans, MAX_SCANS, "scans")
@@ -90,7 +90,7 @@ def _check_jpeg(data: bytes) -> None:
             components = int.from_bytes(data[at + 7 : at + 8])
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield each marker of the first picture, where its segment starts, and the bytes before it that belong to none."""
     at = 2
     while found := _MARKER.search(data, at):
@@ -121,32 +121,8 @@ def _check_gif(data: bytes) -> None:
     if data.count(_FRAME) <= MAX_FRAMES and data.count(bytes((_EXTENSION, _COMMENT))) <= MAX_COMMENTS:
         return
     frames = comments = 0
-    for block in _blocks(data):
-        frames += block == _FRAME
-        comments += block == _COMMENT
+    for kind, _, _ in gif_blocks(data):
+        frames += kind == _FRAME
+        comments += kind == _COMMENT
         _limit(frames, MAX_FRAMES, "frames")
         _limit(comments, MAX_COMMENTS, "comments")
-
-
-def _blocks(data: bytes) -> Iterator[int]:
-    """Yield what each block is: a frame, a comment, or another extension's label. Follows Pillow: junk is skipped."""
-    at = _GIF_HEADER_BYTES + _palette_bytes(data[10:11])
-    while at < len(data) and (introducer := data[at]) != _TRAILER:
-        at += 1
-        if introducer == _FRAME:
-            at += _GIF_FRAME_BYTES + _palette_bytes(data[at + 8 : at + 9]) + 1
-            yield _FRAME
-        elif introducer == _EXTENSION:
-            at += 1
-            yield int.from_bytes(data[at - 1 : at])
-        else:
-            continue
-        while at < len(data) and (length := data[at]):
-            at += length + 1
-        at += 1
-
-
-def _palette_bytes(flags: bytes) -> int:
-    """Return the length of the palette that a header or a frame announces."""
-    value = int.from_bytes(flags)
-    return 3 << (value & 7) + 1 if value & 0x80 else 0

@@ -1,6 +1,7 @@
 """Sends one image to the engine: all frames at the same time, then a request for explanations."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,9 +28,20 @@ _GREY = np.full((64, 64, 3), 128, np.uint8)
 class EngineClient:
     """Sends images to the engine with a policy's instructions, within `engine.timeout_s`."""
 
-    def __init__(self, engine: Engine, *, timeout_s: float, availability: EngineAvailability | None = None) -> None:
-        """The time of a judgement stands still while `availability` says that no server can answer."""
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        timeout_s: float,
+        availability: EngineAvailability | None = None,
+        goes_last: bool = False,
+    ) -> None:
+        """The time of a judgement stands still while `availability` says that no server can answer.
+
+        With `goes_last` requests let all others go first where they wait in the engine.
+        """
         self._engine = engine
+        self._goes_last = goes_last
         self._timeout_s = timeout_s
         self._availability = availability or EngineAvailability()
 
@@ -102,7 +114,7 @@ class EngineClient:
                 pixels=pixels,
                 instructions=instructions,
                 image_key=f"{subject.image.sha256}/{frame}",
-                deadline_s=time.monotonic() + self._timeout_s,
+                deadline_s=math.inf if self._goes_last else time.monotonic() + self._timeout_s,
                 wants_scores="moderation" in event.tasks,
                 wants_tags="tags" in event.tasks,
                 caption=event.caption,

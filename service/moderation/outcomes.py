@@ -7,15 +7,16 @@ from datetime import datetime
 from schemas.image_uploaded import ImageUploadedV1
 from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 from schemas.tags import AttributeValueV1, TagsV1
-from schemas.verdict import PolicyV1, ReasonV1, VerdictV1
+from schemas.verdict import FrameScoresV1, PolicyV1, ReasonV1, VerdictV1, ViewV1
 from service.core.losses import EngineLosses
 from service.core.records import SourceRecord
 from service.inference.engine import EngineDescription, EngineOutput, Tag
 from service.media.types import DecodedImage
-from service.policy.decide import DecisionResult
+from service.media.view import View
+from service.policy.judged import ImageDecision, JudgedFrame, JudgedImage, deciding_views
 from service.policy.policy import Policy
 from service.telemetry import labels
-from service.telemetry.instruments import VERDICTS
+from service.telemetry.instruments import IMAGE_VIEWS, IMAGES_AMBIGUOUS, VERDICTS
 
 NO_ATTRIBUTES = "none"
 """The attribute schema of tags from an engine that makes none: who waits for tags gets an answer all the same."""
@@ -55,7 +56,7 @@ class Subject:
             bytes=image.encoded_bytes,
             media_type=image.media_type,
             frames=image.frames_total,
-            frames_judged=len(image.frames),
+            frames_judged=len(set(image.frame_numbers)),
         )
 
 
@@ -64,21 +65,33 @@ def verdict(
     *,
     engine: EngineDescription,
     outputs: Sequence[EngineOutput],
-    scores: Mapping[str, float] | None,
+    judged: JudgedImage,
     policy: Policy,
-    result: DecisionResult,
+    decided: ImageDecision,
+    views: JudgedImage | None = None,
+    calibration_file: str | None = None,
     explanations: Mapping[str, str],
     timings_ms: Mapping[str, float],
     moderated_at: datetime,
 ) -> VerdictV1:
-    """Return the verdict; `scores` are those that the result was decided on."""
+    """Return the verdict on a judged image.
+
+    `views` has the scores of each view that `judged` has the frames of; None if each view is a frame.
+    """
+    result, counted = decided.result, decided.counted or JudgedFrame({})
     return VerdictV1(
         image_id=subject.event.image_id,
         tenant=subject.event.tenant,
         status=result.status,
         decision=result.decision,
         deciding_category=result.deciding_category,
-        scores=dict(scores or {}),
+        scores=dict(counted.scores),
+        hints=tuple(sorted(judged.hints & counted.scores.keys())),
+        asked=tuple(sorted(counted.asked)),
+        uncalibrated=counted.uncalibrated,
+        frames=_frames(judged),
+        views=_views(subject.image, policy, views or judged),
+        ambiguous=tuple(sorted(judged.ambiguous)),
         not_covered=result.not_covered,
         reasons=tuple(_explained(reason, explanations) for reason in result.reasons),
         policy=PolicyV1(name=policy.name, version=policy.version, hash=policy.hash),
@@ -90,12 +103,41 @@ def verdict(
         label_source=engine.label_source,
         preprocessing=engine.preprocessing,
         calibration=engine.calibration,
+        calibration_file=calibration_file,
         image=subject.facts(),
         source=subject.source(),
         attempt=subject.attempt,
         timings_ms=dict(timings_ms),
         moderated_at=moderated_at,
         context=subject.event.context,
+    )
+
+
+def _frames(judged: JudgedImage) -> tuple[FrameScoresV1, ...]:
+    if len(judged.frames) == 1:
+        return ()
+    return tuple(
+        FrameScoresV1(scores=dict(each.scores), asked=tuple(sorted(each.asked)), uncalibrated=each.uncalibrated)
+        for each in judged.frames
+    )
+
+
+def _views(image: DecodedImage, policy: Policy, views: JudgedImage) -> tuple[ViewV1, ...]:
+    """Return what the model saw of an image; nothing for one whole still picture."""
+    if len(image.frames) == 1 and image.views in ((), (View(),)):
+        return ()
+    numbers = image.frame_numbers
+    deciding = deciding_views(policy, views, numbers) or (frozenset(),) * len(numbers)
+    return tuple(
+        ViewV1(
+            frame=view.frame,
+            shown_ms=view.shown_ms,
+            ground=view.ground,
+            colours=view.colours,
+            part=view.part,
+            categories=tuple(sorted(categories)),
+        )
+        for view, categories in zip(image.views or map(View, numbers), deciding, strict=True)
     )
 
 
@@ -166,3 +208,6 @@ class VerdictMetrics:
             labels.STATUS: verdict.status,
         }
         VERDICTS.add(1, attributes)
+        for feature in verdict.ambiguous:
+            IMAGES_AMBIGUOUS.add(1, {labels.FEATURE: feature})
+        IMAGE_VIEWS.record(max(1, len(verdict.views)))

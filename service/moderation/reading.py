@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
-from schemas.image_uploaded import ImageInlineV1
+from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
 from service.core.errors import RejectedError
 from service.core.records import SourceRecord
 from service.delivery.handler import READING_TURN_S, UNREAD, Job, Reading
@@ -24,10 +24,15 @@ def read_upload(
 
 
 def _reading(upload: UploadEvent, own_hosts: Collection[str] = ()) -> Reading:
-    event = upload.event
-    reading = Reading(event.tenant, event=event)
+    reading = reading_of_event(upload.event, own_hosts)
     if upload.envelope is not None:
         reading = reading._replace(event_id=upload.envelope.id, event_source=upload.envelope.source)
+    return reading
+
+
+def reading_of_event(event: ImageUploadedV1, own_hosts: Collection[str] = ()) -> Reading:
+    """Return what an event says about its image; `own_hosts` are the operator's."""
+    reading = Reading(event.tenant, event=event)
     if isinstance(event.image, ImageInlineV1):
         # The text, and the file that is decoded from it.
         held_bytes = len(event.image.inline) + len(event.image.inline) * 3 // 4

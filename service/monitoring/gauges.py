@@ -59,6 +59,11 @@ class Gauges:
             ),
             instruments.PARTITIONS: self._partitions,
             instruments.OLDEST_AGE: self._oldest_age,
+            instruments.API_IMAGES: self._api_images,
+            instruments.API_ACCESS_WARNINGS: self._api_access_warnings,
+            instruments.POLICY_INFO: self._policy_info,
+            instruments.POLICY_AGE: self._policy_age,
+            instruments.POLICY_REFUSED: self._policy_refused,
             instruments.ENGINE_REQUESTS: self._engine_requests,
             instruments.ENGINE_REACHABLE: self._engine_reachable,
             instruments.DECODE_QUEUE: self._decode_queue,
@@ -103,6 +108,27 @@ class Gauges:
     def _oldest_age(self) -> Iterable[Reading]:
         if status := self._sources.status():
             yield max(self._now_s() - status.oldest_ms / 1000, 0.0) if status.oldest_ms is not None else 0.0, {}
+
+    def _api_images(self) -> Iterable[Reading]:
+        if places := self._sources.places:
+            yield places.in_work, {labels.STATE: "running"}
+            yield places.waiting, {labels.STATE: "waiting"}
+
+    def _api_access_warnings(self) -> Iterable[Reading]:
+        if self._sources.places is not None:
+            yield len(self._sources.access_warnings()), {}
+
+    def _policy_info(self) -> Iterable[Reading]:
+        for name, rules_version, rules_hash in self._sources.policies.identities() if self._sources.policies else ():
+            yield 1, {labels.POLICY: name, labels.VERSION: rules_version, labels.HASH: rules_hash}
+
+    def _policy_age(self) -> Iterable[Reading]:
+        if policies := self._sources.policies:
+            yield max(self._clock() - policies.read_at_s, 0.0), {}
+
+    def _policy_refused(self) -> Iterable[Reading]:
+        if policies := self._sources.policies:
+            yield int(policies.is_refused), {}
 
     def _engine_requests(self) -> Iterable[Reading]:
         if engine := self._sources.engine:

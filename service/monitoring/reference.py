@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Mapping
+from typing import get_args
 
+from service.core.ambiguity import FEATURES
 from service.telemetry import labels
 from service.telemetry.aggregation import Declaration
 from service.telemetry.instruments import declarations
@@ -45,6 +47,10 @@ _FIXED: Mapping[str, str] = {
     labels.BOUND: "records, slots, bytes, images, span",
     labels.MECHANISM: ", ".join(labels.MECHANISMS),
     labels.STATE: "running, waiting",
+    labels.FEATURE: ", ".join(FEATURES),
+    labels.LIVE: "allow, review, block",
+    labels.AGREES: "yes, no",
+    labels.PART: ", ".join(get_args(labels.ShadowPart)),
 }
 """What labels of a fixed set hold; the values of `kind` are listed with its instrument."""
 

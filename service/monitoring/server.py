@@ -19,7 +19,7 @@ class PortTakenError(FatalError):
     reason = "monitoring.port_taken"
     message = (
         "{host}:{port} is taken (settings monitoring.host and monitoring.port), by another process of the service "
-        "perhaps: give each one a port of its own, or 0 for no endpoint"
+        "perhaps: give each one a port of its own, such as MODSTREAM_MONITORING__PORT=9465, or 0 for no endpoint"
     )
 
 

@@ -1,6 +1,6 @@
 """The sources of gauges and health; each part of the service is set when it starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,47 @@ class Memory(Protocol):
         ...
 
 
+class Places(Protocol):
+    """The part of the HTTP API that monitoring reads."""
+
+    @property
+    def in_work(self) -> int:
+        """The number of images that have a place."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """The number of images that wait for one."""
+        ...
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether further images are refused, because the process ends."""
+        ...
+
+
+class Policies(Protocol):
+    """The part of the policies in force that monitoring reads."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the present files cannot be used, so that the policies before them stay in force."""
+        ...
+
+    @property
+    def read_at_s(self) -> float:
+        """When the policies in force were read, by `time.monotonic`."""
+        ...
+
+    def identities(self) -> Sequence[tuple[str, str, str]]:
+        """Return name, version and hash of each policy in force."""
+        ...
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong with the present files."""
+        ...
+
+
 @dataclass(slots=True)
 class Sources:
     """The sources. Each is None until it exists; all may be read in any thread."""
@@ -54,7 +95,15 @@ class Sources:
     """Of the engine that has started and answered every policy."""
     decoder: Decoder | None = None
     memory: Memory | None = None
+    policies: Policies | None = None
+    places: Places | None = None
+    access_warnings: Callable[[], list[str]] = list
+    """Returns what is wrong with the keys file and the identity provider of the HTTP API."""
+    shadow_warnings: Callable[[], list[str]] = list
+    """Returns what keeps shadows from work."""
     processor: Callable[[], ProcessorStatus] | None = None
+    has_stream: bool = True
+    """False where only the HTTP API is served: there are no partitions and no brokers then."""
 
     def status(self) -> ProcessorStatus | None:
         """Return the status of the processor; None before it exists."""

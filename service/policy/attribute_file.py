@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from service.core.documents import check_document
 from service.core.instructions import Attribute, AttributeSchema, Language, TextLimit
-from service.policy.documents import check_document
+from service.policy.errors import PolicyFileError
 from service.policy.words import Name, Part, Sentence, Value, mistake, mistakes
 
 BundledSchema = Literal["product"]
@@ -89,7 +90,7 @@ class AttributeFile(Part):
 def bundled_schema(name: BundledSchema, language: Language) -> AttributeSchema:
     """Return a schema of the package in a language, `en` or `zh`."""
     path = files("service.policy").joinpath("attributes", f"{name}.{language}.yaml")
-    return check_document(Path(str(path)), AttributeFile).result().as_schema()
+    return check_document(Path(str(path)), AttributeFile, PolicyFileError).result().as_schema()
 
 
 def _attribute(name: str, question: Question) -> Attribute:

@@ -1,15 +1,19 @@
 """Turns scores into a decision with reasons. Pure and total; a higher score never gives a milder decision."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from schemas.base import Decision
 from schemas.verdict import ReasonV1
+from service.core.ambiguity import MEANINGS
 from service.policy.errors import UnusableScoresError
 from service.policy.policy import CategoryRule, Policy
 
 Scores = Mapping[str, float]
+
+AMBIGUOUS = "image.ambiguous"
+"""The code of a reason that rests on what viewers may show otherwise than it was judged."""
 
 _SEVERITY: Mapping[Decision, int] = {"allow": 0, "review": 1, "block": 2}
 
@@ -21,7 +25,7 @@ class DecisionResult:
     status: Literal["moderated", "not_moderated"]
     decision: Decision
     deciding_category: str | None
-    """The category that decided. None for `allow`, and without scores."""
+    """The category that decided. None for `allow`, where ambiguity decided, and without scores."""
     reasons: tuple[ReasonV1, ...]
     """Gravest first; one with the decision `allow` is a label."""
     not_covered: tuple[str, ...]
@@ -46,42 +50,36 @@ class _Finding:
 
 
 def decide(
-    policy: Policy, scores: Scores | None, covers: Set[str], hints: Set[str], *, unjudged: str | None = None
+    policy: Policy,
+    scores: Scores | None,
+    hints: Set[str],
+    *,
+    unjudged: str | None = None,
+    ambiguous: Collection[str] = (),
 ) -> DecisionResult:
-    """Apply a policy to the scores of one image.
+    """Apply a policy to the scores of one image, which are all that the engine covers.
 
-    `covers` are the categories that the engine scores, `hints` those of them that may send to review but never block.
-    Without scores (None, or an engine that covers nothing) the result is `not_moderated`, decided as the policy says;
-    `unjudged` is the engine's reason code for that, if it has one.
-    Raises `UnusableScoresError` if the scores are not exactly probabilities for `covers`.
+    `hints` are the categories that may send to review but never block. Scores of categories that the policy does not
+    know are ignored. Without any other score the result is `not_moderated`, decided as the policy says; `unjudged` is
+    the engine's reason code for that, if it has one. `ambiguous` are the features of the image that viewers may show
+    otherwise; where a score calls for the same decision, the score decides.
+    Raises `UnusableScoresError` if a score is no probability.
     """
-    if not scores:
+    if not scores or scores.keys().isdisjoint(policy.names):
         return _not_moderated(policy, unjudged or "engine_does_not_judge")
-    _check(scores, covers, known=set(policy.names))
+    check_probabilities(scores)
     findings = sorted(_findings(policy, scores, hints), key=lambda finding: finding.rank, reverse=True)
-    decision = findings[0].decision if findings else "allow"
+    by_scores = tuple(_reason(finding) for finding in findings)
+    # Stable: of equal decisions those on scores stay first.
+    reasons = sorted((*by_scores, *_ambiguities(policy, ambiguous)), key=lambda reason: -_SEVERITY[reason.decision])
+    decision = reasons[0].decision if reasons else "allow"
     return DecisionResult(
         status="moderated",
         decision=decision,
-        deciding_category=None if decision == "allow" else findings[0].category,
-        reasons=tuple(_reason(finding) for finding in findings),
-        not_covered=tuple(name for name in policy.names if name not in covers),
+        deciding_category=None if decision == "allow" else reasons[0].category,
+        reasons=tuple(reasons),
+        not_covered=tuple(name for name in policy.names if name not in scores),
     )
-
-
-def worst_of(frames: Iterable[Scores | None]) -> Scores | None:
-    """Return each category's highest score among frames; None if a frame was not judged, or there is none.
-
-    Raises `UnusableScoresError` for what is no probability: a maximum would hide it.
-    """
-    worst: dict[str, float] = {}
-    for scores in frames:
-        if scores is None:
-            return None
-        _check_probabilities(scores)
-        for name, score in scores.items():
-            worst[name] = max(score, worst.get(name, 0.0))
-    return worst or None
 
 
 def _not_moderated(policy: Policy, code: str) -> DecisionResult:
@@ -94,17 +92,18 @@ def _not_moderated(policy: Policy, code: str) -> DecisionResult:
     return DecisionResult("not_moderated", decision, None, (reason,), policy.names)
 
 
-def _check(scores: Scores, covers: Set[str], *, known: Set[str]) -> None:
-    if scores.keys() != covers:
-        odd = ", ".join(sorted(scores.keys() ^ covers))
-        raise UnusableScoresError(detail=f"scores and covered categories differ in {odd}")
-    outside = sorted(name for name in covers if name not in known)
-    if outside:
-        raise UnusableScoresError(detail=f"neither in the taxonomy nor in the policy: {', '.join(outside)}")
-    _check_probabilities(scores)
+def _ambiguities(policy: Policy, features: Collection[str]) -> Iterator[ReasonV1]:
+    """Yield one reason for each feature, by name; of a newer writer's features the policy knows no meaning."""
+    for feature in sorted(features):
+        decision = policy.decision_on(feature)
+        outcome = "label only" if decision == "allow" else decision
+        meaning = next((f" ({meaning})" for name, meaning in MEANINGS.items() if name == feature), "")
+        message = f"Viewers may show the image differently: {feature}{meaning}: {outcome}"
+        yield ReasonV1(code=AMBIGUOUS, feature=feature, decision=decision, message=message)
 
 
-def _check_probabilities(scores: Scores) -> None:
+def check_probabilities(scores: Scores) -> None:
+    """Raise `UnusableScoresError` if a score is no probability."""
     # Written so that NaN, which no comparison holds for, is caught too.
     wrong = sorted(name for name, score in scores.items() if not 0.0 <= score <= 1.0)
     if wrong:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from pydantic import RootModel
 
+from service.core.documents import check_document
 from service.core.instructions import CategoryDefinition, Language
-from service.policy.documents import check_document
+from service.policy.errors import PolicyFileError
 from service.policy.taxonomy import BY_NAME, NAMES
 from service.policy.words import Answer, Mistake, Part, Remark, Sentence
 
@@ -43,7 +44,7 @@ class _Definitions(RootModel[Mapping[str, Definition]]):
 def bundled_definitions(language: Language) -> Mapping[str, Definition]:
     """Return the definitions of the taxonomy's categories in a language."""
     path = Path(str(files("service.policy").joinpath("definitions", f"{language}.yaml")))
-    return MappingProxyType(dict(check_document(path, _Definitions).result().root))
+    return MappingProxyType(dict(check_document(path, _Definitions, PolicyFileError).result().root))
 
 
 def defined(name: str, own: Definition | None, language: Language) -> CategoryDefinition:

@@ -14,7 +14,24 @@ class PolicyFileError(FatalError):
     """A policy file cannot be used."""
 
     reason = "policy.invalid_file"
-    message = "{path}, line {line}: {detail} (read because of {setting})"
+    message = "{path}, line {line}: {detail} (read because of policy.path)"
+
+
+class CalibrationFileError(FatalError):
+    """A calibration file cannot be used."""
+
+    reason = "policy.invalid_calibration"
+    message = "{path}, line {line}: {detail} (read because of policy.calibration)"
+
+
+class CalibrationMismatchError(FatalError):
+    """The calibration file was not fitted on the scores of the engine that runs."""
+
+    reason = "policy.calibration_mismatch"
+    message = (
+        "policy.calibration: {path} does not fit the policy {policy!r} on this engine: {detail}. Run `modstream "
+        "calibrate` with these settings, or leave policy.calibration unset"
+    )
 
 
 class PolicySettingsError(FatalError):
@@ -22,6 +39,13 @@ class PolicySettingsError(FatalError):
 
     reason = "policy.invalid_settings"
     message = "{setting}: {detail}"
+
+
+class PreparationTimeoutError(FatalError):
+    """The engine could not be prepared for a changed policy in time."""
+
+    reason = "policy.preparation_timeout"
+    message = "The engine was not prepared for the changed policy {policy!r} within {limit_s} s; it is tried again"
 
 
 class UnknownPolicyError(RejectedError):

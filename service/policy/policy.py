@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from schemas.base import Decision, Identifier, Score
+from service.core.ambiguity import FEATURES, Feature
 from service.core.instructions import AttributeSchema, Language, ModelInstructions
 from service.policy.attribute_file import BundledSchema, bundled_schema
 from service.policy.definitions import Definition, defined, mistakes_of
@@ -37,6 +38,9 @@ class CategoryRule(Part):
     """Named among the reasons, and allowed."""
     review: Score | None = None
     block: Score | None = None
+    frames: Annotated[int, Field(ge=1, le=4)] = 1
+    """Frames of an animated image that have to reach a threshold: 1 lets the worst frame decide, 2 asks for a second
+    one that agrees. An image with fewer judged frames needs all of them."""
     definition: Definition | None = None
     """Its definition in a language model's prompt: required for a category of your own. Parts that it leaves out are
     those of the bundled definition."""
@@ -58,6 +62,18 @@ class CategoryRule(Part):
 
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+AMBIGUOUS_DEFAULT = "default"
+"""The key for the features that are not named beside it."""
+_REVIEW_AMBIGUITY: Mapping[str, Decision] = {AMBIGUOUS_DEFAULT: "review"}
+
+
+def _by_feature(value: Any) -> Any:
+    """Return a single decision as that on every feature."""
+    if isinstance(value, str):
+        return {AMBIGUOUS_DEFAULT: value}
+    return {**_REVIEW_AMBIGUITY, **value} if isinstance(value, Mapping) else value
 
 
 class Policy(Part):
@@ -84,17 +100,35 @@ class Policy(Part):
     """The attribute schema of tags: a bundled one, or a file beside the policy; null asks for no tags."""
     when_not_moderated: Decision = "review"
     """The precaution for an image that no model judged; the verdict's status says so whatever stands here."""
+    ambiguous: Annotated[
+        Mapping[str, Decision],
+        BeforeValidator(_by_feature, json_schema_input_type=Decision | dict[Feature | Literal["default"], Decision]),
+    ] = _REVIEW_AMBIGUITY
+    """The decision on an image that viewers may show otherwise than it was judged: one for all features, or one by
+    feature and one by the key `default` for the others. A label or nothing is `allow`."""
     categories: Mapping[str, CategoryRule]
     """Rules by category. Categories that are not in the taxonomy are the policy's own and need a definition."""
+
+    @field_validator("ambiguous")
+    @classmethod
+    def _are_known(cls, ambiguous: Mapping[str, Decision]) -> Mapping[str, Decision]:
+        known = (AMBIGUOUS_DEFAULT, *FEATURES)
+        unknown = sorted(ambiguous.keys() - {*known})
+        if unknown:
+            raise mistakes(((name,), f"no feature has this name; known are {', '.join(known)}") for name in unknown)
+        return ambiguous
 
     @field_validator("categories")
     @classmethod
     def _are_usable(cls, categories: Mapping[str, CategoryRule]) -> Mapping[str, CategoryRule]:
         found = [*mistakes_of({name: rule.definition for name, rule in categories.items()})]
-        threshold = categories.get(CHILD_SAFETY, CategoryRule()).review
+        gravest = categories.get(CHILD_SAFETY, CategoryRule())
+        threshold = gravest.review
         if threshold is None or threshold > MAX_CHILD_SAFETY_REVIEW:
             message = f"{CHILD_SAFETY} needs a threshold for review of at most {MAX_CHILD_SAFETY_REVIEW}"
             found.append(((CHILD_SAFETY,), message))
+        if gravest.frames != 1:
+            found.append(((CHILD_SAFETY, "frames"), f"the worst frame decides about {CHILD_SAFETY}: frames must be 1"))
         if found:
             raise mistakes(found)
         return categories
@@ -124,11 +158,27 @@ class Policy(Part):
         Name, version and description are no part of it, and neither is what an engine is asked, which scores depend on
         and decisions do not: a verdict's prompt hash, adapter and preprocessing identify those.
         """
-        rules = {name: dict(rule.thresholds()) for name, rule in self.categories.items()}
+        rules: dict[str, dict[str, float]] = {name: dict(rule.thresholds()) for name, rule in self.categories.items()}
         given = {name: thresholds for name, thresholds in rules.items() if thresholds}
-        content = {"when_not_moderated": self.when_not_moderated, "categories": given}
+        for name, thresholds in given.items():
+            if self.categories[name].frames != 1:
+                thresholds["frames"] = self.categories[name].frames
+        content: dict[str, Any] = {"when_not_moderated": self.when_not_moderated, "categories": given}
+        # Left out where it is the default, so that policies from before the key keep their hash.
+        if (ambiguous := self._ambiguous_rules()) != _REVIEW_AMBIGUITY:
+            content["ambiguous"] = ambiguous
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def decision_on(self, feature: str) -> Decision:
+        """Return the decision on an image that has a feature which viewers may show otherwise."""
+        return self.ambiguous.get(feature, self.ambiguous[AMBIGUOUS_DEFAULT])
+
+    def _ambiguous_rules(self) -> Mapping[str, Decision]:
+        """Return the decision by default, and those that differ from it."""
+        default = self.ambiguous[AMBIGUOUS_DEFAULT]
+        others = {name: decision for name, decision in self.ambiguous.items() if decision != default}
+        return {AMBIGUOUS_DEFAULT: default, **others}
 
     def _attribute_schema(self) -> AttributeSchema | None:
         return bundled_schema(self.attributes, self.language) if isinstance(self.attributes, str) else self.attributes

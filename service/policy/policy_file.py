@@ -1,14 +1,13 @@
 """One policy file, and the file of attributes that it may name, to a policy."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from service.core.documents import Checked, Document, Read, open_document, read_bounded
 from service.core.file_kinds import ATTRIBUTES, POLICY, other_kind_hint
 from service.core.instructions import AttributeSchema
 from service.policy.attribute_file import AttributeFile, BundledSchema
-from service.policy.documents import Checked, Document, open_document
 from service.policy.errors import PolicyFileError
 from service.policy.policy import Policy
 
@@ -18,10 +17,10 @@ ATTRIBUTES_SUFFIX = ".attributes"
 _FIELD = "attributes"
 
 
-def check_policy(path: Path) -> Checked[Policy]:
+def check_policy(path: Path, read: Read = read_bounded) -> Checked[Policy]:
     """Return a file's policy, or every problem with it and with its attributes."""
     try:
-        document = open_document(path)
+        document = open_document(path, PolicyFileError, read)
     except PolicyFileError as problem:
         return Checked(None, (problem,))
     content = document.content
@@ -29,27 +28,37 @@ def check_policy(path: Path) -> Checked[Policy]:
         return Checked(None, (document.problem(hint),))
     if not isinstance(content, dict) or content.get(_FIELD) in (None, *get_args(BundledSchema)):
         return document.check(Policy)
-    schema = _own_schema(document, content[_FIELD])
+    schema = _own_schema(document, content[_FIELD], read)
     policy = replace(document, content={**content, _FIELD: schema.found}).check(Policy)
     problems = (*policy.problems, *schema.problems)
     return Checked(None, problems, salvaged=policy.found or policy.salvaged) if problems else policy
 
 
-def _own_schema(document: Document, named: object) -> Checked[AttributeSchema]:
+def _own_schema(document: Document, named: object, read: Read) -> Checked[AttributeSchema]:
     path = document.path.parent / str(named)
-    # Path.is_file raises OSError for a name that is too long.
-    if not isinstance(named, str) or not os.path.isfile(path):  # noqa: PTH113 - as above
-        detail = (
-            f"neither a bundled schema ({', '.join(get_args(BundledSchema))}) nor a file beside the policy: {named}"
-        )
+    fault = _reading_fault(path, read) if isinstance(named, str) else "no name"
+    if fault is not None:
+        bundled = ", ".join(get_args(BundledSchema))
+        detail = f"neither a bundled schema ({bundled}) nor a file beside the policy: {named} ({fault})"
         return Checked(None, (document.problem(detail, _FIELD),))
-    table = _checked_attributes(path)
+    table = _checked_attributes(path, read)
     return Checked(table.found.as_schema() if table.found else None, table.problems)
 
 
-def _checked_attributes(path: Path) -> Checked[AttributeFile]:
+def _reading_fault(path: Path, read: Read) -> str | None:
+    """Return why a file cannot be read; None if it can."""
     try:
-        document = open_document(path)
+        read(path)
+    except OSError as error:
+        return error.strerror
+    except ValueError:  # a zero byte, or half of a pair of surrogates
+        return "no name of a file"
+    return None
+
+
+def _checked_attributes(path: Path, read: Read) -> Checked[AttributeFile]:
+    try:
+        document = open_document(path, PolicyFileError, read)
     except PolicyFileError as problem:
         return Checked(None, (problem,))
     hint = other_kind_hint(document.content, ATTRIBUTES)

@@ -18,6 +18,16 @@ class TopicSettings(Group):
     """Topic that the service writes tags to."""
     dead_letters: str = "images.uploaded.dead"
     """Topic that the service writes dead letters to: events that could not be judged, with the reason."""
+    shadow: str = "images.verdicts.shadow"
+    """Topic that the service writes what shadows decide to; it is needed where the group `shadow` names any."""
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the topics of outcomes, by the setting that names each."""
+        return {
+            "topics.verdicts": self.verdicts,
+            "topics.tags": self.tags,
+            "topics.dead_letters": self.dead_letters,
+        }
 
     @model_validator(mode="after")
     def _outcomes_are_not_read_again(self) -> Self:
@@ -26,6 +36,8 @@ class TopicSettings(Group):
             raise settings_conflict(
                 "topics.uploads must differ from the topics that are written", "topics.uploads", *names
             )
+        if self.shadow in {self.uploads, self.verdicts, self.tags, self.dead_letters}:
+            raise settings_conflict("topics.shadow must differ from the other topics", "topics.shadow")
         return self
 
 

@@ -29,7 +29,7 @@ class JudgingSettings(Group):
     """Whether a label that the model favours gets less of the answer. uniform: the model's probabilities count.
     measured: each policy is asked about at the start, at most 52 times, with pictures that show nothing and the
     categories behind other labels; shares are divided by the prior of their label. This changes scores and the
-    verdicts' `calibration`: choose the thresholds again."""
+    verdicts' `calibration`: solve the thresholds again (`modstream thresholds`)."""
     max_tag_tokens: Positive = 256
     """Of one image's tags. A schema that can hold less lowers it; an answer that is cut off is kept as far as it goes,
     and marked as incomplete."""

@@ -90,6 +90,9 @@ def _setting_at(location: tuple[int | str, ...], known: Mapping[str, Setting]) -
 
 def _conflict(details: ErrorDetails, given: Mapping[str, Given]) -> Problem:
     """Report settings that contradict each other: their names travel in the error's context."""
-    names = str(details.get("ctx", {}).get("settings", "")).split(", ")
+    names, text = str(details.get("ctx", {}).get("settings", "")).split(", "), text_of(details)
+    if details["loc"] and not any("." in name for name in names):
+        group = ".".join(str(part) for part in details["loc"])
+        names, text = [f"{group}.{name}" for name in names], f"{group}: {text}"
     sources = [f"{name} {given[name].source}" for name in names if name in given]
-    return Problem("", ", ".join(sources), f"{text_of(details)}.")
+    return Problem("", ", ".join(sources), f"{text}.")

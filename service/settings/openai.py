@@ -68,7 +68,6 @@ class OpenAISettings(Group):
     @model_validator(mode="after")
     def _pauses_grow(self) -> Self:
         if self.max_return_after_s < self.return_after_s:
-            message = "engine.openai.max_return_after_s must not be under engine.openai.return_after_s"
-            names = ("engine.openai.max_return_after_s", "engine.openai.return_after_s")
-            raise settings_conflict(message, *names)
+            message = "max_return_after_s must not be under return_after_s"
+            raise settings_conflict(message, "max_return_after_s", "return_after_s")
         return self

@@ -8,12 +8,15 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from service.settings.api import ApiSettings
 from service.settings.delivery import CommitSettings, DeadLetterSettings, RetrySettings, TopicSettings, WindowSettings
 from service.settings.engine import EngineSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.media import MediaSettings
 from service.settings.monitoring import MonitoringSettings, TelemetrySettings
+from service.settings.shadow import ShadowSettings
 from service.settings.types import Group, PositiveSeconds, settings_conflict
+from service.settings.vllm import adapter_name
 
 
 class PolicySettings(Group):
@@ -23,6 +26,14 @@ class PolicySettings(Group):
     """A policy file in YAML, or a folder of them. When not set, the bundled default policy is used."""
     default: str = "default"
     """Name of the policy for events that name none."""
+    calibration: Path | None = None
+    """A file that `modstream calibrate` wrote: scores become probabilities by it before a policy decides, and verdicts
+    name it. The service does not start if it was fitted on another model, prompt, precision or way from answers to
+    scores than those that run. It is followed as policies are. When not set, the engine's scores count as they
+    are."""
+    reload_interval_s: PositiveSeconds | None = 5.0
+    """How often the files of policies are read again. Changed ones are in force after two readings, without a restart;
+    files with a mistake are refused, and the policies before them stay in force. null: on SIGHUP alone."""
 
 
 class ShutdownSettings(Group):
@@ -49,8 +60,10 @@ class Settings(Group):
     media: MediaSettings = MediaSettings()
     engine: EngineSettings = EngineSettings()
     policy: PolicySettings = PolicySettings()
+    shadow: ShadowSettings = ShadowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    api: ApiSettings = ApiSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 
     @model_validator(mode="after")
@@ -58,4 +71,18 @@ class Settings(Group):
         if self.commit.timeout_s >= self.kafka.request_timeout_s:
             message = "commit.timeout_s must be under kafka.request_timeout_s"
             raise settings_conflict(message, "commit.timeout_s", "kafka.request_timeout_s")
+        return self
+
+    @model_validator(mode="after")
+    def _shadows_have_their_adapter(self) -> Self:
+        shadow, names = self.shadow.engine, ("shadow.engine.kind", "shadow.engine.adapter", "engine.kind")
+        if shadow.kind != "adapter":
+            return self
+        if self.engine.kind not in {"vllm", "openai"}:
+            raise settings_conflict("shadow.engine.kind: adapter needs engine.kind vllm or openai", *names)
+        if shadow.adapter is None:
+            raise settings_conflict("shadow.engine.kind: adapter needs shadow.engine.adapter", *names)
+        if self.engine.kind == "vllm" and shadow.adapter not in map(adapter_name, self.engine.vllm.adapters):
+            message = "shadow.engine.adapter is none of engine.vllm.adapters"
+            raise settings_conflict(message, "shadow.engine.adapter", "engine.vllm.adapters")
         return self

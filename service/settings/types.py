@@ -20,7 +20,10 @@ class Group(BaseModel):
 
 
 def settings_conflict(message: LiteralString, *settings: str) -> PydanticCustomError:
-    """Return the error of settings that do not go together; their dotted names travel in its context."""
+    """Return the error of settings that do not go together; their names travel in its context.
+
+    Names are dotted; those of a group that has several places, as an engine's, are without the group.
+    """
     return PydanticCustomError("settings_conflict", message, {"settings": ", ".join(settings)})
 
 

@@ -93,7 +93,7 @@ class VllmSettings(Group):
     """Tokens that the prefix cache keeps together; 0 is vLLM's choice: 16 on GPUs, 128 on CPUs, where 32 caches more of
     a short policy."""
     enforce_eager: bool = False
-    """Run without compiled graphs: the start is faster and judging slower. For tests and short trials."""
+    """Run without compiled graphs and functions: the start is faster and judging slower. For tests and short trials."""
     adapters: Adapters = ()
     """LoRA adapters that policies may name, each as NAME=PATH; of the language model only."""
     max_loras: Positive = 4

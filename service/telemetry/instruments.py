@@ -73,6 +73,29 @@ VERDICTS = _counter(
     labels.TENANT,
     labels.STATUS,
 )
+IMAGES_AMBIGUOUS = _counter(
+    "modstream.images.ambiguous",
+    "{image}",
+    "Judged images with features that viewers may show otherwise",
+    labels.FEATURE,
+)
+SHADOW_DECISIONS = _counter(
+    "modstream.shadow.decisions",
+    "{decision}",
+    "Decisions of shadows beside the live ones; a shadow is name/version of a policy, or engine",
+    labels.SHADOW,
+    labels.LIVE,
+    labels.DECISION,
+    labels.AGREES,
+)
+SHADOW_LEFT_OUT = _counter(
+    "modstream.shadow.left_out",
+    "{image}",
+    "Images that policies or the engine on trial did not decide about, and records of shadows that were lost; the "
+    "reason is failed, no_room, not_published, not_ready, queue_full, stopped or timed_out",
+    labels.PART,
+    labels.REASON,
+)
 REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that the group gave to this process")
 OFFSETS_LOST = _counter(
     "modstream.offsets.lost",
@@ -98,6 +121,20 @@ ENGINE_TOKENS = _counter(
     "Tokens of a language model; cached tokens are those of prompts that its prefix cache held",
     labels.KIND,
 )
+API_REQUESTS = _counter(
+    "modstream.api.requests",
+    "{request}",
+    "Answered requests to the HTTP API; the reason is empty for those that did not fail",
+    labels.ROUTE,
+    labels.CODE,
+    labels.REASON,
+)
+POLICY_RELOADS = _counter(
+    "modstream.policy.reloads",
+    "{reload}",
+    "Changes of the policy files that were put in force, or refused; the reason is empty for those in force",
+    labels.REASON,
+)
 LOG_DROPPED = _counter("modstream.log.dropped", "{line}", "Log lines left out under load, by event", labels.EVENT)
 
 STAGE_DURATION = _histogram(
@@ -116,6 +153,8 @@ UPLOAD_AGE = _histogram(
     # What service levels are usually set at; then minutes and an hour, of a lag that is being worked off.
     boundaries=(0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
 )
+_VIEWS = "Pictures that the engine was given of one image: frames, grounds and parts"
+IMAGE_VIEWS = _histogram("modstream.image.views", "{view}", _VIEWS, boundaries=(1, 2, 4, 8, 16, 32))
 COMMIT_DURATION = _histogram(
     "modstream.commit.duration",
     "s",
@@ -131,6 +170,14 @@ REBALANCE_PAUSE = _histogram(
     # From a quiet group to kafka.rebalance_timeout_s.
     boundaries=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
 )
+API_DURATION = _histogram(
+    "modstream.api.duration",
+    "s",
+    "Time of a request to the HTTP API, from its head to the end of its answer",
+    labels.ROUTE,
+    # From an answer without an image to api.timeout_s.
+    boundaries=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
+)
 ENGINE_LABEL_MASS = _histogram(
     "modstream.engine.label_mass",
     "1",
@@ -139,6 +186,17 @@ ENGINE_LABEL_MASS = _histogram(
     boundaries=(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999),
 )
 
+API_IMAGES = _gauge(
+    "modstream.api.images",
+    "{image}",
+    "Images of the HTTP API that are in work, and that wait for a place",
+    labels.STATE,
+)
+API_ACCESS_WARNINGS = _gauge(
+    "modstream.api.access_warnings",
+    "{warning}",
+    "Faults of the keys file or the identity provider, whose last state stays in force meanwhile; /health names them",
+)
 IN_FLIGHT = _gauge("modstream.in_flight", "{record}", "Records received and without outcomes yet")
 WINDOW_OCCUPANCY = _gauge(
     "modstream.window.occupancy",
@@ -187,6 +245,20 @@ REFUSED_AGE = _gauge(
 PARTITIONS = _gauge("modstream.partitions", "{partition}", "Partitions that are assigned and open")
 OLDEST_AGE = _gauge(
     "modstream.oldest.age", "s", "Age of the oldest record in flight, by its Kafka timestamp; 0 without any"
+)
+POLICY_INFO = _gauge(
+    "modstream.policy.info",
+    "1",
+    "Always 1, for each policy in force; verdicts name the same version and hash",
+    labels.POLICY,
+    labels.VERSION,
+    labels.HASH,
+)
+POLICY_AGE = _gauge("modstream.policy.age", "s", "Time since the policies in force were read")
+POLICY_REFUSED = _gauge(
+    "modstream.policy.refused",
+    "1",
+    "1 while the policy files cannot be used and the policies before them stay in force, else 0",
 )
 ENGINE_REQUESTS = _gauge(
     "modstream.engine.requests", "{request}", "Requests that the engine runs, and that wait in it", labels.STATE

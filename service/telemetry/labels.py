@@ -25,11 +25,21 @@ MECHANISM = "mechanism"
 MECHANISMS = ("landlock", "seccomp")
 GPU = "gpu"
 VERSION = "version"
+HASH = "hash"
 ENGINE = "engine"
 MODEL = "model"
 CURRENCY = "currency"
 CAUSE = "cause"
+ROUTE = "route"
+CODE = "code"
 LOST_OFFSETS = ("topic_recreated", "log_truncated", "records_deleted", "offset_missing")
+FEATURE = "feature"
+SHADOW = "shadow"
+LIVE = "live"
+AGREES = "agrees"
+PART = "part"
+ShadowPart = Literal["policies", "engine", "records", "offer"]
+ShadowReason = Literal["failed", "no_room", "not_published", "not_ready", "queue_full", "stopped", "timed_out"]
 
 OTHER = "other"
 """The label of a tenant that has none of its own."""

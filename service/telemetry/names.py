@@ -15,6 +15,8 @@ Stage = Literal["fetch", "decode", "engine", "decide", "explain"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 # Times that are no stage: from receipt to the first stage, and from receipt to the verdict.
+MODERATE = "moderate"
+"""Span of one image within a request."""
 WAIT = "wait"
 TOTAL = "total"
 
@@ -45,6 +47,7 @@ MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count"
 MESSAGING_KAFKA_OFFSET = "messaging.kafka.offset"
 
 HTTP_REQUEST_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
 HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
 HTTP_RESPONSE_BODY_SIZE = "http.response.body.size"
 SERVER_ADDRESS = "server.address"

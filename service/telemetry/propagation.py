@@ -1,5 +1,7 @@
 """W3C trace context in Kafka headers and HTTP headers."""
 
+from collections.abc import Mapping
+
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -14,6 +16,11 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 def uploader_of(headers: Headers) -> SpanContext | None:
     """Return the trace context that a record's producer sent; None if there is no valid one."""
     return _extract({name: value.decode("ascii", "replace") for name, value in headers if name in _FIELDS and value})
+
+
+def caller_of(headers: Mapping[str, str]) -> SpanContext | None:
+    """Return the trace context of an HTTP request by its headers in lower case; None if there is no valid one."""
+    return _extract({name: headers[name] for name in _FIELDS if name in headers})
 
 
 def earlier_attempt_of(headers: Headers) -> SpanContext | None:

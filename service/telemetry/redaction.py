@@ -25,7 +25,7 @@ _MAX_READ_CHARACTERS = 4 * MAX_TEXT_CHARACTERS
 # A line names a few things with a few fields each.
 _MAX_ENTRIES = 128
 _MAX_DEPTH = 8
-_INT64 = range(-(2**63), 2**63)
+_INT64_END = 2**63
 
 # Every pattern takes time in proportion to the text: none begins with a repetition, and no start is tried twice.
 _URL = re.compile(
@@ -60,7 +60,8 @@ def clean(value: object, *, depth: int = 0) -> object:
         case None | bool() | float():
             return value
         case int():
-            return value if value in _INT64 else f"<{value.bit_length()} bits>"
+            # An enumeration's members, too, are written as numbers.
+            return int(value) if -_INT64_END <= value < _INT64_END else f"<{value.bit_length()} bits>"
         case str():
             return clean_text(value)
         case Mapping() | list() | tuple() | set() | frozenset():

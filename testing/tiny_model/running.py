@@ -9,7 +9,7 @@ from testing.tiny_model.shapes import ADAPTER
 from testing.tiny_model.tiny import adapter_folder
 from testing.vllm import ENVIRONMENT, new_model, tiny_settings
 
-# A start takes 40 s of CPU, of which a busy machine may give little.
+# A start takes 25 s of CPU, of which a busy machine may give little.
 _STARTUP_S = 900.0
 
 

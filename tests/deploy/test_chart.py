@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from ipaddress import collapse_addresses, ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,21 +13,11 @@ import yaml
 from scripts.chart.rendering import EXPECTED, cases, render, reviewed
 from service.media.fetch import addresses
 from service.settings.load import load_settings
-from testing.chart import CHART, Manifest, case, helm, manifests, template
+from testing.chart import CHART, STREAM, case, helm, manifests, notes, pod, pods, settings_text, template
 
 pytestmark = pytest.mark.tool("helm")
 
 every_case = pytest.mark.parametrize("values", cases(), ids=lambda path: path.stem)
-
-
-def pod(rendered: dict[str, Manifest]) -> dict[str, Any]:
-    spec: dict[str, Any] = rendered["Deployment"]["spec"]["template"]["spec"]
-    return spec
-
-
-def settings_text(rendered: dict[str, Manifest]) -> str:
-    text: str = rendered["ConfigMap/images-modstream"]["data"]["modstream.yaml"]
-    return text
 
 
 @every_case
@@ -77,10 +66,13 @@ def test_the_service_understands_its_settings(values: Path, tmp_path: Path) -> N
     rendered = manifests(values)
     file = tmp_path / "modstream.yaml"
     file.write_text(settings_text(rendered), encoding="utf-8")
-    secrets = {each["name"]: "x" for each in pod(rendered)["containers"][0]["env"] if "secretKeyRef" in str(each)}
-    settings = load_settings(file, secrets).settings
-    assert pod(rendered)["terminationGracePeriodSeconds"] > math.ceil(settings.shutdown.drain_s)
-    assert pod(rendered)["containers"][0]["ports"][0]["containerPort"] == settings.monitoring.port
+    for spec in pods(rendered).values():
+        (container,) = spec["containers"]
+        secrets = {each["name"]: "x" for each in container["env"] if "secretKeyRef" in str(each)}
+        settings = load_settings(file, secrets).settings
+        pause_s = container.get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})["preStop"]["sleep"]["seconds"]
+        assert spec["terminationGracePeriodSeconds"] > math.ceil(settings.shutdown.drain_s) + pause_s
+        assert container["ports"][0]["containerPort"] == settings.monitoring.port
 
 
 def test_large_numbers_reach_the_service_as_they_were_written() -> None:
@@ -89,7 +81,9 @@ def test_large_numbers_reach_the_service_as_they_were_written() -> None:
 
 @every_case
 def test_a_pod_may_do_nothing_that_it_does_not_need(values: Path) -> None:
-    for spec in (pod(manifests(values)), manifests(values)["Pod"]["spec"]):
+    rendered = manifests(values)
+    tests = [rendered["Pod"]["spec"]] if "Pod" in rendered else []
+    for spec in (*pods(rendered).values(), *tests):
         (container,) = spec["containers"]
         assert spec["automountServiceAccountToken"] is False
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -109,14 +103,14 @@ def test_nothing_scales_above_the_partitions() -> None:
 
 def test_a_pod_drains_before_the_next_one_is_taken_away() -> None:
     rendered = manifests(case("production"))
-    behaviour = rendered["ScaledObject"]["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    behaviour = rendered[f"ScaledObject/{STREAM}"]["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     (policy,) = behaviour["scaleDown"]["policies"]
     assert policy["value"] == 1
     assert policy["periodSeconds"] >= pod(rendered)["terminationGracePeriodSeconds"] == 75
 
 
 def test_uploads_scale_beside_the_lag_where_that_is_asked_for() -> None:
-    by_lag, *by_uploads = manifests(case("production"))["ScaledObject"]["spec"]["triggers"]
+    by_lag, *by_uploads = manifests(case("production"))[f"ScaledObject/{STREAM}"]["spec"]["triggers"]
     assert by_lag["type"] == "kafka"
     (metadata,) = (trigger["metadata"] for trigger in by_uploads)
     assert metadata["threshold"] == "90"
@@ -125,13 +119,29 @@ def test_uploads_scale_beside_the_lag_where_that_is_asked_for() -> None:
     assert len(manifests(case("gpu"))["ScaledObject"]["spec"]["triggers"]) == 1
 
 
-def test_changed_settings_and_policies_roll_the_pods() -> None:
-    def checksum(*settings: str) -> str:
-        metadata = manifests(case("defaults"), *settings)["Deployment"]["spec"]["template"]["metadata"]
-        return str(metadata["annotations"]["checksum/config"])
+def checksum(*settings: str) -> str:
+    """Return what rolls the pods when it changes."""
+    metadata = manifests(case("defaults"), *settings)["Deployment"]["spec"]["template"]["metadata"]
+    return str(metadata["annotations"]["checksum/config"])
 
+
+def test_changed_settings_roll_the_pods() -> None:
+    # The first policy of one's own comes with a mount.
     sums = {checksum(), checksum("settings.window.max_records=64"), checksum(r"policies.shop\.yaml=name: shop")}
     assert len(sums) == 3
+
+
+@pytest.mark.parametrize("kind", ["policies", "shadowPolicies"])
+@pytest.mark.parametrize(("interval", "sums"), [("5", 1), ("null", 2)])
+def test_changed_policies_roll_the_pods_where_these_do_not_follow_them(kind: str, interval: str, sums: int) -> None:
+    follows = f"settings.policy.reload_interval_s={interval}"
+    assert len({checksum(follows, rf"{kind}.shop\.yaml=name: {name}") for name in ("shop", "fair")}) == sums
+
+
+def test_policies_are_mounted_as_a_folder_which_follows_its_config_map() -> None:
+    (container,) = pod(manifests(case("defaults"), r"policies.shop\.yaml=name: shop"))["containers"]
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "policies"]
+    assert "subPath" not in mount
 
 
 def test_a_gpu_pod_asks_for_its_card_and_keeps_its_model() -> None:
@@ -194,19 +204,6 @@ def test_alerts_come_with_the_chart_where_it_has_them() -> None:
     assert manifests(case("production"))["PrometheusRule"]["spec"] == yaml.safe_load(rules.read_text(encoding="utf-8"))
     ours = CHART.parent / "prometheus" / "rules.yaml"
     assert not ours.exists() or rules.read_bytes() == ours.read_bytes(), "make chart copies them"
-
-
-def notes(folder: Path, values: Path) -> str:
-    """Return what helm prints after an installation, which it prints only with a cluster: here as a manifest."""
-    copy = shutil.copytree(CHART, folder / "modstream")
-    text = (copy / "templates" / "NOTES.txt").read_text(encoding="utf-8")
-    manifest = f'{{{{- define "notes" -}}}}{text}{{{{- end -}}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
-    (copy / "templates" / "notes.yaml").write_text(manifest, encoding="utf-8")
-    answer = helm(
-        "template", "images", copy, "--kube-version=1.37", "--values", values, "--show-only=templates/notes.yaml"
-    )
-    assert answer.returncode == 0, answer.stderr
-    return str(yaml.safe_load(answer.stdout)["notes"])
 
 
 def test_the_notes_report_what_is_still_missing(tmp_path: Path) -> None:

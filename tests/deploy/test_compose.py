@@ -40,15 +40,23 @@ def test_the_gpu_profile_takes_the_place_of_the_cpu_one() -> None:
 
 
 @pytest.mark.docker
+def test_the_api_starts_without_anything_else_where_it_is_asked_for() -> None:
+    api = composed("--profile", "api")["api"]
+    assert "depends_on" not in api
+    assert api["environment"]["MODSTREAM_API__KEYS_FILE"].startswith("/var/lib/modstream/")
+    assert {volume["target"]: volume["type"] for volume in api["volumes"]}["/var/lib/modstream"] == "volume"
+
+
+@pytest.mark.docker
 def test_no_port_is_open_to_others_than_this_machine() -> None:
-    for services in (composed(), composed("--profile", "gpu")):
+    for services in (composed(), composed("--profile", "gpu"), composed("--profile", "api")):
         ports = [port for service in services.values() for port in service.get("ports", [])]
         assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
 
 
 @pytest.mark.docker
 def test_every_image_has_a_version_and_no_container_more_rights_than_it_needs() -> None:
-    for name, service in (composed() | composed("--profile", "gpu")).items():
+    for name, service in (composed() | composed("--profile", "gpu") | composed("--profile", "api")).items():
         tag = service["image"].rpartition(":")[2]
         assert tag in {"cpu", "gpu"} if "build" in service else tag.lstrip("v")[0].isdigit(), name
         assert service["cap_drop"] == ["ALL"], name
@@ -59,6 +67,7 @@ def test_every_image_has_a_version_and_no_container_more_rights_than_it_needs() 
 @pytest.mark.docker
 def test_docker_kills_no_process_that_still_drains() -> None:
     assert composed()["modstream"]["stop_grace_period"] == "1m0s"
+    assert composed("--profile", "api")["api"]["stop_grace_period"] == "1m0s"
 
 
 @pytest.mark.tool("prometheus")

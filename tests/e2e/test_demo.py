@@ -3,14 +3,13 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from testing.demo_runs import processes_of, start_demo
 from testing.waiting import wait_until
 
 LAST_LINE = re.compile(
@@ -26,20 +25,8 @@ REASONS = {
 }
 
 
-def start_demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        # Tests that run in the background of a shell, and their children, ignore SIGINT.
-        ["env", "--default-signal=INT", sys.executable, "-m", "service", "demo", *arguments],
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "160"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def run_demo(folder: Path, *arguments: str) -> tuple[int, list[str]]:
-    with start_demo(folder, *arguments) as process:
+    with start_demo(folder, "demo", *arguments) as process:
         output, _ = process.communicate(timeout=110)
     return process.returncode, output.splitlines()
 
@@ -48,18 +35,6 @@ def numbers(line: str) -> tuple[int, ...]:
     found = LAST_LINE.fullmatch(line)
     assert found, line
     return tuple(int(number) for number in found.groups()[:-1])
-
-
-def processes_of(folder: Path) -> Iterator[str]:
-    """Find processes that work in a folder, by their command lines."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            working = (entry.parent / "cwd").readlink()
-        except OSError:
-            continue
-        if working.is_relative_to(folder):
-            yield command
 
 
 def test_every_event_has_one_outcome_the_sheet_shows_them_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -95,7 +70,7 @@ def test_a_folder_of_ones_own_is_judged_with_its_sub_folders(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_demo_that_is_interrupted_stops_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, "demo") as demo:
         await wait_until(
             lambda: any("service serve" in command for command in processes_of(tmp_path)),
             description="the service was started",
@@ -107,7 +82,7 @@ async def test_a_demo_that_is_interrupted_stops_what_it_started(tmp_path: Path, 
 
 async def test_a_service_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     # The service finds a settings file that it cannot use: a stand-in for anything that keeps it from starting.
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, "demo") as demo:
         await wait_until(lambda: any(service_ids(tmp_path)), description="the service was started")
         for process_id in service_ids(tmp_path):
             os.kill(process_id, signal.SIGKILL)

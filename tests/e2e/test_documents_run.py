@@ -1,15 +1,18 @@
 """The commands and programs of the pages that users read first run as written, outside the checkout's environment."""
 
+import csv
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.example_files import read_examples
 from schemas.registry import VERDICT_V1
@@ -19,6 +22,7 @@ from service.events.codec import decode_upload, encode_verdict
 from service.settings.kafka import KafkaSettings
 from testing.document_blocks import (
     LANGUAGES,
+    SYSTEM_PATH,
     Block,
     RunningBlock,
     bare_environment,
@@ -26,7 +30,7 @@ from testing.document_blocks import (
     exports_of,
     outside_environment,
 )
-from testing.kafka import free_port, running_kafka
+from testing.kafka import KafkaBroker, free_port
 from testing.topics import committed_reader, create_topics, publish
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +51,20 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+async def broker(kafka: KafkaBroker) -> AsyncIterator[str]:
+    """Return the address of a broker without the topics that the pages name."""
+    yield kafka.bootstrap_servers
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith("images.")])
+    await admin.close()
+
+
 @pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    """Start Kafka and return its address."""
-    with running_kafka() as kafka:
-        yield kafka.bootstrap_servers
+def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the folder of the environment that two pages make: what one installs, the other finds installed."""
+    return str(tmp_path_factory.mktemp("opt") / "modstream")
 
 
 def run_page(
@@ -61,11 +74,13 @@ def run_page(
     *,
     follows: Mapping[str, str] | None = None,
     places: Mapping[str, str] | None = None,
+    after: Mapping[str, Callable[[], None]] | None = None,
 ) -> list[Block]:
     """Run the blocks of a page one after the other; return those for which this machine lacks a program.
 
     A block that holds a key of `follows` runs on: it counts as good once it has printed the key's text.
     Only ports and folders of the machine, the keys of `places`, are changed: several tests run on one machine.
+    What a person does after a block that holds a key of `after` is done by its function.
     """
     left_out, exports = [], ""
     with ExitStack() as stack:
@@ -81,6 +96,9 @@ def run_page(
             stack.callback(running.stop)
             expected = [shown for key, shown in (follows or {}).items() if key in block.text]
             running.output_until(expected[0] if expected else None, timeout_s=250)
+            for key, act in (after or {}).items():
+                if key in block.text:
+                    act()
     return left_out
 
 
@@ -144,18 +162,51 @@ async def test_uploads_and_verdicts_by_the_pages_for_uploaders_and_consumers(bro
 
 @needs_docker
 @pytest.mark.timeout(600)
-def test_the_service_by_the_page_for_operators(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_service_by_the_page_for_operators(broker: str, checkout: Path, installed: str) -> None:
     skip_for([block for block in blocks_of(ROOT / "docs/operate.md") if block.needs()])
     port = free_port()
     environment = outside_environment(MODSTREAM_MONITORING__PORT=str(port))
     follows = {"modstream serve": "partitions.assigned", "modstream watch": "wine.jpg"}
-    with running_kafka() as kafka:
-        places = {
-            "/opt/modstream": str(tmp_path_factory.mktemp("opt") / "modstream"),
-            "localhost:9092": kafka.bootstrap_servers,
-            "localhost:9464": f"localhost:{port}",
-        }
-        skip_for(run_page("docs/operate.md", checkout, environment, follows=follows, places=places))
+    places = {"/opt/modstream": installed, "localhost:9092": broker, "localhost:9464": f"localhost:{port}"}
+    skip_for(run_page("docs/operate.md", checkout, environment, follows=follows, places=places))
+
+
+@pytest.mark.timeout(600)
+def test_requests_by_the_page_for_http(checkout: Path, installed: str) -> None:
+    port = free_port()
+    places = {"modstream api\n": f"modstream api --port {port}\n", ":8080": f":{port}"}
+    places |= {"venv .api": f"venv {installed}", "$PWD/.api": installed}
+    path = f"{installed}/bin:{SYSTEM_PATH}"  # of the environment that the page makes
+    environment = outside_environment(MODSTREAM_MONITORING__PORT="0", PATH=path)
+    skip_for(run_page("docs/http.md", checkout, environment, follows={"modstream api": "api.listening"}, places=places))
+
+
+@pytest.mark.timeout(600)
+def test_decisions_are_measured_by_the_page_about_evaluation(checkout: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
+    environment = outside_environment(PATH=path, PYTHONPATH=str(checkout))
+    drawn = "evaluate labelling-page"
+
+    def label() -> None:
+        """Label as a person would, between the page and the estimate."""
+        shown = {"beer.jpg": "alcohol", "wine.jpg": "alcohol", "rifle-drawing.jpg": "weapons"}
+        with (checkout / "to-label.csv").open(newline="") as file:
+            rows = [*csv.DictReader(file)]
+        with (checkout / "labelled.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(row | {"labels": shown.get(row["image_id"], "none")} for row in rows)
+
+    skip_for(run_page("docs/evaluation.md", checkout, environment, after={drawn: label}))
+    estimate = json.loads((checkout / "estimate.json").read_text())
+    assert (estimate["images"], estimate["labelled"]) == (12, 10)
+
+
+@pytest.mark.timeout(600)
+def test_a_policy_is_changed_by_the_page_about_that(checkout: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
+    skip_for(run_page("docs/policy-changes.md", checkout, outside_environment(PATH=path, PYTHONPATH=str(checkout))))
+    assert "changed" in (checkout / "backtest.html").read_text()
 
 
 @pytest.mark.timeout(600)

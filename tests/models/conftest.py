@@ -1,13 +1,13 @@
-"""One engine for all tests of what the tiny model knows: a start takes a minute of CPU."""
+"""What the tiny model knows is asked of the engine that all tests share."""
 
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from service.inference.vision.token_model import TokenModel
-from testing.tiny_model.running import runtime
-from testing.tiny_model.tiny import model_folder
+
+if TYPE_CHECKING:
+    from testing.tiny_api import TinyApi
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,12 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1000))  # a start of the engine on a busy machine
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[TokenModel]:
-    """The trained model in the real engine."""
-    started = runtime(model_folder())
-    try:
-        await started.start()
-        yield started
-    finally:
-        await started.stop()
+@pytest.fixture(scope="session")
+def model(tiny_api: "TinyApi") -> TokenModel:
+    """The trained model and its adapter, in the real engine."""
+    return tiny_api.model

@@ -38,7 +38,7 @@ from testing.tiny_model.shapes import (
 )
 from testing.tiny_model.ways import by_list, by_list_then_questions, finding
 
-pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="session")]
 
 # The figures that the README names; what the committed weights reach is a little higher.
 RIGHT_LABELS = 0.95
@@ -62,7 +62,7 @@ def asker(model: TokenModel) -> Asker:
     return Asker(model, INSTRUCTIONS)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def judged(model: TokenModel) -> list[Judged]:
     return await Asker(model, INSTRUCTIONS).judge(SAMPLES)
 

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from schemas.base import now_utc
 from schemas.image_uploaded import ImageInlineV1, ImageUploadedV1
-from service.app import moderation_alone, run_service
+from service.app.run import moderation_alone, run_service
 from service.core.records import SourceRecord
 from service.delivery.handler import Job
 from service.events.codec import encode_upload

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 import service
+from service.api.errors import ApiError
 from service.core.errors import FatalError, ModstreamError, RejectedError, TransientError
 from service.inference.onnx.catalogue import load_catalogue
 from service.policy.loader import load_policies
@@ -25,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 MAX_MODULE_LINES = 300
 
 REASON = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*\.[a-z0-9]+(_[a-z0-9]+)*")
+
+# Codes of requests that FastAPI and Starlette refuse, before a route of ours sees them.
+ANSWERED_WITHOUT_A_CLASS = {"api.http_404", "api.http_405", "api.invalid"}
 
 # What docs/operate.md calls the three branches.
 BRANCHES: dict[type[ModstreamError], str] = {
@@ -40,18 +45,23 @@ FOREIGN = re.compile(
 )  # fmt: skip
 
 # vLLM takes half a minute to import, and is not everywhere; these define no errors.
-ENGINE_MODULES = {f"service.inference.vllm.{name}" for name in ("facts", "model", "processes", "worker")}
+ENGINE_MODULES = {
+    f"service.inference.vllm.{name}"
+    for name in ("chat", "facts", "model", "processes", "serving_layer", "trace_context", "worker")
+}
 
 # What takes long to import, or much memory: a command loads it when it does its work, not to show its help.
 HEAVY = (
     "PIL",
     "aiohttp",
     "aiokafka",
+    "duckdb",
     "matplotlib",
     "numpy",
     "onnxruntime",
     "opentelemetry.sdk",
     "prometheus_client",
+    "pyarrow",
     "torch",
     "transformers",
     "vllm",
@@ -103,6 +113,19 @@ def error_classes() -> list[type[ModstreamError]]:
         if module.name not in ENGINE_MODULES:
             importlib.import_module(module.name)
     return sorted(_ours(ModstreamError), key=lambda kind: kind.__qualname__)
+
+
+def reasons() -> set[str]:
+    """Return the reason codes of all errors and of all refusals of requests."""
+    return {kind.reason for kind in error_classes()} | {
+        kind.reason for kind in _below(ApiError) if "reason" in vars(kind)
+    }
+
+
+def _below(base: type[ApiError]) -> Iterator[type[ApiError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _below(kind)
 
 
 def _ours(base: type[ModstreamError]) -> Iterator[type[ModstreamError]]:
@@ -202,6 +225,12 @@ def test_the_operators_table_of_reason_codes_is_complete_and_true() -> None:
     assert len(rows) == len(actual)
 
 
+def test_callers_of_the_http_api_read_about_every_code_of_a_refusal() -> None:
+    text = (ROOT / "docs/http.md").read_text() + (ROOT / "docs/operate.md").read_text()
+    codes = {kind.reason for kind in _below(ApiError) if "reason" in vars(kind)}
+    assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
 @pytest.mark.parametrize(("blame", "row"), [("uploader", "an uploader at will"), ("service", "the service")])
 def test_the_operator_reads_which_dead_letters_count_towards_the_limit(blame: str, row: str) -> None:
     text = (ROOT / "docs/operate.md").read_text()
@@ -227,30 +256,45 @@ def test_the_table_of_categories_is_complete_and_true() -> None:
         (
             name,
             "hints" if name in engine.hints else "yes" if name in engine.covers else "not covered",
-            ", ".join(f"{outcome} {score:g}" for outcome, score in rules[name] if score is not None),
+            ", ".join(f"{outcome} {score:g}" for outcome, score in rules[name].thresholds()),
         )
         for name in NAMES
     ]
 
 
-@pytest.mark.parametrize("document", markdown(), ids=relative)
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", document.read_text())
-    assert [target for target in targets if not (document.parent / target).exists()] == []
+def test_links_between_documents_lead_somewhere() -> None:
+    link = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+    targets = {document: link.findall(document.read_text()) for document in markdown()}
+    assert [str(path) for path in targets for target in targets[path] if not (path.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("document", markdown(), ids=relative)
-def test_settings_that_documents_name_exist(document: Path) -> None:
+CHART_VALUES = yaml.safe_load((ROOT / "deploy/chart/values.yaml").read_text())
+"""Some have names like those of settings: `api.enabled`."""
+
+
+def _paths(values: Mapping[str, object], before: str = "") -> Iterator[str]:
+    """Return the dotted names of values."""
+    for name, value in values.items():
+        yield f"{before}{name}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{before}{name}.")
+
+
+def test_settings_that_documents_name_exist() -> None:
     variables = {setting.variable for setting in catalogue().values()} | {CONFIG_VARIABLE}
-    assert set(re.findall(r"\bMODSTREAM_[A-Z0-9_]*[A-Z0-9]\b", document.read_text())) <= variables
+    assert named_in_documents(r"\bMODSTREAM_[A-Z0-9_]*[A-Z0-9]\b", except_for=variables) == []
 
-    known = set(catalogue()) | {group.path for group in groups()}
+    known = {*catalogue(), *(group.path for group in groups()), *reasons(), *ANSWERED_WITHOUT_A_CLASS, *log_events()}
     first = "|".join(group.path for group in groups() if group.path and "." not in group.path)
-    named = set(re.findall(rf"`((?:{first})(?:\.[a-z0-9_]+)+)`", document.read_text()))
-    assert named <= known | {kind.reason for kind in error_classes()} | log_events()
+    assert named_in_documents(rf"`((?:{first})(?:\.[a-z0-9_]+)+)`", except_for=known | set(_paths(CHART_VALUES))) == []
 
 
-@pytest.mark.parametrize("document", markdown(), ids=relative)
-def test_make_targets_that_documents_name_exist(document: Path) -> None:
+def test_make_targets_that_documents_name_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s]*$|`)", document.read_text(), re.MULTILINE)) <= targets
+    assert named_in_documents(r"\bmake ([a-z-]+)(?=[`\s]*$|`)", except_for=targets) == []
+
+
+def named_in_documents(pattern: str, *, except_for: set[str]) -> list[str]:
+    """Return what documents name by this pattern and is none of these."""
+    named = re.findall(pattern, "\n".join(document.read_text() for document in markdown()), re.MULTILINE)
+    return sorted(set(named) - except_for)

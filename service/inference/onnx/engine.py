@@ -90,6 +90,9 @@ class OnnxEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Do nothing: the classifiers need no preparation."""
 
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Do nothing, as `prepare` does."""
+
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Judge one image on a thread of the engine's own.
 
@@ -134,7 +137,7 @@ def _describe(catalogue: Catalogue, threads: int) -> EngineDescription:
         model_revision=catalogue.revision,
         covers=catalogue.covers,
         hints=catalogue.hints,
-        image_spec=ImageSpec(max_pixels=catalogue.max_pixels),
+        image_spec=ImageSpec(max_pixels=catalogue.max_pixels, is_square=True),
         # As many again wait in the pool's queue, so that no thread idles while the event loop is busy.
         concurrency=2 * threads,
         attribute_schema=catalogue.attribute_schema,

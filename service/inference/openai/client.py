@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -24,7 +26,7 @@ _SPARE_CONNECTIONS = 2
 _KEEP_ALIVE_S = 4.0
 
 # A completion of 256 tags with 20 likely tokens each takes 0.6 MB; the rest is for lists of many adapters.
-_MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class OpenAIClient:
@@ -65,6 +67,32 @@ class OpenAIClient:
         if self._session is not None:
             await self._session.close()
 
+    @asynccontextmanager
+    async def opened(self, server: Server, path: str, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Post JSON, and yield the response once its head is there; its body arrives for as long as the block lasts.
+
+        Raises `EngineFailedError` if there is no response. Callers bound the time, and the body with `pieces`.
+        """
+        if self._session is None:
+            raise EngineNotRunningError
+        span = current_span()
+        span.set(names.SERVER_ADDRESS, server.name)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout_s)
+        try:
+            response = await self._session.post(
+                server.url + path,
+                data=io.BytesIO(body),
+                headers={"Content-Type": "application/json", **text_headers(span.context)},
+                allow_redirects=False,
+                timeout=limits,
+            )
+        except AnswerRefusedError as error:
+            raise EngineFailedError(detail=f"{server.name} answered {error}") from None
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise _failure(server.name, error, self._settings.connect_timeout_s) from None
+        async with response:
+            yield response
+
     async def exchange(
         self, server: Server, path: str, body: bytes | None = None, *, timeout_s: float | None = None
     ) -> Answer:
@@ -98,15 +126,28 @@ class OpenAIClient:
 
 async def _bounded(server: Server, response: aiohttp.ClientResponse) -> bytes:
     """Return an answer's body; raise `EngineFailedError` for one that is larger than any that was asked for."""
-    pieces, size = [], 0
+    return b"".join([piece async for piece in _pieces(server, response, max_bytes=MAX_ANSWER_BYTES)])
+
+
+async def _pieces(server: Server, response: aiohttp.ClientResponse, *, max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
     async for piece in response.content.iter_any():
-        pieces.append(piece)
         size += len(piece)
-        if size > _MAX_ANSWER_BYTES:
+        if size > max_bytes:
             response.close()  # the rest of it is not read
-            detail = f"{server.name} answered with more than {_MAX_ANSWER_BYTES} bytes"
-            raise EngineFailedError(detail=detail)
-    return b"".join(pieces)
+            raise EngineFailedError(detail=f"{server.name} answered with more than {max_bytes} bytes")
+        yield piece
+
+
+async def pieces(server: Server, response: aiohttp.ClientResponse, *, max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body of an opened response as it arrives; raise `EngineFailedError` if it breaks off or is larger."""
+    try:
+        async for piece in _pieces(server, response, max_bytes=max_bytes):
+            yield piece
+    except AnswerRefusedError as error:
+        raise EngineFailedError(detail=f"{server.name} answered {error}") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise _failure(server.name, error, 0.0) from None
 
 
 def _failure(name: str, error: Exception, timeout_s: float) -> EngineFailedError:

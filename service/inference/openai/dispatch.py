@@ -6,7 +6,8 @@ requests, all of them wait without limit.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -85,6 +86,20 @@ class Dispatcher:
                 if (own := await self._own_failure(effort)) is not None:
                     raise own
                 effort.tries.clear()
+
+    @asynccontextmanager
+    async def place(self, request: Request, tried: Collection[Server]) -> AsyncIterator[Server]:
+        """Wait for a server with room, best an untried one, and hold the room for the block."""
+        server = await self._turns.take(request, tried)
+        try:
+            yield server
+        finally:
+            self._turns.release(server)
+
+    def doubt(self, server: Server) -> None:
+        """Count a failure of a request that came another way than `post`; too many in a row have the server checked."""
+        if not server.out and self._fleet.failed(server):
+            self._checks[server].want()
 
     def eject(self, server: Server, failure: ModstreamError) -> None:
         """Give a server no more requests until it is readmitted."""

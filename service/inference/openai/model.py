@@ -26,12 +26,13 @@ from service.inference.openai.capabilities import (
     probe,
     unlike,
 )
+from service.inference.openai.chat import FleetChat
 from service.inference.openai.client import OpenAIClient
 from service.inference.openai.completions import ROUNDING, first_step, is_incomplete, of_words, usage, written
 from service.inference.openai.dispatch import Dispatcher
 from service.inference.openai.errors import ServerBusyError
 from service.inference.openai.fleet import Fleet, FleetLimits, Server
-from service.inference.openai.requests import read_body, write_body
+from service.inference.openai.requests import Dialect, read_body, write_body
 from service.inference.openai.server_watch import ServerWatch
 from service.inference.openai.tokens import first_tokens
 from service.inference.openai.turns import Request
@@ -69,6 +70,7 @@ class OpenAIModel:
             admission=self._admission,
             interval_s=settings.health_interval_s,
         )
+        self.chat = FleetChat(self._fleet, self._dispatcher, self._client, dialect=self._dialect, write=self._written)
         self._writers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="write image")
         self._capabilities: ServerCapabilities | None = None
         self._largest: ModelRequest | None = None
@@ -137,6 +139,9 @@ class OpenAIModel:
         if self._capabilities is None or self._stopped:
             raise EngineNotRunningError
         return self._capabilities
+
+    def _dialect(self) -> Dialect:
+        return self._ready().dialect
 
     async def _first_capabilities(self) -> Mapping[Server, ServerCapabilities]:
         """Return once a server answers; the others are out until they do, too."""

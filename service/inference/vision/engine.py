@@ -8,6 +8,7 @@ not depend on the scores, so they are asked for beside the first question.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,10 +16,11 @@ import structlog
 
 from service.core.errors import RejectedError
 from service.core.instructions import ModelInstructions
+from service.inference.chat import ChatServer
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineNotRunningError
 from service.inference.fail_together import fail_together
-from service.inference.vision.follow_ups import corrected, follow_ups, shares_by_category
+from service.inference.vision.follow_ups import follow_ups, shares_by_category
 from service.inference.vision.preparation import Preparation, prepared
 from service.inference.vision.questions import Questions
 from service.inference.vision.request_limiter import RequestLimiter
@@ -36,13 +38,19 @@ OFF_FORM = "answer_off_form"
 class VisionEngine:
     """Judges images with a `TokenModel`. `kind` names its runtime in verdicts."""
 
-    def __init__(self, model: TokenModel, settings: JudgingSettings, *, kind: str) -> None:
+    def __init__(
+        self, model: TokenModel, settings: JudgingSettings, *, kind: str, chat: ChatServer | None = None
+    ) -> None:
+        """`chat` is the same model for chat completions; None for a model without."""
+        self.chat = chat
         self._model = model
         self._settings = settings
         self._kind = kind
         self._facts: ModelFacts | None = None
         self._limiter: RequestLimiter | None = None
         self._preparations: dict[ModelInstructions, Preparation] = {}
+        self._holders: Counter[ModelInstructions] = Counter()
+        """How many calls of `prepare` no call of `forget` has undone."""
         self._numbers = itertools.count()
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
@@ -58,6 +66,7 @@ class VisionEngine:
         """Start the model."""
         self._facts = await self._model.start()
         self._preparations.clear()
+        self._holders.clear()
         self._limiter = RequestLimiter(self._facts.concurrency)
 
     async def prepare(self, instructions: ModelInstructions) -> None:
@@ -71,6 +80,17 @@ class VisionEngine:
             self._preparations[instructions] = await prepared(
                 instructions, self._model, self._facts, self._settings, kind=self._kind
             )
+        self._holders[instructions] += 1
+
+    def forget(self, instructions: ModelInstructions) -> None:
+        """Free the instructions' prompts and tokens with the last of those who had them prepared.
+
+        An adapter stays loaded: the settings name all there can be.
+        """
+        self._holders[instructions] -= 1
+        if self._holders[instructions] <= 0:
+            del self._holders[instructions]
+            self._preparations.pop(instructions, None)
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Ask for the category that fits best, and for tags beside it if they are wanted; then follow-ups."""
@@ -107,8 +127,8 @@ class VisionEngine:
         asked = follow_ups(request.instructions, output.scores, self._settings)
         async with fail_together() as group:
             answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
-        found = {name: answer.result() for name, answer in answers.items()}
-        return replace(output, scores=corrected(output.scores, found))
+        found = {name: score for name, answer in answers.items() if (score := answer.result()) is not None}
+        return replace(output, scores={**output.scores, **found}, asked=frozenset(found))
 
     def _preparation(self, instructions: ModelInstructions) -> Preparation:
         try:

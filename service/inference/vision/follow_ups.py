@@ -44,9 +44,3 @@ def follow_ups(
     likeliest = sorted(shares, key=lambda name: -shares[name])[: settings.max_follow_ups]
     noticeable = [name for name in likeliest if shares[name] >= settings.noticeable_share] or likeliest[:1]
     return tuple(dict.fromkeys((*noticeable, instructions.categories[0].name)))
-
-
-def corrected(shares: Mapping[str, float], answers: Mapping[str, float | None]) -> Mapping[str, float]:
-    """Return the scores: the answer about a category where there is one, its share of the list elsewhere."""
-    found = {name: answer for name, answer in answers.items() if answer is not None}
-    return {**shares, **found}

@@ -1,5 +1,6 @@
 """Prepares instructions once, before their first image."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,9 @@ async def prepared(
         raise VisionBudgetError(asked=instructions.vision_tokens, limit=facts.max_vision_tokens)
     prompts = prompter(instructions)
     words = [*prompts.labels, *YES_FORMS, *NO_FORMS]
-    tokens = await model.prepare(instructions.adapter, words, trials.largest_question(prompts))
+    # In a thread: the noise of an image of all vision tokens takes the event loop up to a tenth of a second.
+    largest = await asyncio.to_thread(trials.largest_question, prompts)
+    tokens = await model.prepare(instructions.adapter, words, largest)
     check_first_tokens(prompts.labels, tokens)
     labels = {label: tokens[label] for label in prompts.labels}
     if facts.label_source != "allowed":

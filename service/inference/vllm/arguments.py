@@ -53,7 +53,6 @@ _SETTING_OF = MappingProxyType(
 
 _FIXED = MappingProxyType[str, Any](
     {
-        "limit_mm_per_prompt": {"image": 1, "video": 0},
         # Over the whole vocabulary and before any masking: scores and label mass are read off these.
         "logprobs_mode": "raw_logprobs",
         # Stopping means that nothing is in flight that is still awaited.
@@ -79,14 +78,14 @@ ONLINE_FP8: Mapping[str, Any] = MappingProxyType(
 )
 """vLLM's arguments that turn a model of full precision into what llm-compressor's FP8_DYNAMIC makes of it."""
 
-_ELSEWHERE = frozenset({"max_cpu_loras", "structured_outputs_config"})
+_ELSEWHERE = frozenset({"limit_mm_per_prompt", "max_cpu_loras", "structured_outputs_config"})
 """What it relies on too, but works out."""
 
 
 def engine_arguments(
-    settings: VllmSettings, *, known: Collection[str], on_cpu: bool, traces_url: str | None = None
+    settings: VllmSettings, *, known: Collection[str], on_cpu: bool, traces_url: str | None = None, images: int = 1
 ) -> dict[str, Any]:
-    """Return arguments for `AsyncEngineArgs`, whose fields are `known`.
+    """Return arguments for `AsyncEngineArgs`, whose fields are `known`; a request has at most so many `images`.
 
     Raises `EngineConfigurationError` for a free argument that vLLM does not know or that has a setting of its own.
     """
@@ -96,7 +95,8 @@ def engine_arguments(
     is_traced = traces_url is not None and not settings.engine_args.get("disable_log_stats")
     traces = {"otlp_traces_endpoint": traces_url} if is_traced else {}
     free = {**settings.engine_args, "hf_overrides": _overrides(settings)}
-    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **traces, **_FIXED, **free}
+    limits = {"limit_mm_per_prompt": {"image": images, "video": 0}}
+    return {**_typed(settings), **_adapters(settings, on_cpu=on_cpu), **traces, **limits, **_FIXED, **free}
 
 
 def wanted_revision(settings: VllmSettings) -> str | None:

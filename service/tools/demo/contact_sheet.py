@@ -193,14 +193,21 @@ JPEG_QUALITY = 80
 def thumbnail(path: Path) -> str | None:
     """Return the picture as a data URI; None for one that cannot be read, which is no reason to show nothing else."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            # Pillow warns of large pictures; the service has judged this one already.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image.draft("RGB", MAX_SIZE)
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            upright.thumbnail(MAX_SIZE)
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures, odd animations and broken EXIF; the service has judged this file already.
+            warnings.simplefilter("ignore")
             buffer = io.BytesIO()
-            upright.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            _reduced(path).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - Pillow raises whatever its parsing meets
         return None
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _reduced(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", MAX_SIZE)
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.thumbnail(MAX_SIZE)
+    return upright

@@ -1,12 +1,15 @@
 """The processes that the demo starts, and their end."""
 
 import asyncio
+import contextlib
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 from service.settings.catalogue import ENVIRONMENT_PREFIX
 
@@ -15,11 +18,13 @@ SERVICE_GRACE_S = 15.0
 
 
 @asynccontextmanager
-async def service_process(config: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def service_process(
+    config: Path, log: Path, *, command: Literal["serve", "api"] = "serve"
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the real service as a user would, with a settings file; stopped by SIGTERM at the end."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service", "serve", "--config", str(config)),
+            *(sys.executable, "-m", "service", command, "--config", str(config)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -32,6 +37,30 @@ async def service_process(config: Path, log: Path) -> AsyncIterator[asyncio.subp
         yield process
     finally:
         await stop_process(process, grace_s=SERVICE_GRACE_S)
+
+
+def free_port() -> int:
+    """Return a port of this machine that is free at present."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def is_listening(port: int, process: asyncio.subprocess.Process, *, timeout_s: float) -> bool:
+    """Wait until a process accepts connections; return False if it ends before, or takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while process.returncode is None:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except OSError:
+                    # Not every process announces something that could be waited for.
+                    await asyncio.sleep(0.02)
+                else:
+                    writer.close()
+                    return True
+    return False
 
 
 async def stop_process(process: asyncio.subprocess.Process, *, grace_s: float) -> None:

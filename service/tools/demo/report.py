@@ -60,7 +60,7 @@ def report(result: DemoResult, sheet: Path, console: Console, *, started_s: floa
     if result.outcomes.lost:
         console.print(f"[bold red]lost:[/] {', '.join(result.outcomes.lost[:LOG_LINES])}", highlight=False)
     if not result.succeeded:
-        _show_log(result, console)
+        show_log(result.service_log, result.service_exit_code, console)
     console.print(f"contact sheet: {sheet}", soft_wrap=True, highlight=False)
     seconds = time.monotonic() - started_s
     console.print(result.outcomes.summary(seconds), soft_wrap=True, highlight=False)
@@ -78,9 +78,10 @@ def _write_sheet(result: DemoResult, sheet: Path, *, started_s: float) -> None:
     sheet.write_text(page, encoding="utf-8")
 
 
-def _show_log(result: DemoResult, console: Console) -> None:
-    lines = result.service_log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    console.print(f"[bold red]the service ended with {result.service_exit_code}; the end of its log:[/]")
+def show_log(log: Path, exit_code: int | None, console: Console) -> None:
+    """Print the end of the service's log."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    console.print(f"[bold red]the service ended with {exit_code}; the end of its log:[/]")
     for line in lines:
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"its log: {result.service_log}", soft_wrap=True, highlight=False)
+    console.print(f"its log: {log}", soft_wrap=True, highlight=False)

@@ -11,10 +11,10 @@ from uuid import uuid4
 import yaml
 
 from schemas.base import now_utc
-from service.client.outcomes import key_of, outcome_of, outcome_topics
+from service.client.outcomes import key_of, outcome_of
 from service.client.upload_events import Unusable
 from service.core.records import OutgoingRecord
-from service.delivery.required_topics import named_topics
+from service.delivery.required_topics import required_topics
 from service.events.codec import encode_upload
 from service.kafka.connection import KafkaConnection
 from service.kafka.publisher import open_publisher
@@ -96,9 +96,9 @@ async def run_demo(images: Path | None, folder: Path, progress: DemoProgress) ->
     async with embedded_broker(folder / "broker.log") as broker:
         config, log = folder / "modstream.yaml", folder / "service.log"
         settings = write_settings(config, broker=broker, file_root=file_root)
-        await ensure_topics(KafkaConnection(settings.kafka), named_topics(settings.topics), partitions=PARTITIONS)
+        await ensure_topics(KafkaConnection(settings.kafka), required_topics(settings), partitions=PARTITIONS)
         progress.step("starting the service")
-        async with open_reader(settings.kafka, outcome_topics(settings.topics), start="beginning") as reader:
+        async with open_reader(settings.kafka, settings.topics.outcomes(), start="beginning") as reader:
             async with service_process(config, log) as service:
                 await _publish(settings, samples)
                 await _while_alive(service, _collect(reader, outcomes, settings, progress))

@@ -25,6 +25,8 @@ OPTIONS = UploadOptions(tasks=("moderation", "tags"))
 PRIVATE_URL = "http://127.0.0.1:9/admin/photo.jpg"
 # 400 megapixels in 50 KB of PNG: decoded they would take 1.2 GB.
 BOMB_SIDE_PIXELS = 20_000
+# Of a photograph, whose tables take some more: of a file that is cut off later, what is there is judged.
+BYTES_WITHOUT_PIXELS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,16 @@ class Sample:
 
 def bundled_samples(folder: Path) -> list[Sample]:
     """Lay the photographs and the broken samples into a folder that the service may read from."""
-    with resources.as_file(resources.files("service.tools.demo") / "photographs") as photographs:
-        paths = [_copy(source, folder) for source in sorted(photographs.glob("*.jpg"))]
+    paths = bundled_photographs(folder)
     # Every second one travels inside its event, the others are fetched.
     judged = [_inline(path) if number % 2 else _by_url(path, folder) for number, path in enumerate(paths)]
     return [*judged, *_broken(folder, paths[0].read_bytes())]
+
+
+def bundled_photographs(folder: Path) -> list[Path]:
+    """Lay the photographs that come with the package into a folder."""
+    with resources.as_file(resources.files("service.tools.demo") / "photographs") as photographs:
+        return [_copy(source, folder) for source in sorted(photographs.glob("*.jpg"))]
 
 
 def folder_samples(folder: Path) -> tuple[list[Sample], Sequence[Unusable]]:
@@ -79,7 +86,7 @@ def _broken(folder: Path, photograph: bytes) -> Iterator[Sample]:
     """Yield samples that must end as dead letters, each for another reason."""
     files = {
         "text-named.jpg": b"This is a letter, not a photograph.\n" * 20,
-        "truncated.jpg": photograph[: len(photograph) // 2],
+        "truncated.jpg": photograph[:BYTES_WITHOUT_PIXELS],
         "bomb.png": png_bomb(BOMB_SIDE_PIXELS),
     }
     for name, content in files.items():

@@ -15,7 +15,8 @@ class ProcessFigures:
     version: str
     engine: str
     model: str
-    partitions: int
+    partitions: int | None
+    """None in a process that serves the HTTP API alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,32 @@ class StageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteFigures:
+    """The rate and the times of one route of the HTTP API."""
+
+    route: str
+    a_second: float
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFigures:
+    """The requests of the HTTP API, without those for /health."""
+
+    a_second: float
+    failed: float
+    """Of those, answered with 5xx."""
+    refused: float
+    """Of those, answered 429."""
+    running: int
+    """Images in work."""
+    waiting: int
+    """Images that wait for a place."""
+    routes: tuple[RouteFigures, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReasonFigures:
     """Failures a second with one reason."""
 
@@ -50,6 +77,8 @@ class ReasonFigures:
     failed_attempts: float
     put_off: float
     dead_letters: float
+    failed_requests: float
+    """Of the HTTP API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +122,21 @@ class Figures:
     """Of the fullest window, by bound, 0 to 1."""
     stages: tuple[StageFigures, ...]
     engine: EngineFigures
+    api: ApiFigures | None
+    """None where no process serves the HTTP API."""
     reasons: tuple[ReasonFigures, ...]
     gpus: tuple[GpuFigures, ...]
 
+
+_HEALTH = "/health"
+"""Asked by probes, and no work."""
+_TOO_MANY = "429"
+
+_COUNTERS_OF_REASONS = (
+    "modstream_attempts_failed_total",
+    "modstream_records_total",
+    "modstream_api_requests_total",
+)
 
 # In the order in which an image passes them.
 STAGES = ("wait", "fetch", "decode", "engine", "decide", "explain")
@@ -117,6 +158,7 @@ def figures(stretches: Mapping[str, ScrapeInterval], unreadable: Mapping[str, st
         occupancy={key[0]: share for key, share in maxima(all_of_them, "modstream_window_occupancy", "bound").items()},
         stages=_stages(all_of_them),
         engine=_engine(all_of_them),
+        api=_api(all_of_them),
         reasons=_reasons(all_of_them),
         gpus=tuple(gpu for stretch in all_of_them for gpu in _gpus(stretch)),
     )
@@ -131,8 +173,12 @@ def _process(url: str, stretch: ScrapeInterval) -> ProcessFigures:
         version=labels.get("version", ""),
         engine=labels.get("engine", ""),
         model=labels.get("model", ""),
-        partitions=_whole(sums([stretch], "modstream_partitions")),
+        partitions=None if _serves_api_alone(stretch) else _whole(sums([stretch], "modstream_partitions")),
     )
+
+
+def _serves_api_alone(stretch: ScrapeInterval) -> bool:
+    return bool(stretch.now.of("modstream_api_images")) and not stretch.now.of("modstream_in_flight")
 
 
 def _partitions(stretches: Sequence[ScrapeInterval]) -> tuple[PartitionFigures, ...]:
@@ -173,21 +219,51 @@ def _engine(stretches: Sequence[ScrapeInterval]) -> EngineFigures:
     )
 
 
+def _api(stretches: Sequence[ScrapeInterval]) -> ApiFigures | None:
+    images = sums(stretches, "modstream_api_images", "state")
+    if not images:
+        return None
+    requests = rates(stretches, "modstream_api_requests_total", "route", "code")
+    answered = {(route, code): rate for (route, code), rate in requests.items() if route != _HEALTH}
+    return ApiFigures(
+        a_second=sum(answered.values()),
+        failed=sum(rate for (_, code), rate in answered.items() if code.startswith("5")),
+        refused=sum(rate for (_, code), rate in answered.items() if code == _TOO_MANY),
+        running=round(images.get(("running",), 0.0)),
+        waiting=round(images.get(("waiting",), 0.0)),
+        routes=_routes(stretches),
+    )
+
+
+def _routes(stretches: Sequence[ScrapeInterval]) -> tuple[RouteFigures, ...]:
+    histogram = "modstream_api_duration_seconds"
+    pace = rates(stretches, f"{histogram}_count", "route")
+    times = quantiles(stretches, histogram, "route", (0.5, 0.99))
+    found = [RouteFigures(route, pace.get((route,), 0.0), *both) for route, both in times.items() if route != _HEALTH]
+    # Few are shown: the page's files must not hide the routes of programs while nothing is asked.
+    return tuple(sorted(found, key=lambda each: (-each.a_second, not each.route.startswith("/v1/"), each.route)))
+
+
 def _reasons(stretches: Sequence[ScrapeInterval]) -> tuple[ReasonFigures, ...]:
     """Return every reason that was met since the start, the busiest first."""
     attempts = rates(stretches, "modstream_attempts_failed_total", "reason")
     records = rates(stretches, "modstream_records_total", "reason", "outcome")
-    names = _met(stretches, "modstream_attempts_failed_total") | _met(stretches, "modstream_records_total")
+    requests = rates(stretches, "modstream_api_requests_total", "reason")
+    names = set().union(*(_met(stretches, counter) for counter in _COUNTERS_OF_REASONS))
     found = [
         ReasonFigures(
             reason=name,
             failed_attempts=attempts.get((name,), 0.0),
             put_off=records.get((name, "put_off"), 0.0),
             dead_letters=records.get((name, "dead_lettered"), 0.0),
+            failed_requests=requests.get((name,), 0.0),
         )
         for name in names
     ]
-    return tuple(sorted(found, key=lambda each: (-each.dead_letters, -each.failed_attempts, each.reason)))
+    busiest = sorted(
+        found, key=lambda each: (-each.dead_letters, -each.failed_requests, -each.failed_attempts, each.reason)
+    )
+    return tuple(busiest)
 
 
 def _met(stretches: Sequence[ScrapeInterval], counter: str) -> set[str]:

@@ -16,7 +16,7 @@ TIMEOUT_S = 5.0
 # A process with thousands of partitions has less than a tenth of this; more is no metrics endpoint.
 MAX_BYTES = 16 * 1024 * 1024
 
-_START_ONE = "start `modstream serve`, or name a running process by --url"
+_START_ONE = "start `modstream serve` or `modstream api`, or name a running process by --url"
 # The older text format: exemplars, which the newer one adds, are of no use here.
 ACCEPT = {"Accept": "text/plain; version=0.0.4"}
 

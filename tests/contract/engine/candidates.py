@@ -25,11 +25,14 @@ class Candidate:
     keeps_pixels: bool = False
     stops_after_turns: Sequence[int] = (0, 1, 100)
     """Turns of the event loop between the requests and a stop; each costs a start."""
+    running: Engine | None = None
+    """One that has started, for an engine whose start takes long; all tests use it, and the last one stops it."""
 
     async def begin(self) -> "StartedEngine":
-        """Start one."""
-        engine = self.build()
-        await engine.start()
+        """Start one, or take the one that runs."""
+        engine = self.running or self.build()
+        if self.running is None:
+            await engine.start()
         await engine.prepare(self.instructions)
         return StartedEngine(engine, self)
 

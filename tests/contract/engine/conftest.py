@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from service.inference.engine import Engine
 from service.inference.factory import build_engine
 from service.inference.vision.engine import VisionEngine
 from service.settings.engine import EngineSettings, JudgingSettings, RehearsalSettings
@@ -15,7 +16,7 @@ from testing.asking import TAGGED_INSTRUCTIONS
 from testing.engine import PaintedEngine
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.token_model import ScriptedModel
-from testing.vllm import STARTUP_TIMEOUT_S, tiny_engine
+from testing.vllm import STARTUP_TIMEOUT_S, tiny_settings
 from testing.vllm_server import SERVED
 from tests.contract.engine.candidates import Candidate, StartedEngine
 
@@ -30,39 +31,42 @@ CANDIDATES: dict[str, Candidate] = {
         lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"),
         instructions=TAGGED_INSTRUCTIONS,
     ),
-    "vllm": Candidate(tiny_engine, instructions=INSTRUCTIONS, tolerance=0.02, largest_crowd=24, stops_after_turns=(1,)),
 }
 
 # A start of the engine on a busy machine takes its time; its imports warn of what others plan.
-MARKS = {
-    "vllm": [pytest.mark.engine, pytest.mark.timeout(STARTUP_TIMEOUT_S + 200), pytest.mark.filterwarnings("ignore")]
-}
-
-
-PARAMS = [
-    *(pytest.param(name, marks=MARKS.get(name, ())) for name in CANDIDATES),
-    pytest.param("openai", marks=SERVED),
+SLOW = [
+    pytest.mark.engine,
+    pytest.mark.timeout(STARTUP_TIMEOUT_S + 200),
+    pytest.mark.filterwarnings("ignore"),
 ]
+
+PARAMS = [*CANDIDATES, pytest.param("vllm", marks=SLOW), pytest.param("openai", marks=SERVED)]
 
 
 @pytest.fixture(scope="module", params=PARAMS)
 def candidate(request: pytest.FixtureRequest) -> Candidate:
-    if request.param == "openai":
-        # Noise is nothing that the tiny model was trained on, and may be answered with anything.
-        settings = EngineSettings(
-            kind="openai", openai=request.getfixturevalue("served"), judging=JudgingSettings(min_label_mass=0.0)
-        )
-        return Candidate(
-            lambda: build_engine(settings),
-            instructions=INSTRUCTIONS,
-            tolerance=0.02,
-            largest_crowd=24,
-            stops_after_turns=(1,),
-        )
+    match request.param:
+        case "vllm":
+            return tiny(EngineSettings(kind="vllm", vllm=tiny_settings()), request.getfixturevalue("tiny_api").engine)
+        case "openai":
+            # Noise is nothing that the tiny model was trained on, and may be answered with anything.
+            judging = JudgingSettings(min_label_mass=0.0)
+            return tiny(EngineSettings(kind="openai", openai=request.getfixturevalue("served"), judging=judging))
     return CANDIDATES[request.param]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+def tiny(settings: EngineSettings, running: Engine | None = None) -> Candidate:
+    return Candidate(
+        lambda: build_engine(settings),
+        instructions=INSTRUCTIONS,
+        tolerance=0.02,
+        largest_crowd=24,
+        stops_after_turns=(1,),
+        running=running,
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def started(candidate: Candidate) -> AsyncIterator[StartedEngine]:
     """An engine that all tests share, as some take long to start; no test stops it."""
     started = await candidate.begin()

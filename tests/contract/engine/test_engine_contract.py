@@ -19,9 +19,12 @@ from tests.contract.engine.candidates import Candidate, StartedEngine
 from tests.contract.engine.images import extremes, small
 
 # The engine is started once for all of them, and lives in one event loop.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 IN_TIME_S = 60.0
+
+LONG_PAUSE = 0.25
+"""The share of the time of a round for which the event loop may leave a task waiting."""
 
 
 async def judge_all(engine: Engine, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
@@ -162,21 +165,6 @@ async def test_a_cancelled_request_leaves_its_neighbours_alone(started: StartedE
     assert started.are_alike(answers, await judge_all(started.engine, requests[1::2]))
 
 
-async def test_stopping_ends_what_is_in_flight_and_stopping_again_is_harmless(candidate: Candidate) -> None:
-    for turns in candidate.stops_after_turns:
-        started = await candidate.begin()
-        requests = started.crowd(rounds=20)
-        tasks = [asyncio.create_task(started.engine.judge(each), name="in flight") for each in requests]
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        async with asyncio.timeout(IN_TIME_S):
-            await started.engine.stop()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-            await started.engine.stop()
-        expected = EngineOutput | ModstreamError | asyncio.CancelledError
-        assert [end for end in ends if not isinstance(end, expected)] == []
-
-
 async def test_stopping_before_the_start_is_harmless(candidate: Candidate) -> None:
     await candidate.build().stop()
 
@@ -185,6 +173,9 @@ async def test_preparing_for_instructions_again_changes_nothing(started: Started
     before = started.description
     await started.engine.prepare(started.candidate.instructions)
     assert started.description == before
+    started.engine.forget(started.candidate.instructions)
+    assert started.description == before
+    assert await started.engine.judge(started.request())
 
 
 async def test_explanations_are_words_for_categories_that_were_asked_about(started: StartedEngine) -> None:
@@ -208,12 +199,28 @@ async def longest_pause_s(work: asyncio.Task[list[EngineOutput]]) -> float:
 async def test_the_event_loop_is_never_held_up(started: StartedEngine) -> None:
     largest = extremes(started.spec)[-1]
     requests = [started.request(largest, wants_tags=True)] * len(started.crowd(rounds=4))
-    pauses = []
-    for _ in range(5):
+    pauses: list[float] = []
+    # A busy machine may pause a round; an engine that holds the loop up pauses every one, for all images at once.
+    while len(pauses) < 5 and min(pauses, default=1.0) >= LONG_PAUSE:
         started_s = time.monotonic()
         work = asyncio.create_task(judge_all(started.engine, requests), name="work")
         pause_s = await longest_pause_s(work)
         await work
         pauses.append(pause_s / max(time.monotonic() - started_s, 0.2))
-    # A busy machine may pause one round; an engine that holds the loop up pauses every one, for all images at once.
-    assert min(pauses) < 0.25
+    assert min(pauses) < LONG_PAUSE
+
+
+# The last one: it may stop an engine that all share.
+async def test_stopping_ends_what_is_in_flight_and_stopping_again_is_harmless(candidate: Candidate) -> None:
+    for turns in candidate.stops_after_turns:
+        started = await candidate.begin()
+        requests = started.crowd(rounds=20)
+        tasks = [asyncio.create_task(started.engine.judge(each), name="in flight") for each in requests]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(IN_TIME_S):
+            await started.engine.stop()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            await started.engine.stop()
+        expected = EngineOutput | ModstreamError | asyncio.CancelledError
+        assert [end for end in ends if not isinstance(end, expected)] == []

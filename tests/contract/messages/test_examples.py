@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from schemas.example_files import EXAMPLES, read_examples
 from schemas.registry import IMAGE_UPLOADED_V1, MESSAGES, VERDICT_V1, MessageVersion
+from schemas.verdict import REASON_CODES
 from scripts.contract import PUBLISHED
 
 # What the contract promises as the least that is accepted.
@@ -81,4 +82,5 @@ def test_the_examples_show_every_kind_of_verdict() -> None:
     verdicts = read_examples(VERDICT_V1)
     assert {verdict["decision"] for verdict in verdicts.values()} == {"allow", "review", "block"}
     assert {verdict["status"] for verdict in verdicts.values()} == {"moderated", "not_moderated"}
+    assert {reason["code"] for verdict in verdicts.values() for reason in verdict["reasons"]} >= {*REASON_CODES[:3]}
     assert verdicts["animated"]["image"]["frames_judged"] < verdicts["animated"]["image"]["frames"]

@@ -1,24 +1,13 @@
-"""Brokers for the stream's tests, and a world of topics for each."""
+"""A world of topics for each of the stream's tests."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.tansu import running_tansu
 from tests.integration.delivery.world import World
-
-
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[KafkaBroker]:
-    """One broker for all tests; sessions may be shorter than the usual 6 s, so that zombies are buried sooner.
-
-    A killed broker is let in again only when its own session has ended: back in 5 to 10 s with one of 2 s.
-    """
-    sessions = {"KAFKA_BROKER_SESSION_TIMEOUT_MS": "2000", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500"}
-    with running_kafka(KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS="1000", **sessions) as broker:
-        yield broker
 
 
 @pytest.fixture(scope="session")

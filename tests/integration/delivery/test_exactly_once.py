@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from service.kafka.connection import KafkaConnection, stop_client
-from testing.kafka import KafkaBroker
+from testing.kafka import KafkaBroker, running_kafka
 from testing.waiting import wait_until
 from tests.integration.delivery.world import PARTITIONS, World
 
@@ -93,15 +95,24 @@ async def test_a_zombie_that_wakes_after_a_take_over_writes_nothing(world: World
             assert len(world.judged_by(successor)) > 0
 
 
+@pytest.fixture
+def mortal_kafka() -> Iterator[KafkaBroker]:
+    """A broker of its own; killed, it is let in again once its session has ended: back in 5 to 10 s with one of 2 s."""
+    sessions = {"KAFKA_BROKER_SESSION_TIMEOUT_MS": "2000", "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500"}
+    with running_kafka(**sessions) as broker:
+        yield broker
+
+
 async def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
-    world: World, kafka: KafkaBroker
+    mortal_kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    await world.publish([QUICK] * 8000)
-    with world.worker():
-        await world.outcomes(500)
-        await asyncio.to_thread(kafka.kill)
-        await asyncio.to_thread(kafka.start)
-        await world.every_record_has_one_outcome()
+    async with World.build(mortal_kafka.bootstrap_servers, tmp_path) as world:
+        await world.publish([QUICK] * 8000)
+        with world.worker():
+            await world.outcomes(500)
+            await asyncio.to_thread(mortal_kafka.kill)
+            await asyncio.to_thread(mortal_kafka.start)
+            await world.every_record_has_one_outcome()
 
 
 async def test_a_fenced_producer_is_rebuilt_and_no_record_is_judged_twice(world: World) -> None:

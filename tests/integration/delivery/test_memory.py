@@ -14,10 +14,10 @@ from tests.integration.delivery.world import World
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 MIB = 1024 * 1024
-EVENTS = 300
+EVENTS = 150
 EVENT_BYTES = 900_000
-WINDOW_BYTES = 48 * MIB
-WAITING_BYTES = 32 * MIB
+WINDOW_BYTES = 24 * MIB
+WAITING_BYTES = 16 * MIB
 MOST_BYTES = WINDOW_BYTES + 2 * WAITING_BYTES
 """As docs/operate.md says; all events together have more than twice as much."""
 

@@ -14,13 +14,14 @@ import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from service.core.records import Partition
+from service.core.records import OutgoingRecord, Partition
 from service.delivery.engine_mark_store import EngineMarkStore
 from service.delivery.processor import Processor
 from service.delivery.required_topics import required_topics
 from service.events.raw_event import tenant_of
 from service.kafka.connection import KafkaConnection
 from service.kafka.errors import AccessDeniedError
+from service.kafka.steady_publisher import SteadyPublisher
 from service.kafka.topics import ensure_journal, ensure_topics
 from service.settings.delivery import DeadLetterSettings, RetrySettings
 from service.settings.kafka import KafkaSettings
@@ -120,6 +121,16 @@ async def test_the_check_of_topics_needs_no_grants_but_the_services(kafka: Kafka
     status, output = await modstream(kafka, "modstream", "topics", "check")
     assert status == 0
     assert b"images.uploaded.dead.done" not in output
+
+
+async def test_the_service_may_write_what_shadows_decide(kafka: KafkaWithGrants) -> None:
+    settings = of_the_service(kafka)
+    everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
+    await ensure_topics(everything, {"topics.shadow": settings.topics.shadow}, partitions=1)
+    publisher = SteadyPublisher(KafkaConnection(settings.kafka), is_idempotent=True, timeout_s=20.0)
+    await publisher.publish_all([OutgoingRecord(settings.topics.shadow, b"key", b"value", ())] * 2)
+    await publisher.close()
+    await read(kafka, settings.topics.shadow, None, user=None, count=2)
 
 
 async def test_the_service_may_remember_what_its_engine_died_of(kafka: KafkaWithGrants) -> None:

@@ -1,7 +1,6 @@
 """The image of the embedded engine on Apache Kafka, with no rights at all."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -10,7 +9,7 @@ import pytest
 from schemas.verdict import VerdictV1
 from testing.container import IMAGE, ServiceContainer, docker, service_container
 from testing.house import House, inline
-from testing.kafka import KafkaBroker, free_port, running_kafka
+from testing.kafka import KafkaBroker, free_port
 from testing.topics import committed_reader, publish
 from testing.waiting import wait_until
 
@@ -18,13 +17,6 @@ from testing.waiting import wait_until
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("image")]
 
 PHOTOGRAPH = Path(__file__).parents[3] / "testing" / "data" / "photographs" / "coffee.png"
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    """One broker."""
-    with running_kafka() as broker:
-        yield broker
 
 
 def variables(house: House) -> dict[str, str]:

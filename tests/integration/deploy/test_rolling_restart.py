@@ -5,7 +5,7 @@ import contextlib
 import io
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 import service.policy
 from schemas.verdict import VerdictV1
 from testing.house import House, inline
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.service import ServiceProcess, running_service
 from testing.topics import committed_reader
 from testing.waiting import wait_until
@@ -29,13 +29,6 @@ PAUSE_S = 0.05
 
 # Four processes start on a machine of two cores; no image is worth more than one decoder.
 LIGHT: dict[str, object] = {"media": {"decode": {"workers": 1}}}
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    """One broker."""
-    with running_kafka() as broker:
-        yield broker
 
 
 class Feed:

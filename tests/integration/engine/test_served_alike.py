@@ -9,7 +9,7 @@ from testing.vllm_server import VllmServer
 from tests.contract.engine.images import noise
 from tests.integration.engine.asking import LABELS, PROMPTER
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ANSWERS = (*LABELS, "yes", "no")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STEP = 2.0**-10
 
 
-@pytest.mark.asyncio(loop_scope="package")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_runtime_is_named_by_what_was_loaded(model: "VllmModel") -> None:
     from service.inference.vllm.facts import model_facts  # noqa: PLC0415 - imports vLLM
 
@@ -29,7 +29,7 @@ async def test_the_runtime_is_named_by_what_was_loaded(model: "VllmModel") -> No
     assert parts == ["UnquantizedLinearMethod", "CPU_ATTN", "TORCH_SDPA", "float32 head", "V1 runner"]
 
 
-@pytest.mark.asyncio(loop_scope="package")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_scores_are_finer_than_a_head_in_bfloat16_makes_them(model: "VllmModel") -> None:
     """Measured over 40 pictures: 90 % of the differences lie between the steps, and 2 % with a head in bfloat16."""
     read = await model.read(which(1), await model.prepare(None, LABELS))
@@ -38,7 +38,7 @@ async def test_scores_are_finer_than_a_head_in_bfloat16_makes_them(model: "VllmM
     assert len(between) > len(steps) / 2
 
 
-@pytest.mark.asyncio(loop_scope="package")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_gpu_takes_the_second_model_runner(model: "VllmModel", monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm.config import vllm as configuration  # noqa: PLC0415 - its imports warn
 
@@ -58,7 +58,7 @@ def test_a_cpu_cannot_run_the_second_model_runner(monkeypatch: pytest.MonkeyPatc
         vllm_arguments(tiny_settings(), None).create_engine_config()
 
 
-@pytest.mark.asyncio(loop_scope="package")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_model_of_the_hub_without_a_commit_is_reported_with_the_one_that_was_loaded() -> None:
     from service.inference.vllm.facts import model_facts  # noqa: PLC0415 - as above
 

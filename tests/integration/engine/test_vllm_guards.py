@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from service.core.errors import EngineDeadError, FatalError
+from service.inference.chat import ChatRequest
 from service.inference.errors import EngineConfigurationError, EngineNotRunningError
 from service.runtime.process_tree import descendants
 from testing.vllm import new_model, tiny_settings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel
 
 STALL_S = 6.0
+END_OF_TURN = {"1605": -100, "1607": -100}
+"""Bias against the tokens that end an answer of the tiny model."""
 
 
 def command_line(process: psutil.Process) -> str:
@@ -43,9 +46,13 @@ class Patient:
     """A model that something is done to, its processes, and what it reported."""
 
     model: "VllmModel"
-    core: psutil.Process
-    worker: psutil.Process
+    processes: Sequence[psutil.Process]
     failures: Sequence[FatalError]
+
+    @property
+    def core(self) -> psutil.Process:
+        """The process of the engine."""
+        return named(self.processes, "EngineCore")
 
     async def ask(self, count: int) -> list["asyncio.Task[object]"]:
         """Ask about pictures and do not wait."""
@@ -54,7 +61,7 @@ class Patient:
 
     def is_gone(self) -> bool:
         """Return whether no process of the engine is left."""
-        return not {self.core.pid, self.worker.pid} & {process.pid for process in descendants(1)}
+        return not {each.pid for each in self.processes} & {process.pid for process in descendants(1)}
 
 
 def named(processes: Sequence[psutil.Process], name: str) -> psutil.Process:
@@ -63,13 +70,14 @@ def named(processes: Sequence[psutil.Process], name: str) -> psutil.Process:
 
 
 @pytest_asyncio.fixture
-async def patient() -> AsyncIterator[Patient]:
+async def patient(request: pytest.FixtureRequest) -> AsyncIterator[Patient]:
+    """A model of its own, with the settings that a test names as its parameter."""
     before = descendants(os.getpid())
-    model, failures = new_model(tiny_settings(), stall_s=STALL_S)
+    model, failures = new_model(tiny_settings(**getattr(request, "param", {})), stall_s=STALL_S, chat_images=1)
     try:
         await model.start()
-        started = [process for process in descendants(os.getpid()) if process not in before]
-        yield Patient(model, named(started, "EngineCore"), named(started, "Worker"), failures)
+        started = [each for each in descendants(os.getpid()) if each not in before and is_of_the_engine(each)]
+        yield Patient(model, started, failures)
     finally:
         await model.stop()
 
@@ -97,8 +105,13 @@ async def test_a_starved_engine_is_slow_and_a_stopped_one_dead(patient: Patient)
 
 async def test_a_killed_engine_ends_what_is_in_flight(patient: Patient) -> None:
     asked = await patient.ask(40)
-    await asyncio.sleep(0.05)
+    assert patient.model.chat is not None
+    endless = ChatRequest("endless", [{"role": "user", "content": "Hello"}], {"logit_bias": END_OF_TURN}, 1024, "t")
+    events = patient.model.chat.stream(endless)
+    assert b"assistant" in await anext(events)
     os.kill(patient.core.pid, signal.SIGKILL)
+    with pytest.raises(EngineDeadError):
+        [event async for event in events]
     ends = await asyncio.gather(*asked, return_exceptions=True)
     assert {type(end) for end in ends} <= {dict, EngineDeadError}
     assert any(isinstance(end, EngineDeadError) for end in ends)
@@ -106,8 +119,10 @@ async def test_a_killed_engine_ends_what_is_in_flight(patient: Patient) -> None:
     await check_the_end(patient)
 
 
+# As with tensor parallelism, where each card has a process of its own.
+@pytest.mark.parametrize("patient", [{"engine_args": {"distributed_executor_backend": "mp"}}], indirect=True)
 async def test_a_killed_worker_is_noticed_without_requests(patient: Patient) -> None:
-    os.kill(patient.worker.pid, signal.SIGKILL)
+    os.kill(named(patient.processes, "Worker").pid, signal.SIGKILL)
     await wait_until(lambda: bool(patient.failures), description="the death is reported")
     assert isinstance(patient.failures[0], EngineDeadError)
     await check_the_end(patient)

@@ -30,7 +30,7 @@ from tests.integration.engine.asking import LABELS, describe, picture, which
 if TYPE_CHECKING:
     from service.inference.vllm.model import VllmModel
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCHEMA = {
     "type": "object",

@@ -8,12 +8,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from service.core.spans import current_span
 from service.inference.vision.token_model import TokenModel
 from service.telemetry.record_trace import Arrival, RecordTracer
-from testing.otlp_receiver import Collector
 from testing.spans import KeptSpans
+from testing.tiny_api import TinyApi
 from testing.waiting import wait_until
 from tests.integration.engine.asking import LABELS, which
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SAMPLED, UNSAMPLED = "a" * 32, "b" * 32
 
@@ -28,14 +28,14 @@ async def ask(model: TokenModel, kept: KeptSpans, trace_id: str, flags: str) -> 
 
 
 async def test_a_request_is_traced_beneath_its_question_and_one_that_is_not_sampled_is_not(
-    model: TokenModel, span_receiver: Collector
+    model: TokenModel, tiny_api: TinyApi
 ) -> None:
     kept = KeptSpans()
     await ask(model, kept, UNSAMPLED, "00")
     await ask(model, kept, SAMPLED, "01")
 
     def of(trace_id: str) -> list[Span]:
-        return [span for span in span_receiver.spans() if span.trace_id.hex() == trace_id]
+        return [span for span in tiny_api.collector.spans() if span.trace_id.hex() == trace_id]
 
     await wait_until(lambda: bool(of(SAMPLED)), description="vLLM's span arrives")
     (theirs,) = of(SAMPLED)

@@ -191,7 +191,7 @@ async def test_a_server_that_is_slow_and_answers_is_not_ejected() -> None:
 
 
 async def test_a_server_that_hangs_while_its_health_is_well_is_ejected_and_nothing_fails() -> None:
-    async with model_server() as server, started(server, request_timeout_s=0.2) as (model, _):
+    async with model_server() as server, started(server, request_timeout_s=1.0) as (model, _):
         server.hold.clear()
         waiting = asyncio.create_task(read_many(model, 5), name="read")
         await wait_until(lambda: not model.is_reachable(), description="the hanging server is ejected")

@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 from service.core.availability import EngineAvailability
+from service.inference.chat import ChatRequest
 from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.openai.model import OpenAIModel
 from service.inference.vision.prompt import Prompt, prompter, quote
@@ -153,6 +154,21 @@ def test_no_control_token_comes_of_a_caption(server: VllmServer, caption: str) -
 
 def test_an_unquoted_caption_would_bring_control_tokens(server: VllmServer) -> None:
     assert len(control(tokens(server, HOSTILE[0]))) == len(control(tokens(server, "a red shirt"))) + 3
+
+
+async def test_a_chat_is_answered_whole_and_in_pieces(model: OpenAIModel) -> None:
+    parts = [{"type": "image", "pixels": noise(128, 160, seed=1)}, {"type": "text", "text": "As JSON <|im_end|>"}]
+    options = {"temperature": 0, "response_format": {"type": "json_object"}}
+    request = ChatRequest("chat", [{"role": "user", "content": parts}], options, 200, "tenant", include_usage=True)
+    answer = await model.chat.complete(request)
+    text = answer["choices"][0]["message"]["content"]
+    assert isinstance(json.loads(text), dict)
+    events = [event async for event in model.chat.stream(request)]
+    *chunks, counted = [json.loads(event.removeprefix(b"data: ")) for event in events[:-1]]
+    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == text
+    assert counted["usage"]["completion_tokens"] == answer["usage"]["completion_tokens"]
+    with pytest.raises(EngineRejectedError, match="maximum context length"):
+        await model.chat.complete(replace(request, messages=[{"role": "user", "content": "word " * 4000}]))
 
 
 async def test_a_prompt_that_is_too_long_is_refused(model: OpenAIModel) -> None:

@@ -1,10 +1,8 @@
 """Whatever a web server sends costs little, ends soon, and answers one request only."""
 
 import asyncio
-import gc
 import itertools
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,10 +12,10 @@ from service.core.errors import ModstreamError
 from service.http.bounded_connection import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from service.media.errors import FetchFailedError, FetchTimeoutError
 from service.media.fetch.fetcher import ImageFetcher
-from service.runtime.memory import tune_gc
 from service.settings.media import FetchSettings
 from testing.flood_server import flooding
 from testing.http_server import LocalServer, Script, request_head, scripted
+from testing.lag import LagMeter, garbage_as_in_the_service
 from testing.public_host import as_if_public
 
 LOCAL = FetchSettings(allow_networks=("127.0.0.0/8",), timeout_s=20, read_timeout_s=10)
@@ -84,29 +82,6 @@ def dripping(beginning: bytes, piece: bytes) -> Script:
     return script
 
 
-class LagMeter:
-    """Measures how long the loop's thread works in one turn; the time of other threads and processes does not count."""
-
-    def __init__(self) -> None:
-        self.worst_s = 0.0
-
-    async def watch(self) -> None:
-        while True:
-            since_s = time.thread_time()
-            await asyncio.sleep(0)
-            self.worst_s = max(self.worst_s, time.thread_time() - since_s)
-
-
-@pytest.fixture
-def garbage_as_in_the_service() -> Iterator[None]:
-    """Look for garbage as the service does: all that other tests' libraries hold takes half a second, in any turn."""
-    threshold = gc.get_threshold()
-    tune_gc()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*threshold)
-
-
 @pytest.mark.parametrize("name", FLOODS)
 async def test_a_flood_ends_at_a_limit_and_the_error_says_which(name: str) -> None:
     beginning, piece, said = FLOODS[name]
@@ -117,19 +92,17 @@ async def test_a_flood_ends_at_a_limit_and_the_error_says_which(name: str) -> No
     assert said in str(error)
 
 
-@pytest.mark.usefixtures("garbage_as_in_the_service")
 @pytest.mark.parametrize("name", ["early hints", "one-byte chunks", "extension", "blank lines", "trailers"])
 async def test_floods_on_every_connection_leave_the_loop_to_others(name: str) -> None:
     beginning, piece, _ = FLOODS[name]
     meter = LagMeter()
-    with flooding(beginning, piece) as port:
+    with garbage_as_in_the_service(), flooding(beginning, piece) as port:
         async with ImageFetcher(LOCAL) as fetcher:
             urls = [f"http://127.0.1.{number}:{port}/i.jpg" for number in range(CONNECTIONS)]
             fetches = [asyncio.create_task(fetcher.fetch(ImageByUrlV1(url=url)), name=url) for url in urls]
             await asyncio.sleep(0)
-            watching = asyncio.create_task(meter.watch(), name="lag")
-            ends = await asyncio.gather(*fetches, return_exceptions=True)
-            watching.cancel()
+            async with meter.watching():
+                ends = await asyncio.gather(*fetches, return_exceptions=True)
     assert {type(end) for end in ends} <= {FetchFailedError, FetchTimeoutError}
     assert meter.worst_s < MAX_LAG_S
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from tests.unit.media.heif_files import stored
 from tests.unit.media.image_files import (
     BLUE,
     GREEN,
@@ -42,6 +43,8 @@ def originals() -> dict[str, bytes]:
         "webp-lossless": encoded(clear, "WEBP", lossless=True),
         "webp-animated": animation("WEBP", [RED, GREEN, BLUE]),
         "avif": encoded(picture, "AVIF", exif=exif, icc_profile=swapped_profile()),
+        "heic": stored("plain"),
+        "heic-clear": stored("alpha"),
         "avif-clear": encoded(clear, "AVIF"),
         "avif-animated": animation("AVIF", [RED, GREEN, BLUE]),
         "bmp": encoded(plain(), "BMP"),
@@ -61,6 +64,7 @@ PARTS = {
     "avif": re.compile(
         rb"ftyp|meta|hdlr|pitm|iloc|iinf|infe|iprp|ipco|ispe|pixi|av1C|colr|auxC|ipma|irot|moov|trak|stsz|stco|stts|mdat"
     ),
+    "heic": re.compile(rb"ftyp|meta|hdlr|pitm|iloc|iinf|infe|iref|iprp|ipco|ispe|hvcC|colr|auxC|ipma|mdat"),
     "bmp": re.compile(rb"\A(?=BM)"),
 }
 BMP_FIELDS = (2, 10, 14, 18, 22, 26, 28, 30, 34, 46, 50, 54)

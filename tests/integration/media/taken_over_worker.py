@@ -78,11 +78,20 @@ def fork() -> None:
         os._exit(0)
 
 
-def thread() -> None:
-    try:
-        threading.Thread(target=int).start()
-    except RuntimeError as error:  # what Python makes of it
-        raise PermissionError from error
+def read_in_thread() -> None:
+    refusals: list[PermissionError] = []
+
+    def read() -> None:
+        try:
+            _open("/etc/passwd")()
+        except PermissionError as error:
+            refusals.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    if refusals:
+        raise refusals[0]
 
 
 def map_code() -> None:
@@ -124,7 +133,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "open its own memory file": _open("/proc/self/mem"),
     "execute a program": execute,
     "fork": fork,
-    "start a thread": thread,
+    "read a file in a thread": read_in_thread,
     "map memory that can be executed": map_code,
     "raise its own memory limit": raise_limit,
     "read the parent's limits": limit_parent,

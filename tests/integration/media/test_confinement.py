@@ -17,6 +17,7 @@ from service.media.sandbox import hide_process
 from service.media.types import FetchedImage
 from service.settings.media import DecodeSettings
 from tests.integration.media.taken_over_worker import ATTEMPTS
+from tests.unit.media.heif_files import stored
 from tests.unit.media.image_files import RED, encoded, plain
 
 SPEC = ImageSpec(max_pixels=64 * 64, multiple_of=8)
@@ -36,7 +37,6 @@ NOT_LANDLOCKS = {
     "kill itself as if from outside",
     "see whether a file is there",
     "fork",
-    "start a thread",
     "map memory that can be executed",
     "read the parent's limits",
     "copy a descriptor",
@@ -71,6 +71,17 @@ async def _outcome(decoder: ImageDecoder, attempt: str) -> str:
 
 def refused(attempts: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(attempts, "refused")
+
+
+async def test_a_confined_decoder_reads_heic_whose_decoder_starts_a_thread() -> None:
+    decoder = ImageDecoder(DecodeSettings(workers=1))
+    await decoder.start()
+    try:
+        image = await decoder.decode(FetchedImage(stored("plain")), SPEC)
+    finally:
+        await decoder.close()
+    assert image.media_type == "image/heic"
+    assert image.frames[0][8, 8].tolist() == pytest.approx([220, 40, 30], abs=6)
 
 
 async def test_a_taken_over_decoder_reaches_nothing() -> None:
@@ -112,7 +123,7 @@ async def test_a_kernel_without_means_is_warned_about() -> None:
 SERVICE = """
 import asyncio, ctypes
 from contextlib import AsyncExitStack
-from service.app import _opened
+from service.app.data_plane import _opened
 from service.media.decode_pool import ImageDecoder
 from service.settings.media import DecodeSettings
 

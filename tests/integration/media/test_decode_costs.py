@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,8 +11,8 @@ from service.core.pixels import ImageSpec
 from service.media.decode_pool import ImageDecoder
 from service.media.types import FetchedImage
 from service.settings.media import DecodeSettings
-from tests.unit.media.costly_files import jpeg_of_scans
-from tests.unit.media.image_files import encoded, png
+from tests.unit.media.costly_files import jpeg_of_scans, png_of_equal_rows
+from tests.unit.media.image_files import encoded
 
 MIB = 1024 * 1024
 SPEC = ImageSpec(max_pixels=512 * 512, multiple_of=32)
@@ -32,15 +31,15 @@ def flat(mode: str, side: int) -> Image.Image:
     return Image.new(mode, (side, side), (1, 2, 3, 100)[: len(Image.new(mode, (1, 1)).getbands())])
 
 
+def rgba(bits: int) -> bytes:
+    row = bytes([1, 2, 3, 100] * SIDE) if bits == 8 else bytes(8 * SIDE)
+    return png_of_equal_rows((SIDE, SIDE), row, bits=bits, colour_type=6)
+
+
 def palette_with_alpha() -> bytes:
-    image = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (SIDE, SIDE // 256 + 1))[:, :SIDE])
-    indices = Image.frombytes("P", image.size, image.tobytes())
-    indices.putpalette([value // 3 for value in range(768)])
-    return encoded(indices, "PNG", compress_level=1, transparency=bytes(range(256)))
-
-
-def rgba_of_16_bits() -> bytes:
-    return png((SIDE, SIDE), bits=16, colour_type=6, rows=[bytes(8 * SIDE)] * SIDE)
+    row = (bytes(range(256)) * (SIDE // 256 + 1))[:SIDE]
+    extra = [(b"PLTE", bytes(value // 3 for value in range(768))), (b"tRNS", bytes(range(256)))]
+    return png_of_equal_rows((SIDE, SIDE), row, bits=8, colour_type=3, extra=extra)
 
 
 def two_frames() -> bytes:
@@ -49,8 +48,8 @@ def two_frames() -> bytes:
 
 
 PICTURES: dict[str, tuple[Callable[[], bytes], int]] = {
-    "RGBA": (lambda: encoded(flat("RGBA", SIDE), "PNG", compress_level=1), 490),
-    "RGBA of 16 bits": (rgba_of_16_bits, 490),
+    "RGBA": (lambda: rgba(8), 490),
+    "RGBA of 16 bits": (lambda: rgba(16), 490),
     "palette with alpha": (palette_with_alpha, 154),
     "baseline JPEG": (lambda: encoded(flat("RGB", SIDE), "JPEG", subsampling=0), 11),
     "JPEG of 64 scans": (lambda: jpeg_of_scans(64, (SIDE, SIDE)), 348),

@@ -95,7 +95,10 @@ async def test_mutated_images_end_as_image_or_rejection(decoder: ImageDecoder, n
 @pytest.mark.parametrize("name", ORIGINALS)
 async def test_files_cut_at_every_boundary_end_as_image_or_rejection(decoder: ImageDecoder, name: str) -> None:
     counts = await outcomes(decoder, cuts(name, ORIGINALS[name]))
-    assert counts["image.corrupt"] > counts["decoded"]
+    if name.startswith(("gif-animated", "jpeg", "png")):
+        assert min(counts["image.corrupt"], counts["decoded"]) > 0  # what there is of the picture is judged
+    else:
+        assert counts["image.corrupt"] > counts["decoded"]
 
 
 @pytest.mark.parametrize("bomb", [*BOMBS, gif_frame_bomb], ids=lambda bomb: bomb.__name__)

@@ -37,6 +37,12 @@ NOT_HERE = {
     "modstream.gpu.temperature": "no GPU",
     "modstream.gpu.utilization": "no GPU",
     "modstream.log.dropped": "no line was dropped",
+    "modstream.shadow.decisions": "nothing is on trial",
+    "modstream.shadow.left_out": "nothing is on trial",
+    "modstream.api.requests": "the HTTP API is off",
+    "modstream.api.duration": "the HTTP API is off",
+    "modstream.api.images": "the HTTP API is off",
+    "modstream.api.access_warnings": "the HTTP API is off",
 }
 
 

@@ -10,14 +10,15 @@ from testing.injections import INJECTIONS
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.tiny_model.tiny import model_folder
 
-transformers = pytest.importorskip("transformers", reason="needs transformers, which comes with vLLM")
-
 captions = pytest.mark.parametrize("caption", INJECTIONS.values(), ids=INJECTIONS)
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return transformers.AutoTokenizer.from_pretrained(model_folder())
+    # Imported here: it takes a second, in every process that collects these tests.
+    transformers = pytest.importorskip("transformers", reason="needs transformers, which comes with vLLM")
+    # What `AutoTokenizer` finds for the model, without its search through all models.
+    return transformers.PreTrainedTokenizerFast.from_pretrained(model_folder())
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import io
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from service.cli.exits import ExitCode
 from service.runtime.process_tree import descendants
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.service import ServiceProcess, running_service
 from testing.topics import Headers, committed_reader, create_topics, publish
 from testing.vllm import ENVIRONMENT, STARTUP_TIMEOUT_S, tiny_settings
@@ -26,12 +26,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(STARTUP_TIMEOUT_S + 400)]
 EVENTS = 60
 # As short as the tiny model's context: the bundled policy would fill it.
 POLICY = "name: default\nversion: '1'\ncategories: {child_safety: {review: 0.1, block: 0.8}, weapons: {review: 0.5}}\n"
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    with running_kafka() as broker:
-        yield broker
 
 
 class Stream:
@@ -112,12 +106,12 @@ async def test_a_service_whose_model_hangs_ends_uncommitted(stream: Stream, tmp_
         await wait_until(
             lambda: '"engine.ready"' in service.log(), description="the model is loaded", timeout_s=STARTUP_TIMEOUT_S
         )
-        worker = the_worker_of(service)
-        os.kill(worker, signal.SIGSTOP)
+        engine = the_engine_of(service)
+        os.kill(engine, signal.SIGSTOP)
         assert service.wait() == ExitCode.FATAL
     assert '"reason":"engine.dead"' in last_line(service)
     assert "engine.stall_s" in last_line(service)
-    assert worker not in {process.pid for process in descendants(1)}
+    assert engine not in {process.pid for process in descendants(1)}
     await finish(stream, tmp_path)
 
 
@@ -126,7 +120,7 @@ def last_line(service: ServiceProcess) -> str:
     return next(line for line in reversed(service.log().splitlines()) if '"service.fatal"' in line)
 
 
-def the_worker_of(service: ServiceProcess) -> int:
+def the_engine_of(service: ServiceProcess) -> int:
     below = descendants(service.pid)
-    (worker,) = (each.pid for each in below if "Worker" in " ".join(each.cmdline()))
-    return worker
+    (engine,) = (each.pid for each in below if "EngineCore" in " ".join(each.cmdline()))
+    return engine

@@ -5,7 +5,6 @@ import io
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from testing.house import House, inline
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.openai_server import ModelServer, model_server
 from testing.service import running_service
 from testing.topics import CommittedReader, committed_reader, publish
@@ -25,12 +24,6 @@ EVENTS = 100
 AWAY_S = 15.0
 """Longer than all attempts together would last with these settings."""
 POLICY = "name: default\nversion: '1'\ncategories: {child_safety: {review: 0.1, block: 0.8}, weapons: {review: 0.5}}\n"
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    with running_kafka() as broker:
-        yield broker
 
 
 def upload(number: int) -> bytes:
@@ -49,8 +42,8 @@ async def filled_house(kafka: KafkaBroker, folder: Path, server: ModelServer) ->
     house.settings |= {
         "engine": {
             "kind": "openai",
-            "timeout_s": 2.0,
-            "openai": {"base_urls": [server.url], "request_timeout_s": 1.0, "max_return_after_s": 2.0},
+            "timeout_s": 4.0,
+            "openai": {"base_urls": [server.url], "request_timeout_s": 2.0, "max_return_after_s": 2.0},
             "judging": {"min_label_mass": 0.0},
         },
         "retry": {"max_attempts": 2, "initial_backoff_s": 0.1},

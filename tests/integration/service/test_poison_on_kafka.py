@@ -5,7 +5,7 @@ import io
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -17,7 +17,7 @@ from service.core.records import Partition
 from service.delivery.engine_mark_store import EngineMarkStore
 from service.settings.kafka import KafkaSettings
 from testing.house import House, inline
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.mortal_engine import MARK
 from testing.topics import committed_reader, publish
 
@@ -25,12 +25,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 
 EVENTS = 60
 POISON = 17
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    with running_kafka() as broker:
-        yield broker
 
 
 def upload(number: int) -> bytes:

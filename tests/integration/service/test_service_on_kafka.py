@@ -1,9 +1,8 @@
-"""The whole service on Apache Kafka: real processes, real images, the embedded engine."""
+"""The whole service on Apache Kafka: real processes, real images, the embedded engine where it matters."""
 
 import io
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -14,7 +13,7 @@ from schemas.registry import IMAGE_UPLOADED_V1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from testing.house import House, inline
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.service import ServiceProcess, running_service
 from testing.topics import committed_reader, publish
 from testing.waiting import wait_until
@@ -23,13 +22,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
 PHOTOGRAPH = Path(__file__).parents[3] / "testing" / "data" / "photographs" / "coffee.png"
 EVENTS = 150
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    """One broker for all tests; each has topics of its own."""
-    with running_kafka() as broker:
-        yield broker
+# What is stopped in the middle need not see what is on the images.
+CHEAP = {"engine": {"kind": "rehearsal"}, "media": {"decode": {"workers": 1}}}
+SLOW = CHEAP | {"engine": {"kind": "rehearsal", "rehearsal": {"batch_s": 0.3}}, "window": {"max_records": 16}}
 
 
 def small_image(number: int) -> bytes:
@@ -89,7 +84,7 @@ async def publish_many(house: House) -> set[str]:
 async def finish(house: House, tmp_path: Path, *, seen: int) -> Counter[str]:
     """Let a fresh process do the rest; return how often each image was judged."""
     assert 0 < seen < EVENTS, "the first process was to be stopped in the middle"
-    with running_service(tmp_path, house.settings):
+    with running_service(tmp_path, house.settings | CHEAP):
         async with committed_reader(house.bootstrap_servers, [house.verdicts]) as reader:
             await reader.until(EVENTS)
             await reader.linger()
@@ -110,7 +105,7 @@ async def test_sigterm_in_the_middle_loses_and_doubles_nothing(kafka: KafkaBroke
     house = House(kafka)
     await house.build()
     ids = await publish_many(house)
-    with running_service(tmp_path, house.settings | {"window": {"max_records": 16}}) as service:
+    with running_service(tmp_path, house.settings | SLOW) as service:
         seen = await run_into_the_middle(house, service, signal.SIGTERM)
         assert service.wait() == 0, service.log()
     assert await finish(house, tmp_path, seen=seen) == dict.fromkeys(ids, 1)
@@ -120,6 +115,6 @@ async def test_kill_9_in_the_middle_loses_and_doubles_nothing(kafka: KafkaBroker
     house = House(kafka)
     await house.build()
     ids = await publish_many(house)
-    with running_service(tmp_path, house.settings | {"window": {"max_records": 16}}) as service:
+    with running_service(tmp_path, house.settings | SLOW) as service:
         seen = await run_into_the_middle(house, service, signal.SIGKILL)
     assert await finish(house, tmp_path, seen=seen) == dict.fromkeys(ids, 1)

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from testing.house import House, inline
 from testing.http_server import serving
-from testing.kafka import KafkaBroker, running_kafka
+from testing.kafka import KafkaBroker
 from testing.otlp_receiver import Collector, running_collector
 from testing.service import running_service
 from testing.topics import committed_reader, create_topics, publish
@@ -58,12 +58,6 @@ class Reported:
 def receiver() -> Iterator[Collector]:
     with running_collector() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    with running_kafka() as broker:
-        yield broker
 
 
 def traced(trace_id: str) -> list[tuple[str, bytes]]:

@@ -3,8 +3,7 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +17,17 @@ from schemas.verdict import VerdictV1
 from service.cli.exits import ExitCode
 from service.runtime.process_tree import descendants
 from testing.house import House
-from testing.kafka import KafkaBroker, free_port, running_kafka
+from testing.kafka import KafkaBroker, free_port
 from testing.metrics import Scrape, parsed
 from testing.scene_events import SceneEvent, right_shares, scene_events, wrong_verdicts
 from testing.service import running_service
 from testing.shapes_policy import write_shapes_policy
-from testing.tiny_model.tiny import model_folder
 from testing.topics import CommittedReader, committed_reader, publish
 from testing.vllm import ENVIRONMENT, tiny_settings
-from testing.vllm_server import vllm_server
+from testing.vllm_server import VllmServer
 from testing.waiting import wait_until
 
-# Each run starts the engine twice: 40 s of CPU each, on a machine that may be busy.
+# The service starts the engine twice: 25 s of CPU each, on a machine that may be busy.
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.engine,
@@ -45,13 +43,6 @@ START_S = 600.0
 MAX_WRONG = 3
 # What its tags must reach there: with a model of this size, a slogan that names every shape is a matter of luck.
 MIN_RIGHT = {"background": 0.95, "shapes": 0.85, "colours": 0.9, "slogan": 0.5}
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    """One broker for both engines."""
-    with running_kafka() as broker:
-        yield broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +137,25 @@ async def in_process(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def behind_http(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Story:
+async def behind_http(
+    kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory, tiny_server: VllmServer, v2_server: VllmServer
+) -> Story:
     """One of two servers loses its engine, and the service is killed on top of that and started again."""
     folder = tmp_path_factory.mktemp("behind_http")
-    with ExitStack() as stack:
-        servers = [stack.enter_context(vllm_server(model_folder(), folder / f"{name}.log")) for name in ("one", "two")]
-        engine = {"kind": "openai", "openai": {"base_urls": [server.url for server in servers]}}
-        house = await prepared_house(kafka, folder, engine)
-        async with committed_reader(house.bootstrap_servers, house.outcomes) as reader:
-            with running_service(folder, house.settings) as service:
-                await reader.until(SIGN, timeout_s=START_S)
-                kill_engine(servers[0].process_id)
-                await reader.until(2 * SIGN, timeout_s=START_S)
-                service.signal(signal.SIGKILL)
-                await wait_until(lambda: not service.is_running(), description="the service ended")
-                await reader.linger()
-                seen = len(reader.records)
-            with running_service(folder, house.settings):
-                await finish(reader)
-            return reported(house, reader, seen_before=seen, exit_code=None)
+    engine = {"kind": "openai", "openai": {"base_urls": [tiny_server.url, v2_server.url]}}
+    house = await prepared_house(kafka, folder, engine)
+    async with committed_reader(house.bootstrap_servers, house.outcomes) as reader:
+        with running_service(folder, house.settings) as service:
+            await reader.until(SIGN, timeout_s=START_S)
+            kill_engine(v2_server.process_id)
+            await reader.until(2 * SIGN, timeout_s=START_S)
+            service.signal(signal.SIGKILL)
+            await wait_until(lambda: not service.is_running(), description="the service ended")
+            await reader.linger()
+            seen = len(reader.records)
+        with running_service(folder, house.settings):
+            await finish(reader)
+        return reported(house, reader, seen_before=seen, exit_code=None)
 
 
 @pytest.fixture(params=["in_process", "behind_http"])

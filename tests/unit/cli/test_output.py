@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from service.cli.commands import app
 from service.cli.main import run
+from service.cli.options import complain, complain_of, warn
 
 COST = ("cost", "--images-per-day", "5000", "--gpu-hour", "1")
 
@@ -98,3 +99,14 @@ def raising(error: OSError) -> Callable[[], None]:
         raise error
 
     return app
+
+
+@pytest.mark.parametrize("show", [complain, warn, lambda text: complain_of(text, [text])])
+def test_text_of_others_in_a_message_commands_no_terminal(
+    show: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show("policy \x1b[2J\x1b]0;title\x07 \u202e[red]\n[/]")
+    shown = capsys.readouterr().err
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+    assert r"\x1b[2J" in shown
+    assert "[red]" in shown

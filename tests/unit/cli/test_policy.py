@@ -3,14 +3,16 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import sqlglot
 import yaml
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from service.cli.policy_text import estimated_tokens
 from service.inference.vision.prompt import prompter
-from service.policy.loader import load_policies, policy_paths
+from service.policy.loader import load_policies
 from service.policy.policy import Policy
+from service.policy.policy_files import policy_paths
 from service.settings.settings import PolicySettings
 
 POLICY = """\
@@ -159,7 +161,7 @@ def test_check_holds_files_with_mistakes_against_each_other_too(tmp_path: Path) 
 def test_a_single_tenant_may_stand_without_brackets(tmp_path: Path) -> None:
     path = write(tmp_path, POLICY.format(name="shop") + "tenants: shoes\n")
     assert modstream("check", path).exit_code == 0
-    assert load_policies(PolicySettings(path=Path(path), default="shop")).by_tenant.keys() == {"shoes"}
+    assert load_policies(PolicySettings(path=Path(path), default="shop")).current.by_tenant.keys() == {"shoes"}
     schema = json.loads(modstream("schema").stdout)
     jsonschema.validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")), schema)
 
@@ -224,3 +226,19 @@ def test_estimates_of_tokens_are_near_what_was_counted(language: str, tokens: in
     # Counted with the vocabulary of Qwen over the bundled policy's prompt.
     policy = Policy.model_validate(dict(load_policies(PolicySettings()).default) | {"language": language})
     assert estimated_tokens(prompter(policy.instructions).system) == pytest.approx(tokens, rel=0.1)
+
+
+@pytest.mark.parametrize("column", ["decision", "deciding_category"])
+@pytest.mark.parametrize("dialect", ["duckdb", "spark", "trino", "bigquery", "clickhouse", "postgres"])
+def test_sql_prints_one_expression_in_the_dialect(tmp_path: Path, dialect: str, column: str) -> None:
+    path = write(tmp_path, POLICY.format(name="shop"))
+    printed = modstream("sql", path, "--dialect", dialect, "--column", column).stdout
+    quote = "`" if dialect in {"spark", "bigquery"} else '"'
+    assert f"{quote}score_rival_brand{quote} >= 0.5e0" in printed
+    sqlglot.parse_one(printed, read=dialect)
+
+
+def test_sql_lists_the_problems_of_a_file_and_prints_nothing(tmp_path: Path) -> None:
+    result = modstream("sql", write(tmp_path, "name: shop\n"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "shop.yaml:1: " in result.stderr

@@ -18,7 +18,7 @@ async def crash(_settings: Settings) -> None:
 def test_a_defect_ends_the_service_with_the_code_for_fatal_faults(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("service.app.run_service", crash)
+    monkeypatch.setattr("service.app.run.run_service", crash)
 
     result = CliRunner(env={"MODSTREAM_TELEMETRY__LOG_FORMAT": "json"}).invoke(app, ["serve"])
 
@@ -37,7 +37,7 @@ async def refuse(_settings: Settings) -> None:
 def test_a_fatal_error_is_the_last_line_with_its_reason_and_ends_the_service_with_its_code(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("service.app.run_service", refuse)
+    monkeypatch.setattr("service.app.run.run_service", refuse)
 
     result = CliRunner(env={"MODSTREAM_TELEMETRY__LOG_FORMAT": "json"}).invoke(app, ["serve"])
 
@@ -88,7 +88,7 @@ def test_a_policy_that_is_not_there_names_its_setting_and_where_it_was_given(
 def test_labels_that_no_prompt_can_have_end_the_service_where_its_engine_reads_prompts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, code: int
 ) -> None:
-    monkeypatch.setattr("service.app.run_service", end)
+    monkeypatch.setattr("service.app.run.run_service", end)
     policy = tmp_path / "default.yaml"
     policy.write_text(
         "name: default\nversion: '1'\ncategories:\n  child_safety: {review: 0.1}\n"
@@ -102,3 +102,25 @@ def test_labels_that_no_prompt_can_have_end_the_service_where_its_engine_reads_p
 
 async def end(_settings: Settings) -> None:
     """Serve nothing."""
+
+
+@pytest.mark.parametrize(
+    ("command", "port", "code"), [("serve", 0, 3), ("serve", 8080, 2), ("api", 0, 2), ("api", 8080, 2)]
+)
+def test_a_wrong_keys_file_is_a_wrong_setting_where_the_api_opens_a_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, port: int, code: int
+) -> None:
+    monkeypatch.setattr("service.app.run.run_service", refuse)
+    keys = tmp_path / "keys.yaml"
+    keys.write_text("- id: 7\n- id: two\n  scopes: [x]\n")
+    config = tmp_path / "modstream.yml"
+    config.write_text(f"api:\n  port: {port}\n  keys_file: {keys}\n")
+
+    result = CliRunner().invoke(app, [command, "-c", str(config)])
+
+    assert result.exit_code == code
+    if code == 2:
+        heading, *problems = result.stderr.splitlines()
+        assert heading == f"7 problems with the API keys (api.keys_file, {config}:3):"
+        assert f"{keys}:1: 0.id: Input should be a valid string" in problems
+        assert any(problem.startswith(f"{keys}:3: 1.scopes.0: ") for problem in problems)

@@ -13,7 +13,7 @@ from service.tools.top.arithmetic import ScrapeInterval
 from service.tools.top.figures import Figures, figures
 from service.tools.top.scrape import parse
 from testing.http_server import Handler, serving
-from testing.scrapes import scrape
+from testing.scrapes import api_scrape, scrape
 
 
 def answers(texts: Sequence[str]) -> Handler:
@@ -46,6 +46,16 @@ async def test_one_frame_shows_rate_lag_window_stages_engine_and_errors() -> Non
         assert text in result.stdout
     assert "fetch.failed" in result.stdout
     assert "● ready" in result.stdout
+
+
+async def test_an_api_without_a_stream_is_shown_without_partitions() -> None:
+    async with serving(answers([api_scrape(answered=10), api_scrape(answered=90)])) as server:
+        result = await asyncio.to_thread(lambda: top("--once", "--url", server.url))
+    assert result.exit_code == 0, result.output
+    for text in ("requests/s", "refused (429)/s", "5 images in work", "/v1/verdicts", "api.busy", "m, HTTP API"):
+        assert text in result.stdout
+    assert "partition" not in result.stdout
+    assert "lag" not in result.stdout
 
 
 async def test_scripts_get_json() -> None:

@@ -77,7 +77,7 @@ def test_an_engine_is_tried_with_tags_and_says_what_is_no_image(tmp_path: Path) 
 
 @pytest.mark.parametrize("arguments", [["absent.jpg"], [str(PHOTOGRAPHS / "beer.jpg"), "--policy", "x" * 300]])
 def test_wrong_arguments_load_no_model(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("service.app.moderation_alone")
+    monkeypatch.delattr("service.app.run.moderation_alone")
     assert CliRunner().invoke(app, ["engine", "try", *arguments]).exit_code == 2
 
 

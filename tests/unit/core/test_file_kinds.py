@@ -13,6 +13,7 @@ from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.file_kinds import (
     ATTRIBUTES,
+    CALIBRATION,
     CLASSIFIERS,
     EVENT,
     OUTCOME,
@@ -23,6 +24,7 @@ from service.core.file_kinds import (
     other_kind_hint,
 )
 from service.policy.attribute_file import AttributeFile
+from service.policy.calibration import CalibrationFile
 from service.policy.policy import Policy
 from service.settings.settings import Settings
 
@@ -35,6 +37,7 @@ DOCUMENTS: tuple[tuple[FileKind, Mapping[str, Any]], ...] = (
     (POLICY, bundled("service.policy", "policies", "default.yaml")),
     (ATTRIBUTES, bundled("service.policy", "attributes", "product.en.yaml")),
     (CLASSIFIERS, bundled("service.inference.onnx", "models", "catalogue.yaml")),
+    (CALIBRATION, {"format": "modstream-calibration/1", "fitted_on": {"dataset": "photos"}, "engines": []}),
     (SETTINGS, {"kafka": {"group_id": "a"}}),
     (SETTINGS, {"policy": {"path": "policies"}}),
     (EVENT, {"image_id": "1", "image": {"url": "https://example.com/1.jpg"}, "policy": "shop"}),
@@ -63,7 +66,13 @@ def test_every_group_of_settings_marks_a_settings_file() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "models"),
-    [(POLICY, [Policy]), (ATTRIBUTES, [AttributeFile]), (EVENT, [ImageUploadedV1]), (OUTCOME, [VerdictV1, TagsV1])],
+    [
+        (POLICY, [Policy]),
+        (ATTRIBUTES, [AttributeFile]),
+        (CALIBRATION, [CalibrationFile]),
+        (EVENT, [ImageUploadedV1]),
+        (OUTCOME, [VerdictV1, TagsV1]),
+    ],
 )
 def test_the_marks_of_a_kind_are_fields_that_its_files_must_have(kind: FileKind, models: list[Any]) -> None:
     required = [{name for name, field in model.model_fields.items() if field.is_required()} for model in models]

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ValidationError, field_validator
 from typer.testing import CliRunner
 
 from service.cli.commands import app
+from service.core.documents import check_document
 from service.core.validation_text import placed_text_of, without_prefix
 from service.events.event_faults import event_rejection
 from service.inference.errors import EngineConfigurationError
 from service.inference.onnx.catalogue import load_catalogue
-from service.policy.documents import check_document
+from service.policy.errors import PolicyFileError
 
 TEXT = "the leaves are no colour"
 
@@ -45,7 +46,7 @@ def test_other_messages_stay_as_they_are() -> None:
 def test_a_policy_file_is_refused_in_the_words_of_its_validator(tmp_path: Path, leaves: str) -> None:
     path = tmp_path / "tree.yaml"
     path.write_text(f"leaves: {leaves}")
-    (problem,) = check_document(path, Tree).problems
+    (problem,) = check_document(path, Tree, PolicyFileError).problems
     assert str(problem).startswith(f"{path}, line 1: leaves: {TEXT}")
 
 
@@ -78,3 +79,10 @@ def test_an_argument_is_refused_in_the_words_of_its_validator(arguments: list[st
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     assert (result.exit_code, "Value error" in result.stderr) == (2, False)
     assert text in result.stderr
+
+
+@pytest.mark.parametrize("value", ["leaves", ["leaves"], 7])
+def test_what_is_no_object_is_said_without_the_name_of_a_class(value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate(value)
+    assert placed_text_of(caught.value.errors()[0]) == "Input should be an object with named fields"

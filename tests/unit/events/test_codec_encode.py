@@ -9,11 +9,12 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 
 from schemas.example_files import read_examples
 from schemas.image_uploaded import ImageUploadedV1
-from schemas.registry import TAGS_V1, VERDICT_V1
+from schemas.registry import SHADOW_DECISION_V1, TAGS_V1, VERDICT_V1
+from schemas.shadow import ShadowDecisionV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.records import Headers, SourceRecord
-from service.events.codec import decode_upload, encode_tags, encode_upload, encode_verdict, outcome_id
+from service.events.codec import decode_upload, encode_shadow, encode_tags, encode_upload, encode_verdict, outcome_id
 from testing.uploads import BY_URL, a_record
 
 
@@ -43,6 +44,16 @@ class TestWriting:
         assert headers["ce_type"] == b"modstream.image.tags.v1"
         assert headers["ce_id"] != outcome_id(VERDICT_V1, self.source).encode()
         assert TagsV1.model_validate_json(record.value or b"") == tags
+
+    def test_what_policies_and_an_engine_on_trial_decide_are_two_events_with_lasting_ids(self) -> None:
+        examples = read_examples(SHADOW_DECISION_V1).values()
+        decisions = [ShadowDecisionV1.model_validate(example) for example in examples]
+        records = [encode_shadow(decision, topic="shadow", source=self.source) for decision in decisions * 2]
+        ids = [dict(record.headers)["ce_id"] for record in records]
+        assert len(set(ids)) == len(decisions) == 2
+        assert ids[:2] == ids[2:]
+        assert {dict(record.headers)["ce_type"] for record in records} == {b"modstream.image.shadow.v1"}
+        assert {record.key for record in records} == {b"\xffkey"}
 
     def test_the_sdk_reads_what_is_written(self) -> None:
         verdict = VerdictV1.model_validate(read_examples(VERDICT_V1)["block"])

@@ -75,6 +75,26 @@ async def test_a_turn_of_the_loop_takes_the_burst_at_most_however_long_other_pro
     assert budget.is_open()
 
 
+async def test_newcomers_do_not_go_before_those_that_wait() -> None:
+    clock = Clock()
+    budget = ParsingBudget(clock=clock)
+    budget.charge(BURST_S)
+    patient = Connection(budget, clock, pieces=1)
+    budget.wait(patient)
+    jumped = 0
+
+    def done() -> bool:
+        nonlocal jumped
+        clock.now_s += 0.001
+        jumped += bool(patient.left) and work(budget, clock, 0.001)
+        return not patient.left
+
+    await wait_until(done, description="the one that waits has its turn")
+    assert jumped == 0
+    await asyncio.sleep(0)
+    assert budget.is_open()
+
+
 class Broken:
     """Fails in its turn."""
 
@@ -109,3 +129,22 @@ async def test_those_that_wait_advance_in_turn() -> None:
 
     await asyncio.wait_for(wait_until(done, description="all pieces are parsed"), timeout=20)
     assert greedy.order.index(modest) == 1
+
+
+async def test_the_share_can_be_the_whole_time() -> None:
+    clock = Clock()
+    budget = ParsingBudget(share=1.0, clock=clock)
+    assert work(budget, clock, 10 * BURST_S)
+    await asyncio.sleep(0)
+    clock.now_s += 0.001
+    assert budget.is_open()
+
+
+async def test_a_coroutine_waits_for_its_turn() -> None:
+    budget = ParsingBudget()
+    await budget.turn()
+    budget.charge(2 * BURST_S)
+    waiting = asyncio.create_task(budget.turn())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await waiting

@@ -24,7 +24,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("engine", "library"):
         monkeypatch.delitem(sys.modules, f"service.inference.onnx.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineConfigurationError, match=r"engine\.kind: .*onnxruntime.*pip install 'modstream\[onnx\]'"):
+    with pytest.raises(EngineConfigurationError, match=r"engine\.kind: .*onnxruntime.*requirements/onnx.txt"):
         build_engine(EngineSettings(kind="onnx"))
 
 
@@ -33,7 +33,7 @@ def test_a_missing_vllm_is_named_with_both_extras(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("os.environ", {})
     monkeypatch.setitem(sys.modules, "vllm.exceptions", None)
     monkeypatch.setitem(sys.modules, "vllm", None)
-    message = r"engine\.kind: .*vllm.*pip install 'modstream\[gpu\]', or 'modstream\[cpu\]'"
+    message = r"engine\.kind: .*vllm.*make install-gpu.*the extra 'gpu' \('cpu'\)"
     with pytest.raises(EngineConfigurationError, match=message):
         build_engine(EngineSettings(kind="vllm"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -103,6 +104,33 @@ async def start_and_cancel(kind: str, spoken: str, configured: str) -> int:
 @pytest.mark.parametrize("kind", CLIENTS)
 async def test_a_start_that_is_cancelled_leaves_no_socket(kind: str) -> None:
     assert not await start_and_cancel(kind, "PLAINTEXT", "PLAINTEXT")
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_a_start_that_is_cancelled_while_it_waits_for_metadata_leaves_no_socket(kind: str) -> None:
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
+        correlation_id = request[4:8]
+        # ApiVersions: no error, and one API: metadata (3) in versions 0 and 1.
+        answer = correlation_id + struct.pack(">hi3h", 0, 1, 3, 0, 1)
+        writer.write(len(answer).to_bytes(4) + answer)
+        await reader.readexactly(4)
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "localhost", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        connection = connection_to(port)
+        start = asyncio.create_task(connection.start(CLIENTS[kind](connection)))
+        await asked.wait()
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        assert not sockets_to(port)
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

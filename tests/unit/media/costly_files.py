@@ -2,10 +2,11 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 from PIL import Image, ImageCms
 
-from tests.unit.media.image_files import encoded, plain, png_chunk
+from tests.unit.media.image_files import encoded, plain, png_chunk, png_of_pixels
 
 SQUARE = plain(size=(64, 64))
 GIF_HEAD = b"GIF89a" + struct.pack("<HH", 1, 1) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff"
@@ -32,6 +33,20 @@ def jpeg_with_junk(count: int) -> bytes:
 def png_of_chunks(count: int, kind: bytes = b"abCd", body: bytes = b"") -> bytes:
     data = encoded(SQUARE, "PNG")
     return data[:33] + png_chunk(kind, body) * count + data[33:]
+
+
+def png_of_equal_rows(
+    size: tuple[int, int], row: bytes, *, bits: int, colour_type: int, extra: Sequence[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """Return a PNG whose unfiltered rows are equal, of which one is compressed."""
+    deflate = zlib.compressobj(wbits=-15)
+    line = b"\0" + row
+    compressed = deflate.compress(line) + deflate.flush(zlib.Z_FULL_FLUSH)
+    check = 1
+    for _ in range(size[1]):
+        check = zlib.adler32(line, check)
+    pixels = b"\x78\x01" + compressed * size[1] + b"\x03\0" + struct.pack(">I", check)
+    return png_of_pixels(size, pixels, bits, colour_type, extra)
 
 
 def png_of_profiles(count: int) -> bytes:

@@ -1,6 +1,7 @@
 """Decoding in the test's own process, at full size unless said otherwise."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +11,11 @@ from service.media.image import DecodeLimits, PlainImage, decode_image
 FULL_SIZE = DecodeLimits(max_pixels=1_000_000, max_frames=4, target_pixels=1_000_000, multiple_of=1)
 
 
-def decode(data: bytes, **changed: int) -> PlainImage:
+def decode(data: bytes, **changed: Any) -> PlainImage:
     return decode_image(data, replace(FULL_SIZE, **changed))
 
 
-def frames(data: bytes, **changed: int) -> list[RgbPixels]:
+def frames(data: bytes, **changed: Any) -> list[RgbPixels]:
     image = decode(data, **changed)
     return [
         np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
@@ -22,9 +23,10 @@ def frames(data: bytes, **changed: int) -> list[RgbPixels]:
     ]
 
 
-def picture(data: bytes, **changed: int) -> RgbPixels:
-    (frame,) = frames(data, **changed)
-    return frame
+def picture(data: bytes, **changed: Any) -> RgbPixels:
+    """Return the one picture of a file, with its colours as declared."""
+    assert {view.frame for view in decode(data, **changed).views} == {0}
+    return frames(data, **changed)[0]
 
 
 def middle(pixels: RgbPixels) -> list[int]:

@@ -48,8 +48,14 @@ def png(
     extra: Sequence[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """Return a PNG of unfiltered rows, with more chunks before the pixels."""
+    return png_of_pixels(size, zlib.compress(b"".join(b"\0" + row for row in rows)), bits, colour_type, extra)
+
+
+def png_of_pixels(
+    size: tuple[int, int], pixels: bytes, bits: int, colour_type: int, extra: Sequence[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """Return a PNG of compressed pixels, with more chunks before them."""
     header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     chunks = [(b"IHDR", header), *extra, (b"IDAT", pixels), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks)
 

@@ -3,8 +3,10 @@ import pytest
 from PIL import Image
 
 from service.media.errors import ImageCorruptError, TooManyPixelsError
+from testing.evasion.files.apng_file import Frame, animated_chunks
+from testing.evasion.files.png_file import file_of
 from tests.unit.media.decoding import decode, frames, middle
-from tests.unit.media.image_files import BLUE, GREEN, RED, animation, encoded
+from tests.unit.media.image_files import BLUE, GREEN, RED, WHITE, Rgb, animation, encoded, plain
 
 ANIMATED = ["GIF", "PNG", "WEBP", "AVIF"]
 
@@ -45,12 +47,22 @@ def test_frames_that_change_a_part_are_laid_over_the_ones_before(file_format: st
     assert last[16, 16].tolist() == list(RED)
 
 
-@pytest.mark.parametrize("file_format", ANIMATED)
+@pytest.mark.parametrize("file_format", ["WEBP", "AVIF"])
 def test_a_cut_animation_is_corrupt(file_format: str) -> None:
     data = animation(file_format, shades(6))
     for share in (0.3, 0.6, 0.8, 0.9):
         with pytest.raises(ImageCorruptError):
             decode(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "GIF"])
+def test_a_cut_animation_is_judged_by_the_frames_that_browsers_show(file_format: str) -> None:
+    data = animation(file_format, shades(6))
+    image = decode(data[: int(len(data) * 0.8)])
+    assert 1 < image.frames_total < 6
+    assert "truncated" in image.ambiguous
+    for view, pixel in zip(image.views, (pixels[:3] for pixels in image.pixels), strict=True):
+        assert tuple(pixel) == shades(6)[view.frame]
 
 
 @pytest.mark.parametrize("file_format", ANIMATED)
@@ -65,3 +77,21 @@ def test_an_animation_with_thousands_of_frames_is_refused_by_its_header() -> Non
     colours = [(place % 256, place // 256, 0) for place in range(1000)]
     with pytest.raises(TooManyPixelsError, match="1000 frames"):
         decode(animation("GIF", colours, (4, 4)), max_pixels=1_000, max_frames=1)
+
+
+@pytest.mark.parametrize("blend", [0, 1])
+@pytest.mark.parametrize(("disposal", "left"), [(0, RED), (1, WHITE), (2, BLUE)])
+def test_an_animated_png_without_opacity_clears_to_transparent(disposal: int, left: Rgb, blend: int) -> None:
+    shown = [
+        Frame(np.asarray(plain(BLUE, (8, 8)))),
+        Frame(np.asarray(plain(RED, (4, 8))), disposal=disposal, blend=blend),
+        Frame(np.asarray(plain(GREEN, (2, 2))), offset=(6, 6), blend=blend),
+    ]
+    image = decode(file_of(animated_chunks(shown)))
+    last = [
+        np.frombuffer(pixels, np.uint8).reshape(8, 8, 3)
+        for pixels, view in zip(image.pixels, image.views, strict=True)
+        if view.frame == 2 and view.ground in {None, "light"}
+    ]
+    assert [each[4, 1].tolist() for each in last] == [list(left)]
+    assert last[0][7, 7].tolist() == list(GREEN)

@@ -34,7 +34,7 @@ def test_bands_leave_no_trace(
     monkeypatch.setattr(frames, "BAND_PIXELS", band_pixels)
     image, target = noise(mode, size), (96, 32)
     whole = widen(image).resize(target, Image.Resampling.BICUBIC, reducing_gap=frames.REDUCING_GAP)
-    banded = frames._resize_in_bands(image, target)
+    banded = frames._resize_in_bands(image, target, None)
     assert banded.mode == whole.mode
     assert np.array_equal(np.asarray(banded), np.asarray(whole))
 
@@ -43,5 +43,6 @@ def test_a_small_picture_is_not_touched_by_it() -> None:
     """At its own size no pixel changes, however transparent."""
     image = noise("RGBA", (96, 32))
     file = encoded(image, "PNG")
-    expected = to_srgb(image, None)[0].tobytes()
-    assert decode(file, multiple_of=32).pixels == (expected,)
+    grounds = (Image.new("RGB", image.size, ground) for ground in ("white", "black"))
+    expected = (Image.composite(to_srgb(image, None), ground, image.getchannel("A")).tobytes() for ground in grounds)
+    assert decode(file, multiple_of=32).pixels == tuple(expected)

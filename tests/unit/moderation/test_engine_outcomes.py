@@ -28,7 +28,7 @@ from service.media.image_memory import Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
 from service.moderation.moderate import Moderator
-from service.policy.loader import Policies, load_policies
+from service.policy.loader import Policies, PolicySet, load_policies
 from service.policy.policy import Policy
 from service.settings.delivery import RetrySettings
 from service.settings.engine import JudgingSettings
@@ -67,7 +67,7 @@ async def resolve(
 ) -> Resolution:
     """Send one image through all its attempts."""
     policy = TaggedPolicy.model_validate(load_policies(PolicySettings()).default.model_dump())
-    policies = Policies({policy.name: policy}, policy, {})
+    policies = Policies(PolicySet({policy.name: policy}, policy, {}))
     engine = VisionEngine(model, JudgingSettings(), kind="scripted")
     await engine.start()
     await engine.prepare(policies.default.instructions)

@@ -1,95 +1,30 @@
 """One event to its outcomes, on working stand-ins for the world around it."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import orjson
 import pytest
 
-from schemas.image_uploaded import ImageReferenceV1
 from schemas.registry import IMAGE_UPLOADED_V1
 from schemas.tags import TagsV1
-from schemas.verdict import VerdictV1
 from service.core.availability import EngineAvailability
 from service.core.errors import RejectedError
 from service.core.instructions import ModelInstructions
-from service.core.pixels import ImageSpec, RgbPixels
-from service.core.records import OutgoingRecord, SourceRecord
+from service.core.records import SourceRecord
 from service.delivery.handler import UNREAD, Job
 from service.inference.engine import EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineTimeoutError
 from service.media.errors import ImageNotFoundError
-from service.media.image_memory import ImageMemory, Reservation
-from service.media.types import DecodedImage, FetchedImage
-from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import Moderator
+from service.media.image_memory import ImageMemory
 from service.moderation.reading import read_upload
 from service.policy.loader import load_policies
-from service.settings.delivery import TopicSettings
 from service.settings.settings import PolicySettings
 from service.telemetry.record_trace import RecordTrace
 from testing.engine import PaintedEngine
 from testing.resources import NotedResources
 from testing.waiting import wait_until
-
-Colour = tuple[int, int, int]
-SAFE: Colour = (0, 0, 0)
-VIOLENT: Colour = (0, 255, 0)
-ARMED: Colour = (0, 0, 255)
-
-
-class Album:
-    """Fetcher and decoder in one: knows images by URL, each a list of one-colour frames."""
-
-    def __init__(self, **images: Sequence[Colour]) -> None:
-        self._images = images
-
-    async def fetch(self, reference: ImageReferenceV1, memory: Reservation) -> FetchedImage:
-        """Return the name of the image as its file."""
-        name = getattr(reference, "url", "")
-        if name not in self._images:
-            raise ImageNotFoundError(detail="not in the album")
-        return FetchedImage(name.encode())
-
-    async def decode(self, fetched: FetchedImage, spec: ImageSpec, memory: Reservation) -> DecodedImage:
-        """Paint the frames."""
-        frames = tuple(_painted(colour) for colour in self._images[fetched.data.decode()])
-        return DecodedImage("0" * 64, 8, 8, len(fetched.data), "image/png", len(frames) + 1, frames)
-
-
-def _painted(colour: Colour) -> RgbPixels:
-    return np.full((8, 8, 3), colour, dtype=np.uint8)
-
-
-def moderator(
-    album: Album,
-    *,
-    engine: PaintedEngine | None = None,
-    engine_timeout_s: float = 5.0,
-    memory: ImageMemory | None = None,
-    availability: EngineAvailability | None = None,
-) -> Moderator:
-    return Moderator(
-        fetcher=album,
-        decoder=album,
-        engine_client=EngineClient(engine or PaintedEngine(), timeout_s=engine_timeout_s, availability=availability),
-        policies=load_policies(PolicySettings()),
-        topics=TopicSettings(),
-        memory=memory,
-    )
-
-
-def job(event: Mapping[str, object] | bytes, *, attempt: int = 1) -> Job:
-    value = event if isinstance(event, bytes) else orjson.dumps({"image_id": "42", **event})
-    record = SourceRecord("images.uploaded", 3, 17, 0, b"key", value, ())
-    return Job(record, attempt, time.perf_counter(), NotedResources(), RecordTrace.untraced())
-
-
-def verdict_of(records: Sequence[OutgoingRecord]) -> VerdictV1:
-    (record,) = [record for record in records if record.topic == "images.verdicts"]
-    return VerdictV1.model_validate_json(record.value or b"")
+from tests.unit.moderation.album import ARMED, SAFE, VIOLENT, Album, job, moderator, verdict_of
 
 
 async def test_a_verdict_names_the_event_the_record_and_all_that_produced_it() -> None:
@@ -154,6 +89,10 @@ async def test_the_worst_frame_of_an_animated_image_counts() -> None:
     verdict = verdict_of(await moderator(Album(film=[SAFE, VIOLENT, SAFE]))(job({"image": {"url": "film"}})))
     assert (verdict.decision, verdict.deciding_category) == ("block", "violence")
     assert (verdict.image.frames, verdict.image.frames_judged) == (4, 3)
+    assert verdict.scores == {
+        name: max(frame.scores[name] for frame in verdict.frames) for name in verdict.frames[0].scores
+    }
+    assert len(verdict.frames) == 3
 
 
 async def test_words_for_what_was_found_are_asked_for_before_fresh_images_are_judged() -> None:
@@ -259,8 +198,8 @@ async def test_a_burst_of_one_tenant_delays_another_before_the_engine_by_one_ima
             await self.gates[-1].wait()
             return await super().judge(request)
 
-    engine = Busy()
-    moderating = moderator(Album(safe=[SAFE]), engine=engine)
+    engine, album = Busy(), Album(safe=[SAFE])
+    moderating = moderator(album, engine=engine)
     at_once = 2 * engine.describe(load_policies(PolicySettings()).default.instructions).concurrency
     done: list[str] = []
 
@@ -271,6 +210,7 @@ async def test_a_burst_of_one_tenant_delays_another_before_the_engine_by_one_ima
     async with asyncio.TaskGroup() as group:
         for tenant in (*["shop"] * (at_once + 50), "club"):
             group.create_task(handle(tenant), name=tenant)
+        await wait_until(lambda: album.decoded == at_once + 51, description="all are handed over, or wait for it")
         await wait_until(lambda: len(engine.gates) == at_once, description="the engine has enough")
         for gate in engine.gates[:2]:
             gate.set()

@@ -42,6 +42,15 @@ class Decoders:
     confinement: Confinement = field(default=Confinement(landlock_abi=0, has_seccomp=True))
 
 
+@dataclass(frozen=True)
+class BusyPlaces:
+    """Four images of requests in work, and two that wait."""
+
+    in_work: int = 4
+    waiting: int = 2
+    is_draining: bool = False
+
+
 class BusyEngine(PaintedEngine):
     """Has something to do."""
 
@@ -59,6 +68,11 @@ def sources(status: ProcessorStatus | None = WORKING) -> Sources:
         decoder=Decoders(),
         processor=None if status is None else lambda: status,
     )
+
+
+def api_alone(*, is_draining: bool = False) -> Sources:
+    """Return the sources of `modstream api`: no stream."""
+    return replace(sources(None), has_stream=False, places=BusyPlaces(is_draining=is_draining))
 
 
 def with_stream(**changes: object) -> ProcessorStatus:

@@ -10,7 +10,7 @@ from service.monitoring.sources import Sources
 from service.runtime.nvml import Gpus
 from service.settings.monitoring import MonitoringSettings
 from testing.metrics import Scrape, counting, scraped
-from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
+from tests.unit.monitoring.parts import NOW_S, WORKING, api_alone, sources, with_stream
 from tests.unit.runtime.fake_nvml import FakeNvml
 
 
@@ -64,6 +64,13 @@ def test_how_long_brokers_have_refused_a_partition_is_reported() -> None:
     scrape = seen(sources(with_stream(partitions=(refused,))))
     assert scrape.value("modstream_partition_refused_age_seconds", topic="t", partition="3") == 61
     assert seen(sources()).of("modstream_partition_refused_age_seconds", partition="1")[0].value == 0
+
+
+def test_the_images_of_requests_and_faults_of_the_keys_are_reported() -> None:
+    scrape = seen(replace(api_alone(), access_warnings=lambda: ["api.keys_file is refused"]))
+    assert scrape.value("modstream_api_images", state="running") == 4
+    assert scrape.value("modstream_api_images", state="waiting") == 2
+    assert scrape.value("modstream_api_access_warnings") == 1
 
 
 def test_what_is_not_there_yet_has_no_value() -> None:

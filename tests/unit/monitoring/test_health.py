@@ -12,7 +12,7 @@ from service.monitoring.health import BROKER_SILENT_S, check, summary
 from service.monitoring.sources import Sources
 from service.runtime.nvml import GpuReading, GpuReadings
 from testing.engine import PaintedEngine
-from tests.unit.monitoring.parts import NOW_S, WORKING, sources, with_stream
+from tests.unit.monitoring.parts import NOW_S, WORKING, api_alone, sources, with_stream
 
 NO_GPU = GpuReadings((), absence="no driver")
 
@@ -72,12 +72,30 @@ def test_people_see_what_the_service_is_doing() -> None:
         "partitions": 2,
         "lag": 7,
         "in_flight": 3,
+        "api": None,
         "engine": {"kind": "painted", "model": "painted"},
         "gpu_memory_used": None,
         "gpu_memory_total": None,
         "gpu_absence": "no driver",
         "checks": None,
     }
+
+
+def test_an_api_without_a_stream_has_neither_partitions_nor_brokers() -> None:
+    assert check(api_alone(), now_s=NOW_S).document() == {"ready": True, "checks": {"engine": True, "draining": False}}
+    reported = summary(api_alone(), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert [reported[name] for name in ("status", "partitions", "lag", "in_flight")] == ["ok", None, None, None]
+    assert reported["api"] == {"in_work": 4, "waiting": 2}
+
+
+def test_an_api_that_drains_is_not_ready_for_further_requests() -> None:
+    assert not check(api_alone(is_draining=True), now_s=NOW_S).ready
+
+
+def test_a_keys_file_that_is_refused_is_reported_although_the_service_is_ready() -> None:
+    given = replace(api_alone(), access_warnings=lambda: ["api.keys_file is refused"])
+    reported = summary(given, NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (reported["status"], reported["warnings"]) == ("degraded", ["api.keys_file is refused"])
 
 
 def test_a_transaction_that_hangs_is_reported_although_the_service_is_ready() -> None:
@@ -122,6 +140,9 @@ def test_the_memory_of_all_gpus_is_added_up() -> None:
         ("starting", sources(replace(WORKING, stream=None))),
         ("not ready", sources(with_stream(is_complete=False))),
         ("draining", sources(replace(WORKING, is_draining=True))),
+        ("starting", replace(Sources(), has_stream=False)),
+        ("not ready", replace(api_alone(), engine=None)),
+        ("draining", api_alone(is_draining=True)),
     ],
 )
 def test_the_status_is_one_word_for_where_the_service_is(status: str, given: Sources) -> None:

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.policy.decide import DecisionResult, decide, worst_of
+from service.policy.decide import DecisionResult, decide
 from service.policy.definitions import Definition
 from service.policy.errors import UnusableScoresError
 from service.policy.policy import CategoryRule, Policy
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
-from tests.unit.policy.policies import CHILD_RULE, names, policies, scores, shares
+from tests.unit.policy.policies import CHILD_RULE, features, names, policies, scores, shares
 
 SEVERITY = {"allow": 0, "review": 1, "block": 2}
 
@@ -39,7 +39,7 @@ OWN = Policy(
 
 
 def apply(judged: Mapping[str, float], *, hints: frozenset[str] = frozenset()) -> DecisionResult:
-    return decide(POLICY, judged, judged.keys(), hints)
+    return decide(POLICY, judged, hints)
 
 
 def test_scores_under_every_threshold_are_a_plain_allow() -> None:
@@ -103,49 +103,26 @@ def test_a_hint_is_sent_to_review_and_says_why_it_does_not_block() -> None:
 @pytest.mark.parametrize("precaution", ["allow", "review", "block"])
 def test_an_unjudged_image_says_so(nothing: None, precaution: str) -> None:
     policy = POLICY.model_copy(update={"when_not_moderated": precaution})
-    result = decide(policy, nothing, frozenset(), frozenset())
+    result = decide(policy, nothing, frozenset())
     assert (result.status, result.decision, result.not_covered) == ("not_moderated", precaution, NAMES)
     assert [(reason.code, reason.decision) for reason in result.reasons] == [("engine_does_not_judge", precaution)]
 
 
-@pytest.mark.parametrize(
-    ("judged", "covers", "detail"),
-    [
-        ({"weapons": 0.1}, {"weapons", "violence"}, "differ in violence"),
-        ({"weapons": 0.1, "violence": 0.1}, {"weapons"}, "differ in violence"),
-        ({"weapon": 0.1}, {"weapon"}, "neither in the taxonomy nor in the policy: weapon"),
-        ({"weapons": 1.1}, {"weapons"}, "no probability: weapons"),
-        ({"weapons": -0.1}, {"weapons"}, "no probability: weapons"),
-        ({"weapons": float("nan")}, {"weapons"}, "no probability: weapons"),
-    ],
-)
-def test_scores_that_cannot_be_judged_by_are_an_error(judged: dict[str, float], covers: set[str], detail: str) -> None:
-    with pytest.raises(UnusableScoresError, match=detail):
-        decide(POLICY, judged, covers, frozenset())
+@pytest.mark.parametrize("score", [1.1, -0.1, float("nan"), float("inf")])
+def test_a_score_that_is_no_probability_is_an_error(score: float) -> None:
+    with pytest.raises(UnusableScoresError, match="no probability: weapons"):
+        apply({"violence": 0.1, "weapons": score})
 
 
-def test_the_worst_frame_counts_in_each_category() -> None:
-    assert worst_of([{"weapons": 0.1, "violence": 0.9}, {"weapons": 0.8, "violence": 0.2}]) == {
-        "weapons": 0.8,
-        "violence": 0.9,
-    }
-
-
-@pytest.mark.parametrize("frames", [[], [None], [{"weapons": 0.1}, None]])
-def test_an_unjudged_frame_leaves_the_image_unjudged(frames: list[dict[str, float] | None]) -> None:
-    assert worst_of(frames) is None
-
-
-def test_a_maximum_does_not_hide_a_broken_score() -> None:
-    with pytest.raises(UnusableScoresError):
-        worst_of([{"weapons": 0.5}, {"weapons": float("nan")}])
+def test_scores_that_the_policy_does_not_know_are_ignored() -> None:
+    assert apply({"rival_brand": 1.0, "weapons": 0.1}).decision == "allow"
 
 
 @given(policies(), scores, names)
 def test_every_input_has_an_outcome_with_its_reasons(
     policy: Policy, judged: dict[str, float], hints: frozenset[str]
 ) -> None:
-    result = decide(policy, judged, judged.keys(), hints)
+    result = decide(policy, judged, hints)
     assert result.status == "moderated"
     assert SEVERITY[result.decision] == max((SEVERITY[reason.decision] for reason in result.reasons), default=0)
     assert (result.deciding_category is None) == (result.decision == "allow")
@@ -157,20 +134,20 @@ def test_a_higher_score_never_softens_the_decision(
 ) -> None:
     category = data.draw(st.sampled_from(sorted(judged)))
     raised = judged | {category: max(judged[category], data.draw(shares))}
-    before, after = (decide(policy, each, each.keys(), hints).decision for each in (judged, raised))
+    before, after = (decide(policy, each, hints).decision for each in (judged, raised))
     assert SEVERITY[after] >= SEVERITY[before]
 
 
 @given(policies(), scores)
 def test_what_is_only_hinted_at_never_blocks(policy: Policy, judged: dict[str, float]) -> None:
-    assert decide(policy, judged, judged.keys(), judged.keys()).decision != "block"
+    assert decide(policy, judged, judged.keys()).decision != "block"
 
 
 @given(policies(), scores, names)
 def test_a_hint_never_decides_more_gravely_than_a_judgement(
     policy: Policy, judged: dict[str, float], hints: frozenset[str]
 ) -> None:
-    hinted, judgement = (decide(policy, judged, judged.keys(), each).decision for each in (hints, frozenset()))
+    hinted, judgement = (decide(policy, judged, each).decision for each in (hints, frozenset()))
     assert SEVERITY[hinted] <= SEVERITY[judgement]
 
 
@@ -178,7 +155,7 @@ def test_a_hint_never_decides_more_gravely_than_a_judgement(
 def test_categories_are_either_scored_or_listed_as_not_covered(
     policy: Policy, judged: dict[str, float], hints: frozenset[str]
 ) -> None:
-    result = decide(policy, judged, judged.keys(), hints)
+    result = decide(policy, judged, hints)
     assert set(result.not_covered) | judged.keys() == set(policy.names)
     assert not set(result.not_covered) & judged.keys()
 
@@ -186,29 +163,71 @@ def test_categories_are_either_scored_or_listed_as_not_covered(
 @given(policies(), st.floats(0.1, 1.0), st.booleans())
 def test_child_safety_over_its_threshold_is_never_allowed(policy: Policy, score: float, is_hint: bool) -> None:
     hints = frozenset({CHILD_SAFETY}) if is_hint else frozenset()
-    assert decide(policy, {CHILD_SAFETY: score}, {CHILD_SAFETY}, hints).decision != "allow"
-
-
-@given(st.lists(scores, min_size=1))
-def test_more_frames_never_lower_a_score(frames: list[dict[str, float]]) -> None:
-    worst = worst_of(frames) or {}
-    assert all(worst[name] >= score for frame in frames for name, score in frame.items())
+    assert decide(policy, {CHILD_SAFETY: score}, hints).decision != "allow"
 
 
 def test_own_categories_decide_as_the_taxonomys_do() -> None:
-    result = decide(OWN, {"weapons": 0.5, "rival_brand": 0.9}, {"weapons", "rival_brand"}, frozenset())
+    result = decide(OWN, {"weapons": 0.5, "rival_brand": 0.9}, frozenset())
     assert (result.decision, result.deciding_category) == ("block", "rival_brand")
 
 
 def test_own_categories_that_no_one_looked_at_are_named_after_the_taxonomys() -> None:
-    result = decide(OWN, {"weapons": 0.5}, {"weapons"}, frozenset())
+    result = decide(OWN, {"weapons": 0.5}, frozenset())
     assert result.not_covered == (*(name for name in NAMES if name != "weapons"), "rival_brand", "dull_photo")
 
 
 def test_an_unjudged_image_lacks_own_categories_too() -> None:
-    assert decide(OWN, None, frozenset(), frozenset()).not_covered == (*NAMES, "rival_brand", "dull_photo")
+    assert decide(OWN, None, frozenset()).not_covered == (*NAMES, "rival_brand", "dull_photo")
 
 
 def test_results_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         apply({"weapons": 0.1}).decision = "block"  # type: ignore[misc] # the error is the point
+
+
+@pytest.mark.parametrize("feature", ["truncated", "of_a_newer_version"])
+def test_an_image_that_viewers_may_show_otherwise_goes_to_review(feature: str) -> None:
+    result = decide(POLICY, {"weapons": 0.0}, frozenset(), ambiguous={feature})
+    assert (result.status, result.decision, result.deciding_category) == ("moderated", "review", None)
+    assert [(each.code, each.feature, each.category, each.decision) for each in result.reasons] == [
+        ("image.ambiguous", feature, None, "review")
+    ]
+
+
+def test_a_policy_decides_about_each_feature() -> None:
+    policy = Policy(name="p", version="1", ambiguous={"truncated": "allow"}, categories=POLICY.categories)
+    truncated, both = (
+        decide(policy, {"weapons": 0.0}, frozenset(), ambiguous=each)
+        for each in ({"truncated"}, {"truncated", "thumbnail"})
+    )
+    assert (truncated.decision, [each.decision for each in truncated.reasons]) == ("allow", ["allow"])
+    assert (both.decision, [each.feature for each in both.reasons]) == ("review", ["thumbnail", "truncated"])
+
+
+def test_where_a_score_calls_for_as_much_the_score_decides() -> None:
+    equal = decide(POLICY, {"weapons": 0.4}, frozenset(), ambiguous={"truncated"})
+    graver = decide(POLICY, {"sexual_explicit": 0.9}, frozenset(), ambiguous={"truncated"})
+    assert (equal.decision, equal.deciding_category) == ("review", "weapons")
+    assert (graver.decision, graver.deciding_category) == ("block", "sexual_explicit")
+    assert [each.feature for each in graver.reasons] == [None, "truncated"]
+
+
+def test_where_a_feature_calls_for_more_no_category_decides() -> None:
+    policy = Policy(name="p", version="1", ambiguous="block", categories=POLICY.categories)
+    result = decide(policy, {"weapons": 0.5}, frozenset(), ambiguous={"truncated"})
+    assert (result.decision, result.deciding_category) == ("block", None)
+    assert [each.category for each in result.reasons] == [None, "weapons"]
+
+
+def test_an_image_that_was_not_judged_is_no_matter_of_its_features() -> None:
+    policy = Policy(name="p", version="1", when_not_moderated="allow", categories=POLICY.categories)
+    result = decide(policy, None, frozenset(), ambiguous={"truncated"})
+    assert (result.decision, [each.code for each in result.reasons]) == ("allow", ["engine_does_not_judge"])
+
+
+@given(policies(), scores, names, features, features)
+def test_a_further_feature_never_gives_a_milder_decision(
+    policy: Policy, judged: dict[str, float], hints: frozenset[str], some: frozenset[str], more: frozenset[str]
+) -> None:
+    before, after = (decide(policy, judged, hints, ambiguous=each).decision for each in (some, some | more))
+    assert SEVERITY[after] >= SEVERITY[before]

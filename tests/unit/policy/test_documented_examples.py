@@ -15,6 +15,7 @@ DOCUMENT = (Path(__file__).parents[3] / "docs/moderation.md").read_text(encoding
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
 POLICIES = [example for example in EXAMPLES if example.startswith("name: marketplace\n")]
 FRAGMENTS = [example for example in EXAMPLES if example.startswith("  ")]
+KEYS = [example for example in EXAMPLES if example.startswith("ambiguous:")]
 SCHEMAS = [example for example in EXAMPLES if example.startswith("name: shoes\n")]
 
 
@@ -27,8 +28,13 @@ def instructions_of(folder: Path, content: str) -> ModelInstructions:
 def test_every_example_is_tried() -> None:
     assert len(POLICIES) == 1
     assert len(FRAGMENTS) == 2
+    assert len(KEYS) == 1
     assert len(SCHEMAS) == 1
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
+
+
+def test_examples_of_keys_are_part_of_a_policy(tmp_path: Path) -> None:
+    assert instructions_of(tmp_path, re.sub(r"ambiguous: .*\n", KEYS[0], POLICIES[0]))
 
 
 @pytest.mark.parametrize("fragment", ["", *FRAGMENTS])

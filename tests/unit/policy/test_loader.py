@@ -34,7 +34,7 @@ def test_the_bundled_policy_has_a_rule_for_every_category() -> None:
 def test_by_default_what_is_legal_and_common_is_labelled_and_never_blocked(category: str) -> None:
     policy = load_policies(PolicySettings()).default
     for score, decision in [(0.2, "allow"), (1.0, "review")]:
-        result = decide(policy, {category: score}, {category}, frozenset())
+        result = decide(policy, {category: score}, frozenset())
         assert result.decision == decision
         assert result.reasons[0].category == category
 
@@ -81,7 +81,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     [
         ("", 1, "the file is empty"),
         ("name: a\nversion: [1", 2, "expected ',' or ']'"),
-        ("- 1\n", 1, "should be a valid dictionary"),
+        ("- 1\n", 1, "should be an object with named fields"),
         ("name: a\nname: b\n", 2, "'name' stands there twice"),
         (VALID.format(name="a") + "  weapons: {review: 0.1}\n", 6, "'weapons' stands there twice"),
         (VALID.format(name="a").replace("0.5", "1.5"), 5, "categories.weapons.review: Input should be less than"),
@@ -148,6 +148,20 @@ def test_an_unknown_policy_names_none_of_another_tenant(tmp_path: Path, tenant: 
     policies = load_policies(PolicySettings(path=tmp_path))
     with pytest.raises(UnknownPolicyError, match=rf"known: {named}$"):
         policies.select("none", tenant=tenant)
+
+
+def test_a_stranger_may_name_its_own_policies_and_those_for_all(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", VALID.format(name="default") + "tenants: [bags]\n")
+    write(tmp_path, "b.yaml", VALID.format(name="shop") + "tenants: [shoes]\n")
+    write(tmp_path, "c.yaml", VALID.format(name="strict"))
+    policies = load_policies(PolicySettings(path=tmp_path))
+    assert [policies.select_known(name, tenant="shoes").name for name in (None, "shop", "strict")] == [
+        *("shop", "shop", "strict")
+    ]
+    # It applies to tenants without a policy, so they may name it.
+    assert [policies.select_known(name, tenant="cars").name for name in (None, "default")] == ["default", "default"]
+    with pytest.raises(UnknownPolicyError, match=r"No policy is named 'shop'; known: default, strict$"):
+        policies.select_known("shop", tenant="cars")
 
 
 def test_two_policies_for_one_tenant_are_an_error(tmp_path: Path) -> None:

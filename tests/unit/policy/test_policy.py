@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.core.ambiguity import FEATURES
 from service.policy.policy import CategoryRule, Policy
 from service.policy.taxonomy import CHILD_SAFETY
 from tests.unit.policy.policies import CHILD_RULE, policies
@@ -70,10 +71,34 @@ def test_hash_is_the_checksum_of_canonical_json() -> None:
     assert build().hash == hashlib.sha256(canonical).hexdigest()
 
 
-def reported(policy: Policy) -> tuple[object, object]:
+def test_the_hash_counts_what_is_said_about_features_where_it_is_not_the_default() -> None:
+    plain = {build(ambiguous=each).hash for each in ("review", {"default": "review"}, {"truncated": "review"})}
+    assert plain == {build().hash}
+    others = [build(ambiguous=each).hash for each in ("allow", "block", {"truncated": "allow"}, {"opacity": "allow"})]
+    assert len({*others, *plain}) == 5
+
+
+def test_an_unknown_feature_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match=r"no feature has this name; known are default, animation_control"):
+        build(ambiguous={"trunctated": "allow"})
+
+
+def reported(policy: Policy) -> tuple[object, ...]:
     """Return the rules of a policy without what says nothing."""
-    rules = {name: dict(rule.thresholds()) for name, rule in policy.categories.items()}
-    return policy.when_not_moderated, {name: thresholds for name, thresholds in rules.items() if thresholds}
+    rules = {name: (dict(rule.thresholds()), rule.frames) for name, rule in policy.categories.items()}
+    features = {name: policy.decision_on(name) for name in ("of_a_newer_version", *FEATURES)}
+    return policy.when_not_moderated, features, {name: rule for name, rule in rules.items() if rule[0]}
+
+
+def test_the_hash_of_a_rule_that_asks_for_one_frame_is_as_before_there_was_a_choice() -> None:
+    one, two = (build(categories={"weapons": {"review": 0.5, "frames": frames}}).hash for frames in (1, 2))
+    assert one == build(categories={"weapons": {"review": 0.5}}).hash
+    assert two != one
+
+
+def test_the_worst_frame_decides_about_the_gravest_category() -> None:
+    with pytest.raises(ValidationError, match="frames must be 1"):
+        build(categories={"child_safety": {"review": 0.1, "frames": 2}})
 
 
 @given(policies(), policies())

@@ -35,4 +35,5 @@ def test_every_field_is_written_even_when_it_is_null() -> None:
         "decision": "review",
         "message": "No model judged the image",
         "explanation": None,
+        "feature": None,
     }

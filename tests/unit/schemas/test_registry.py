@@ -8,6 +8,7 @@ def test_the_cloudevents_types_are_those_of_the_contract() -> None:
         "image_uploaded.v1": "modstream.image.uploaded.v1",
         "verdict.v1": "modstream.image.verdict.v1",
         "tags.v1": "modstream.image.tags.v1",
+        "shadow_decision.v1": "modstream.image.shadow.v1",
     }
 
 

@@ -1,6 +1,7 @@
 """No image, no signed URL and no terminal control leaves by a log."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,8 @@ def test_deep_and_wide_values_are_cut() -> None:
 def test_only_a_traceback_has_lines() -> None:
     event = redact(None, "", {"event": "a\nb", "caption": "c\n2026-01-01 forged", "exception": "Traceback\n  File"})
     assert event == {"event": r"a\nb", "caption": r"c\n2026-01-01 forged", "exception": "Traceback\n  File"}
+
+
+def test_a_member_of_an_enumeration_of_numbers_is_its_number_at_once() -> None:
+    cleaned = clean(HTTPStatus.UNPROCESSABLE_ENTITY)
+    assert (cleaned, type(cleaned)) == (422, int)

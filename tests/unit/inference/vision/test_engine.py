@@ -31,6 +31,7 @@ async def test_two_things_in_one_image_do_not_halve_each_other() -> None:
     output = await (await started(model)).judge(request())
     assert sorted(questions(model)) == ["is_it/alcohol", "is_it/weapons", "which"]
     assert output.scores == pytest.approx({"weapons": 0.97, "alcohol": 0.9, "gambling": 0.0})
+    assert output.asked == {"weapons", "alcohol"}
 
 
 async def test_a_follow_up_may_acquit() -> None:

@@ -71,6 +71,20 @@ async def test_instructions_are_prepared_once() -> None:
     assert model.prepared == 1
 
 
+async def test_instructions_are_forgotten_with_the_last_who_had_them_prepared() -> None:
+    engine = await started(ScriptedModel())
+    await engine.prepare(replace(INSTRUCTIONS))
+    engine.forget(INSTRUCTIONS)
+    assert engine.describe(INSTRUCTIONS)
+    engine.forget(INSTRUCTIONS)
+    with pytest.raises(EngineNotRunningError):
+        engine.describe(INSTRUCTIONS)
+    assert not engine._preparations
+    assert not engine._holders
+    await engine.prepare(INSTRUCTIONS)
+    assert engine.describe(INSTRUCTIONS)
+
+
 async def test_instructions_with_more_vision_tokens_than_the_model_has_are_refused() -> None:
     class ShortSighted(ScriptedModel):
         async def start(self) -> ModelFacts:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from service.core.instructions import CategoryDefinition, ModelInstructions
-from service.inference.vision.follow_ups import corrected, follow_ups, shares_by_category
+from service.inference.vision.follow_ups import follow_ups, shares_by_category
 from service.inference.vision.labels import label_map
 from service.inference.vision.scores import LabelReading
 from service.settings.engine import JudgingSettings
@@ -62,7 +62,3 @@ def test_a_category_may_be_called_none() -> None:
     instructions = ModelInstructions((CategoryDefinition("none", "nothing"),))
     reading = LabelReading({"A": 0.25, "B": 0.75}, mass=1.0)
     assert shares_by_category(label_map(instructions), reading) == {"none": 0.75}
-
-
-def test_an_answer_about_a_category_replaces_its_share_up_and_down() -> None:
-    assert corrected(shares(a=0.5, b=0.4, c=0.1), {"a": 0.9, "b": 0.1, "c": None}) == shares(a=0.9, b=0.1, c=0.1)

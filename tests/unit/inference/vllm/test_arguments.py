@@ -37,6 +37,14 @@ def test_an_image_keeps_the_size_that_the_service_gave_it() -> None:
     assert arguments["mm_processor_kwargs"] == {"size": {"shortest_edge": 32 * 32, "longest_edge": 256 * 32 * 32}}
 
 
+def test_a_request_has_one_image_unless_chats_may_have_more() -> None:
+    one = engine_arguments(VllmSettings(), known=KNOWN, on_cpu=False)
+    several = engine_arguments(VllmSettings(), known=KNOWN, on_cpu=False, images=16)
+    limits = [arguments["limit_mm_per_prompt"] for arguments in (one, several)]
+    assert limits == [{"image": 1, "video": 0}, {"image": 16, "video": 0}]
+    assert "set by the service" in refused("limit_mm_per_prompt")
+
+
 def test_free_arguments_are_passed_on() -> None:
     given: dict[str, JsonValue] = {"seed": 7, "async_scheduling": False}
     arguments = engine_arguments(VllmSettings(engine_args=given), known=KNOWN, on_cpu=False)

@@ -25,6 +25,17 @@ def test_a_folder_needs_no_hub(tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE" not in environment(VllmSettings())
 
 
+def test_a_model_in_the_engines_process_is_allowed_on_a_cpu_where_it_is_asked_for() -> None:
+    asked = VllmSettings(engine_args={"distributed_executor_backend": "uni"})
+    assert environment(asked)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in environment(VllmSettings())
+
+
+def test_nothing_is_compiled_for_a_model_that_is_to_run_without() -> None:
+    assert environment(VllmSettings(enforce_eager=True))["TORCH_COMPILE_DISABLE"] == "1"
+    assert "TORCH_COMPILE_DISABLE" not in environment(VllmSettings())
+
+
 def test_our_time_limit_comes_first() -> None:
     set_ = environment(VllmSettings(startup_timeout_s=100.0))
     assert int(set_["VLLM_ENGINE_READY_TIMEOUT_S"]) > 100

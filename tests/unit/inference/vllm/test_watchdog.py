@@ -115,3 +115,16 @@ async def test_it_is_idle_once_the_last_request_has_ended(patient: Model) -> Non
         await idle
     await asyncio.wait(asked)
     assert isinstance(asked[1].exception(), EngineNotRunningError)
+
+
+async def test_a_request_that_may_be_silent_ends_with_the_engine_and_is_no_sign_of_its_end(hasty: Model) -> None:
+    async def wait() -> None:
+        async with hasty.watchdog.watched(may_be_silent=True):
+            await asyncio.Event().wait()
+
+    silent = asyncio.create_task(wait(), name="silent")
+    await asyncio.sleep(0.3)  # three times what a stall takes
+    assert hasty.failures == []
+    hasty.is_dead = True
+    with pytest.raises(EngineDeadError):
+        await silent

@@ -9,6 +9,7 @@ from PIL import Image
 from service.client.outcomes import DeadLetter
 from service.tools.demo.contact_sheet import MAX_CARDS, contact_sheet, thumbnail
 from service.tools.demo.outcomes import Outcomes
+from tests.unit.media.png_files import END, actl, fctl, header, pixels, png_of
 from tests.unit.tools.demo.messages import tags, verdict
 
 HOSTILE = '"><script>alert(1)</script>.jpg'
@@ -86,3 +87,22 @@ def test_an_unreadable_file_has_no_thumbnail(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture", encoding="utf-8")
     assert thumbnail(tmp_path / "text.jpg") is None
     assert thumbnail(tmp_path / "absent.jpg") is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_of(header(), actl(2), actl(2), fctl(0), pixels(), END),
+        png_of(header(), actl(2), fctl(0), pixels(), END),
+        png_of(header(colour_type=3), pixels(), END),
+        b"\x89PNG\r\n\x1a\n",
+    ],
+)
+def test_odd_files_neither_warn_nor_end_the_demo(
+    data: bytes, tmp_path: Path, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.png"
+    path.write_bytes(data)
+    thumbnail(path)
+    assert not recwarn.list
+    assert capfd.readouterr() == ("", "")

@@ -2,7 +2,7 @@ from service.tools.top.arithmetic import ScrapeInterval
 from service.tools.top.figures import Figures, figures
 from service.tools.top.scrape import parse
 from service.tools.top.watch import History
-from testing.scrapes import scrape
+from testing.scrapes import api_scrape, scrape
 
 
 def seen(**urls: tuple[str, str]) -> Figures:
@@ -58,6 +58,24 @@ def test_engine_processes_and_gpus_are_reported() -> None:
     assert [gpu.utilization for gpu in reported.gpus] == [0.97, 0.97]
 
 
+def test_the_requests_of_an_api_are_counted_without_those_of_probes() -> None:
+    reported = seen(a=(api_scrape(answered=0), api_scrape(answered=200)))
+    assert reported.api is not None
+    assert (reported.api.a_second, reported.api.failed, reported.api.refused) == (24.0, 2.0, 2.0)
+    assert (reported.api.running, reported.api.waiting) == (5, 1)
+    assert [(each.route, each.a_second, each.p50_s) for each in reported.api.routes] == [("/v1/verdicts", 20.0, 0.1)]
+    assert [(each.reason, each.failed_requests) for each in reported.reasons] == [
+        ("api.busy", 2.0),
+        ("engine.unavailable", 2.0),
+    ]
+
+
+def test_a_process_without_a_stream_has_no_partitions_and_one_beside_it_does() -> None:
+    reported = seen(a=(api_scrape(answered=0), api_scrape(answered=1)), b=BUSY)
+    assert [each.partitions for each in reported.processes] == [None, 2]
+    assert seen(b=BUSY).api is None
+
+
 def test_a_process_that_only_just_started_has_no_figures_but_is_there() -> None:
     reported = seen(a=("", ""))
     assert (reported.lag, reported.partitions, reported.stages, reported.reasons) == (0, (), (), ())
@@ -69,3 +87,15 @@ def test_rates_are_over_the_last_ten_seconds_whatever_the_interval() -> None:
     stretches = [history.add(parse("", at_s=float(second))) for second in range(0, 40, 2)]
     assert [stretch.seconds for stretch in stretches[:4]] == [0.0, 2.0, 4.0, 6.0]
     assert stretches[-1].seconds == 10.0
+
+
+def test_files_of_the_page_do_not_hide_the_routes_of_programs_while_nothing_is_asked() -> None:
+    before = api_scrape(answered=200)
+    page = "".join(
+        line.replace('route="/v1/verdicts"', 'route="/page/app.css"') + "\n"
+        for line in before.splitlines()
+        if "duration_seconds" in line and "/v1/verdicts" in line
+    )
+    reported = seen(a=(before + page, before + page))
+    assert reported.api is not None
+    assert [(each.route, each.a_second) for each in reported.api.routes] == [("/v1/verdicts", 0), ("/page/app.css", 0)]

@@ -1,0 +1,162 @@
+"""A GIF whose frames are composed as browsers do it: what no frame covers, or a frame has left, is transparent.
+
+Pillow fills both with a colour, which browsers show nowhere. It decodes each frame here, as a file of its own.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+
+_HEADER_BYTES, _CANVAS_AT, _PALETTE_AT = 13, 6, 10
+_EXTENSION, _FRAME, _TRAILER = b"!,;"
+_CONTROL, _CONTROL_BYTES = 0xF9, 4
+# Of a frame's description: left, top, width, height, flags.
+_DESCRIPTION_BYTES = 9
+_IS_TRANSPARENT = 1
+_TO_TRANSPARENT, _TO_PREVIOUS = 2, (3, 4)
+
+_OPAQUE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    box: tuple[int, int, int, int]
+    """Left, top, width and height on the canvas."""
+    control: bytes
+    """Flags, time and transparent colour; empty for a frame without them."""
+    start: int
+    """Of its description."""
+    end: int
+
+    @property
+    def disposal(self) -> int:
+        return self.control[0] >> 2 & 7 if self.control else 0
+
+
+class OpenGifFile(ImageFile):
+    """A GIF with its frames in RGB, or RGBA where something shows through; it seeks forwards and backwards."""
+
+    format = "GIF"
+
+    def _open(self) -> None:
+        self._data = self.fp.read() if self.fp else b""
+        self._frames = _frames(self._data)
+        if not self._frames:
+            raise SyntaxError("no frame")
+        across, down = struct.unpack_from("<2H", self._data, _CANVAS_AT)
+        left, top, width, height = self._frames[0].box
+        # Browsers make room for the first frame, and for no other one.
+        self._size = max(across, left + width), max(down, top + height)
+        self._mode = "RGBA"
+        self.tile = []
+        self.n_frames = len(self._frames)
+        self.is_animated = self.n_frames > 1
+        self._shown, self._wanted = -1, 0
+        self._restored: Image.Image | None = None
+
+    def seek(self, frame: int) -> None:
+        """Choose the frame that `load` gives; raise EOFError if there is none."""
+        if not 0 <= frame < self.n_frames:
+            raise EOFError("no such frame")
+        if frame <= self._shown:
+            self._shown, self._restored = -1, None
+        self._wanted = frame
+
+    def load(self) -> Any:
+        """Compose the frames up to the chosen one."""
+        while self._shown < self._wanted:
+            self._show_next()
+            shown = self._canvas.convert("RGB") if self._is_opaque() else self._canvas
+            self.im, self._mode = shown.im, shown.mode
+        return super().load()
+
+    def _show_next(self) -> None:
+        """Undo the frame before as it asks for, and lay the next one over the canvas."""
+        if self._shown < 0:
+            self._canvas = Image.new("RGBA", self._size)  # not before its size is known to be within the limits
+        else:
+            self._dispose(self._frames[self._shown])
+        self._shown += 1
+        frame = self._frames[self._shown]
+        if frame.disposal in _TO_PREVIOUS:
+            self._restored = self._canvas.copy()
+        Image._decompression_bomb_check(frame.box[2:])  # as Pillow does with frames that reach beyond their canvas
+        picture = GifImageFile(BytesIO(self._alone(frame))).convert("RGBA")
+        self._canvas.paste(picture, frame.box[:2], picture)
+
+    def _dispose(self, frame: _Frame) -> None:
+        left, top, width, height = frame.box
+        if frame.disposal == _TO_TRANSPARENT:
+            self._canvas.paste((0, 0, 0, 0), (left, top, left + width, top + height))
+        elif self._restored is not None:
+            self._canvas, self._restored = self._restored, None
+
+    def _is_opaque(self) -> bool:
+        return self._canvas.getchannel("A").getextrema()[0] == _OPAQUE
+
+    def _alone(self, frame: _Frame) -> bytes:
+        """Return a file that holds one frame, which fills its canvas."""
+        _, _, width, height = frame.box
+        size = struct.pack("<2H", width, height)
+        palette = gif_palette_bytes(self._data[_PALETTE_AT : _PALETTE_AT + 1])
+        header = b"GIF89a" + size + self._data[_PALETTE_AT : _HEADER_BYTES + palette]
+        # No disposal: Pillow would make room for the frame after it.
+        flags = bytes((frame.control[0] & _IS_TRANSPARENT,)) if frame.control else b""
+        control = b"!\xf9\4" + flags + frame.control[1:] + b"\0" if flags else b""
+        description = b"," + bytes(4) + size + self._data[frame.start + 8 : frame.end]
+        return header + control + description + bytes((_TRAILER,))
+
+
+def _frames(data: bytes) -> list[_Frame]:
+    """Return the frames that are whole, and the first in any case: there is nothing to show without it."""
+    frames: list[_Frame] = []
+    control = b""
+    for kind, start, end in gif_blocks(data):
+        if kind == _CONTROL and data[start : start + 1] == bytes((_CONTROL_BYTES,)):
+            control = data[start + 1 : start + 1 + _CONTROL_BYTES]
+        elif kind == _FRAME and start + _DESCRIPTION_BYTES < len(data) and (end <= len(data) or not frames):
+            box = struct.unpack_from("<4H", data, start)
+            frames.append(_Frame(box, control if len(control) == _CONTROL_BYTES else b"", start, end))
+            control = b""
+    return frames
+
+
+class GifBlock(NamedTuple):
+    """A frame or an extension: what it is, and where it lies in the file."""
+
+    kind: int
+    """The mark of a frame, or an extension's label."""
+    start: int
+    """Of a frame's description, or of an extension's first part."""
+    end: int
+
+
+def gif_blocks(data: bytes) -> Iterator[GifBlock]:
+    """Yield the frames and extensions. Follows Pillow: junk is skipped."""
+    at = _HEADER_BYTES + gif_palette_bytes(data[10:11])
+    while at < len(data) and (introducer := data[at]) != _TRAILER:
+        at += 1
+        if introducer == _FRAME:
+            kind, start = _FRAME, at
+            at += _DESCRIPTION_BYTES + gif_palette_bytes(data[at + 8 : at + 9]) + 1
+        elif introducer == _EXTENSION:
+            at += 1
+            kind, start = int.from_bytes(data[at - 1 : at]), at
+        else:
+            continue
+        while at < len(data) and (length := data[at]):
+            at += length + 1
+        at += 1
+        yield GifBlock(kind, start, at)
+
+
+def gif_palette_bytes(flags: bytes) -> int:
+    """Return the length of the palette that a header or a frame announces."""
+    value = int.from_bytes(flags)
+    return 3 << (value & 7) + 1 if value & 0x80 else 0

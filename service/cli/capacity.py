@@ -6,11 +6,20 @@ import typer
 
 from service.cli.as_json import as_json
 from service.cli.cost import known_rate
-from service.cli.engine import gpu_named, model_named
+from service.cli.exits import ExitCode
+from service.cli.first_pass_options import (
+    ClearedOption,
+    FirstPassModelOption,
+    FirstPassTokensOption,
+    first_pass_of,
+    planned_first_pass,
+)
+from service.cli.named_hardware import gpu_named, model_named
 from service.cli.options import fail, output_console
 from service.tools.planning.capacity import Prices, TooManyError, plan_capacity
 from service.tools.planning.capacity_tables import capacity_assumptions, print_capacity
 from service.tools.planning.demand import Demand
+from service.tools.planning.first_pass import FirstPass
 from service.tools.planning.models import DEFAULT_MODEL
 from service.tools.planning.plan import plan_gpu
 from service.tools.planning.prices import CPU_CORE_HOUR_USD, DISK_GB_MONTH_USD
@@ -71,6 +80,9 @@ def capacity(
         float | None,
         typer.Option(min=1e-6, help="Units of the currency for a US dollar. USD and CNY have a rounded default."),
     ] = None,
+    first_pass_tokens: FirstPassTokensOption = None,
+    first_pass_model: FirstPassModelOption = None,
+    cleared: ClearedOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Plan partitions, processes, GPUs, brokers, network and cost for a number of images a day.
@@ -88,12 +100,22 @@ def capacity(
 
       modstream capacity --images-per-day 100000000 --peak-factor 3 --image-kb 400
 
+      modstream capacity --images-per-day 100000000 --peak-factor 3 --first-pass-tokens 64 --cleared 0.8
+
       modstream capacity --images-per-day 2e6 --gpu 4090 --gpu-hour 3 --currency CNY --json
 
     [bold]Exit codes[/]  0 there is a plan · 1 the model does not fit, or too many processes · 2 wrong arguments
     """
     demand = Demand(images_per_day, peak_factor, image_kb, megapixels, event_kb, target_s, growth, may_fail)
-    worker = embedded_worker(megapixels) if engine == "cpu" else _on_gpu(gpu, model, tags_share, demand, images_per_s)
+    first = first_pass_of(first_pass_tokens, first_pass_model, cleared)
+    if first is not None and (engine == "cpu" or images_per_s is not None):
+        what = "--engine cpu has no first pass" if engine == "cpu" else "measure --images-per-s with the first pass"
+        raise fail(f"{what}: leave --cleared out", code=ExitCode.USAGE)
+    worker = (
+        embedded_worker(megapixels)
+        if engine == "cpu"
+        else _on_gpu(gpu, model, tags_share, demand, images_per_s, first=first)
+    )
     units = usd_rate if usd_rate is not None else known_rate(currency.upper())
     prices = Prices(gpu_hour, CPU_CORE_HOUR_USD * units, DISK_GB_MONTH_USD * units)
     try:
@@ -107,9 +129,12 @@ def capacity(
         print_capacity(output_console(), plan, currency.upper(), retention_days, assumptions)
 
 
-def _on_gpu(gpu: str, model: str, tags_share: float, demand: Demand, images_per_s: float | None) -> Worker:
+def _on_gpu(
+    gpu: str, model: str, tags_share: float, demand: Demand, images_per_s: float | None, *, first: FirstPass | None
+) -> Worker:
     plan = plan_gpu(gpu_named(gpu), model_named(model), Workload(tags_share=tags_share))
-    worker = gpu_worker(plan, demand.megapixels, images_per_s=images_per_s)
+    passes = planned_first_pass(plan, first)
+    worker = gpu_worker(plan, demand.megapixels, images_per_s=images_per_s, passes=passes)
     if worker is None:
         message = f"--gpu: {plan.model.name} does not fit {plan.gpu.name}: a smaller --model or another card may"
         raise fail(message)

@@ -6,13 +6,23 @@ import typer
 
 from service.cli.as_json import as_json
 from service.cli.exits import ExitCode
+from service.cli.first_pass_options import (
+    ClearedOption,
+    FirstPassModelOption,
+    FirstPassTokensOption,
+    first_pass_of,
+    planned_first_pass,
+)
 from service.cli.lazy import LazyGroup, Subcommand, add
+from service.cli.named_hardware import gpu_named, model_named
 from service.cli.options import fail, output_console
 from service.tools.planning.advice import plan_assumptions, settings_yaml, work_in_words
 from service.tools.planning.choice_tables import choices_markdown, choices_table, priced
 from service.tools.planning.choices import choices
-from service.tools.planning.gpus import GPUS, Gpu, GpuNameError, find_gpu
-from service.tools.planning.models import DEFAULT_MODEL, ModelNameError, ModelShape, find_model, short_name
+from service.tools.planning.first_pass import FirstPass
+from service.tools.planning.first_pass_tables import first_pass_markdown, first_pass_sources, print_first_pass
+from service.tools.planning.gpus import GPUS
+from service.tools.planning.models import DEFAULT_MODEL, ModelShape, short_name
 from service.tools.planning.overview import needs_markdown, overview, overview_markdown
 from service.tools.planning.plan import GpuPlan, plan_gpu
 from service.tools.planning.plan_tables import gpu_table, overview_table, print_plan
@@ -69,6 +79,9 @@ def plan(
         ),
     ] = False,
     settings: Annotated[bool, typer.Option("--settings", help="Print only the settings, for a file.")] = False,
+    first_pass_tokens: FirstPassTokensOption = None,
+    first_pass_model: FirstPassModelOption = None,
+    cleared: ClearedOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="With --gpu all: print the tables of docs/engine.md.")
@@ -91,6 +104,8 @@ def plan(
 
       modstream engine plan --gpu H100 --tags-share 0.2 --cores 16
 
+      modstream engine plan --gpu H100 --first-pass-tokens 64 --cleared 0.8
+
       modstream engine plan --gpu 3080-10GB --model 4B --json
 
       modstream engine plan --gpu all
@@ -99,6 +114,9 @@ def plan(
     """
     work = Workload(policy_tokens, vision_tokens, stage2_share=stage2_share, tags_share=tags_share)
     shape = model_named(model)
+    first = first_pass_of(first_pass_tokens, first_pass_model, cleared)
+    if first is not None and (settings or gpu.lower() in {"list", "all"}):
+        raise fail("--cleared: a first pass is planned for one --gpu, without --settings", code=ExitCode.USAGE)
     if gpu.lower() == "list":
         _print_catalogue(json=json)
     elif gpu.lower() == "all":
@@ -107,7 +125,7 @@ def plan(
         _print_settings(plan_gpu(gpu_named(gpu), shape, work, wanted=precision), remote=remote)
     else:
         found = plan_gpu(gpu_named(gpu), shape, work, wanted=precision)
-        _print_one(found, gpu_hour, cores, remote=remote, json=json)
+        _print_one(found, gpu_hour, cores, first=first, remote=remote, json=json)
 
 
 def _print_catalogue(*, json: bool) -> None:
@@ -121,7 +139,13 @@ def _print_all(model: ModelShape, work: Workload, *, json: bool, markdown: bool)
     if json:
         typer.echo(as_json(overview(model, work)))
     elif markdown:
-        tables = (overview_markdown(model, work), needs_markdown(work), choices_markdown(work), published_markdown())
+        tables = (
+            overview_markdown(model, work),
+            needs_markdown(work),
+            choices_markdown(work),
+            first_pass_markdown(work),
+            published_markdown(),
+        )
         typer.echo("\n".join(tables), nl=False)
     else:
         console = output_console()
@@ -142,34 +166,25 @@ def _settings(plan: GpuPlan, *, remote: bool) -> str:
     return remote_settings_yaml(plan.take) if remote else settings_yaml(plan, plan.take)
 
 
-def _print_one(plan: GpuPlan, gpu_hour: float, cores: int | None, *, remote: bool, json: bool) -> None:
+def _print_one(
+    plan: GpuPlan, gpu_hour: float, cores: int | None, *, first: FirstPass | None, remote: bool, json: bool
+) -> None:
     command = serve_command(plan, plan.take) if remote and plan.take else ""
     settings, models = _settings(plan, remote=remote), choices(plan.gpu, plan.work, also=plan.model)
+    passes = planned_first_pass(plan, first)
     if json:
         answer = {"plan": plan, "settings_yaml": settings, "models": priced(models, gpu_hour)}
         answer |= {"assumptions": [*plan_assumptions(plan)], "sources": [*plan_sources(plan)]}
+        if passes is not None:
+            answer |= {"first_pass": passes, "first_pass_sources": [*first_pass_sources()]}
         typer.echo(as_json(answer | ({"serve_command": command} if remote else {})))
     else:
         console = output_console()
         print_plan(console, plan, settings, choices_table(models, gpu_hour), cores=cores, command=command)
+        if passes is not None:
+            print_first_pass(console, plan, passes, gpu_hour, cores)
     if plan.take is None:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def gpu_named(name: str) -> Gpu:
-    """Return the card that `--gpu` means, or fail as wrong usage."""
-    try:
-        return find_gpu(name)
-    except GpuNameError as error:
-        raise fail(f"--gpu: {error}", code=ExitCode.USAGE) from None
-
-
-def model_named(name: str) -> ModelShape:
-    """Return the model that `--model` means, or fail as wrong usage."""
-    try:
-        return find_model(name)
-    except ModelNameError as error:
-        raise fail(f"--model: {error}", code=ExitCode.USAGE) from None
 
 
 add(

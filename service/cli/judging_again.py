@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from service.cli.cost import DEFAULT_GPU, UTILISATION
-from service.cli.engine import gpu_named, model_named
+from service.cli.named_hardware import gpu_named, model_named
 from service.tools.evaluation.backtest.result import JudgingAgain
 from service.tools.planning.cost import SECONDS_AN_HOUR
 from service.tools.planning.models import DEFAULT_MODEL, short_name

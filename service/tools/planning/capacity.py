@@ -91,8 +91,13 @@ class Capacity:
 
     @property
     def gpus(self) -> int:
-        """The number of GPUs: one for each process, or none."""
-        return self.processes if self.worker.has_gpu else 0
+        """The number of GPUs: one for each process, or none; and those of a first pass that has cards of its own."""
+        return self.processes + self.first_pass_gpus if self.worker.has_gpu else 0
+
+    @property
+    def first_pass_gpus(self) -> int:
+        """The number of GPUs of a first pass on cards of its own, as busy as those of the processes."""
+        return math.ceil(self.processes * self.worker.first_pass_cards)
 
     @property
     def keeps_target(self) -> bool:
@@ -150,11 +155,14 @@ def _hourly_peaks(curve: DailyCurve) -> list[float]:
 
 
 def _cost(demand: Demand, worker: Worker, group: Group, brokers: Brokers, prices: Prices) -> MonthlyCost:
-    process_hour = prices.gpu_hour if worker.has_gpu else worker.cores * prices.core_hour
+    cards = 1.0 + worker.first_pass_cards
+    process_hour = prices.gpu_hour * cards if worker.has_gpu else worker.cores * prices.core_hour
+    first_pass = math.ceil(group.processes * worker.first_pass_cards)
+    always_on = (group.processes + first_pass) * prices.gpu_hour if worker.has_gpu else group.processes * process_hour
     hours = sum(processes_by_hour(demand, worker, group.partitions))
     cluster = brokers.cores * prices.core_hour * HOURS_A_DAY * DAYS_A_MONTH
     return MonthlyCost(
-        always_on=group.processes * HOURS_A_DAY * DAYS_A_MONTH * process_hour,
+        always_on=always_on * HOURS_A_DAY * DAYS_A_MONTH,
         scaled=hours * DAYS_A_MONTH * process_hour,
         brokers=cluster + math.ceil(brokers.disk_gb) * prices.disk_gb_month,
         images=demand.images_per_day * DAYS_A_MONTH,

@@ -57,7 +57,12 @@ def _load_rows(plan: Capacity) -> Iterator[tuple[str, str, str]]:
     yield "partitions", f"{plan.partitions:,}", needed
     yield "processes", f"{plan.processes:,}", _why_processes(plan)
     if worker.has_gpu:
-        yield "GPUs", f"{plan.gpus:,}", f"one a process, {rate(worker.images_per_s)} images/s: {worker.limited_by}"
+        first = f", {plan.first_pass_gpus:,} for the first pass" if plan.first_pass_gpus else ""
+        yield (
+            "GPUs",
+            f"{plan.gpus:,}",
+            f"one a process, {rate(worker.images_per_s)} images/s: {worker.limited_by}{first}",
+        )
     else:
         yield "", "", f"{rate(worker.images_per_s)} images/s each: {worker.limited_by}"
     yield "CPU cores", f"{plan.cores:,}", f"{worker.cores} a process"

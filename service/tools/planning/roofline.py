@@ -32,6 +32,8 @@ class ImageTime:
     """On top, for an image that is asked about again: encoding it again, follow-up questions and a reason."""
     tagged: float
     """On top, for an image with tags, which are asked for beside the first question: it is encoded once for both."""
+    first_pass: float = 0.0
+    """Before, for an image with a first pass: fewer vision tokens and the same question."""
 
     @property
     def stage1(self) -> float:
@@ -40,7 +42,8 @@ class ImageTime:
 
     def average(self, work: Workload) -> float:
         """Of the images that come."""
-        return self.stage1 + work.stage2_share * self.follow_ups + work.tags_share * self.tagged
+        judged = work.first_share * self.first_pass + work.full_share * self.stage1
+        return judged + work.stage2_share * self.follow_ups + work.tags_share * self.tagged
 
 
 def image_time(candidate: Candidate) -> ImageTime | None:
@@ -58,7 +61,17 @@ def image_time(candidate: Candidate) -> ImageTime | None:
         weights=_weights_reading(candidate),
         follow_ups=LATER_ROUNDS * vision + (FOLLOW_UPS + 1) * question + REASON_TOKENS * written,
         tagged=question + TAGS_TOKENS * written,
+        first_pass=_first_pass(candidate, how.rate),
     )
+
+
+def _first_pass(candidate: Candidate, rate: float) -> float:
+    model, work = candidate.model, candidate.work
+    if work.first_pass is None:
+        return 0.0
+    tokens = work.first_pass.vision_tokens
+    vision = model.vision_operations(tokens) / vision_rate(candidate.gpu)
+    return vision + _read_tokens(model, rate, tokens + work.text_tokens, work.policy_tokens)
 
 
 def written_token_s(candidate: Candidate) -> float | None:

@@ -44,7 +44,8 @@ def requests_in_flight(step_tokens: int) -> int:
 def steps_an_image(work: Workload) -> float:
     """Return for how many steps an image holds a place, on average: a question waits for one, is read in the next."""
     follow_ups = STEPS_IN_FLIGHT * FOLLOW_UPS + STEPS_IN_FLIGHT + REASON_TOKENS
-    return STEPS_IN_FLIGHT + work.stage2_share * follow_ups + work.tags_share * (STEPS_IN_FLIGHT + TAGS_TOKENS)
+    passes = STEPS_IN_FLIGHT * work.passes
+    return passes + work.stage2_share * follow_ups + work.tags_share * (STEPS_IN_FLIGHT + TAGS_TOKENS)
 
 
 def pace(time: ImageTime, work: Workload, step_tokens: int) -> Pace:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.settings.delivery import WindowSettings
 from service.settings.types import MIB
 from service.tools.planning.cpu_sizing import ENGINE_CORES, EVENT_CPU_S, SUBMISSION_CPU_S, decode_s, process_wall
+from service.tools.planning.first_pass import FirstPassPlan
 from service.tools.planning.models import short_name
 from service.tools.planning.plan import GpuPlan
 from service.tools.planning.prices import EMBEDDED_IMAGES_A_CORE
@@ -40,25 +41,35 @@ class Worker:
     answer_s: float
     """That the engine takes for an image while it is busy, its wait for a step or a core included."""
     has_gpu: bool
+    first_pass_cards: float = 0.0
+    """Cards of a first pass beside it, for each process at its full rate; 0 if the first pass has none of its own."""
 
 
-def gpu_worker(plan: GpuPlan, megapixels: float, *, images_per_s: float | None = None) -> Worker | None:
-    """Return a process with a card of its own; None if the model does not fit it."""
+def gpu_worker(
+    plan: GpuPlan, megapixels: float, *, images_per_s: float | None = None, passes: FirstPassPlan | None = None
+) -> Worker | None:
+    """Return a process with a card of its own, with a first pass if one is planned; None if the model does not fit.
+
+    `images_per_s` is a measured rate of the card, in place of the calculated one.
+    """
     take = plan.take
     if take is None or take.pace is None:
         return None
-    rate = images_per_s or take.images_per_s
-    fed = min(rate, process_wall())
-    cores = math.ceil(fed * (decode_s(megapixels) + EVENT_CPU_S + SUBMISSION_CPU_S) + ENGINE_CORES)
+    rate = images_per_s or (passes.main_per_s if passes else take.images_per_s)
+    handed_over = passes.passes if passes else 1.0
+    fed = min(rate, process_wall(handed_over))
+    cores = math.ceil(fed * (decode_s(megapixels) + EVENT_CPU_S + handed_over * SUBMISSION_CPU_S) + ENGINE_CORES)
+    first = f" after a first pass of {short_name(passes.model)}, {passes.vision_tokens} tokens" if passes else ""
     return Worker(
-        name=f"{plan.gpu.name}, {short_name(plan.model)} {take.precision.name}",
+        name=f"{plan.gpu.name}, {short_name(plan.model)} {take.precision.name}{first}",
         images_per_s=fed,
         limited_by="the GPU" if fed == rate else "one process's interpreter",
         cores=cores,
         memory_gib=_memory_gib(cores) + VLLM_GIB,
         start_s=GPU_START_S,
-        answer_s=2 * take.pace.step_s,
+        answer_s=2 * take.pace.step_s * handed_over,
         has_gpu=True,
+        first_pass_cards=passes.first_cards * fed / rate if passes else 0.0,
     )
 
 

@@ -8,6 +8,15 @@ from service.tools.planning.precisions import Precision
 
 
 @dataclass(frozen=True, slots=True)
+class FewTokensFirst:
+    """A first pass of the same engine with fewer vision tokens. Images with tags have none: they are encoded anyway."""
+
+    vision_tokens: int
+    cleared: float
+    """Share of the images with a first pass that it clears, in [0, 1]; the others get the full pass as well."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """The average work for one image; shares are in [0, 1]."""
 
@@ -22,6 +31,22 @@ class Workload:
     """Share of images with follow-ups: two yes/no questions, then a reason in words."""
     tags_share: float = 0.0
     """Of events that want tags."""
+    first_pass: FewTokensFirst | None = None
+
+    @property
+    def first_share(self) -> float:
+        """The share of images that get a first pass."""
+        return 0.0 if self.first_pass is None else 1.0 - self.tags_share
+
+    @property
+    def full_share(self) -> float:
+        """The share of images that get the full pass."""
+        return 1.0 if self.first_pass is None else 1.0 - self.first_pass.cleared * self.first_share
+
+    @property
+    def passes(self) -> float:
+        """First questions an image, on average."""
+        return self.first_share + self.full_share
 
     @property
     def image_tokens(self) -> int:

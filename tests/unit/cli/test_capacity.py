@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -60,3 +61,37 @@ def test_what_cannot_be_planned_says_why(arguments: list[str], code: int, option
     result = capacity(*arguments)
     assert result.exit_code == code
     assert option in result.stderr
+
+
+FEW_TOKENS = ("--first-pass-tokens", "64", "--cleared", "0.8")
+
+
+def test_a_first_pass_needs_fewer_cards_and_the_interpreter_may_be_the_next_limit() -> None:
+    given = ((), FEW_TOKENS, ("--first-pass-model", "2B", *FEW_TOKENS))
+    answers = [json.loads(capacity(*each, "--json", images="100000000").stdout)["capacity"] for each in given]
+    without, few_tokens, smaller = answers
+    assert few_tokens["processes"] < 0.6 * without["processes"]
+    assert few_tokens["cost"]["always_on"] < 0.6 * without["cost"]["always_on"]
+    assert smaller["worker"]["first_pass_cards"] > 0
+    assert smaller["worker"]["limited_by"] == "one process's interpreter"
+    assert "4 for the first pass" in capacity(*given[2], images="100000000").stdout
+
+
+@pytest.mark.parametrize("other", [("--engine", "cpu"), ("--images-per-s", "50")])
+def test_a_first_pass_is_planned_for_calculated_cards(other: tuple[str, ...]) -> None:
+    result = capacity(*other, *FEW_TOKENS)
+    assert result.exit_code == 2
+    assert "leave --cleared out" in result.stderr
+
+
+def test_the_document_has_the_first_passes_that_the_command_plans() -> None:
+    document = (Path(__file__).parents[3] / "docs/capacity.md").read_text(encoding="utf-8")
+    rows = [
+        line for line in document.splitlines() if "for the first pass |" in line or "tokens, the same engine" in line
+    ]
+    assert len(rows) == 2
+    for row, options in zip(rows, (FEW_TOKENS, ("--first-pass-model", "2B", *FEW_TOKENS)), strict=True):
+        answer = json.loads(capacity(*options, "--json", images="100000000").stdout)["capacity"]
+        cost = answer["cost"]
+        month = f"{cost['always_on'] + cost['brokers']:,.0f}"
+        assert f" | {answer['worker']['limited_by']} | {answer['cores']} | {month} | " in row

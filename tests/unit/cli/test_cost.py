@@ -120,3 +120,18 @@ def test_a_model_that_does_not_fit_fails() -> None:
     result = cost("--gpu", "3080 10GB")
     assert result.exit_code == 1
     assert "does not fit" in result.stderr
+
+
+def test_a_first_pass_lowers_the_price_and_says_that_it_is_calculated() -> None:
+    first = ("--first-pass-tokens", "64", "--cleared", "0.8")
+    without, passes = (json.loads(cost(*given, "--json", images="2000000").stdout) for given in ((), first))
+    dear, cheap = (answer["comparison"]["own"][1]["per_1000"] for answer in (without, passes))
+    assert dear / cheap == pytest.approx(passes["first_pass"]["images_per_s"] / passes["first_pass"]["without_per_s"])
+    assert "makes 123 images/s 227, calculated" in " ".join(passes["assumptions"])
+    assert "first_pass" not in without
+
+
+def test_a_rate_that_was_measured_already_has_the_first_pass_in_it() -> None:
+    result = cost("--images-per-s", "20", "--first-pass-tokens", "64", "--cleared", "0.8")
+    assert result.exit_code == 2
+    assert "measure it with the first pass" in result.stderr

@@ -134,3 +134,44 @@ def test_a_plan_compares_the_models_by_rate_and_price() -> None:
 def test_each_figure_names_its_source() -> None:
     sources = json.loads(plan("--gpu", "h100", "--json").stdout)["sources"]
     assert {each["kind"] for each in sources} == {"measured", "calculated", "published", "assumed"}
+
+
+FEW_TOKENS = ("--first-pass-tokens", "64", "--cleared", "0.8")
+
+
+def test_a_first_pass_is_planned_beside_the_full_pass_alone() -> None:
+    text = plan("--gpu", "h100", *FEW_TOKENS, "--cores", "4").stdout
+    section = text[text.index("With a first pass") :]
+    for words in ("the same engine, 64 vision tokens, 80% cleared; calculated", "1.85 ×", "It is a gain from 31%"):
+        assert words in section
+    assert "4 cores and this card: 44 instead of 44 images/s of 12 MP: CPU cores limit the gain" in section
+    answer = json.loads(plan("--gpu", "h100", *FEW_TOKENS, "--json").stdout)
+    assert answer["first_pass"]["images_per_s"] > 1.8 * answer["first_pass"]["without_per_s"]
+    assert {each["kind"] for each in answer["first_pass_sources"]} == {"calculated", "given"}
+
+
+def test_a_smaller_model_for_the_first_pass_has_cards_of_its_own() -> None:
+    text = plan("--gpu", "h100", "--first-pass-model", "2B", "--cleared", "0.1").stdout
+    section = text[text.index("With a first pass") :]
+    assert "2B on cards of its own, 256 vision tokens, 10% cleared" in section
+    assert "No gain: it pays from 40% cleared images, and here are 10%" in section
+    assert "cards of the first pass, of the same kind" in section
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "hint"),
+    [
+        (["--cleared", "0.8"], "--cleared", "--first-pass-tokens, --first-pass-model or both"),
+        (["--first-pass-tokens", "64"], "--cleared", "such as 0.8"),
+        (["--first-pass-tokens", "256", "--cleared", "0.8"], "--first-pass-tokens 256", "fewer than the 256"),
+        (["--first-pass-model", "7B", "--cleared", "0.8"], "--first-pass-model", "2B, 4B, 8B, 32B"),
+        (["--first-pass-model", "32B", "--cleared", "0.8"], "--first-pass-model", "not smaller"),
+        (["--first-pass-tokens", "64", "--cleared", "0.97"], "--cleared 0.97", "lower one of the two"),
+        (["--first-pass-tokens", "64", "--cleared", "0.8", "--settings"], "--cleared", "without --settings"),
+    ],
+)
+def test_a_first_pass_that_cannot_be_is_a_wrong_argument(arguments: list[str], option: str, hint: str) -> None:
+    result = plan("--gpu", "h100", *arguments)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert hint in " ".join(result.stderr.split())

@@ -2,8 +2,8 @@ import pytest
 import typer
 
 from service.cli.cost import UTILISATION
-from service.cli.engine import gpu_named, model_named
 from service.cli.judging_again import priced
+from service.cli.named_hardware import gpu_named, model_named
 from service.tools.evaluation.backtest.result import JudgingAgain
 from service.tools.planning.plan import plan_gpu
 from service.tools.planning.workload import TYPICAL

@@ -9,6 +9,7 @@ from schemas.json_schemas import Schema, shared_definitions
 from schemas.registry import (
     IMAGE_UPLOADED_V1,
     MESSAGES,
+    REVIEW_DECIDED_V1,
     SHADOW_DECISION_V1,
     TAGS_V1,
     VERDICT_V1,
@@ -89,6 +90,15 @@ _TOPICS = (
         " because they may not hold up a verdict. They are in no transaction with it.",
     ),
     _Topic(
+        channel="reviews",
+        operation="receiveReviews",
+        address="images.reviews",
+        action="receive",
+        message=REVIEW_DECIDED_V1.slug,
+        summary="What people decide about images. The service does not read it: `modstream finetune` does, to teach"
+        " models.",
+    ),
+    _Topic(
         channel="deadLetters",
         operation="sendDeadLetters",
         address="images.uploaded.dead",
@@ -111,6 +121,7 @@ _KEYS = {
     VERDICT_V1.slug: "The upload's key, unchanged.",
     TAGS_V1.slug: "The upload's key, unchanged.",
     SHADOW_DECISION_V1.slug: "The upload's key, unchanged.",
+    REVIEW_DECIDED_V1.slug: "Any bytes or none; the image_id is a good one.",
     "dead_letter": "The failed record's key, unchanged.",
     "notice": "The failed record's key; none if that has more than 1,024 bytes.",
 }

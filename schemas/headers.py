@@ -6,7 +6,7 @@ On the wire every header is UTF-8 text, unless its description says otherwise.
 from typing import Any
 
 from schemas.json_schemas import Schema
-from schemas.registry import MessageVersion
+from schemas.registry import REVIEW_DECIDED_V1, MessageVersion
 
 _TRACE = {
     "traceparent": "W3C trace context; the trace goes on in the outcomes.",
@@ -97,7 +97,9 @@ def _id_description(message: MessageVersion) -> str:
 
 
 def _source_description(message: MessageVersion) -> str:
-    return "The uploader as a URI reference." if message.direction == "input" else "Who writes: /modstream."
+    if message.direction == "output":
+        return "Who writes: /modstream."
+    return f"The {'review tool' if message is REVIEW_DECIDED_V1 else 'uploader'} as a URI reference."
 
 
 def _described(descriptions: dict[str, str]) -> dict[str, Schema]:

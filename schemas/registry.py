@@ -5,6 +5,7 @@ from typing import Literal
 
 from schemas.base import Message
 from schemas.image_uploaded import ImageUploadedV1
+from schemas.review_decided import ReviewDecidedV1
 from schemas.shadow import ShadowDecisionV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
@@ -38,5 +39,6 @@ IMAGE_UPLOADED_V1 = MessageVersion("image_uploaded", 1, ImageUploadedV1, "modstr
 VERDICT_V1 = MessageVersion("verdict", 1, VerdictV1, "modstream.image.verdict", "output")
 TAGS_V1 = MessageVersion("tags", 1, TagsV1, "modstream.image.tags", "output")
 SHADOW_DECISION_V1 = MessageVersion("shadow_decision", 1, ShadowDecisionV1, "modstream.image.shadow", "output")
+REVIEW_DECIDED_V1 = MessageVersion("review_decided", 1, ReviewDecidedV1, "modstream.image.review_decided", "input")
 
-MESSAGES = (IMAGE_UPLOADED_V1, VERDICT_V1, TAGS_V1, SHADOW_DECISION_V1)
+MESSAGES = (IMAGE_UPLOADED_V1, VERDICT_V1, TAGS_V1, SHADOW_DECISION_V1, REVIEW_DECIDED_V1)

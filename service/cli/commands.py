@@ -97,6 +97,12 @@ SUBCOMMANDS = (
         "Decisions",
     ),
     Subcommand(
+        "finetune",
+        "service.cli.finetune:app",
+        "Teach a model new categories, by labelled images.",
+        "Decisions",
+    ),
+    Subcommand(
         "archive",
         "service.cli.archive:app",
         "Keep verdicts, tags and dead letters as Parquet files, in a folder or in S3.",

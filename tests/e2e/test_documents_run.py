@@ -210,5 +210,13 @@ def test_a_policy_is_changed_by_the_page_about_that(checkout: Path) -> None:
 
 
 @pytest.mark.timeout(600)
+def test_an_adapter_is_made_by_the_page_about_that(checkout: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
+    skip_for(run_page("docs/finetune.md", checkout, outside_environment(PATH=path, PYTHONPATH=str(checkout))))
+    manifest = json.loads((checkout / "prepared" / "manifest.json").read_text())
+    assert manifest["categories"]["stripes"]["held_out"] > 0
+
+
+@pytest.mark.timeout(600)
 def test_the_demo_by_the_readme_from_a_clean_checkout(checkout: Path) -> None:
     skip_for(run_page("README.md", checkout, outside_environment()))

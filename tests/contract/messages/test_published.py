@@ -18,6 +18,7 @@ from scripts.contract import PUBLISHED, contract
 from service.delivery.notices import notice_topics
 from service.settings.delivery import DeadLetterSettings, TopicSettings
 from service.settings.settings import Settings
+from service.tools.finetuning.review_topic import TOPIC
 
 each_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.slug)
 
@@ -118,6 +119,8 @@ def test_definitions_in_the_document_are_the_schemas() -> None:
 def test_topics_have_the_names_that_the_service_uses() -> None:
     channels = asyncapi_document()["channels"]
     notices = channels.pop("notices")
+    # A command reads it, and the service does not.
+    assert channels.pop("reviews")["address"] == TOPIC
     shop = Settings(dead_letter=DeadLetterSettings(notice_tenants=("shop",)))
     assert [notices["address"].replace("{tenant}", "shop")] == [*notice_topics(shop).values()]
     addresses = {channel["address"] for channel in channels.values()}

@@ -9,6 +9,7 @@ def test_the_cloudevents_types_are_those_of_the_contract() -> None:
         "verdict.v1": "modstream.image.verdict.v1",
         "tags.v1": "modstream.image.tags.v1",
         "shadow_decision.v1": "modstream.image.shadow.v1",
+        "review_decided.v1": "modstream.image.review_decided.v1",
     }
 
 

@@ -46,6 +46,13 @@ def parquet_rows(path: Path, store: ImageStore, *, folder: Path) -> Iterator[Row
         yield from _rows(file.schema_arrow, file.iter_batches(_AT_ONCE), _Source(path, folder, store))
 
 
+def parquet_columns(path: Path) -> Sequence[str]:
+    """Return the names of a Parquet file's columns; raise `DatasetError` for what is no such file."""
+    with _errors(path):
+        names: Sequence[str] = pyarrow.parquet.read_schema(path).names
+        return names
+
+
 def disk_rows(folder: Path, store: ImageStore) -> Iterator[Row]:
     """Yield the rows of a dataset on disk, of all its splits; raise `DatasetError` for what is none."""
     index = folder / "dataset_dict.json"

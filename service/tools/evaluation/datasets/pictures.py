@@ -71,6 +71,10 @@ class Gatherer:
     memory: ImageMemory
     files: FileReader
     store: ImageStore
+    spec: ImageSpec = _SPEC
+    """The size in which pixels are compared, and passed to `on_decoded`."""
+    on_decoded: Callable[[Example, DecodedImage], None] | None = None
+    """Called in a thread with the pixels of each image; its errors end the gathering."""
 
     async def gather(
         self, examples: Sequence[Example], on_found: Callable[[], None] = lambda: None
@@ -96,7 +100,9 @@ class Gatherer:
                 sha256 = hashlib.sha256(data).hexdigest()
                 if example.sha256 not in {None, sha256}:
                     return NoPicture(example, WRONG_HASH, _difference(example, sha256, path))
-                image = await self.decoder.decode(FetchedImage(data), _SPEC, memory)
+                image = await self.decoder.decode(FetchedImage(data), self.spec, memory)
+                if self.on_decoded is not None:
+                    await asyncio.to_thread(self.on_decoded, example, image)
             if path is None:
                 path = (await asyncio.to_thread(self.store.keep, data))[1]
         except (RejectedError, TransientError) as error:

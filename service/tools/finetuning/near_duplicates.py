@@ -1,0 +1,92 @@
+"""Pure: pictures that an eye takes for the same: resized, recompressed, a little brighter, or with a thin margin cut.
+
+A mirrored or turned copy, and a different crop of the same scene, are not found.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.core.pixels import RgbPixels
+
+_SIDE = 10
+SIGNATURE_BYTES = _SIDE * _SIDE * 3
+
+VISIBLE_DIFFERENCE = 40
+"""Of 255, in any hundredth of the picture. Below what `service.media.likeness` allows, because here all pictures of a
+dataset are compared with each other, and pictures of goods on white are much alike."""
+
+_PROJECTIONS = 8
+_AT_MOST_LEARNT_FROM = 2_000
+
+Signature = NDArray[np.uint8]
+"""Shape (300,): the mean colours of the 10 × 10 parts of a picture."""
+
+
+def signature(pixels: RgbPixels) -> Signature:
+    """Return the mean colours of the hundredths of a picture, stretched to a square."""
+    cells = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    return np.asarray(cells, dtype=np.uint8).reshape(-1)
+
+
+def near_duplicates(signatures: Sequence[Signature]) -> list[int]:
+    """Return for each picture the place of the first one of its group; pictures of a group are alike pairwise or by
+    way of others of it.
+    """
+    if not signatures:
+        return []
+    whole = np.stack(signatures).astype(np.int16)
+    projected = _projected(whole)
+    # The projection that spreads most leaves the fewest neighbours to compare.
+    order = np.argsort(projected[:, 0], kind="stable")
+    ordered, ordered_projections = whole[order], projected[order]
+    ends = np.searchsorted(ordered_projections[:, 0], ordered_projections[:, 0] + VISIBLE_DIFFERENCE, side="right")
+    roots = list(range(len(order)))
+    for place, end in enumerate(ends):
+        for other in _alike(ordered, ordered_projections, place, int(end)):
+            _join(roots, int(order[place]), int(order[other]))
+    return [_root(roots, place) for place in range(len(roots))]
+
+
+def joined(roots: Sequence[int], keys: Iterable[str | None]) -> list[int]:
+    """Return groups in which pictures with an equal key, which is not None, are together as well."""
+    result, first_of = [*roots], dict[str, int]()
+    for place, key in enumerate(keys):
+        if key is not None:
+            _join(result, first_of.setdefault(key, place), place)
+    return [_root(result, place) for place in range(len(result))]
+
+
+def _projected(whole: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return some weighted means of each signature's values, the one that spreads most first.
+
+    The weights' sizes sum to 1, so that means of two pictures never differ by more than one of their values does.
+    """
+    learnt_from = whole[:: max(1, len(whole) // _AT_MOST_LEARNT_FROM)].astype(np.float64)
+    _, vectors = np.linalg.eigh(np.cov(learnt_from, rowvar=False) if len(learnt_from) > 1 else np.eye(SIGNATURE_BYTES))
+    weights = vectors[:, -_PROJECTIONS:]
+    projected: NDArray[np.float32] = (whole @ (weights / np.abs(weights).sum(axis=0))).astype(np.float32)
+    spread: NDArray[np.float32] = projected[:, np.argsort(-projected.std(axis=0))]
+    return spread
+
+
+def _alike(whole: NDArray[np.int16], projected: NDArray[np.float32], place: int, end: int) -> NDArray[np.int64]:
+    """Return the places behind this one, up to an end, whose pictures are alike."""
+    near = np.abs(projected[place + 1 : end] - projected[place]).max(axis=1) <= VISIBLE_DIFFERENCE
+    places = np.flatnonzero(near) + place + 1
+    alike: NDArray[np.int64] = places[np.abs(whole[places] - whole[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
+    return alike
+
+
+def _root(roots: list[int], place: int) -> int:
+    while roots[place] != place:
+        roots[place] = roots[roots[place]]
+        place = roots[place]
+    return place
+
+
+def _join(roots: list[int], first: int, second: int) -> None:
+    first, second = _root(roots, first), _root(roots, second)
+    roots[max(first, second)] = min(first, second)

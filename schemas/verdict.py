@@ -79,6 +79,27 @@ class ViewV1(Message):
     categories: tuple[str, ...] = Field(description="The categories whose score in the verdict is that of this view.")
 
 
+class FirstPassV1(Message):
+    """A cheaper look at the image before the full one, and what looked."""
+
+    decided: bool = Field(
+        description="Whether it found the image harmless, so that it got no other. Then the verdict's scores, engine,"
+        " model, prompt and preprocessing are those of the first pass, and no calibration file was applied."
+    )
+    scores: dict[str, Score] = Field(
+        description="Its scores as the engine gave them, of several views the highest of each category."
+    )
+    clear_below: dict[str, Score] = Field(
+        description="The scores that the image had to stay below by its policy, in every category."
+    )
+    engine: str = Field(description="As in the verdict.", examples=["vllm", "openai", "onnx"])
+    model: ModelV1 = Field(description="The model that took the first pass.")
+    prompt_hash: str | None = Field(description="As in the verdict.")
+    label_map: str | None = Field(default=None, description="As in the verdict.")
+    label_source: str | None = Field(default=None, description="As in the verdict.")
+    preprocessing: str | None = Field(default=None, description="As in the verdict.")
+
+
 class VerdictV1(Message):
     """What was decided about one image."""
 
@@ -161,6 +182,10 @@ class VerdictV1(Message):
         default=None,
         description="Name, version and hash of the calibration file that was applied to the scores; null where none"
         " was.",
+    )
+    first_pass: FirstPassV1 | None = Field(
+        default=None,
+        description="What a cheaper look found before; null where the policy has none, or it was left out or failed.",
     )
     image: ImageFactsV1 = Field(description="The image file as it was fetched.")
     source: SourceRecordV1 = Field(description="The upload event that this verdict answers.")

@@ -19,6 +19,7 @@ from service.core.errors import EXIT_FATAL, EngineDeadError, FatalError
 from service.core.instructions import ModelInstructions
 from service.core.pixels import ImageSpec
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest
+from service.inference.first_pass.engine import FirstPassEngine
 from service.settings.load import load_settings
 from service.telemetry.logs import configure_logging
 
@@ -121,13 +122,13 @@ class MortalEngine:
                 answer.set_exception(error)
 
 
-def build(_settings: object, *, on_failure: Callable[[FatalError], None], **_others: Any) -> MortalEngine:
-    """Stand in for `build_engine`."""
-    return MortalEngine(on_failure, with_parent="--with-parent" in sys.argv)
+def build(_settings: object, *, on_failure: Callable[[FatalError], None], **_others: Any) -> FirstPassEngine:
+    """Stand in for `build_passes`."""
+    return FirstPassEngine(MortalEngine(on_failure, with_parent="--with-parent" in sys.argv))
 
 
 if __name__ == "__main__":
-    vars(service.app.data_plane)["build_engine"] = build  # the one place that builds engines
+    vars(service.app.data_plane)["build_passes"] = build  # the one place that builds engines
     chosen = load_settings(Path(sys.argv[1]), os.environ).settings
     configure_logging(chosen.telemetry)
     try:

@@ -31,8 +31,9 @@ class TinyApi:
     @property
     def engine(self) -> VisionEngine:
         """The engine that judges."""
-        assert isinstance(self.api.plane.engine, VisionEngine)
-        return self.api.plane.engine
+        engine = self.api.plane.engine.main
+        assert isinstance(engine, VisionEngine)
+        return engine
 
     @property
     def model(self) -> "VllmModel":

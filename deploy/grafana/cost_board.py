@@ -157,11 +157,48 @@ WHY = Row(
     ),
 )
 
+BY_OUTCOME, SECONDS = "modstream_first_pass_images_total", "modstream_first_pass_duration_seconds"
+FIRST, FULL = 'kind="first"', 'kind="full"'
+# What the images would have taken by the full pass alone, at its mean.
+ALL_IN_FULL = f"{mean(SECONDS, FULL)} * {rate(BY_OUTCOME)}"
+IN_BOTH = f"({or_zero(rate(f'{SECONDS}_sum', FIRST))} + {rate(f'{SECONDS}_sum', FULL)})"
+NOT_USED = "No data: no policy has a first pass."
+
+TWO_PASSES = Row(
+    "First pass",
+    (
+        Panel(
+            "Images by first pass",
+            "`cleared`: judged by the first pass alone. `passed_on`: judged by both. `skipped`: tags are wanted, or "
+            "the image is small or ambiguous. `failed`: the full pass judged alone (runbook ModstreamFirstPassFails). "
+            f"{NOT_USED}",
+            (Query(share_of_all(rate(BY_OUTCOME, by="outcome"), rate(BY_OUTCOME)), "{{outcome}}"),),
+            Kind.STACK,
+            unit="percentunit",
+        ),
+        Panel(
+            "Mean seconds of a pass",
+            "Time of one pass over one picture, with its wait in the engine. A first pass that takes as long as the "
+            f"full one saves little. {NOT_USED}",
+            (Query(mean(SECONDS, by="kind"), "{{kind}}"),),
+            unit="s",
+        ),
+        Panel(
+            "Engine time saved by the first pass, estimated",
+            "The share of the seconds that all images would have taken in the full pass, at its mean, and that both "
+            "passes did not take. Waits count, so it is an estimate; seconds of a smaller engine count like those of "
+            f"the large one. {NOT_USED}",
+            (Query(f"1 - {IN_BOTH} / ({ALL_IN_FULL} > 0)", "share"),),
+            unit="percentunit",
+        ),
+    ),
+)
+
 COST = Board(
     uid="modstream-cost",
     title="modstream: Cost",
     summary="The measured cost of 1,000 images, their number, and list prices of services.",
     variables=(JOB, INSTANCE),
-    rows=(NOW, WHY),
+    rows=(NOW, WHY, TWO_PASSES),
     since="now-7d",
 )

@@ -10,7 +10,8 @@ from service.core.errors import FatalError
 from service.delivery.engine_suspects import EngineSuspects
 from service.delivery.window import images_bytes
 from service.inference.engine import Engine
-from service.inference.factory import build_engine
+from service.inference.factory import build_passes
+from service.inference.first_pass.engine import FirstPassEngine
 from service.media.decode_pool import ImageDecoder
 from service.media.decode_queue import DecodeQueue
 from service.media.fetch.fetcher import ImageFetcher
@@ -36,7 +37,7 @@ class DataPlane:
     policies: Policies
     reload: PolicyReload
     """Not running: who judges all images by the same policies leaves it alone."""
-    engine: Engine
+    engine: FirstPassEngine
     fetcher: ImageFetcher
     decoder: DecodeQueue
     memory: ImageMemory
@@ -57,7 +58,7 @@ async def build_data_plane(
     With `availability` judgements wait without limit while nothing can answer. `open_shadows` is called once the engine
     has started.
     """
-    engine = build_engine(
+    engine = build_passes(
         settings.engine,
         on_failure=on_failure,
         availability=availability,
@@ -74,6 +75,7 @@ async def build_data_plane(
     decoder = DecodeQueue(await _opened(ImageDecoder(settings.media.decode), stack), api_share=settings.api.share)
     memory = ImageMemory(images_bytes(settings.window))
     sources.engine, sources.decoder, sources.memory, sources.policies = engine, decoder, memory, reload
+    sources.first_pass_warnings = engine.warnings
     sources.description = engine.describe(policies.default.instructions)
     client = EngineClient(engine, timeout_s=settings.engine.timeout_s, availability=availability)
     if suspects is not None:

@@ -53,6 +53,18 @@ class AttributeSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPassInstructions:
+    """A cheaper pass before the full one, which the full one follows only where the cheaper one finds something."""
+
+    clear_below: tuple[tuple[str, float], ...]
+    """For each category the score that an image must stay below. An image is cleared if it does so in all of them."""
+    vision_tokens: int
+    """As in `ModelInstructions`."""
+    engine: Literal["same", "smaller"] = "same"
+    """What looks: the engine of the full pass, or the smaller one beside it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInstructions:
     """Everything that an engine gets besides the image and its caption; equal instructions share a prompt's cache."""
 
@@ -68,3 +80,5 @@ class ModelInstructions:
     """While the categories' probabilities together stay below this, one generated token is all that is spent."""
     adapter: str | None = None
     """The LoRA adapter, by its name in the engine's settings."""
+    first_pass: FirstPassInstructions | None = None
+    """The pass before this one; None if every image gets the full pass at once. It changes no prompt."""

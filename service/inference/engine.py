@@ -8,6 +8,7 @@ from service.core.availability import RequestClock
 from service.core.instructions import ModelInstructions
 from service.core.losses import EngineLosses
 from service.core.pixels import ImageSpec, RgbPixels
+from service.telemetry.labels import PassOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class EngineRequest:
     """Deadline by `time.monotonic`. Of the waiting requests the one with the earliest deadline goes first."""
     wants_scores: bool = True
     wants_tags: bool = False
+    may_clear: bool = True
+    """Whether the instructions' first pass may decide; without it, the image gets the full pass at once."""
     caption: str | None = None
     """Untrusted."""
     losses: EngineLosses = field(default_factory=EngineLosses, compare=False)
@@ -71,6 +74,20 @@ class Tag:
 
     value: str
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPassOutput:
+    """What the first pass found in one image."""
+
+    outcome: PassOutcome
+    """It found the image harmless, or did not; it was left out, or gave no scores."""
+    scores: Mapping[str, float] | None = None
+    """Its scores, for exactly the categories of `covers` of the engine's description; None if it gave none."""
+    label_mass: float | None = None
+    """As in `EngineOutput`."""
+    by: EngineDescription | None = None
+    """Describes what gave the scores: the same engine with fewer vision tokens, or another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,13 @@ class EngineOutput:
     """Categories whose score answers a question of its own; the others are read from one answer, or a classifier."""
     unjudged: str | None = None
     """Reason code of why there are no scores although they were wanted; None for an engine that never judges."""
+    first_pass: FirstPassOutput | None = None
+    """What a first pass found before; where it cleared the image, `scores` are its own. None if there was none."""
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether the first pass decided, so that there was no other."""
+        return self.first_pass is not None and self.first_pass.outcome == "cleared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from service.core.availability import EngineAvailability
 from service.core.errors import FatalError
 from service.inference.engine import Engine
 from service.inference.errors import EngineConfigurationError
+from service.inference.first_pass.engine import FirstPassEngine
+from service.inference.first_pass.smaller import SmallerEngine
 from service.inference.onnx.catalogue import load_catalogue
 from service.inference.openai.model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
@@ -43,6 +46,32 @@ def build_engine(
         case "openai":
             fleet = OpenAIModel(settings.openai, availability)
             return VisionEngine(fleet, settings.judging, kind="openai", chat=fleet.chat)
+
+
+def build_passes(
+    settings: EngineSettings,
+    *,
+    on_failure: Callable[[FatalError], None] = _ignored,
+    availability: EngineAvailability | None = None,
+    traces_url: str | None = None,
+    chat_images: int = 0,
+) -> FirstPassEngine:
+    """Return the engine of `build_engine` with the first passes that policies may have; the arguments are the same."""
+    main = build_engine(
+        settings, on_failure=on_failure, availability=availability, traces_url=traces_url, chat_images=chat_images
+    )
+    first = settings.first_pass
+    if first.kind == "none":
+        return FirstPassEngine(main)
+    of_its_own = settings.model_copy(update={"kind": first.kind, "onnx": first.onnx, "openai": first.openai})
+    smaller = SmallerEngine(
+        partial(build_engine, of_its_own),
+        timeout_s=first.timeout_s,
+        wait_s=first.wait_s,
+        # Its files are there or are not, as those of the main engine.
+        must_start=first.kind == "onnx",
+    )
+    return FirstPassEngine(main, smaller)
 
 
 def _build_onnx(settings: OnnxSettings) -> Engine:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from service.core.target_size import target_size
 from service.media.colours import colour_mode, converted_early, hidden_below, to_srgb, widen
 from service.media.grounds import may_hide
 from service.media.picture import Picture
@@ -13,7 +14,7 @@ from service.media.prepare.png import lacks_pixels
 from service.media.prepare.prepared_file import PreparedFile
 from service.media.profiles import Conversion, conversion, distance
 from service.media.sixteen_bits import with_transparent_colour
-from service.media.sizes import Size, target_size
+from service.media.sizes import Size
 from service.media.view import View
 
 Transpose = Image.Transpose

@@ -7,10 +7,11 @@ from itertools import groupby
 
 from PIL import Image
 
+from service.core.target_size import target_size
 from service.media.grounds import laid
 from service.media.parts import Box, part_length, parts, parts_needed
 from service.media.picture import Picture
-from service.media.sizes import Size, target_size
+from service.media.sizes import Size
 
 
 @dataclass(frozen=True, slots=True)

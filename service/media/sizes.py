@@ -1,6 +1,4 @@
-"""Pure arithmetic on sizes: what is refused before any pixel is decoded, and what a picture is reduced to."""
-
-import math
+"""Pure arithmetic on sizes and counts of frames: what is refused before any pixel is decoded, and what is seen."""
 
 from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError
 
@@ -30,23 +28,6 @@ def check_size(
         raise TooManyPixelsError(width=width, height=height, frames=frames_total, limit_pixels=max_composed)
 
 
-def target_size(size: Size, *, max_pixels: int, multiple_of: int) -> Size:
-    """Return the size to resize to: at most `max_pixels` in area, the aspect kept, both sides exact multiples.
-
-    Nothing is enlarged but to the next multiple. `max_pixels` must be at least `multiple_of` squared.
-    """
-    width, height = size
-    scale = min(1.0, math.sqrt(max_pixels / (width * height)))
-    across, down = (_nearest(side * scale, multiple_of) for side in size)
-    if across * down > max_pixels:
-        across, down = (_below(side * scale, multiple_of) for side in size)
-    # A side that was raised to one multiple leaves less for the other.
-    return (
-        min(across, _below(max_pixels / down, multiple_of)),
-        min(down, _below(max_pixels / across, multiple_of)),
-    )
-
-
 def spread(total: int, wanted: int) -> list[int]:
     """Return up to `wanted` evenly spaced numbers of `range(total)`, including the first and the last."""
     if wanted >= total:
@@ -54,11 +35,3 @@ def spread(total: int, wanted: int) -> list[int]:
     if wanted == 1:
         return [0]
     return [round(place * (total - 1) / (wanted - 1)) for place in range(wanted)]
-
-
-def _nearest(side: float, multiple_of: int) -> int:
-    return max(multiple_of, round(side / multiple_of) * multiple_of)
-
-
-def _below(side: float, multiple_of: int) -> int:
-    return max(multiple_of, math.floor(side / multiple_of) * multiple_of)

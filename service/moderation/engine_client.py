@@ -12,17 +12,21 @@ import structlog
 from service.core.availability import EngineAvailability, RequestClock
 from service.core.errors import RejectedError, TransientError
 from service.core.instructions import ModelInstructions
-from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
+from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest, FirstPassOutput
 from service.inference.errors import EngineTimeoutError
 from service.inference.fail_together import fail_together
 from service.moderation.outcomes import Subject
 from service.policy.decide import DecisionResult
+from service.telemetry import labels
+from service.telemetry.instruments import FIRST_PASS_IMAGES
 
 log = structlog.get_logger(__name__)
 
 
 _GREY = np.full((64, 64, 3), 128, np.uint8)
 """No record's image, so that its judgement says how the engine is and nothing else."""
+
+_GRAVEST_FIRST: Sequence[labels.PassOutcome] = ("failed", "passed_on", "skipped", "cleared")
 
 
 class EngineClient:
@@ -54,9 +58,11 @@ class EngineClient:
         try:
             async with asyncio.timeout(self._timeout_s) as timeout:
                 with self._availability.clock(timeout, self._timeout_s) as clock:
-                    return await self._judge_all(self._requests(subject, instructions, clock))
+                    outputs = await self._judge_all(self._requests(subject, instructions, clock))
         except TimeoutError:
             raise EngineTimeoutError(limit_s=self._timeout_s) from None
+        _count_first_pass(outputs)
+        return outputs
 
     async def probe(self, instructions: ModelInstructions) -> None:
         """Have the engine judge a grey image; raises the engine's error, or `EngineTimeoutError`."""
@@ -66,6 +72,7 @@ class EngineClient:
             pixels=_GREY,
             instructions=instructions,
             image_key="probe",
+            may_clear=False,
             deadline_s=now_s + self._timeout_s,
         )
         try:
@@ -99,6 +106,17 @@ class EngineClient:
         return {}
 
     async def _judge_all(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
+        """Judge all views of an image by the same pass, so that their scores can be compared and calibrated."""
+        outputs = await self._judge_each(requests)
+        cleared = [place for place, output in enumerate(outputs) if output.is_cleared]
+        if not cleared or len(cleared) == len(outputs):
+            return outputs
+        again = await self._judge_each([replace(requests[place], may_clear=False) for place in cleared])
+        for place, output in zip(cleared, again, strict=True):
+            outputs[place] = replace(output, first_pass=_not_cleared(outputs[place].first_pass))
+        return outputs
+
+    async def _judge_each(self, requests: Sequence[EngineRequest]) -> list[EngineOutput]:
         async with fail_together() as group:
             tasks = [
                 group.create_task(self._engine.judge(request), name=f"judge {request.request_id}")
@@ -117,9 +135,25 @@ class EngineClient:
                 deadline_s=math.inf if self._goes_last else time.monotonic() + self._timeout_s,
                 wants_scores="moderation" in event.tasks,
                 wants_tags="tags" in event.tasks,
+                # What viewers may show otherwise deserves the closest look.
+                may_clear=not subject.image.ambiguous,
                 caption=event.caption,
                 losses=subject.losses,
                 clock=clock,
             )
             for frame, pixels in enumerate(subject.image.frames)
         ]
+
+
+def _not_cleared(found: FirstPassOutput | None) -> FirstPassOutput | None:
+    """Return what a first pass found in a view that was judged in full because of another one."""
+    return None if found is None else replace(found, outcome="passed_on")
+
+
+def _count_first_pass(outputs: Sequence[EngineOutput]) -> None:
+    """Count what became of an image's first pass; of several views the one that kept the image from being cleared."""
+    outcomes = {output.first_pass.outcome for output in outputs if output.first_pass is not None}
+    for outcome in _GRAVEST_FIRST:
+        if outcome in outcomes:
+            FIRST_PASS_IMAGES.add(1, {labels.OUTCOME: outcome})
+            return

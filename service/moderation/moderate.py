@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -12,7 +12,6 @@ from schemas.image_uploaded import ImageByUrlV1, ImageReferenceV1, ImageUploaded
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
 from service.core.fair_queue import DEFAULT_API_SHARE, FairTurns, Side
-from service.core.instructions import ModelInstructions
 from service.core.losses import EngineLosses
 from service.core.pixels import ImageSpec
 from service.core.records import OutgoingRecord
@@ -20,17 +19,18 @@ from service.core.spans import waiting
 from service.delivery.engine_suspects import EngineSuspects
 from service.delivery.handler import Job
 from service.events.codec import encode_tags, encode_verdict
-from service.inference.engine import EngineDescription, EngineOutput
+from service.inference.engine import EngineOutput
 from service.media.image_memory import ImageMemory, Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation import outcomes
 from service.moderation.calibrations import calibration_for
 from service.moderation.engine_client import EngineClient
+from service.moderation.engine_view import PolicyEngine, judged_views
 from service.moderation.outcomes import Subject, VerdictMetrics
 from service.moderation.reading import EventReader
 from service.moderation.shadow import Judgement, Shadows
-from service.policy.calibration import Calibration, EngineCalibration
-from service.policy.judged import ImageDecision, JudgedFrame, JudgedImage, decide_image
+from service.policy.calibration import Calibration
+from service.policy.judged import ImageDecision, JudgedImage, decide_image
 from service.policy.policy import Policy
 from service.settings.delivery import TopicSettings
 from service.settings.kafka import DEFAULT_MAX_EVENT_BYTES
@@ -85,16 +85,6 @@ class Policies(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _PolicyEngine:
-    """The engine as it judges by one policy."""
-
-    instructions: ModelInstructions
-    file: Calibration | None
-    description: EngineDescription
-    calibration: EngineCalibration | None
-
-
 class Outcomes(NamedTuple):
     """What is known about one image: a verdict, tags or both, as its event asks."""
 
@@ -129,7 +119,7 @@ class Moderator:
         self._memory = memory or ImageMemory(sys.maxsize)
         concurrency = engine_client.describe(policies.default.instructions).concurrency
         self._engine_turns = FairTurns(_IN_ENGINE * concurrency, api_share=api_share)
-        self._engines: dict[str, _PolicyEngine] = {}
+        self._engines: dict[str, PolicyEngine] = {}
         """By the policy's name: of the policy that had it last."""
         self._reader = EventReader(max_event_bytes)
         self._suspects = suspects
@@ -177,12 +167,12 @@ class Moderator:
                 outputs = await self._judge(subject, policy, job.trace, side)
                 return await self._outcomes(subject, policy, engine, outputs, job.trace)
 
-    def _engine_for(self, policy: Policy) -> _PolicyEngine:
+    def _engine_for(self, policy: Policy) -> PolicyEngine:
         """Return the engine for a policy; resolved once, because it is found by all of the policy's words."""
         known, file = self._engines.get(policy.name), self._policies.calibration
         if known is None or known.instructions is not policy.instructions or known.file is not file:
             engine = self._engine_client.describe(policy.instructions)
-            known = _PolicyEngine(policy.instructions, file, engine, calibration_for(file, engine, policy.name))
+            known = PolicyEngine(policy.instructions, file, engine, calibration_for(file, engine, policy.name))
             self._engines = {name: kept for name, kept in self._engines.items() if name in self._policies.by_name}
             self._engines[policy.name] = known
         return known
@@ -225,14 +215,14 @@ class Moderator:
         self,
         subject: Subject,
         policy: Policy,
-        engine: _PolicyEngine,
+        engine: PolicyEngine,
         outputs: Sequence[EngineOutput],
         trace: RecordTrace,
     ) -> Outcomes:
         """Return the outcome of each task of the event."""
         verdict = tags = None
         if "moderation" in subject.event.tasks:
-            verdict = await self._verdict(subject, policy, engine, outputs, trace)
+            verdict = await self._verdict(subject, policy, engine.of(outputs), outputs, trace)
         if "tags" in subject.event.tasks:
             tags = outcomes.tags(subject, engine=engine.description, outputs=outputs, tagged_at=self._now())
         return Outcomes(verdict, tags)
@@ -241,7 +231,7 @@ class Moderator:
         self,
         subject: Subject,
         policy: Policy,
-        engine: _PolicyEngine,
+        engine: PolicyEngine,
         outputs: Sequence[EngineOutput],
         trace: RecordTrace,
     ) -> VerdictV1:
@@ -270,7 +260,7 @@ class Moderator:
 
 
 def _decide(
-    image: DecodedImage, policy: Policy, engine: _PolicyEngine, outputs: Sequence[EngineOutput], trace: RecordTrace
+    image: DecodedImage, policy: Policy, engine: PolicyEngine, outputs: Sequence[EngineOutput], trace: RecordTrace
 ) -> tuple[JudgedImage, JudgedImage, ImageDecision]:
     """Return what the engine found in each view and in each frame, and what the policy decides on it."""
     with trace.stage("decide"):
@@ -282,19 +272,3 @@ def _decide(
         {names.STATUS: result.status, names.DECISION: result.decision, names.CATEGORY: result.deciding_category}
     )
     return views, judged, decided
-
-
-def judged_views(
-    image: DecodedImage,
-    engine: EngineDescription,
-    outputs: Sequence[EngineOutput],
-    calibration: EngineCalibration | None,
-) -> JudgedImage:
-    """Return the calibrated scores of each view; an image with a view that was not judged is not judged."""
-    frames = [JudgedFrame(output.scores, output.asked) for output in outputs if output.scores]
-    if len(frames) < len(outputs):
-        unjudged = next((output.unjudged for output in outputs if output.unjudged), None)
-        return JudgedImage((), engine.hints, unjudged, image.ambiguous)
-    judged = JudgedImage(tuple(frames), engine.hints, ambiguous=image.ambiguous)
-    judged.check(engine.covers)
-    return judged if calibration is None else calibration.applied(judged)

@@ -7,7 +7,7 @@ from datetime import datetime
 from schemas.image_uploaded import ImageUploadedV1
 from schemas.outcome import ImageFactsV1, ModelV1, SourceRecordV1
 from schemas.tags import AttributeValueV1, TagsV1
-from schemas.verdict import FrameScoresV1, PolicyV1, ReasonV1, VerdictV1, ViewV1
+from schemas.verdict import FirstPassV1, FrameScoresV1, PolicyV1, ReasonV1, VerdictV1, ViewV1
 from service.core.losses import EngineLosses
 from service.core.records import SourceRecord
 from service.inference.engine import EngineDescription, EngineOutput, Tag
@@ -104,12 +104,35 @@ def verdict(
         preprocessing=engine.preprocessing,
         calibration=engine.calibration,
         calibration_file=calibration_file,
+        first_pass=_first_pass(policy, outputs),
         image=subject.facts(),
         source=subject.source(),
         attempt=subject.attempt,
         timings_ms=dict(timings_ms),
         moderated_at=moderated_at,
         context=subject.event.context,
+    )
+
+
+def _first_pass(policy: Policy, outputs: Sequence[EngineOutput]) -> FirstPassV1 | None:
+    """Return what a first pass found; None unless it gave scores of every view."""
+    rule, found = policy.instructions.first_pass, [output.first_pass for output in outputs if output.first_pass]
+    by = next((each.by for each in found), None)
+    if rule is None or by is None or not all(each.scores for each in found):
+        return None
+    scores: dict[str, float] = {}
+    for each in found:
+        scores |= {name: max(score, scores.get(name, 0.0)) for name, score in (each.scores or {}).items()}
+    return FirstPassV1(
+        decided=all(output.is_cleared for output in outputs),
+        scores=scores,
+        clear_below={name: below for name, below in rule.clear_below if name in scores},
+        engine=by.kind,
+        model=_model(by),
+        prompt_hash=by.prompt_hash,
+        label_map=by.label_map,
+        label_source=by.label_source,
+        preprocessing=by.preprocessing,
     )
 
 

@@ -21,7 +21,7 @@ from service.inference.errors import EngineConfigurationError, EngineTimeoutErro
 from service.moderation import outcomes
 from service.moderation.calibrations import calibration_for
 from service.moderation.engine_client import EngineClient
-from service.moderation.moderate import judged_views
+from service.moderation.engine_view import judged_views
 from service.moderation.outcomes import Subject
 from service.moderation.recent_instructions import RecentInstructions
 from service.moderation.shadow import Judgement, Publisher, count_decision, count_left_out, strays_as_errors
@@ -170,7 +170,7 @@ class ShadowEngine:
     async def _verdict(self, engine: Engine, prepared: RecentInstructions, judgement: Judgement) -> VerdictV1:
         """Return what the live policy decides on the engine's scores."""
         policy, began_s = judgement.policy, time.perf_counter()
-        instructions = replace(policy.instructions, adapter=self._settings.adapter)
+        instructions = replace(policy.instructions, adapter=self._settings.adapter, first_pass=None)
         await prepared.prepare(instructions)
         client = EngineClient(engine, timeout_s=self._settings.timeout_s, goes_last=True)
         description = client.describe(instructions)

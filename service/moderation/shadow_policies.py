@@ -80,6 +80,8 @@ class _Waiting(NamedTuple):
     source: SourceRecordV1
     attempt: int
     moderated_at: datetime
+    is_cleared: bool
+    """A first pass decided, so that a policy which would not clear the image has no scores to decide on."""
     held_bytes: int
     """Of key and ids, which the uploader chose, and of the scores of all frames; all else has a fixed size."""
 
@@ -103,6 +105,7 @@ class _Waiting(NamedTuple):
             source,
             verdict.attempt,
             verdict.moderated_at,
+            verdict.first_pass is not None and verdict.first_pass.decided,
             held_bytes,
         )
 
@@ -206,7 +209,10 @@ class ShadowPolicies:
 
 
 def _decisions(policy: Policy, waiting: _Waiting) -> list[ShadowPolicyV1]:
-    """Return a policy's decision about an image; nothing if it fails."""
+    """Return a policy's decision about an image; nothing if it fails, or lacks the scores of the full pass."""
+    if waiting.is_cleared and not all(policy.clears(frame.scores) for frame in waiting.image.frames):
+        count_left_out("policies", "cleared")
+        return []
     try:
         result = decide_image(policy, waiting.image).result
     except Exception as error:  # noqa: BLE001 - the other policies go on

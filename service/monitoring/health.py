@@ -67,7 +67,8 @@ def summary(sources: Sources, gpus: GpuReadings, *, version: str, uptime_s: floa
     status, checks = sources.status(), check(sources, now_s=now_s)
     stream = status.stream if status else None
     engine = sources.description
-    warnings = _warnings(stream, now_s=now_s) + sources.access_warnings() + sources.shadow_warnings()
+    warnings = _warnings(stream, now_s=now_s) + sources.access_warnings()
+    warnings += sources.first_pass_warnings() + sources.shadow_warnings()
     warnings += sources.policies.warnings() if sources.policies else []
     return {
         "status": _status(checks, sources, warnings),

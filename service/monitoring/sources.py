@@ -99,6 +99,8 @@ class Sources:
     places: Places | None = None
     access_warnings: Callable[[], list[str]] = list
     """Returns what is wrong with the keys file and the identity provider of the HTTP API."""
+    first_pass_warnings: Callable[[], list[str]] = list
+    """Returns what keeps the smaller engine of first passes from work."""
     shadow_warnings: Callable[[], list[str]] = list
     """Returns what keeps shadows from work."""
     processor: Callable[[], ProcessorStatus] | None = None

@@ -11,9 +11,10 @@ from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema, field_v
 
 from schemas.base import Decision, Identifier, Score
 from service.core.ambiguity import FEATURES, Feature
-from service.core.instructions import AttributeSchema, Language, ModelInstructions
+from service.core.instructions import AttributeSchema, FirstPassInstructions, Language, ModelInstructions
 from service.policy.attribute_file import BundledSchema, bundled_schema
 from service.policy.definitions import Definition, defined, mistakes_of
+from service.policy.first_pass import FirstPass
 from service.policy.taxonomy import CHILD_SAFETY, NAMES
 from service.policy.words import Part, mistake, mistakes
 
@@ -106,6 +107,9 @@ class Policy(Part):
     ] = _REVIEW_AMBIGUITY
     """The decision on an image that viewers may show otherwise than it was judged: one for all features, or one by
     feature and one by the key `default` for the others. A label or nothing is `allow`."""
+    first_pass: FirstPass | None = None
+    """A cheaper pass that ends the judgement of what is plainly harmless; null gives every image the full pass. It is
+    not part of the rules: what it clears is below every threshold."""
     categories: Mapping[str, CategoryRule]
     """Rules by category. Categories that are not in the taxonomy are the policy's own and need a definition."""
 
@@ -133,6 +137,14 @@ class Policy(Part):
             raise mistakes(found)
         return categories
 
+    @model_validator(mode="after")
+    def _first_pass_fits(self) -> Self:
+        if self.first_pass is not None:
+            found = [*self.first_pass.mistakes(self._lowest_thresholds(), self.vision_tokens)]
+            if found:
+                raise mistakes((("first_pass", *at), detail) for at, detail in found)
+        return self
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """All categories in this policy's verdicts: the taxonomy's, then the policy's own in the file's order."""
@@ -149,6 +161,7 @@ class Policy(Part):
             vision_tokens=self.vision_tokens,
             follow_up_threshold=self._follow_up_threshold(),
             adapter=self.adapter,
+            first_pass=self._first_pass(),
         )
 
     @cached_property
@@ -170,6 +183,11 @@ class Policy(Part):
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def clears(self, scores: Mapping[str, float]) -> bool:
+        """Return whether this policy's first pass would clear an image with these scores of a first pass."""
+        rule = self.instructions.first_pass
+        return rule is not None and all(scores.get(name, 1.0) < below for name, below in rule.clear_below)
+
     def decision_on(self, feature: str) -> Decision:
         """Return the decision on an image that has a feature which viewers may show otherwise."""
         return self.ambiguous.get(feature, self.ambiguous[AMBIGUOUS_DEFAULT])
@@ -182,6 +200,17 @@ class Policy(Part):
 
     def _attribute_schema(self) -> AttributeSchema | None:
         return bundled_schema(self.attributes, self.language) if isinstance(self.attributes, str) else self.attributes
+
+    def _first_pass(self) -> FirstPassInstructions | None:
+        if self.first_pass is None:
+            return None
+        return self.first_pass.instructions(self._lowest_thresholds(), self.vision_tokens)
+
+    def _lowest_thresholds(self) -> Mapping[str, float | None]:
+        """Return the lowest threshold of each category with a rule; None for a rule without one."""
+        return {
+            name: min((each for _, each in rule.thresholds()), default=None) for name, rule in self.categories.items()
+        }
 
     def _follow_up_threshold(self) -> float:
         """Return half of the lowest threshold: an image below it after one token reaches none.

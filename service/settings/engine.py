@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from service.settings.openai import OpenAISettings
 from service.settings.types import Group, Positive, PositiveSeconds
@@ -59,6 +60,27 @@ class RehearsalSettings(Group):
     """Time a batch takes: 170 images a second, more than `modstream engine plan` expects of an H100."""
 
 
+def _beside(kind: object) -> object:
+    if kind in ("vllm", "rehearsal"):
+        message = "a second model of this kind would take the first one's memory and time: serve it and take openai"
+        raise PydanticCustomError("value_error", message)
+    return kind
+
+
+class FirstPassSettings(Group):
+    """A smaller engine for the first pass of policies that ask for it. While it fails, images get the full pass."""
+
+    kind: Annotated[Literal["none", "onnx", "openai"], BeforeValidator(_beside)] = "none"
+    """none: policies can take fewer vision tokens of the main engine alone. onnx: small classifiers on the CPU of this
+    process. openai: a smaller model behind HTTP."""
+    onnx: OnnxSettings = OnnxSettings()
+    openai: OpenAISettings = OpenAISettings()
+    timeout_s: PositiveSeconds = 5.0
+    """Time limit for one image, which then gets the full pass. It counts towards `engine.timeout_s`."""
+    wait_s: PositiveSeconds = 30.0
+    """Time that a start and a change of policies wait for it. It is used once it answers."""
+
+
 class EngineSettings(Group):
     """The engine that judges the images."""
 
@@ -70,6 +92,7 @@ class EngineSettings(Group):
     rehearsal: RehearsalSettings = RehearsalSettings()
     openai: OpenAISettings = OpenAISettings()
     judging: JudgingSettings = JudgingSettings()
+    first_pass: FirstPassSettings = FirstPassSettings()
     timeout_s: PositiveSeconds = 60.0
     """Time limit for one image, its wait for a turn included. A wait for a place at a remote server does not count."""
     stall_s: PositiveSeconds = 120.0

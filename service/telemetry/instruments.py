@@ -3,52 +3,12 @@
 Gauges are declared here and read by `service.monitoring`. No label holds an id, a host or a text of an event.
 """
 
-from collections.abc import Sequence
-
-from opentelemetry.metrics import Meter
-
 from service.telemetry import labels
-from service.telemetry.aggregation import Counter, Declaration, Histogram
+from service.telemetry.instrument_registry import InstrumentRegistry
 
-_declared: list[Declaration] = []
-_counters: list[Counter] = []
-_histograms: list[Histogram] = []
-
-
-def declarations() -> tuple[Declaration, ...]:
-    """Return every instrument, in the order of this module."""
-    return tuple(_declared)
-
-
-def histograms() -> tuple[Histogram, ...]:
-    """Return every histogram, in the order of this module."""
-    return tuple(_histograms)
-
-
-def begin(meter: Meter) -> None:
-    """Let every counter and histogram start from nothing, and a meter read the counters."""
-    for counter in _counters:
-        counter.begin(meter)
-    for histogram in _histograms:
-        histogram.begin()
-
-
-def _counter(name: str, unit: str, description: str, *attributes: str) -> Counter:
-    _declared.append(declaration := Declaration("counter", name, unit, description, attributes))
-    _counters.append(counter := Counter(declaration))
-    return counter
-
-
-def _histogram(name: str, unit: str, description: str, *attributes: str, boundaries: Sequence[float]) -> Histogram:
-    _declared.append(declaration := Declaration("histogram", name, unit, description, attributes, tuple(boundaries)))
-    _histograms.append(histogram := Histogram(declaration))
-    return histogram
-
-
-def _gauge(name: str, unit: str, description: str, *attributes: str) -> Declaration:
-    _declared.append(declaration := Declaration("gauge", name, unit, description, attributes))
-    return declaration
-
+_registry = InstrumentRegistry()
+declarations, histograms, begin = _registry.declarations, _registry.histograms, _registry.begin
+_counter, _histogram, _gauge = _registry.counter, _registry.histogram, _registry.gauge
 
 RECORDS = _counter(
     "modstream.records",
@@ -79,6 +39,13 @@ IMAGES_AMBIGUOUS = _counter(
     "Judged images with features that viewers may show otherwise",
     labels.FEATURE,
 )
+FIRST_PASS_IMAGES = _counter(
+    "modstream.first_pass.images",
+    "{image}",
+    "Images of policies with a first pass: cleared by it, passed on to the full pass, or given the full pass alone "
+    "because the first one was skipped or failed",
+    labels.OUTCOME,
+)
 SHADOW_DECISIONS = _counter(
     "modstream.shadow.decisions",
     "{decision}",
@@ -92,7 +59,7 @@ SHADOW_LEFT_OUT = _counter(
     "modstream.shadow.left_out",
     "{image}",
     "Images that policies or the engine on trial did not decide about, and records of shadows that were lost; the "
-    "reason is failed, no_room, not_published, not_ready, queue_full, stopped or timed_out",
+    "reason is cleared, failed, no_room, not_published, not_ready, queue_full, stopped or timed_out",
     labels.PART,
     labels.REASON,
 )
@@ -177,6 +144,14 @@ API_DURATION = _histogram(
     labels.ROUTE,
     # From an answer without an image to api.timeout_s.
     boundaries=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
+)
+FIRST_PASS_DURATION = _histogram(
+    "modstream.first_pass.duration",
+    "s",
+    "Time of the first or the full pass over one picture, under policies with a first pass; waits in the engine count",
+    labels.KIND,
+    # As of a stage: from a small engine's answer to engine.timeout_s.
+    boundaries=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
 )
 ENGINE_LABEL_MASS = _histogram(
     "modstream.engine.label_mass",

@@ -5,6 +5,8 @@ from typing import Literal, get_args
 OUTCOME = "outcome"
 Outcome = Literal["judged", "dead_lettered", "put_off"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+PassOutcome = Literal["cleared", "passed_on", "skipped", "failed"]
+PassKind = Literal["first", "full"]
 REASON = "reason"
 DECISION = "decision"
 POLICY = "policy"
@@ -39,7 +41,9 @@ LIVE = "live"
 AGREES = "agrees"
 PART = "part"
 ShadowPart = Literal["policies", "engine", "records", "offer"]
-ShadowReason = Literal["failed", "no_room", "not_published", "not_ready", "queue_full", "stopped", "timed_out"]
+ShadowReason = Literal[
+    "cleared", "failed", "no_room", "not_published", "not_ready", "queue_full", "stopped", "timed_out"
+]
 
 OTHER = "other"
 """The label of a tenant that has none of its own."""

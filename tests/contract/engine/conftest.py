@@ -4,12 +4,15 @@ Another one is a line in `CANDIDATES`.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
+from service.core.instructions import FirstPassInstructions
 from service.inference.engine import Engine
 from service.inference.factory import build_engine
+from service.inference.first_pass.engine import FirstPassEngine
 from service.inference.vision.engine import VisionEngine
 from service.settings.engine import EngineSettings, JudgingSettings, RehearsalSettings
 from testing.asking import TAGGED_INSTRUCTIONS
@@ -19,6 +22,11 @@ from testing.token_model import ScriptedModel
 from testing.vllm import STARTUP_TIMEOUT_S, tiny_settings
 from testing.vllm_server import SERVED
 from tests.contract.engine.candidates import Candidate, StartedEngine
+
+FIRST_PASS = FirstPassInstructions(
+    clear_below=tuple((category.name, 0.1) for category in TAGGED_INSTRUCTIONS.categories), vision_tokens=64
+)
+"""Of the scripted model's guesses some are below in every category, and some are not."""
 
 REHEARSAL = RehearsalSettings(batch_size=4, batch_s=0.02)
 
@@ -30,6 +38,10 @@ CANDIDATES: dict[str, Candidate] = {
     "vision": Candidate(
         lambda: VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted"),
         instructions=TAGGED_INSTRUCTIONS,
+    ),
+    "first pass": Candidate(
+        lambda: FirstPassEngine(VisionEngine(ScriptedModel(busy_s=0.002), JudgingSettings(), kind="scripted")),
+        instructions=replace(TAGGED_INSTRUCTIONS, first_pass=FIRST_PASS),
     ),
 }
 

@@ -41,6 +41,7 @@ ABSENT = {
     "modstream_engine_tokens": "the rehearsal engine is no language model",
     "modstream_engine_label_mass": "the rehearsal engine is no language model",
     "modstream_api_": "the HTTP API is off here",
+    "modstream_first_pass_": "no policy has a first pass here",
     "modstream_shadow_": "nothing is on trial here",
     'result="failed"': "every commit succeeds here",
     " offset ": "this Prometheus has no last week",

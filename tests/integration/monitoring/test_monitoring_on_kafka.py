@@ -37,6 +37,8 @@ NOT_HERE = {
     "modstream.gpu.temperature": "no GPU",
     "modstream.gpu.utilization": "no GPU",
     "modstream.log.dropped": "no line was dropped",
+    "modstream.first_pass.images": "no policy has a first pass",
+    "modstream.first_pass.duration": "no policy has a first pass",
     "modstream.shadow.decisions": "nothing is on trial",
     "modstream.shadow.left_out": "nothing is on trial",
     "modstream.api.requests": "the HTTP API is off",

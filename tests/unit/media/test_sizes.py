@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.target_size import target_size
 from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError
-from service.media.sizes import check_size, spread, target_size
+from service.media.sizes import check_size, spread
 
 sides = st.integers(1, 70_000)
 multiples = st.sampled_from([1, 2, 14, 28, 32])

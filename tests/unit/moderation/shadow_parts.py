@@ -11,7 +11,7 @@ from service.core.records import OutgoingRecord, SourceRecord
 from service.inference.engine import EngineOutput
 from service.media.types import DecodedImage
 from service.moderation import outcomes
-from service.moderation.moderate import judged_views
+from service.moderation.engine_view import judged_views
 from service.moderation.outcomes import Subject
 from service.moderation.shadow import Judgement
 from service.policy.calibration import Calibration

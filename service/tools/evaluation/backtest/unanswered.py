@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from service.inference.vision.image_input import preprocessing
+from service.inference.first_pass.reducer import reduced_preprocessing
+from service.inference.vision.image_input import image_spec, preprocessing
 from service.inference.vision.prompt import prompter
 from service.policy.policy import Policy
 from service.tools.evaluation.backtest.policy_sql import double, sql
@@ -18,6 +19,9 @@ from service.tools.evaluation.backtest.policy_sql import double, sql
 # Only a language model has a prompt; the scores of a classifier depend on none of what a policy says.
 _BY_PROMPT = "prompt_hash IS NOT NULL"
 _JUDGED = "status = 'moderated'"
+# What a first pass cleared was never asked in full, so that only the new first pass can be compared.
+_CLEARED = "COALESCE(first_pass_decided, FALSE)"
+_IN_FULL = f"NOT {_CLEARED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class OpenQuestion:
 
 def open_questions(policy: Policy, calibration_file: str | None) -> list[OpenQuestion]:
     """Return all differences to look for, whether or not they occur."""
-    return [*_categories(policy), *_prompts(policy), *_others(policy, calibration_file)]
+    return [*_categories(policy), *_prompts(policy), _first_pass(policy), *_others(policy, calibration_file)]
 
 
 def needs_judging(questions: Iterable[OpenQuestion]) -> str:
@@ -80,13 +84,38 @@ def _prompts(policy: Policy) -> Iterator[OpenQuestion]:
         None,
         f"the model was asked no follow-up questions, and now is from {threshold:g} on (at most this many images where"
         " several frames were judged)",
-        f"{_JUDGED} AND {_BY_PROMPT} AND NOT ({asked}) AND {total} >= {sql(double(threshold), 'duckdb')}",
+        f"{_JUDGED} AND {_IN_FULL} AND {_BY_PROMPT} AND NOT ({asked}) AND"
+        f" {total} >= {sql(double(threshold), 'duckdb')}",
     )
     yield OpenQuestion(
         "vision_tokens.changed",
         None,
         f"images were given to the model in another way than with vision_tokens: {policy.vision_tokens}",
-        f"{_BY_PROMPT} AND preprocessing IS DISTINCT FROM {_text(preprocessing(policy.vision_tokens))}",
+        f"{_IN_FULL} AND {_BY_PROMPT} AND preprocessing IS DISTINCT FROM {_text(preprocessing(policy.vision_tokens))}",
+    )
+
+
+def _first_pass(policy: Policy) -> OpenQuestion:
+    """Return the question about images that a first pass cleared: their decision stands if the new one clears them."""
+    rule = policy.instructions.first_pass
+    kind = "first_pass.cleared"
+    if rule is None:
+        detail = "a first pass cleared the image, and the policy has none: the full pass was never asked about it"
+        return OpenQuestion(kind, None, detail, _CLEARED)
+    named = reduced_preprocessing(
+        preprocessing(rule.vision_tokens), full=image_spec(policy.vision_tokens), first=image_spec(rule.vision_tokens)
+    )
+    seen = f"{_BY_PROMPT} AND preprocessing IS DISTINCT FROM {_text(named)}"
+    above = (
+        f"COALESCE({_quoted(f'score_{name}')} >= {sql(double(below), 'duckdb')}, FALSE)"
+        for name, below in rule.clear_below
+    )
+    return OpenQuestion(
+        kind,
+        None,
+        "a first pass cleared the image, and the policy's would not, or looks at it in another way: the full pass was"
+        " never asked about it",
+        f"{_CLEARED} AND (({seen}) OR {' OR '.join(above)})",
     )
 
 
@@ -95,7 +124,7 @@ def _others(policy: Policy, calibration_file: str | None) -> Iterator[OpenQuesti
         "adapter.changed",
         None,
         f"the model had another adapter than {policy.adapter}" if policy.adapter else "the model had an adapter",
-        f"{_BY_PROMPT} AND adapter IS DISTINCT FROM {_text(policy.adapter)}",
+        f"{_IN_FULL} AND {_BY_PROMPT} AND adapter IS DISTINCT FROM {_text(policy.adapter)}",
     )
     yield OpenQuestion(
         "calibration.changed",
@@ -103,7 +132,7 @@ def _others(policy: Policy, calibration_file: str | None) -> Iterator[OpenQuesti
         f"scores were not calibrated by {calibration_file}, which policy.calibration names"
         if calibration_file
         else "scores were calibrated by a file, and the setting policy.calibration names none",
-        f"{_JUDGED} AND calibration_file IS DISTINCT FROM {_text(calibration_file)}",
+        f"{_JUDGED} AND {_IN_FULL} AND calibration_file IS DISTINCT FROM {_text(calibration_file)}",
     )
     # The engine would not judge it again either, unless it is asked something else, which other questions find.
     yield OpenQuestion(

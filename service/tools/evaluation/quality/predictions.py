@@ -72,6 +72,8 @@ def engine_key(engine: EngineDescription, policy: Policy) -> str:
     if engine.prompt_hash is not None:
         # It decides which images get follow-up questions, whose answers replace scores.
         identity["follow_up_threshold"] = policy.instructions.follow_up_threshold
+    if policy.instructions.first_pass is not None:
+        identity["first_pass"] = asdict(policy.instructions.first_pass)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_KEY_CHARACTERS]
 
 

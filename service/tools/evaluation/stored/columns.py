@@ -81,6 +81,7 @@ _COLUMNS: Columns = {
     "preprocessing": (TEXT, None, "preprocessing"),
     "calibration": (TEXT, None, "calibration"),
     "calibration_file": (TEXT, None, "calibration_file"),
+    "first_pass_decided": (FLAG, "first_pass", "decided"),
     "policy_name": (TEXT, "policy", "name"),
     "policy_version": (TEXT, "policy", "version"),
     "policy_hash": (TEXT, "policy", "hash"),
@@ -101,7 +102,7 @@ _COLUMNS: Columns = {
     "not_covered": (LIST, None, "not_covered"),
 }
 
-_JSON = ("reasons", "timings_ms", "context", "frames", "views", "ambiguous")
+_JSON = ("reasons", "timings_ms", "context", "frames", "views", "ambiguous", "first_pass")
 """Fields that are stored as JSON text. SQL looks for features in `ambiguous` by their quoted names."""
 _NULL_IF_EMPTY = frozenset({"frames", "views", "ambiguous"})
 

@@ -1,0 +1,151 @@
+"""The smaller engine of first passes: whatever happens to it, images are judged."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service.inference.engine import EngineOutput
+from service.inference.errors import EngineConfigurationError, EngineFailedError
+from service.inference.first_pass.engine import FirstPassEngine
+from service.inference.first_pass.pause import FAILURES
+from service.inference.first_pass.smaller import SmallerEngine
+from service.inference.vision.token_model import ModelFacts, ModelRequest
+from testing.asking import engine_request
+from testing.first_pass import LARGE, SMALLER_MODEL, SmallerModel, armed, harmless, passes
+from testing.token_model import ScriptedModel
+from testing.waiting import wait_until
+
+NOT_ANSWERING = ["engine.first_pass does not answer: every image gets the full pass"]
+
+
+@asynccontextmanager
+async def running(main: ScriptedModel, smaller: SmallerEngine) -> AsyncIterator[FirstPassEngine]:
+    engine = passes(main, smaller)
+    try:
+        await engine.start()
+        await engine.prepare(SMALLER_MODEL)
+        yield engine
+    finally:
+        await engine.stop()
+
+
+async def judged(engine: FirstPassEngine) -> EngineOutput:
+    return await engine.judge(engine_request(LARGE, instructions=SMALLER_MODEL))
+
+
+def outcome(output: EngineOutput) -> str | None:
+    return output.first_pass.outcome if output.first_pass else None
+
+
+class Failing(ScriptedModel):
+    """A model that does not start while it is broken."""
+
+    def __init__(self) -> None:
+        super().__init__(reads=harmless)
+        self.is_broken = True
+
+    async def start(self) -> ModelFacts:
+        if self.is_broken:
+            raise EngineConfigurationError(setting="engine.openai.base_urls", detail="no server answers")
+        return await super().start()
+
+
+async def test_what_the_smaller_engine_clears_never_reaches_the_main_one() -> None:
+    main, smaller = ScriptedModel(reads=armed), SmallerModel()
+    async with running(main, smaller.engine()) as engine:
+        output = await judged(engine)
+        assert engine.warnings() == []
+    assert output.is_cleared
+    assert main.asks == []
+    assert output.first_pass is not None
+    assert output.first_pass.by is not None
+    assert output.first_pass.by.kind == "smaller"
+
+
+async def test_what_it_does_not_clear_is_judged_by_the_main_engine() -> None:
+    main = ScriptedModel(reads=harmless)
+    async with running(main, SmallerModel(ScriptedModel(reads=armed)).engine()) as engine:
+        output = await judged(engine)
+    assert outcome(output) == "passed_on"
+    assert output.scores == {"weapons": 0.0, "alcohol": 0.0, "gambling": 0.0}
+
+
+async def test_the_service_starts_and_judges_without_it() -> None:
+    smaller = SmallerModel(Failing()).engine()
+    async with running(ScriptedModel(reads=harmless), smaller) as engine:
+        assert outcome(await judged(engine)) == "failed"
+        assert engine.warnings() == NOT_ANSWERING
+
+
+async def test_it_comes_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.inference.first_pass.smaller._PAUSE_S", 0.01)
+    model = Failing()
+    async with running(ScriptedModel(reads=harmless), SmallerModel(model).engine()) as engine:
+        assert outcome(await judged(engine)) == "failed"
+        model.is_broken = False
+        await wait_until(lambda: engine.warnings() == [], description="the smaller engine is there")
+        assert outcome(await judged(engine)) == "cleared"
+
+
+async def test_an_engine_of_this_process_that_does_not_start_ends_the_start() -> None:
+    with pytest.raises(EngineConfigurationError):
+        async with running(ScriptedModel(), SmallerModel(Failing()).engine(must_start=True)):
+            pass
+
+
+async def test_no_image_waits_for_servers_that_are_out() -> None:
+    smaller = SmallerModel()
+    async with running(ScriptedModel(reads=harmless), smaller.engine()) as engine:
+        smaller.model.reachable = False
+        assert outcome(await judged(engine)) == "failed"
+        assert engine.warnings() == NOT_ANSWERING
+        assert engine.load().is_reachable
+        smaller.model.reachable = True
+        assert outcome(await judged(engine)) == "cleared"
+    assert len(smaller.model.asks) == 1
+
+
+async def test_an_image_waits_for_it_no_longer_than_its_time_limit_and_the_next_ones_not_at_all() -> None:
+    smaller = SmallerModel(ScriptedModel(reads=harmless, hold=asyncio.Event()))
+    async with running(ScriptedModel(reads=harmless), smaller.engine(timeout_s=0.02)) as engine:
+        outcomes = [outcome(await judged(engine)) for _ in range(FAILURES + 2)]
+        assert set(outcomes) == {"failed"}
+        assert "pauses" in engine.warnings()[0]
+    assert len(smaller.model.asks) == FAILURES
+
+
+async def test_an_engine_that_ends_by_itself_is_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.inference.first_pass.smaller._PAUSE_S", 0.01)
+    smaller = SmallerModel()
+    async with running(ScriptedModel(reads=harmless), smaller.engine()) as engine:
+        await smaller.model.stop()
+        assert outcome(await judged(engine)) == "failed"
+        await wait_until(lambda: engine.warnings() == [], description="the smaller engine is there again")
+        assert outcome(await judged(engine)) == "cleared"
+    assert smaller.built == 2
+
+
+async def test_an_image_that_it_refuses_pauses_nothing() -> None:
+    def reads(_ask: ModelRequest, _words: Sequence[str]) -> Mapping[str, float]:
+        raise EngineFailedError(detail="of this image")
+
+    async with running(ScriptedModel(reads=harmless), SmallerModel(ScriptedModel(reads=reads)).engine()) as engine:
+        assert outcome(await judged(engine)) == "failed"
+        assert engine.warnings() == []
+
+
+async def test_policies_that_change_are_prepared_for_and_forgotten() -> None:
+    smaller = SmallerModel()
+    async with running(ScriptedModel(reads=harmless), smaller.engine()) as engine:
+        await engine.prepare(SMALLER_MODEL)
+        engine.forget(SMALLER_MODEL)
+        assert outcome(await judged(engine)) == "cleared"
+        engine.forget(SMALLER_MODEL)
+        await engine.prepare(SMALLER_MODEL)
+        assert outcome(await judged(engine)) == "cleared"
+
+
+async def test_stopping_before_the_start_is_harmless() -> None:
+    await SmallerModel().engine().stop()

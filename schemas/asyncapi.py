@@ -7,6 +7,7 @@ from schemas.example_files import read_examples
 from schemas.headers import cloudevents_headers, dead_letter_headers, notice_headers
 from schemas.json_schemas import Schema, shared_definitions
 from schemas.registry import (
+    AUDIT_V1,
     IMAGE_UPLOADED_V1,
     MESSAGES,
     REVIEW_DECIDED_V1,
@@ -99,6 +100,14 @@ _TOPICS = (
         " models.",
     ),
     _Topic(
+        channel="audits",
+        operation="sendAudits",
+        address="images.verdicts.audit",
+        action="send",
+        message=AUDIT_V1.slug,
+        summary="What the full questions find in a share of the allowed images. Best effort, as shadow decisions are.",
+    ),
+    _Topic(
         channel="deadLetters",
         operation="sendDeadLetters",
         address="images.uploaded.dead",
@@ -122,6 +131,7 @@ _KEYS = {
     TAGS_V1.slug: "The upload's key, unchanged.",
     SHADOW_DECISION_V1.slug: "The upload's key, unchanged.",
     REVIEW_DECIDED_V1.slug: "Any bytes or none; the image_id is a good one.",
+    AUDIT_V1.slug: "The upload's key, unchanged.",
     "dead_letter": "The failed record's key, unchanged.",
     "notice": "The failed record's key; none if that has more than 1,024 bytes.",
 }

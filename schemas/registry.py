@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.audit import AuditV1
 from schemas.base import Message
 from schemas.image_uploaded import ImageUploadedV1
 from schemas.review_decided import ReviewDecidedV1
@@ -40,5 +41,6 @@ VERDICT_V1 = MessageVersion("verdict", 1, VerdictV1, "modstream.image.verdict", 
 TAGS_V1 = MessageVersion("tags", 1, TagsV1, "modstream.image.tags", "output")
 SHADOW_DECISION_V1 = MessageVersion("shadow_decision", 1, ShadowDecisionV1, "modstream.image.shadow", "output")
 REVIEW_DECIDED_V1 = MessageVersion("review_decided", 1, ReviewDecidedV1, "modstream.image.review_decided", "input")
+AUDIT_V1 = MessageVersion("audit", 1, AuditV1, "modstream.image.audit", "output")
 
-MESSAGES = (IMAGE_UPLOADED_V1, VERDICT_V1, TAGS_V1, SHADOW_DECISION_V1, REVIEW_DECIDED_V1)
+MESSAGES = (IMAGE_UPLOADED_V1, VERDICT_V1, TAGS_V1, SHADOW_DECISION_V1, REVIEW_DECIDED_V1, AUDIT_V1)

@@ -6,6 +6,7 @@ from deploy.grafana.promql import HERE, INSTANCE, JOB, grown, mean, of, or_zero,
 VERDICTS = "modstream_verdicts_total"
 CHOSEN = ('policy=~"$policy"', 'tenant=~"$tenant"')
 SHADOW = "modstream_shadow_decisions_total"
+AUDITS = "modstream_audits_total"
 FLAGGED = 'decision=~"review|block"'
 
 # Drift is computed over an hour: over less, chance variation looks like a change.
@@ -25,6 +26,10 @@ def _change(*matchers: str, by: str) -> str:
 
 def _shadows(*matchers: str, by: str) -> str:
     return f"sum by ({by}) (rate({SHADOW}{{{', '.join((HERE, *matchers))}}}[{HOUR}]))"
+
+
+def _audits(*matchers: str, by: str) -> str:
+    return f"sum by ({by}) (rate({AUDITS}{{{', '.join((HERE, *matchers))}}}[1d]))"
 
 
 NOW = Row(
@@ -172,6 +177,32 @@ SHADOWS = Row(
     ),
 )
 
+AUDITED = Row(
+    "Audits of allowed images",
+    (
+        Panel(
+            "Share of audited images that would not have been allowed",
+            "Over a day, by policy: what a question for every category finds in images that were allowed. Empty "
+            "without `policy.audit_share`. Normal: flat. Runbook: ModstreamAuditsDrift.",
+            (Query(share(_audits(FLAGGED, by="policy"), _audits(by="policy")), "{{policy}}"),),
+            unit="percentunit",
+            width=12,
+        ),
+        Panel(
+            "Audited images by decision, and those left out",
+            "Audits run where the engine has room. `no_room` or `queue_full` for hours: the engine has none, and the "
+            "estimates refuse days with too few audits. `not_published`: see shadow.not_published in the log.",
+            (
+                Query(rate(AUDITS, by="decision"), "{{decision}}"),
+                Query(rate("modstream_audits_left_out_total", by="reason"), "left out: {{reason}}"),
+            ),
+            Kind.STACK,
+            unit="reqps",
+            width=12,
+        ),
+    ),
+)
+
 POLICIES = Row(
     "Policies in force",
     (
@@ -227,6 +258,6 @@ DECISIONS = Board(
         Variable("policy", "Policy", query=_values_of("policy")),
         Variable("tenant", "Tenant", query=_values_of("tenant")),
     ),
-    rows=(NOW, POLICIES, FILES, DRIFT, SHADOWS),
+    rows=(NOW, POLICIES, FILES, DRIFT, SHADOWS, AUDITED),
     since="now-24h",
 )

@@ -1,4 +1,4 @@
-"""Builds shadows and runs them beside the service; whatever is wrong with one, the service starts and goes on."""
+"""Builds shadows and audits, and runs them beside the service: whatever is wrong with one, the service goes on."""
 
 import asyncio
 import math
@@ -16,6 +16,7 @@ from service.inference.errors import EngineConfigurationError
 from service.inference.factory import build_engine
 from service.kafka.connection import KafkaConnection
 from service.kafka.steady_publisher import SteadyPublisher
+from service.moderation.audits import AuditOptions, Audits, count_lost_audits
 from service.moderation.loop_share import LoopShare
 from service.moderation.shadow import Shadows, count_left_out, strays_as_errors
 from service.moderation.shadow_engine import ShadowEngine
@@ -39,11 +40,21 @@ _PUBLISH_PAUSE_S = 10.0
 """After records could not be published. Decisions go on in it, and are counted: each attempt may hold them up."""
 
 
-class ShadowRecords:
-    """Publishes the records of shadows; what fails is counted, and logged when it begins and ends."""
+class BackgroundRecords:
+    """Publishes the records of shadows or audits; what fails is counted, and logged when it begins and ends."""
 
-    def __init__(self, publisher: SteadyPublisher, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        publisher: SteadyPublisher,
+        *,
+        setting: str,
+        count_lost: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`setting` names the topic, and `count_lost` takes how many records were lost."""
         self._publisher = publisher
+        self._setting = setting
+        self._count_lost = count_lost
         self._clock = clock
         self._again_at_s = -math.inf
         self._warning: str | None = None
@@ -55,20 +66,20 @@ class ShadowRecords:
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """Publish records, or count them as lost."""
         if self._clock() < self._again_at_s:
-            count_left_out("records", "not_published", len(records))
+            self._count_lost(len(records))
             return
         try:
             with strays_as_errors():
                 await self._publisher.publish_all(records)
         except Exception as error:  # noqa: BLE001 - what is lost here concerns no verdict
-            count_left_out("records", "not_published", len(records))
+            self._count_lost(len(records))
             if self._warning is None:
-                log.warning("shadow.not_published", error=error)
+                log.warning("shadow.not_published", setting=self._setting, error=error)
             self._again_at_s = self._clock() + _PUBLISH_PAUSE_S
-            self._warning = "topics.shadow takes no records: see shadow.not_published in the log"
+            self._warning = f"{self._setting} takes no records: see shadow.not_published in the log"
         else:
             if self._warning is not None:
-                log.info("shadow.published_again")
+                log.info("shadow.published_again", setting=self._setting)
             self._warning = None
 
 
@@ -81,23 +92,41 @@ async def running_shadows(
     *,
     requested: asyncio.Event | None = None,
 ) -> AsyncIterator[Shadows]:
-    """Yield what is on trial beside these policies and this engine, and run it during the block.
+    """Yield what looks at images after their verdicts, shadows and audits, and run it during the block.
 
     Setting `requested` has the policies on trial read again at once.
     """
     async with AsyncExitStack() as stack:
-        publisher = None
+        publisher = audit_publisher = None
         if settings.shadow.is_on and sources.has_stream:
-            publisher = ShadowRecords(await stack.enter_async_context(_open_publisher(settings)))
-        running: list[ShadowPolicies | ShadowEngine] = [*_engine(settings, policies, engine, publisher)]
+            publisher = await _records(settings, stack, setting="topics.shadow", count_lost=_count_lost_decisions)
+        if settings.policy.audits and sources.has_stream:
+            audit_publisher = await _records(settings, stack, setting="topics.audit", count_lost=count_lost_audits)
+        running: list[ShadowPolicies | ShadowEngine | Audits] = [
+            *_engine(settings, policies, engine, publisher),
+            *_audits(settings, policies, engine, audit_publisher),
+        ]
         for shadow, watch in _policies(settings, policies, publisher, requested):
             running.append(shadow)
             await stack.enter_async_context(watching(watch.watch, name="shadow-policy-watch"))
         for each in running:
             await stack.enter_async_context(_beside(each))
         shadows = Shadows(running)
-        sources.shadow_warnings = lambda: shadows.warnings() + (publisher.warnings() if publisher else [])
+        records = [each for each in (publisher, audit_publisher) if each is not None]
+        sources.shadow_warnings = lambda: shadows.warnings() + [text for each in records for text in each.warnings()]
         yield shadows
+
+
+async def _records(
+    settings: Settings, stack: AsyncExitStack, *, setting: str, count_lost: Callable[[int], None]
+) -> BackgroundRecords:
+    """Return a publisher of its own for one topic: one that cannot be written to holds up no other."""
+    publisher = await stack.enter_async_context(_open_publisher(settings))
+    return BackgroundRecords(publisher, setting=setting, count_lost=count_lost)
+
+
+def _count_lost_decisions(records: int) -> None:
+    count_left_out("records", "not_published", records)
 
 
 @asynccontextmanager
@@ -112,7 +141,7 @@ async def _open_publisher(settings: Settings) -> AsyncIterator[SteadyPublisher]:
 
 
 def _policies(
-    settings: Settings, live: Policies, publisher: ShadowRecords | None, requested: asyncio.Event | None
+    settings: Settings, live: Policies, publisher: BackgroundRecords | None, requested: asyncio.Event | None
 ) -> list[tuple[ShadowPolicies, FileWatch[PolicyFiles]]]:
     """Return the policies on trial and the watch of their files, if the settings name any."""
     if settings.shadow.policies is None:
@@ -131,7 +160,7 @@ def _policies(
 
 
 def _engine(
-    settings: Settings, policies: Policies, engine: Engine, publisher: ShadowRecords | None
+    settings: Settings, policies: Policies, engine: Engine, publisher: BackgroundRecords | None
 ) -> list[ShadowEngine]:
     shadow, instructions = settings.shadow.engine, policies.default.instructions
     open_engine: Callable[[], AbstractAsyncContextManager[Engine]]
@@ -146,6 +175,22 @@ def _engine(
             remote = settings.engine.model_copy(update={"kind": "openai", "openai": shadow.openai})
             open_engine, has_room = partial(_started, remote), _always
     return [ShadowEngine(open_engine, shadow, publisher=publisher, topic=settings.topics.shadow, has_room=has_room)]
+
+
+def _audits(
+    settings: Settings, policies: Policies, engine: Engine, publisher: BackgroundRecords | None
+) -> list[Audits]:
+    if not settings.policy.audits:
+        return []
+    policy, concurrency = settings.policy, engine.describe(policies.default.instructions).concurrency
+    options = AuditOptions(
+        share=policy.audit_share,
+        max_bytes=policy.audit_max_bytes,
+        timeout_s=policy.audit_timeout_s,
+        key=AuditOptions.new_key(),
+    )
+    has_room = partial(_has_room, engine, concurrency)
+    return [Audits(engine, options, publisher=publisher, topic=settings.topics.audit, has_room=has_room)]
 
 
 @asynccontextmanager
@@ -185,7 +230,7 @@ def _always() -> bool:
 
 
 @asynccontextmanager
-async def _beside(shadow: ShadowPolicies | ShadowEngine) -> AsyncIterator[None]:
+async def _beside(shadow: ShadowPolicies | ShadowEngine | Audits) -> AsyncIterator[None]:
     """Run a shadow beside the block; it has two seconds to end."""
     task = asyncio.create_task(shadow.run(), name=type(shadow).__name__)
     try:

@@ -52,10 +52,10 @@ def create(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Check that all topics exist, as the service does when it starts, and those of dead letters and shadows.
+    """Check that all topics exist, as the service does when it starts, and those of dead letters, shadows and audits.
 
     `modstream dead-letters` needs the journal and the service does not, so a user without grants on it passes. The
-    service starts without the topic of shadows, which it needs where the settings name any.
+    service starts without the topics of shadows and audits, which it needs where the settings have any.
 
     [bold]Exit codes[/]  0 all topics exist · 1 one is missing, or no broker answers · 2 wrong settings
     """
@@ -67,12 +67,12 @@ def check(config: ConfigOption = None) -> None:
 
 async def _checked(settings: Settings) -> list[str]:
     """Return the topics that exist; raises the error of the first that does not."""
-    from service.delivery.required_topics import required_topics, shadow_topics  # noqa: PLC0415 - the help need not load it
+    from service.delivery.required_topics import background_topics, required_topics  # noqa: PLC0415 - the help need not load it
     from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - as above
     from service.kafka.errors import AccessDeniedError  # noqa: PLC0415 - as above
     from service.kafka.topics import JOURNAL_SETTING, check_topics, journal_topic  # noqa: PLC0415 - as above
 
-    connection, topics = KafkaConnection(settings.kafka), required_topics(settings) | shadow_topics(settings)
+    connection, topics = KafkaConnection(settings.kafka), required_topics(settings) | background_topics(settings)
     await check_topics(connection, topics)
     if settings.delivery != "exactly_once":
         return list(topics.values())
@@ -85,12 +85,12 @@ async def _checked(settings: Settings) -> list[str]:
 
 
 async def _created(settings: Settings, *, partitions: int, replication: int | None) -> "list[TopicState]":
-    from service.delivery.required_topics import required_topics, shadow_topics  # noqa: PLC0415 - as above
+    from service.delivery.required_topics import background_topics, required_topics  # noqa: PLC0415 - as above
     from service.kafka.connection import KafkaConnection  # noqa: PLC0415 - the help need not load it
     from service.kafka.topics import ensure_journal, ensure_topics  # noqa: PLC0415 - as above
 
     connection = KafkaConnection(settings.kafka)
-    topics = required_topics(settings) | shadow_topics(settings)
+    topics = required_topics(settings) | background_topics(settings)
     states = await ensure_topics(connection, topics, partitions=partitions, replication_factor=replication)
     if settings.delivery == "exactly_once":  # brokers without transactions have no use for a journal
         states.append(await ensure_journal(connection, settings.topics, replication_factor=replication))

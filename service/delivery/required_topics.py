@@ -12,11 +12,18 @@ def named_topics(settings: TopicSettings) -> dict[str, str]:
 
 
 _SHADOW = "topics.shadow"
+_AUDIT = "topics.audit"
 
 
-def shadow_topics(settings: Settings) -> dict[str, str]:
-    """Return the topic of shadows by its setting, if there are any; the service starts without it."""
-    return {_SHADOW: settings.topics.shadow} if settings.shadow.is_on else {}
+def background_topics(settings: Settings) -> dict[str, str]:
+    """Return the topics of shadows and audits by their settings, where there are any; the service starts without."""
+    shadow = {_SHADOW: settings.topics.shadow} if settings.shadow.is_on else {}
+    return shadow | audit_topics(settings)
+
+
+def audit_topics(settings: Settings) -> dict[str, str]:
+    """Return the topic of audits by its setting, if images are audited."""
+    return {_AUDIT: settings.topics.audit} if settings.policy.audits else {}
 
 
 def required_topics(settings: Settings) -> dict[str, str]:
@@ -25,7 +32,7 @@ def required_topics(settings: Settings) -> dict[str, str]:
     notices = {f"dead_letter.notice_tenants: {tenant}": topic for tenant, topic in notice_topics(settings).items()}
     waiting = {f"retry.tiers: {delay}": tier.topic for delay, tier in tiers}
     named = named_topics(settings.topics)
-    del named[_SHADOW]
+    del named[_SHADOW], named[_AUDIT]
     return named | waiting | notices
 
 

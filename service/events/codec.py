@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
+from schemas.audit import AuditV1
 from schemas.image_uploaded import ImageUploadedV1
-from schemas.registry import IMAGE_UPLOADED_V1, SHADOW_DECISION_V1, TAGS_V1, VERDICT_V1, MessageVersion
+from schemas.registry import AUDIT_V1, IMAGE_UPLOADED_V1, SHADOW_DECISION_V1, TAGS_V1, VERDICT_V1, MessageVersion
 from schemas.shadow import ShadowDecisionV1
 from schemas.tags import TagsV1
 from schemas.verdict import VerdictV1
@@ -85,6 +86,12 @@ def encode_shadow(decision: ShadowDecisionV1, *, topic: str, source: SourceRecor
     attributes = outcome | identity | _about(decision.image_id, decision.moderated_at)
     body = decision.model_dump_json().encode()
     return _outgoing(body, attributes, topic=topic, key=source.key, trace_headers=())
+
+
+def encode_audit(audit: AuditV1, *, topic: str, source: SourceRecord) -> OutgoingRecord:
+    """Write an audit in binary mode, under the key of the record that the live verdict answers."""
+    attributes = _outcome_attributes(AUDIT_V1, source) | _about(audit.image_id, audit.moderated_at)
+    return _outgoing(audit.model_dump_json().encode(), attributes, topic=topic, key=source.key, trace_headers=())
 
 
 def encode_upload(

@@ -60,6 +60,8 @@ class EngineRequest:
     wants_tags: bool = False
     may_clear: bool = True
     """Whether the instructions' first pass may decide; without it, the image gets the full pass at once."""
+    asks_all: bool = False
+    """Every category gets a question of its own, whatever the list shows. Engines without questions ignore it."""
     caption: str | None = None
     """Untrusted."""
     losses: EngineLosses = field(default_factory=EngineLosses, compare=False)

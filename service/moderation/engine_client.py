@@ -39,13 +39,16 @@ class EngineClient:
         timeout_s: float,
         availability: EngineAvailability | None = None,
         goes_last: bool = False,
+        asks_all: bool = False,
     ) -> None:
         """The time of a judgement stands still while `availability` says that no server can answer.
 
-        With `goes_last` requests let all others go first where they wait in the engine.
+        With `goes_last` requests let all others go first where they wait in the engine. With `asks_all` every category
+        is asked about by a question of its own.
         """
         self._engine = engine
         self._goes_last = goes_last
+        self._asks_all = asks_all
         self._timeout_s = timeout_s
         self._availability = availability or EngineAvailability()
 
@@ -137,6 +140,7 @@ class EngineClient:
                 wants_tags="tags" in event.tasks,
                 # What viewers may show otherwise deserves the closest look.
                 may_clear=not subject.image.ambiguous,
+                asks_all=self._asks_all,
                 caption=event.caption,
                 losses=subject.losses,
                 clock=clock,

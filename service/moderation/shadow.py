@@ -1,4 +1,4 @@
-"""Shadows: policies and an engine on trial, which decide beside the live ones.
+"""Shadows: policies and an engine on trial, which decide beside the live ones; audits are run as they are.
 
 A shadow can neither delay, change nor fail a verdict. What makes it so:
 
@@ -86,7 +86,7 @@ def strays_as_errors() -> Iterator[None]:
 
 
 class Shadows:
-    """All that is on trial; the only part of it that the live path calls."""
+    """All that looks at images after their verdicts: what is on trial, and audits. The live path calls nothing else."""
 
     def __init__(self, shadows: Sequence[Shadow] = ()) -> None:
         self._shadows = tuple(shadows)

@@ -1,35 +1,26 @@
 """An engine on trial: it looks at a share of the images, after their verdicts and outside of their path."""
 
 import asyncio
-import hashlib
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import structlog
 
-from schemas.base import now_utc
-from schemas.image_uploaded import ImageInlineV1
 from schemas.shadow import LiveDecisionV1, ShadowDecisionV1, ShadowEngineV1
 from schemas.verdict import VerdictV1
 from service.core.errors import FatalError
-from service.core.losses import EngineLosses
 from service.events.codec import encode_shadow
 from service.inference.engine import Engine, EngineDescription
 from service.inference.errors import EngineConfigurationError, EngineTimeoutError
-from service.moderation import outcomes
+from service.moderation.background import BackgroundImages, BackgroundLimits, is_chosen, judged_again, place_of
 from service.moderation.calibrations import calibration_for
 from service.moderation.engine_client import EngineClient
-from service.moderation.engine_view import judged_views
-from service.moderation.outcomes import Subject
 from service.moderation.recent_instructions import RecentInstructions
 from service.moderation.shadow import Judgement, Publisher, count_decision, count_left_out, strays_as_errors
 from service.policy.calibration import EngineCalibration
 from service.policy.errors import CalibrationMismatchError
-from service.policy.judged import decide_image
 from service.settings.shadow import ShadowEngineSettings
-from service.telemetry import names
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +32,6 @@ _PAUSE_S, _MAX_PAUSE_S = 30.0, 600.0
 
 OpenEngine = Callable[[], AbstractAsyncContextManager[Engine]]
 """Starts the engine, and stops it at the end of the block."""
-
-
-def is_chosen(image_id: str, *, share: float, seed: str) -> bool:
-    """Return whether an image belongs to the share: by its id, so that every process chooses the same ones."""
-    digest = hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=8, key=seed.encode()[:64]).digest()
-    return int.from_bytes(digest) < share * 2**64
 
 
 class ShadowEngine:
@@ -70,9 +55,8 @@ class ShadowEngine:
         self._publisher = publisher
         self._topic = topic
         self._has_room = has_room
-        self._queue: asyncio.Queue[Judgement] = asyncio.Queue()
-        self._in_hand = 0
-        self._held_bytes = 0
+        limits = BackgroundLimits(settings.max_in_flight, settings.max_waiting, settings.max_bytes)
+        self._images = BackgroundImages(limits, self._judge)
         self._engine: Engine | None = None
         self._prepared: RecentInstructions | None = None
         self._failure: asyncio.Future[None] | None = None
@@ -88,20 +72,12 @@ class ShadowEngine:
         settings = self._settings
         if not is_chosen(judgement.verdict.image_id, share=settings.share, seed=settings.seed):
             return
-        held_bytes = _held_bytes(judgement)
         if self._engine is None:
             count_left_out("engine", "not_ready")
         elif not self._has_room():
             count_left_out("engine", "no_room")
-        elif (
-            self._in_hand >= settings.max_in_flight + settings.max_waiting
-            or self._held_bytes + held_bytes > settings.max_bytes
-        ):
+        elif not self._images.take(judgement):
             count_left_out("engine", "queue_full")
-        else:
-            self._in_hand += 1
-            self._held_bytes += held_bytes
-            self._queue.put_nowait(replace(judgement, subject=_apart(judgement.subject)))
 
     def drain(self) -> None:
         """Let `run` return at once; images in hand are left out."""
@@ -112,8 +88,7 @@ class ShadowEngine:
         """Keep the engine open and let it judge, until `drain`; after a failure it is opened again."""
         self._running = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
-            for number in range(self._settings.max_in_flight):
-                group.create_task(self._work(), name=f"shadow-engine-{number}")
+            self._images.start(group, "shadow-engine")
             await self._keep_open()
 
     async def _keep_open(self) -> None:
@@ -137,17 +112,6 @@ class ShadowEngine:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
-    async def _work(self) -> None:
-        while True:
-            judgement = await self._queue.get()
-            try:
-                await self._judge(judgement)
-            finally:
-                self._in_hand -= 1
-                self._held_bytes -= _held_bytes(judgement)
-            # Its pixels are not held until the next one comes.
-            del judgement
-
     async def _judge(self, judgement: Judgement) -> None:
         """Judge one image; whatever fails is counted."""
         engine, prepared = self._engine, self._prepared
@@ -163,13 +127,13 @@ class ShadowEngine:
             count_left_out("engine", "timed_out")
         except Exception as error:  # noqa: BLE001 - a defect of the engine on trial concerns nothing else
             count_left_out("engine", "failed")
-            log.warning("shadow.engine_image_failed", **_about(judgement), error=error)
+            log.warning("shadow.engine_image_failed", shadow=NAME, **place_of(judgement), error=error)
             if isinstance(error, FatalError) and self._failure is not None and not self._failure.done():
                 self._failure.set_exception(error)
 
     async def _verdict(self, engine: Engine, prepared: RecentInstructions, judgement: Judgement) -> VerdictV1:
         """Return what the live policy decides on the engine's scores."""
-        policy, began_s = judgement.policy, time.perf_counter()
+        policy = judgement.policy
         instructions = replace(policy.instructions, adapter=self._settings.adapter, first_pass=None)
         await prepared.prepare(instructions)
         client = EngineClient(engine, timeout_s=self._settings.timeout_s, goes_last=True)
@@ -182,31 +146,16 @@ class ShadowEngine:
             )
             raise EngineConfigurationError(setting="shadow.engine.kind", detail=detail)
         calibration = _calibration(judgement, description)
-        outputs = await client.judge(judgement.subject, instructions)
-        decoded = judgement.subject.image
-        views = judged_views(decoded, description, outputs, calibration)
-        image = views.by_frame(decoded.frame_numbers)
-        took_ms = (time.perf_counter() - began_s) * 1000
-        return outcomes.verdict(
-            judgement.subject,
-            engine=description,
-            outputs=outputs,
-            judged=image,
-            policy=policy,
-            decided=decide_image(policy, image),
-            views=views,
-            calibration_file=calibration.file if calibration else None,
-            explanations={},
-            timings_ms={"engine": took_ms, names.TOTAL: took_ms},
-            moderated_at=now_utc(),
-        )
+        return await judged_again(client, judgement, instructions, description=description, calibration=calibration)
 
     async def _report(self, judgement: Judgement, verdict: VerdictV1) -> None:
         live = judgement.verdict
         count_decision(NAME, live=live.decision, decision=verdict.decision)
         agrees = verdict.decision == live.decision
         if not agrees:
-            log.info("shadow.differs", **_about(judgement), live=live.decision, decision=verdict.decision)
+            log.info(
+                "shadow.differs", shadow=NAME, **place_of(judgement), live=live.decision, decision=verdict.decision
+            )
         if self._publisher is None:
             return
         message = ShadowDecisionV1(
@@ -222,12 +171,6 @@ class ShadowEngine:
         await self._publisher.publish([encode_shadow(message, topic=self._topic, source=judgement.subject.record)])
 
 
-def _apart(subject: Subject) -> Subject:
-    """Return a subject that asks for scores alone, and whose losses are not those of the live record."""
-    event = subject.event.model_copy(update={"tasks": ("moderation",)})
-    return replace(subject, event=event, losses=EngineLosses())
-
-
 def _calibration(judgement: Judgement, engine: EngineDescription) -> EngineCalibration | None:
     """Return the maps for the engine's own scores in the file by which the live ones are calibrated.
 
@@ -241,16 +184,3 @@ def _calibration(judgement: Judgement, engine: EngineDescription) -> EngineCalib
             f"say little: {mismatch.facts['detail']}. Calibrate it, and add its entry to the file's engines"
         )
         raise EngineConfigurationError(setting="policy.calibration", detail=detail) from mismatch
-
-
-def _held_bytes(judgement: Judgement) -> int:
-    """Return what an image holds: its pixels, and its event as text and as it was read."""
-    event, value = judgement.subject.event, judgement.subject.record.value or b""
-    inline = len(event.image.inline) if isinstance(event.image, ImageInlineV1) else 0
-    return sum(frame.nbytes for frame in judgement.subject.image.frames) + 2 * len(value) + inline
-
-
-def _about(judgement: Judgement) -> dict[str, object]:
-    """Return what a log line names; lines with an offset are limited by `telemetry.log_limit_per_s`."""
-    record = judgement.subject.record
-    return {"shadow": NAME, "topic": record.topic, "partition": record.partition, "offset": record.offset}

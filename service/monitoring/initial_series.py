@@ -14,6 +14,7 @@ from service.telemetry import labels
 from service.telemetry.aggregation import Counter
 from service.telemetry.instruments import (
     ATTEMPTS_FAILED,
+    AUDITS_LEFT_OUT,
     DECODE_CRASHES,
     FETCH_IO,
     IMAGES_AMBIGUOUS,
@@ -45,6 +46,8 @@ def begin_at_zero(settings: Settings) -> None:
     if settings.shadow.is_on:
         for part, reason in itertools.product(get_args(labels.ShadowPart), get_args(labels.ShadowReason)):
             SHADOW_LEFT_OUT.add(0, {labels.PART: part, labels.REASON: reason})
+    if settings.policy.audits:
+        _each(AUDITS_LEFT_OUT, labels.REASON, get_args(labels.AuditReason))
     if settings.engine.kind in _OF_LANGUAGE_MODELS:
         begin_tokens_at_zero()
 

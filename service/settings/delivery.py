@@ -21,6 +21,9 @@ class TopicSettings(Group):
     shadow: str = "images.verdicts.shadow"
     """Topic that the service writes what shadows decide to; it is needed where the group `shadow` names any."""
 
+    audit: str = "images.verdicts.audit"
+    """Topic that the service writes audits of allowed images to; it is needed where `policy.audit_share` is above 0."""
+
     def outcomes(self) -> dict[str, str]:
         """Return the topics of outcomes, by the setting that names each."""
         return {
@@ -36,8 +39,11 @@ class TopicSettings(Group):
             raise settings_conflict(
                 "topics.uploads must differ from the topics that are written", "topics.uploads", *names
             )
-        if self.shadow in {self.uploads, self.verdicts, self.tags, self.dead_letters}:
+        others = {self.uploads, self.verdicts, self.tags, self.dead_letters}
+        if self.shadow in others:
             raise settings_conflict("topics.shadow must differ from the other topics", "topics.shadow")
+        if self.audit in others | {self.shadow}:
+            raise settings_conflict("topics.audit must differ from the other topics", "topics.audit")
         return self
 
 

@@ -4,9 +4,9 @@
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from service.settings.api import ApiSettings
 from service.settings.delivery import CommitSettings, DeadLetterSettings, RetrySettings, TopicSettings, WindowSettings
@@ -15,7 +15,7 @@ from service.settings.kafka import KafkaSettings
 from service.settings.media import MediaSettings
 from service.settings.monitoring import MonitoringSettings, TelemetrySettings
 from service.settings.shadow import ShadowSettings
-from service.settings.types import Group, PositiveSeconds, settings_conflict
+from service.settings.types import MIB, Group, Positive, PositiveSeconds, settings_conflict
 from service.settings.vllm import adapter_name
 
 
@@ -34,6 +34,21 @@ class PolicySettings(Group):
     reload_interval_s: PositiveSeconds | None = 5.0
     """How often the files of policies are read again. Changed ones are in force after two readings, without a restart;
     files with a mistake are refused, and the policies before them stay in force. null: on SIGHUP alone."""
+    audit_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the allowed images that are judged again in the background, with a question for every category and
+    without a first pass, to estimate what is missed. Each process chooses them by a random
+    key of its own, so that an uploader cannot predict which ones. 0 audits none."""
+    audit_max_bytes: Positive = 64 * MIB
+    """Pixels and events that images hold while they wait for their audit, beside `window.max_bytes`. An image that
+    finds no room is left out, and reported."""
+    audit_timeout_s: PositiveSeconds = 60.0
+    """Time that an audited image may wait until the engine has room that no live image wants, and again for its
+    answers. An image that is not audited in it is left out, and reported."""
+
+    @property
+    def audits(self) -> bool:
+        """Whether any image is audited."""
+        return self.audit_share > 0.0
 
 
 class ShutdownSettings(Group):

@@ -63,6 +63,20 @@ SHADOW_LEFT_OUT = _counter(
     labels.PART,
     labels.REASON,
 )
+AUDITS = _counter(
+    "modstream.audits",
+    "{image}",
+    "Allowed images that were judged again with a question for every category, by what the policy then decides",
+    labels.POLICY,
+    labels.DECISION,
+)
+AUDITS_LEFT_OUT = _counter(
+    "modstream.audits.left_out",
+    "{image}",
+    "Images that were chosen for an audit and not audited, and records of audits that were lost (not_published); the "
+    "reason is failed, no_room, not_published, queue_full, stopped or timed_out",
+    labels.REASON,
+)
 REBALANCES = _counter("modstream.rebalances", "{rebalance}", "Assignments that the group gave to this process")
 OFFSETS_LOST = _counter(
     "modstream.offsets.lost",

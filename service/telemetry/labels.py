@@ -44,6 +44,7 @@ ShadowPart = Literal["policies", "engine", "records", "offer"]
 ShadowReason = Literal[
     "cleared", "failed", "no_room", "not_published", "not_ready", "queue_full", "stopped", "timed_out"
 ]
+AuditReason = Literal["failed", "no_room", "not_published", "queue_full", "stopped", "timed_out"]
 
 OTHER = "other"
 """The label of a tenant that has none of its own."""

@@ -20,7 +20,7 @@ from service.inference.chat import ChatServer
 from service.inference.engine import EngineDescription, EngineLoad, EngineOutput, EngineRequest, Tag
 from service.inference.errors import EngineNotRunningError
 from service.inference.fail_together import fail_together
-from service.inference.vision.follow_ups import follow_ups, shares_by_category
+from service.inference.vision.follow_ups import all_follow_ups, follow_ups, shares_by_category
 from service.inference.vision.preparation import Preparation, prepared
 from service.inference.vision.questions import Questions
 from service.inference.vision.request_limiter import RequestLimiter
@@ -124,10 +124,13 @@ class VisionEngine:
         output = _output_of_the_list(reading, questions.preparation, self._settings)
         if not output.scores:
             return output
-        asked = follow_ups(request.instructions, output.scores, self._settings)
-        async with fail_together() as group:
-            answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
-        found = {name: score for name, answer in answers.items() if (score := answer.result()) is not None}
+        if request.asks_all:
+            rounds = all_follow_ups(request.instructions, self._settings)
+        else:
+            rounds = (follow_ups(request.instructions, output.scores, self._settings),)
+        found: dict[str, float] = {}
+        for asked in rounds:
+            found |= await _answers(questions, asked)
         return replace(output, scores={**output.scores, **found}, asked=frozenset(found))
 
     def _preparation(self, instructions: ModelInstructions) -> Preparation:
@@ -143,6 +146,13 @@ class VisionEngine:
         # A record's attempts share its request id; a model must distinguish what it still runs of an earlier one.
         request_id = f"{request.request_id}#{next(self._numbers)}"
         return Questions(self._model, self._limiter, self._settings, preparation, request, request_id=request_id)
+
+
+async def _answers(questions: Questions, asked: Sequence[str]) -> Mapping[str, float]:
+    """Ask for categories side by side; return the score of each that was answered."""
+    async with fail_together() as group:
+        answers = {name: group.create_task(questions.is_it(name), name=f"is it {name}") for name in asked}
+    return {name: score for name, answer in answers.items() if (score := answer.result()) is not None}
 
 
 def _output_of_the_list(reading: LabelReading, preparation: Preparation, settings: JudgingSettings) -> EngineOutput:

@@ -44,3 +44,9 @@ def follow_ups(
     likeliest = sorted(shares, key=lambda name: -shares[name])[: settings.max_follow_ups]
     noticeable = [name for name in likeliest if shares[name] >= settings.noticeable_share] or likeliest[:1]
     return tuple(dict.fromkeys((*noticeable, instructions.categories[0].name)))
+
+
+def all_follow_ups(instructions: ModelInstructions, settings: JudgingSettings) -> Sequence[Sequence[str]]:
+    """Return all categories in rounds, gravest first: a round asks no more at a time than a live image does."""
+    names = [category.name for category in instructions.categories]
+    return [names[first : first + settings.max_follow_ups] for first in range(0, len(names), settings.max_follow_ups)]

@@ -20,7 +20,7 @@ _RULES = ("pattern", "format")
 _NESTED = ("items", "additionalProperties", "propertyNames")
 _UNDERSTOOD = frozenset(
     {*_REMARKS, *_UPPER_BOUNDS, *_LOWER_BOUNDS, *_RULES, *_NESTED}
-    | {"$ref", "type", "enum", "const", "required", "properties", "anyOf", "oneOf"}
+    | {"$ref", "type", "enum", "const", "required", "properties", "anyOf", "oneOf", "prefixItems"}
 )
 
 
@@ -65,6 +65,9 @@ class _Comparison:
         for field, schema in narrow.get("properties", {}).items():
             if field in wide.get("properties", {}):
                 yield from self.excess(schema, wide["properties"][field], f"{path}/{field}")
+        for place, schema in enumerate(wide.get("prefixItems", [])):
+            given = narrow.get("prefixItems", [])[place : place + 1] or [narrow.get("items", {})]
+            yield from self.excess(given[0], schema, f"{path}/{place}")
         for keyword in _NESTED:
             if isinstance(wide.get(keyword), dict):
                 yield from self.excess(narrow.get(keyword, {}), wide[keyword], f"{path}/{keyword}")

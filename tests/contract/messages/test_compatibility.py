@@ -182,3 +182,12 @@ def test_a_keyword_without_a_rule_stops_the_comparison(place: str) -> None:
     nested = {"x": strange} if place == "properties" else [strange]
     with pytest.raises(NotImplementedError, match="multipleOf"):
         breaking_changes({place: nested}, {place: nested}, "input")
+
+
+def test_each_place_of_a_tuple_is_compared() -> None:
+    def pair(first: str, second: str) -> Schema:
+        return {"type": "array", "prefixItems": [{"type": first}, {"type": second}], "minItems": 2, "maxItems": 2}
+
+    assert breaking_changes(pair("integer", "string"), pair("integer", "string"), "output") == []
+    (found,) = breaking_changes(pair("integer", "string"), pair("integer", "number"), "output")
+    assert found.startswith("/1: type")

@@ -43,6 +43,7 @@ ABSENT = {
     "modstream_api_": "the HTTP API is off here",
     "modstream_first_pass_": "no policy has a first pass here",
     "modstream_shadow_": "nothing is on trial here",
+    "modstream_audits_": "no image is audited here",
     'result="failed"': "every commit succeeds here",
     " offset ": "this Prometheus has no last week",
 }

@@ -41,6 +41,8 @@ NOT_HERE = {
     "modstream.first_pass.duration": "no policy has a first pass",
     "modstream.shadow.decisions": "nothing is on trial",
     "modstream.shadow.left_out": "nothing is on trial",
+    "modstream.audits": "no image is audited",
+    "modstream.audits.left_out": "no image is audited",
     "modstream.api.requests": "the HTTP API is off",
     "modstream.api.duration": "the HTTP API is off",
     "modstream.api.images": "the HTTP API is off",

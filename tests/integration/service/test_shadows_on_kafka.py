@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from schemas.shadow import ShadowDecisionV1
-from service.app.shadows import ShadowRecords
+from service.app.shadows import BackgroundRecords
 from service.delivery.processor import Processor
 from service.inference.engine import EngineOutput, EngineRequest
 from service.kafka.connection import KafkaConnection
@@ -22,7 +22,7 @@ from service.moderation.engine_client import EngineClient
 from service.moderation.loop_share import LoopShare
 from service.moderation.moderate import Moderator
 from service.moderation.reading import read_upload
-from service.moderation.shadow import Judgement, Shadow, Shadows
+from service.moderation.shadow import Judgement, Shadow, Shadows, count_left_out
 from service.moderation.shadow_policies import ShadowPolicies, TrialPolicies
 from service.policy.loader import load_policies
 from service.settings.settings import PolicySettings, Settings
@@ -117,7 +117,11 @@ async def test_shadows_that_raise_hang_and_flood_leave_every_outcome_as_it_is(ka
     without = await live_outcomes(kafka, [])
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka.bootstrap_servers}})
     steady = SteadyPublisher(KafkaConnection(settings.kafka), is_idempotent=True, timeout_s=1.0)
-    records = ShadowRecords(steady)
+    records = BackgroundRecords(
+        steady,
+        setting="topics.shadow",
+        count_lost=lambda records: count_left_out("records", "not_published", records),
+    )
     flooding = ShadowPolicies(
         TrialPolicies([trial(version=str(number)) for number in range(50)], live={"default"}),
         publisher=records,

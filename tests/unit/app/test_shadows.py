@@ -1,5 +1,6 @@
 """What is on trial is read and published so that nothing wrong with it ends the service."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.app.shadows import ShadowRecords, running_shadows
+from service.app.shadows import BackgroundRecords, running_shadows
 from service.app.trial_policies import SETTING, read_trial_policies
 from service.core.records import OutgoingRecord
 from service.inference.engine import EngineLoad
 from service.kafka.errors import PublishError
 from service.kafka.steady_publisher import SteadyPublisher
+from service.moderation.shadow import count_left_out
 from service.monitoring.sources import Sources
 from service.policy.loader import load_policies
 from service.policy.policy_files import PolicyFiles
@@ -76,7 +78,12 @@ class Broken(SteadyPublisher):
 
 async def test_lost_records_are_counted_and_said_once_and_attempts_are_few_until_it_works_again() -> None:
     brokers, clock = Broken(), StillClock()
-    records = ShadowRecords(brokers, clock=clock)
+    records = BackgroundRecords(
+        brokers,
+        setting="topics.shadow",
+        count_lost=lambda records: count_left_out("records", "not_published", records),
+        clock=clock,
+    )
     with counting() as metrics, capture_logs() as lines:
         for _ in range(5):
             await records.publish([RECORD, RECORD])
@@ -124,6 +131,29 @@ async def test_an_adapter_is_tried_while_the_live_engine_has_places_that_nothing
                 shadows.offer(judgement())
         left_out = scraped(metrics).value("modstream_shadow_left_out_total", part="engine", reason="no_room")
     assert left_out == 3
+
+
+async def test_allowed_images_are_audited_by_the_live_engine_once_it_has_places_that_nothing_waits_for() -> None:
+    class Loaded(PaintedEngine):
+        now = EngineLoad(running=8, waiting=0)
+
+        def load(self) -> EngineLoad:
+            return self.now
+
+    engine = Loaded()
+    settings = Settings.model_validate({"policy": {"audit_share": 1.0}})
+    sources = Sources(has_stream=False)
+    with counting() as metrics:
+        async with running_shadows(settings, sources, load_policies(PolicySettings()), engine) as shadows:
+            shadows.offer(judgement())
+            await asyncio.sleep(0.1)
+            assert not engine.requests
+            engine.now = EngineLoad(running=7, waiting=0)
+            await wait_until(lambda: bool(engine.requests), description="the image is audited")
+            await wait_until(
+                lambda: scraped(metrics).value("modstream_audits_total", policy="default", decision="allow") == 1,
+                description="the audit is counted",
+            )
 
 
 async def test_changed_policies_are_tried_without_a_restart_and_broken_ones_are_not(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from service.core.pixels import ImageSpec
 from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineFailedError
 from service.moderation import shadow_engine
-from service.moderation.shadow_engine import ShadowEngine, is_chosen
+from service.moderation.background import is_chosen
+from service.moderation.shadow_engine import ShadowEngine
 from service.settings.shadow import ShadowEngineSettings
 from testing.engine import PaintedEngine
 from testing.metrics import Scrape, counting, scraped

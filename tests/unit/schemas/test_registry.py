@@ -10,6 +10,7 @@ def test_the_cloudevents_types_are_those_of_the_contract() -> None:
         "tags.v1": "modstream.image.tags.v1",
         "shadow_decision.v1": "modstream.image.shadow.v1",
         "review_decided.v1": "modstream.image.review_decided.v1",
+        "audit.v1": "modstream.image.audit.v1",
     }
 
 

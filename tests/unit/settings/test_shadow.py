@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.delivery.required_topics import output_topics, required_topics, shadow_topics
+from service.delivery.required_topics import background_topics, output_topics, required_topics
 from service.settings.delivery import TopicSettings
 from service.settings.engine import EngineSettings
 from service.settings.load import load_settings
@@ -32,9 +32,9 @@ def test_the_topic_of_shadows_is_created_where_there_are_any_and_no_outcome_wait
     shadow: ShadowSettings,
 ) -> None:
     settings = Settings(shadow=shadow)
-    assert shadow_topics(settings) == {"topics.shadow": "images.verdicts.shadow"}
+    assert background_topics(settings) == {"topics.shadow": "images.verdicts.shadow"}
     assert "topics.shadow" not in required_topics(settings) | output_topics(settings)
-    assert shadow_topics(Settings()) == {}
+    assert background_topics(Settings()) == {}
 
 
 @pytest.mark.parametrize("topic", ["images.uploaded", "images.verdicts", "images.tags", "images.uploaded.dead"])

@@ -14,6 +14,7 @@ from service.inference.onnx.catalogue import load_catalogue
 from service.inference.openai.model import OpenAIModel
 from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision.engine import VisionEngine
+from service.inference.vllm.adapter_check import AdapterCheck
 from service.inference.vllm.environment import prepare_environment
 from service.settings.engine import EngineSettings, OnnxSettings
 
@@ -105,4 +106,5 @@ def _build_vllm(
         traces_url=traces_url,
         chat_images=chat_images,
     )
-    return VisionEngine(model, settings.judging, kind="vllm", chat=model.chat)
+    check = AdapterCheck(settings.vllm)
+    return VisionEngine(model, settings.judging, kind="vllm", chat=model.chat, check_adapter=check)

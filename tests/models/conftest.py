@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks the model needs vLLM, whose imports warn of torch's, numba's and its own plans: nothing of ours."""
     for item in items:
-        if "tests/models/test_trained_model" in item.nodeid:
+        if "tests/models/test_trained_model" in item.nodeid or "tests/models/test_finetuning" in item.nodeid:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
             item.add_marker(pytest.mark.timeout(1000))  # a start of the engine on a busy machine
 

@@ -44,11 +44,11 @@ FOREIGN = re.compile(
     rb"|(?<![\w./}])/(?:work|root|home)/"
 )  # fmt: skip
 
-# vLLM takes half a minute to import, and is not everywhere; these define no errors.
+# vLLM and torch take half a minute to import, and are not everywhere; these define no errors.
 ENGINE_MODULES = {
     f"service.inference.vllm.{name}"
     for name in ("chat", "facts", "model", "processes", "serving_layer", "trace_context", "worker")
-}
+} | {"service.cli.finetune_train_run"}
 
 # What takes long to import, or much memory: a command loads it when it does its work, not to show its help.
 HEAVY = (
@@ -110,7 +110,7 @@ def relative(path: Path) -> str:
 def error_classes() -> list[type[ModstreamError]]:
     """Find every error of the service that can be raised."""
     for module in pkgutil.walk_packages(service.__path__, "service."):
-        if module.name not in ENGINE_MODULES:
+        if module.name not in ENGINE_MODULES and "finetuning.training." not in module.name:
             importlib.import_module(module.name)
     return sorted(_ours(ModstreamError), key=lambda kind: kind.__qualname__)
 

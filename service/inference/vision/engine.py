@@ -7,9 +7,10 @@ not depend on the scores, so they are asked for beside the first question.
 `service.inference.vision.follow_ups` says why a list of categories comes first and single categories after it.
 """
 
+import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -22,6 +23,7 @@ from service.inference.errors import EngineNotRunningError
 from service.inference.fail_together import fail_together
 from service.inference.vision.follow_ups import all_follow_ups, follow_ups, shares_by_category
 from service.inference.vision.preparation import Preparation, prepared
+from service.inference.vision.prompt import prompter
 from service.inference.vision.questions import Questions
 from service.inference.vision.request_limiter import RequestLimiter
 from service.inference.vision.scores import LabelReading, without_prior
@@ -31,6 +33,10 @@ from service.telemetry.instruments import ENGINE_LABEL_MASS
 
 log = structlog.get_logger(__name__)
 
+CheckAdapter = Callable[[str, ModelFacts, str], None]
+"""Takes an adapter's name, the model's facts and the hash of the prompts. It may read files, and raises
+`EngineConfigurationError` for an adapter that was trained for others."""
+
 OFF_FORM = "answer_off_form"
 """Why there are no scores: the model would rather have said something else than any label."""
 
@@ -39,10 +45,17 @@ class VisionEngine:
     """Judges images with a `TokenModel`. `kind` names its runtime in verdicts."""
 
     def __init__(
-        self, model: TokenModel, settings: JudgingSettings, *, kind: str, chat: ChatServer | None = None
+        self,
+        model: TokenModel,
+        settings: JudgingSettings,
+        *,
+        kind: str,
+        chat: ChatServer | None = None,
+        check_adapter: CheckAdapter = lambda _name, _facts, _prompt_hash: None,
     ) -> None:
         """`chat` is the same model for chat completions; None for a model without."""
         self.chat = chat
+        self._check_adapter = check_adapter
         self._model = model
         self._settings = settings
         self._kind = kind
@@ -72,11 +85,15 @@ class VisionEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Work out the instructions' prompts and tokens, and make its adapter usable; once for each instructions.
 
-        Raises `LabelCollisionError`, `TooManyCategoriesError` or `UnknownAdapterError` if it cannot be answered.
+        Raises `LabelCollisionError`, `TooManyCategoriesError` or `UnknownAdapterError` if it cannot be answered, and
+        `EngineConfigurationError` for an adapter that was trained for another model or for other questions.
         """
         if self._facts is None:
             raise EngineNotRunningError
         if instructions not in self._preparations:
+            if instructions.adapter is not None:
+                asked = prompter(instructions).hash
+                await asyncio.to_thread(self._check_adapter, instructions.adapter, self._facts, asked)
             self._preparations[instructions] = await prepared(
                 instructions, self._model, self._facts, self._settings, kind=self._kind
             )

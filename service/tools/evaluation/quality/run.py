@@ -64,22 +64,43 @@ async def run_engine(settings: Settings, dataset: Dataset, options: RunOptions, 
 
     All splits are compared for pictures that are in two of them; only those of the split are judged.
     """
+    # The file is opened first: what is wrong with it shows before an engine loads.
     with PredictionJournal(options.predictions) as journal:
         async with data_plane_alone(settings) as plane:
-            found = await _pictures(settings, plane, dataset, options, progress)
-            usable, repeats = without_repeats(dataset, (each for each in found if isinstance(each, Picture)))
-            wanted = {id(example) for example in dataset.part(options.split).examples}
-            pictures = [each for each in usable if id(each.example) in wanted]
-            judge = _judge(settings, plane, dataset, options)
-            stored = journal.stored if options.resume else {}
-            known = [_known(each, stored.get(judge.key_of(each))) for each in pictures]
-            to_do = [each for each, before in zip(pictures, known, strict=True) if before is None]
-            fresh = await _judged(judge, to_do, journal, progress)
-            engine = plane.engine.describe(plane.policies.select(options.policy).instructions)
-        missing = [unreadable(each) for each in found if isinstance(each, NoPicture) and id(each.example) in wanted]
-        old = [each for each in known if each is not None]
-        predictions = _in_order(dataset, [*old, *fresh, *missing])
-        write_predictions(options.predictions, predictions)
+            return await _run(journal, plane, settings, dataset, options, progress=progress)
+
+
+async def run_on(
+    plane: DataPlane, settings: Settings, dataset: Dataset, options: RunOptions, progress: Progress
+) -> Run:
+    """Do the same with an engine that has started."""
+    with PredictionJournal(options.predictions) as journal:
+        return await _run(journal, plane, settings, dataset, options, progress=progress)
+
+
+async def _run(
+    journal: PredictionJournal,
+    plane: DataPlane,
+    settings: Settings,
+    dataset: Dataset,
+    options: RunOptions,
+    *,
+    progress: Progress,
+) -> Run:
+    found = await _pictures(settings, plane, dataset, options, progress)
+    usable, repeats = without_repeats(dataset, (each for each in found if isinstance(each, Picture)))
+    wanted = {id(example) for example in dataset.part(options.split).examples}
+    pictures = [each for each in usable if id(each.example) in wanted]
+    judge = _judge(settings, plane, dataset, options)
+    stored = journal.stored if options.resume else {}
+    known = [_known(each, stored.get(judge.key_of(each))) for each in pictures]
+    to_do = [each for each, before in zip(pictures, known, strict=True) if before is None]
+    fresh = await _judged(judge, to_do, journal, progress)
+    engine = plane.engine.describe(plane.policies.select(options.policy).instructions)
+    missing = [unreadable(each) for each in found if isinstance(each, NoPicture) and id(each.example) in wanted]
+    old = [each for each in known if each is not None]
+    predictions = _in_order(dataset, [*old, *fresh, *missing])
+    write_predictions(options.predictions, predictions)
     return Run(predictions, repeats, engine, stored=len(old))
 
 

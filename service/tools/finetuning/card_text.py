@@ -1,0 +1,142 @@
+"""Pure: an adapter's card as a page for people."""
+
+from collections.abc import Iterator, Mapping
+
+from service.inference.adapter_card import AdapterCard, Interval, Measured, MeasuredCategory
+
+_FIGURES = ("precision", "recall", "f1", "average_precision")
+
+
+def card_text(card: AdapterCard) -> str:
+    """Return the model card as Markdown."""
+    return "\n".join([*_head(card), *_use(card), *_data(card), *_training(card), *_measured(card), ""])
+
+
+def _head(card: AdapterCard) -> Iterator[str]:
+    yield f"# {card.name}"
+    yield ""
+    yield (
+        f"A LoRA adapter for {card.base.model}, trained by `modstream finetune` on the questions of the policy "
+        f"`{card.policy.name}`, version {card.policy.version}. `modstream.json` holds the same for programs."
+    )
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| Base model | {card.base.text} |"
+    for model in card.serve_on:
+        yield f"| May be used with | {model.text} |"
+    yield f"| Prompt hash | `{card.prompt_hash}` |"
+    yield f"| Data hash | `{card.data_hash}` |"
+    yield f"| Preprocessing | `{card.preprocessing}` |"
+    yield f"| Calibration | {f'`{card.calibration}`' if card.calibration else 'none'} |"
+    yield f"| Created | {card.created_at:%Y-%m-%d %H:%M} UTC |"
+    yield ""
+
+
+def _use(card: AdapterCard) -> Iterator[str]:
+    yield "## Use"
+    yield ""
+    yield "```yaml"
+    yield "# Settings of the service:"
+    yield "engine:"
+    yield "  vllm:"
+    yield f"    adapters: [{card.name}=PATH_OF_THIS_FOLDER]"
+    yield f"    max_lora_rank: {card.training.rank}  # or more"
+    if card.adapts_merger:
+        yield "    engine_args: {enable_tower_connector_lora: true}"
+    yield f"# The policy {card.policy.name}, with everything else as it was:"
+    yield f"adapter: {card.name}"
+    yield "```"
+    yield ""
+    yield "The service refuses the adapter with another base model, or with a policy that asks other questions."
+    yield ""
+
+
+def _data(card: AdapterCard) -> Iterator[str]:
+    facts = card.training
+    splits = [*facts.images]
+    yield "## Data"
+    yield ""
+    yield f"| Images | {' | '.join(splits)} |"
+    yield "|---" * (len(splits) + 1) + "|"
+    yield f"| all | {_counts(facts.images, splits)} |"
+    for category, counts in facts.categories.items():
+        yield f"| {category} | {_counts(counts, splits)} |"
+    yield ""
+
+
+def _training(card: AdapterCard) -> Iterator[str]:
+    facts = card.training
+    end = "ended early, because the validation found nothing better" if facts.stopped_early else "to the end"
+    yield "## Training"
+    yield ""
+    yield (
+        f"Rank {facts.rank}, alpha {facts.alpha}, learning rate {facts.learning_rate:g}, seed {facts.seed}, frozen "
+        f"weights in {facts.precision}; {facts.steps:,} steps in {facts.hours:.2f} hours on {facts.device}, {end}. The "
+        f"weights are those of step {facts.best_step:,}."
+    )
+    yield ""
+    kinds = sorted({*facts.validation_right_before, *facts.validation_right})
+    yield f"| Validation | loss | {' | '.join(f'right: {kind}' for kind in kinds)} |"
+    yield "|---" * (len(kinds) + 2) + "|"
+    for name, loss, right in (
+        ("before", facts.validation_loss_before, facts.validation_right_before),
+        ("after", facts.validation_loss, facts.validation_right),
+    ):
+        yield f"| {name} | {loss:.4f} | {' | '.join(_number(right.get(kind)) for kind in kinds)} |"
+    yield ""
+    yield f"Versions: {', '.join(f'{name} {release}' for name, release in facts.versions.items())}."
+    yield ""
+
+
+def _measured(card: AdapterCard) -> Iterator[str]:
+    yield "## Held-out figures"
+    yield ""
+    found = card.measured
+    if found is None:
+        yield "Not measured yet: `modstream finetune evaluate` measures it with the engine."
+        return
+    yield (
+        f"{found.images:,} images that training never saw, judged by {found.engine} with {found.model} (revision "
+        f"{found.revision}, {found.precision or 'unknown precision'}) without the adapter and with it, decided by the "
+        f"same policy. Not judged: {found.not_judged[0]} before, {found.not_judged[1]} after. Brackets are 95 % "
+        f"intervals of a paired bootstrap; p is that of McNemar's exact test, corrected for the number of categories."
+    )
+    yield ""
+    yield found.sentence + "."
+    yield ""
+    yield from _table(found)
+
+
+def _table(found: Measured) -> Iterator[str]:
+    yield "| Category | images, shown | figure | before | after | difference | p |"
+    yield "|---|---|---|---|---|---|---|"
+    for each in found.categories:
+        for figure in _FIGURES:
+            yield _row(each, figure)
+
+
+def _row(each: MeasuredCategory, figure: str) -> str:
+    difference = each.difference.get(figure)
+    cells = (
+        each.category,
+        f"{each.images:,}, {each.positives:,}",
+        figure,
+        _number(each.before.get(figure)),
+        _number(each.after.get(figure)),
+        _interval(difference) if difference else "-",
+        f"{each.p_value:.3g}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(found: Interval) -> str:
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def _counts(counts: Mapping[str, int], splits: list[str]) -> str:
+    return " | ".join(f"{counts.get(split, 0):,}" for split in splits)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,15 +1,12 @@
-"""Which frames of an animation are looked at: the first, those that are shown longest, and evenly spaced ones."""
+"""Which frames of an animation are looked at: the first, those of what is shown longest, the last, and others."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from service.media.sizes import spread
+from service.media.scenes import Scene
 
 # Browsers show a frame with a shorter time for a tenth of a second.
 _SHORTEST_MS, _SHORT_IS_MS = 10, 100
-
-# Times that differ less than this from their mean are taken for equal.
-_EQUAL = 1.5
 
 
 def shown_ms(duration_ms: int) -> int:
@@ -17,25 +14,31 @@ def shown_ms(duration_ms: int) -> int:
     return _SHORT_IS_MS if duration_ms <= _SHORTEST_MS else duration_ms
 
 
-def frames_to_judge(total: int, wanted: int, times_ms: Sequence[int]) -> list[int]:
-    """Return the numbers of up to `wanted` frames, in their order.
+def frames_to_judge(wanted: int, times_ms: Sequence[int], scenes: Sequence[Scene]) -> list[int]:
+    """Return the numbers of `wanted` frames of an animation that has more of them, in their order.
 
-    Where all frames are shown about as long, or their times are not known, they are evenly spaced from the first to the
-    last. Otherwise the first is among them, which viewers without animation show; then each that has its share of the
-    time, the longest first; the last, at which an animation may stop; and frames evenly spaced by the time shown.
+    The first is among them, which viewers without animation show; then one of each scene that has its share of the
+    time, the longest first; the last, at which an animation may stop; one of each other scene; and frames evenly spaced
+    by the time shown.
     """
-    if wanted >= total:
-        return list(range(total))
     whole_ms = sum(times_ms)
-    if len(times_ms) != total or max(times_ms) * total <= _EQUAL * whole_ms:
-        return spread(total, wanted)
-    longest = sorted(range(total), key=lambda number: -times_ms[number])
-    own = [number for number in longest if times_ms[number] * wanted >= whole_ms]
+    by_length = sorted(scenes, key=lambda scene: -scene.shown_ms)
+    own = [_longest(scene) for scene in by_length if scene.shown_ms * wanted >= whole_ms]
     if wanted == 1:
-        return [longest[0] if 2 * times_ms[longest[0]] >= whole_ms else 0]
-    certain = [*dict.fromkeys((0, *own, total - 1))]
-    order = itertools.chain(certain, _by_time(times_ms, wanted - len(certain)), longest)
+        alike = max(scenes, key=lambda scene: sum(scene.times_ms.values()))
+        return [_longest(alike) if 2 * sum(alike.times_ms.values()) >= whole_ms else 0]
+    order = itertools.chain(
+        (0, *own, len(times_ms) - 1),
+        map(_longest, by_length),
+        _by_time(times_ms, wanted),
+        range(len(times_ms)),
+    )
     return sorted(itertools.islice(dict.fromkeys(order), wanted))
+
+
+def _longest(scene: Scene) -> int:
+    """Return the frame that stands for a scene: the first frame of the file if it is one, or the one shown longest."""
+    return 0 if 0 in scene.times_ms else max(scene.times_ms, key=lambda number: (scene.times_ms[number], -number))
 
 
 def _by_time(times_ms: Sequence[int], count: int) -> Iterator[int]:

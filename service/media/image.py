@@ -29,6 +29,7 @@ from service.media.looks import LookLimits, looks, pixels_to_read
 from service.media.orientation import orientation
 from service.media.prepare.prepared_file import PreparedFile
 from service.media.prepare.preparing import complete, prepare
+from service.media.scenes import scenes
 from service.media.sizes import Size, check_size
 from service.media.structure import check_frames, check_run_lengths, check_structure
 from service.media.view import View
@@ -70,13 +71,14 @@ def bytes_a_pixel(image: ImageFile, media_type: MediaType) -> float:
     return 0.0
 
 
-# Frames between the judged ones must be composed too: so many times the pixel limit takes one core 4 s at most.
-COMPOSED_PER_LOOKED_AT: dict[MediaType, int] = {
-    "image/gif": 7,
-    "image/png": 3,
-    "image/webp": 8,
+# All frames are composed, and those up to the last judged one twice: so many times the pixel limit takes one core 7 s
+# at most.
+COMPOSED_PER_LOOKED_AT: dict[MediaType, float] = {
+    "image/gif": 3,
+    "image/png": 1.25,
+    "image/webp": 3,
     # Flat pictures would allow more, but its dearest ones have not been built.
-    "image/avif": 4,
+    "image/avif": 2,
     "image/heic": 1,
     "image/jpeg": 1,
     "image/bmp": 1,
@@ -167,25 +169,19 @@ def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType,
     size, total = image.size, frames_total(image)
     check_frames(total)
     times_ms = [shown_ms(each) for each in prepared.durations_ms] if len(prepared.durations_ms) == total else []
-    numbers = frames_to_judge(total, limits.max_frames, times_ms)
-    check_size(
-        size,
-        frames_total=total,
-        frames_looked_at=len(numbers),
-        max_pixels=limits.max_pixels,
-        max_composed=COMPOSED_PER_LOOKED_AT[media_type] * limits.max_pixels,
-    )
-    if media_type == "image/bmp" and image.info["compression"] in BMP_RUN_LENGTHS:
-        check_run_lengths(size)
-    check_memory(size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
+    frames = min(total, limits.max_frames)
+    _check_costs(image, media_type, frames, total, limits)
     turn, ambiguous = prepared.orientation, set(prepared.ambiguous)
+    if frames < total and not times_ms:
+        ambiguous.add("frame_timing")
+    numbers = _frames_to_judge(image, total, times_ms, limits)
     if turn is None:
         found = orientation(image)
         turn = found.shown
         if not found.is_clear:
             ambiguous.add("orientation")
     views = [View(number, shown_ms=times_ms[number] if times_ms else None) for number in numbers]
-    upright, frames = upright_size(size, turn), len(numbers)
+    upright = upright_size(size, turn)
     read_pixels = pixels_to_read(upright, limits.looks, frames=frames)
     read = read_frames(image, views, prepared, turn=turn, max_pixels=read_pixels, multiple_of=limits.multiple_of)
     looked = looks([*read], upright, limits.looks, frames=frames)
@@ -211,6 +207,30 @@ def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType,
         profile_ignored=is_ignored,
         pixels=tuple(picture.image.tobytes() for picture in pictures),
     )
+
+
+def _check_costs(image: ImageFile, media_type: MediaType, frames: int, total: int, limits: DecodeLimits) -> None:
+    """Raise a rejection if an opened file takes too much: so many frames are judged, of so many in all."""
+    check_size(
+        image.size,
+        frames_total=total,
+        frames_looked_at=frames,
+        max_pixels=limits.max_pixels,
+        max_composed=int(COMPOSED_PER_LOOKED_AT[media_type] * limits.max_pixels),
+    )
+    if media_type == "image/bmp" and image.info["compression"] in BMP_RUN_LENGTHS:
+        check_run_lengths(image.size)
+    check_memory(image.size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
+
+
+def _frames_to_judge(image: ImageFile, total: int, times_ms: list[int], limits: DecodeLimits) -> list[int]:
+    """Return the numbers of the frames that are judged; where there are too many, all are read once to choose."""
+    if total <= limits.max_frames:
+        return list(range(total))
+    times = times_ms or [1] * total
+    numbers = frames_to_judge(limits.max_frames, times, scenes(image, times, limits.max_frames))
+    image.seek(0)
+    return numbers
 
 
 def _unusable_profile(image: ImageFile, *, is_ignored: bool) -> set[str]:

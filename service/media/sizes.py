@@ -1,4 +1,4 @@
-"""Pure arithmetic on sizes and counts of frames: what is refused before any pixel is decoded, and what is seen."""
+"""Pure arithmetic on sizes: what is refused before any pixel is decoded."""
 
 from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError
 
@@ -26,12 +26,3 @@ def check_size(
         raise TooManyPixelsError(width=width, height=height, frames=frames_looked_at, limit_pixels=max_pixels)
     if frames_total > 1 and area * frames_total > max_composed:
         raise TooManyPixelsError(width=width, height=height, frames=frames_total, limit_pixels=max_composed)
-
-
-def spread(total: int, wanted: int) -> list[int]:
-    """Return up to `wanted` evenly spaced numbers of `range(total)`, including the first and the last."""
-    if wanted >= total:
-        return list(range(total))
-    if wanted == 1:
-        return [0]
-    return [round(place * (total - 1) / (wanted - 1)) for place in range(wanted)]

@@ -83,8 +83,7 @@ class DecodeSettings(Group):
     max_pixels: Positive = 120_000_000
     """Width × height (× judged frames): above today's phones, below a decompression bomb."""
     max_frames: Positive = 4
-    """Judged frames of an animated image: the longest shown, or evenly spaced ones. The highest score of each category
-    counts."""
+    """Judged frames of an animated image: those of what is shown longest. The highest score of each category counts."""
     max_views: Positive = 12
     """Upper limit of pictures that the engine is given of one image: frames, transparent pictures on several grounds,
     parts of long pictures. An opaque photograph is one. Each judged frame is one at least."""

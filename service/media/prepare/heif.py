@@ -1,9 +1,12 @@
 """Prepares HEIC and AVIF: colours that their boxes declare by numbers, and other pictures in the same file."""
 
+from dataclasses import replace
+
 from service.core.ambiguity import Feature
 from service.media.prepare.icc import HLG, PQ, cicp_profile
 from service.media.prepare.isobmff import Colours, read_picture_file
 from service.media.prepare.prepared_file import PreparedFile
+from service.media.prepare.track_times import track_times_ms
 
 _SRGB = Colours(primaries=1, transfer=13)
 # Those of television, which browsers show as sRGB in these files.
@@ -24,8 +27,8 @@ def prepare_heic(data: bytes) -> PreparedFile:
 
 
 def prepare_avif(data: bytes) -> PreparedFile:
-    """Return an AVIF file with the colours that it declares; its decoder says by EXIF how to turn it."""
-    return _prepare(data, orientation=None)
+    """Return an AVIF file with the colours that it declares and its frames' times; its decoder says how to turn it."""
+    return replace(_prepare(data, orientation=None), durations_ms=track_times_ms(data))
 
 
 def _prepare(data: bytes, *, orientation: int | None) -> PreparedFile:

@@ -8,10 +8,11 @@ _TIME_AT, _TIME_BYTES = 12, 3
 
 
 def prepare_webp(data: bytes) -> PreparedFile:
-    """Return the file as it is, with the time of each frame."""
+    """Return the file as it is, with the time of each frame; what lies behind the end of its RIFF form is no frame."""
     times: list[int] = []
     at = _HEADER_BYTES
-    while at + _CHUNK_HEADER_BYTES <= len(data):
+    end = min(len(data), _CHUNK_HEADER_BYTES + int.from_bytes(data[4:8], "little"))
+    while at + _CHUNK_HEADER_BYTES <= end:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         if data[at : at + 4] == b"ANMF":
             body = at + _CHUNK_HEADER_BYTES

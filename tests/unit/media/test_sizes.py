@@ -1,12 +1,10 @@
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.target_size import target_size
 from service.media.errors import AspectRatioError, ImageCorruptError, TooManyPixelsError
-from service.media.sizes import check_size, spread
+from service.media.sizes import check_size
 
 sides = st.integers(1, 70_000)
 multiples = st.sampled_from([1, 2, 14, 28, 32])
@@ -39,17 +37,6 @@ def test_the_aspect_is_kept(width: int, height: int) -> None:
 @given(sides, sides)
 def test_small_pictures_stay_as_they_are_without_a_multiple(width: int, height: int) -> None:
     assert target_size((width, height), max_pixels=width * height, multiple_of=1) == (width, height)
-
-
-@given(st.integers(1, 5000), st.integers(1, 10))
-def test_frames_are_spread_evenly_from_first_to_last(total: int, wanted: int) -> None:
-    places = spread(total, wanted)
-    assert places[0] == 0
-    assert len(places) == min(total, wanted) == len(set(places))
-    if wanted > 1:
-        assert places[-1] == total - 1
-    gaps = {after - before for before, after in itertools.pairwise(places)}
-    assert not gaps or max(gaps) - min(gaps) <= 1
 
 
 def test_the_area_of_all_frames_looked_at_counts() -> None:

@@ -1,8 +1,9 @@
 """`modstream thresholds`: solves a policy's thresholds from labelled images."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +17,15 @@ from service.cli.dataset_options import (
     SplitOption,
 )
 from service.cli.engine_choice import EngineOption, with_engine
-from service.cli.evaluate_files import write_or_exit
 from service.cli.exits import ExitCode
-from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit, warn
+from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
+
+if TYPE_CHECKING:
+    from service.tools.evaluation.thresholds.costs import Prices
+    from service.tools.evaluation.thresholds.target import Target
 
 _COSTS = "Lowest bill"
+_CHEAPER = "A cheaper first pass"
 
 
 def thresholds(
@@ -31,9 +36,31 @@ def thresholds(
         list[str] | None,
         typer.Option(metavar="TARGET", help="Such as weapons.precision>=0.98; may be repeated. Or give --costs."),
     ] = None,
+    first_pass_recall: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.9999,
+            rich_help_panel=_CHEAPER,
+            help="Share of the images that the full pass does not allow which the first pass sends on, such as 0.99.",
+        ),
+    ] = None,
+    clear_child_safety: Annotated[
+        bool,
+        typer.Option(
+            "--clear-child-safety",
+            rich_help_panel=_CHEAPER,
+            help="Let the first pass clear images of child_safety too; without it, it can clear none.",
+        ),
+    ] = False,
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="With which the true precision or recall reaches its target.")
-    ] = 0.99,
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.9999,
+            help="With which the true precision or recall reaches its target. Default: 0.99; for a first pass 0.95.",
+        ),
+    ] = None,
     costs: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +93,7 @@ def thresholds(
     resume: ResumeOption = True,
     seed: SeedOption = 0,
 ) -> None:
-    """Solve a policy's thresholds for targets such as a precision of 0.98, or for the lowest bill.
+    """Solve a policy's thresholds for targets such as a precision of 0.98, for the lowest bill, or of its first pass.
 
     A target is CATEGORY.precision>=SHARE or CATEGORY.recall>=SHARE. Precision is about the threshold for block and
     recall about the one for review, as far as the policy has both; weapons.review.precision>=0.9 names one. A threshold
@@ -76,6 +103,11 @@ def thresholds(
     --costs gives the thresholds with the lowest bill: false_allow is the price of a harmful image that is allowed,
     false_block that of a harmless one that is blocked. The bill is that of images like the dataset's.
 
+    --first-pass-recall gives clear_below of the policy's first pass: below which scores it clears an image, so that
+    at most 1 in 100 of the images that the full pass does not allow is cleared at 0.99. Half of the images choose it,
+    and the loss is stated from the other half. Labels have no part in it. The policy's clear_below has to be 0 for
+    every category, so that both passes judge every image.
+
     The policy that is written has a new version and a comment above each new threshold; the rest of its text is as it
     was. Compare both with 'modstream backtest' before you serve it.
 
@@ -83,48 +115,54 @@ def thresholds(
 
       modstream thresholds labels.csv --target 'weapons.precision>=0.98' --target 'violence.recall>=0.9' -o new.yaml
 
+      modstream thresholds labels.csv --first-pass-recall 0.99 --clear-child-safety -o new.yaml
+
       modstream thresholds labels.csv --costs false_allow=50,false_block=2,review_minute=0.6 --images-a-month 3000000
 
     [bold]Exit codes[/]  0 solved · 1 a target is not supported, or the dataset cannot be used · 2 wrong arguments or
     settings
     """
     from service.cli.evaluate_run import Asked  # noqa: PLC0415 - the help need not load it
-    from service.cli.thresholds_run import ThresholdOptions, print_solution, solved  # noqa: PLC0415 - as above
-    from service.policy.policy_file import check_policy  # noqa: PLC0415 - as above
-    from service.tools.evaluation.thresholds.costs import Prices  # noqa: PLC0415 - as above
-    from service.tools.evaluation.thresholds.target import Target  # noqa: PLC0415 - as above
+    from service.cli.thresholds_first_pass import FirstPassOptions, shown_first_pass  # noqa: PLC0415 - as above
+    from service.cli.thresholds_run import (  # noqa: PLC0415 - as above
+        CommonOptions,
+        Files,
+        ThresholdOptions,
+        shown_solution,
+        write_files,
+    )
 
-    if bool(target) == bool(costs):
-        raise fail("give --target, once or more, or --costs: one of the two", code=ExitCode.USAGE)
-    try:
-        targets = [Target.parse(text) for text in target or ()]
-        prices = Prices.parse(costs, review_seconds=review_seconds) if costs else None
-    except ValueError as error:
-        raise fail(f"{'--costs' if costs else '--target'}: {error}", code=ExitCode.USAGE) from None
+    if [bool(target), bool(costs), first_pass_recall is not None].count(True) != 1:
+        detail = "give --target, once or more, or --costs, or --first-pass-recall: one of the three"
+        raise fail(detail, code=ExitCode.USAGE)
+    targets, prices = _targets(target), _prices(costs, review_seconds)
     loaded = load_or_exit(config)
     with errors_shown():
         loaded = replace(loaded, settings=with_engine(loaded.settings, engine))
-        options = ThresholdOptions(
-            Asked(dataset, label or (), map_file, split, policy or loaded.settings.policy.default, ()),
-            targets=targets,
-            prices=prices,
-            confidence=confidence,
-            images_a_month=images_a_month,
-            version=version,
-            predictions=predictions,
-            resume=resume,
-            seed=seed,
-        )
-        result = solved(loaded, options, output)
-    print_solution(result)
-    if json is not None:
-        write_or_exit(json, result.json() + "\n")
-    if report is not None and (page := result.report()) is not None:
-        write_or_exit(report, page)
-    if result.text is None:
-        raise typer.Exit(ExitCode.FAILED)
-    if output is not None:
-        write_or_exit(output, result.text)
-        typer.echo(f"{output}: {result.policy_name}, version {result.version}")
-        for problem in check_policy(output).problems:  # the text was checked: only a file that it names can be missing
-            warn(f"{problem}: copy it from the folder of the policy before")
+        asked = Asked(dataset, label or (), map_file, split, policy or loaded.settings.policy.default, ())
+        common = CommonOptions(asked, version, predictions, confidence, resume=resume, seed=seed)
+        files = Files(output, report, json)
+        if first_pass_recall is not None:
+            first_pass = FirstPassOptions(common, first_pass_recall, clears_child_safety=clear_child_safety)
+            found = shown_first_pass(loaded, first_pass, output)
+        else:
+            found = shown_solution(loaded, ThresholdOptions(common, targets, prices, images_a_month), output)
+    write_files(found, files)
+
+
+def _targets(texts: "Sequence[str] | None") -> "Sequence[Target]":
+    from service.tools.evaluation.thresholds.target import Target  # noqa: PLC0415 - the help need not load it
+
+    try:
+        return [Target.parse(text) for text in texts or ()]
+    except ValueError as error:
+        raise fail(f"--target: {error}", code=ExitCode.USAGE) from None
+
+
+def _prices(text: str | None, review_seconds: float) -> "Prices | None":
+    from service.tools.evaluation.thresholds.costs import Prices  # noqa: PLC0415 - the help need not load it
+
+    try:
+        return Prices.parse(text, review_seconds=review_seconds) if text else None
+    except ValueError as error:
+        raise fail(f"--costs: {error}", code=ExitCode.USAGE) from None

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
 from rich.table import Table
 
 from service.cli.as_json import as_json
+from service.cli.evaluate_files import write_or_exit
 from service.cli.evaluate_run import Asked, judged, read_question
 from service.cli.exits import ExitCode
 from service.cli.options import complain, fail, output_console, warn
@@ -22,25 +24,60 @@ from service.tools.evaluation.report.page import html_of
 from service.tools.evaluation.thresholds.cheapest_policy import CheapestPolicy, cheapest_policy
 from service.tools.evaluation.thresholds.costs import Bill, Prices
 from service.tools.evaluation.thresholds.policy_edit import NewRule, check_written, next_version, with_thresholds
-from service.tools.evaluation.thresholds.ranking import MeasuredShare, Ranking
+from service.tools.evaluation.thresholds.ranking import DEFAULT_CONFIDENCE, MeasuredShare, Ranking
 from service.tools.evaluation.thresholds.report import bill_report, targets_report
 from service.tools.evaluation.thresholds.target import Target
 from service.tools.evaluation.thresholds.thresholds import SPLITS, Solution, solve_targets
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdOptions:
-    """What the options of the command say."""
+class CommonOptions:
+    """What options say that every way to solve thresholds has."""
 
     asked: Asked
-    targets: Sequence[Target]
-    prices: Prices | None
-    confidence: float
-    images_a_month: int
     version: str | None
     predictions: Path | None
+    confidence: float | None
+    """None: what suits the way."""
     resume: bool
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdOptions:
+    """What the options of the command say for targets, and for the lowest bill."""
+
+    common: CommonOptions
+    targets: Sequence[Target]
+    prices: Prices | None
+    images_a_month: int
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of targets."""
+        return DEFAULT_CONFIDENCE if self.common.confidence is None else self.common.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where options say that results go; None for each that is not wanted."""
+
+    policy: Path | None
+    report: Path | None
+    json: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPolicy:
+    """What a way to solve thresholds comes to, as files."""
+
+    name: str
+    version: str
+    text: str | None
+    """The new policy; None if nothing was solved."""
+    json: str
+    report: str | None
+    """As HTML; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +114,23 @@ class ThresholdResult:
 
 def solved(loaded: LoadedSettings, options: ThresholdOptions, output: Path | None) -> ThresholdResult:
     """Judge the dataset, solve, and make the policy's text; raises `FatalError`."""
-    question = read_question(loaded, options.asked)
-    policy = question.policies.select(options.asked.policy)
+    question = read_question(loaded, options.common.asked)
+    policy = question.policies.select(options.common.asked.policy)
     for target in options.targets:
         if target.category not in policy.categories:
             known = ", ".join(policy.categories)
             message = f"--target {target}: the policy {policy.name!r} has no rule for it; it has rules for {known}"
             raise fail(message, code=ExitCode.USAGE)
-    run, _ = judged(question, options.predictions, resume=options.resume)
+    run, _ = judged(question, options.common.predictions, resume=options.common.resume)
     dataset = question.dataset.part(question.split)
     examples = judged_examples(run.predictions, lambda _: policy)
     hints = frozenset(name for each in run.predictions if each.verdict is not None for name in each.verdict.hints)
-    version = options.version or next_version(policy.version)
+    version = options.common.version or next_version(policy.version)
     targets = bill = None
     rankings = _rankings(dataset, examples, options.targets)
     if options.prices is None:
         targets = solve_targets(
-            policy, rankings, options.targets, hints=hints, confidence=options.confidence, seed=options.seed
+            policy, rankings, options.targets, hints=hints, confidence=options.confidence, seed=options.common.seed
         )
         rules = targets.rules
     else:
@@ -104,7 +141,7 @@ def solved(loaded: LoadedSettings, options: ThresholdOptions, output: Path | Non
             options.prices,
             hints=hints,
             volume=options.images_a_month,
-            seed=options.seed,
+            seed=options.common.seed,
         )
         rules = {} if isinstance(bill, str) else bill.rules
     is_solved = not (targets is not None and targets.not_supported) and not isinstance(bill, str)
@@ -157,6 +194,28 @@ def _follow_up(
     before = policy.instructions.follow_up_threshold
     after = Policy.model_validate(changed.model_dump() | {"attributes": policy.attributes}).instructions
     return None if before == after.follow_up_threshold else (before, after.follow_up_threshold)
+
+
+def shown_solution(loaded: LoadedSettings, options: ThresholdOptions, output: Path | None) -> FoundPolicy:
+    """Solve, and print the thresholds, or why there are none; raises `FatalError`."""
+    result = solved(loaded, options, output)
+    print_solution(result)
+    return FoundPolicy(result.policy_name, result.version, result.text, result.json(), result.report())
+
+
+def write_files(found: FoundPolicy, files: Files) -> None:
+    """Write what was found into the files that are wanted; end the command with code 1 if nothing was solved."""
+    if files.json is not None:
+        write_or_exit(files.json, found.json + "\n")
+    if files.report is not None and found.report is not None:
+        write_or_exit(files.report, found.report)
+    if found.text is None:
+        raise typer.Exit(ExitCode.FAILED)
+    if files.policy is not None:
+        write_or_exit(files.policy, found.text)
+        typer.echo(f"{files.policy}: {found.name}, version {found.version}")
+        for problem in check_policy(files.policy).problems:  # the text was checked: only a file it names can be missing
+            warn(f"{problem}: copy it from the folder of the policy before")
 
 
 def print_solution(result: ThresholdResult) -> None:

@@ -24,14 +24,14 @@ _PATCHES = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
 _NORM = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 
 
-def configuration(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
-    """Return the configuration for a tokenizer's vocabulary."""
+def configuration(tokenizer: PreTrainedTokenizerFast, *, text_layers: int = 4, vision_layers: int = 3) -> Qwen3VLConfig:
+    """Return the configuration for a tokenizer's vocabulary; every vision layer feeds the language model too."""
     text = {
         "initializer_range": _SPREAD,
         "vocab_size": len(tokenizer),
         "hidden_size": 64,
         "intermediate_size": 192,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": text_layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 32,
@@ -45,13 +45,13 @@ def configuration(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     }
     vision = {
         "initializer_range": _SPREAD,
-        "depth": 3,
+        "depth": vision_layers,
         "hidden_size": 64,
         "intermediate_size": 128,
         "num_heads": 2,
         "out_hidden_size": 64,
         "num_position_embeddings": 256,
-        "deepstack_visual_indexes": [0, 1, 2],
+        "deepstack_visual_indexes": [*range(vision_layers)],
         "patch_size": 16,
         "spatial_merge_size": 2,
     }
@@ -67,10 +67,14 @@ _TOKENS = {
 }
 
 
-def untrained(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> Qwen3VLForConditionalGeneration:
+def untrained(
+    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, text_layers: int = 4, vision_layers: int = 3
+) -> Qwen3VLForConditionalGeneration:
     """Return a model with random weights."""
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(configuration(tokenizer))
+    model = Qwen3VLForConditionalGeneration(
+        configuration(tokenizer, text_layers=text_layers, vision_layers=vision_layers)
+    )
     _see_smoothly(model.model.visual.patch_embed.proj)
     return model
 

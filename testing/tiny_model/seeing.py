@@ -5,7 +5,7 @@ the one letter of an answer, and takes a tenth of the time, so that the language
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -25,8 +25,24 @@ _WARM_UP = 0.15
 _WEIGHT_OF_NOTHING = 0.2
 
 
+Pictures = Callable[[np.random.Generator], tuple[np.ndarray, Sequence[Scene]]]
+"""Draws images of one size, uint8 (count, height, width, 3), and returns the scenes of that size that they show."""
+
+
+def random_pictures(rng: np.random.Generator) -> tuple[np.ndarray, Sequence[Scene]]:
+    """Return images of one size, by chance, with what they show."""
+    size = random_size(rng)
+    scenes = [random_scene(rng, size=size) for _ in range(IMAGES_A_BATCH)]
+    return np.stack([draw(scene) for scene in scenes]), scenes
+
+
 def learn_to_see(
-    model: Qwen3VLForConditionalGeneration, *, steps: int, seed: int, highest_rate: float = 5e-3
+    model: Qwen3VLForConditionalGeneration,
+    *,
+    steps: int,
+    seed: int,
+    highest_rate: float = 5e-3,
+    pictures: Pictures = random_pictures,
 ) -> Iterator[tuple[int, float, float]]:
     """Train step by step; yield the step, the loss, and the share of patches on shapes that were recognised."""
     rng = np.random.default_rng(seed)
@@ -38,9 +54,7 @@ def learn_to_see(
     optimizer = torch.optim.AdamW(parameters, lr=highest_rate, weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest_rate, steps, pct_start=_WARM_UP)
     for step in range(steps):
-        size = random_size(rng)
-        scenes = [random_scene(rng, size=size) for _ in range(IMAGES_A_BATCH)]
-        images = np.stack([draw(scene) for scene in scenes])
+        images, scenes = pictures(rng)
         seen = visual(patches(images), grid_thw=grid(images), return_dict=True)
         reported = [
             head(each) for head, each in zip(heads, [seen.pooler_output, *seen.deepstack_features], strict=True)

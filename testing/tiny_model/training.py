@@ -68,7 +68,7 @@ def train(
         prefix_tokens = plan.prefix_tokens(step)
         batch = random_batch(questions[instructions], rng, prefix_tokens=prefix_tokens, harmless=plan.harmless)
         likely = target_log_probabilities(model, batch)
-        loss = -(_chosen(likely, batch) * _weights(batch)).sum() / _weights(batch).sum()
+        loss = chosen_loss(likely, batch)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -115,6 +115,11 @@ def right_share(likely: torch.Tensor, rows: Sequence[Row]) -> Mapping[str, float
             by_place[target.place] |= next(best) == target.token
         right[row.kind].append(all(by_place.values()))
     return {kind: sum(each) / len(each) for kind, each in right.items()}
+
+
+def chosen_loss(likely: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean negative log-probability of the right tokens, weighted as the questions say."""
+    return -(_chosen(likely, batch) * _weights(batch)).sum() / _weights(batch).sum()
 
 
 def _chosen(likely: torch.Tensor, batch: Batch) -> torch.Tensor:

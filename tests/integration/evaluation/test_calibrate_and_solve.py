@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,6 +188,67 @@ def test_costs_give_the_cheapest_thresholds_and_the_bill(place: Place) -> None:
     assert check_policy(new).result().version == "2"
 
 
+@pytest.fixture
+def cascade(place: Place) -> Iterator[Place]:
+    """Let both passes judge every image; the first pass's score for violence is that of the full one."""
+    policy = place.policy.with_name("cascade.yaml")
+    policy.write_text(POLICY + "first_pass: {engine: smaller, clear_below: {default: 0, child_safety: 0}}\n")
+    first_pass = {"kind": "onnx", "onnx": {"classifiers": str(place.folder / "catalogue.yaml"), "threads": 1}}
+    place.configure(path=str(policy))
+    settings = yaml.safe_load(place.settings.read_text())
+    settings["engine"]["first_pass"] = first_pass
+    place.settings.write_text(yaml.safe_dump(settings))
+    yield place
+    place.configure()
+
+
+FIRST_PASS = ("thresholds", "labels.csv", "--clear-child-safety", "--first-pass-recall")
+
+
+def test_thresholds_of_a_first_pass_are_solved_from_images_that_both_passes_judged(cascade: Place) -> None:
+    new, figures = cascade.folder / "cascade-2.yaml", cascade.folder / "passes.json"
+    result = run(cascade, *FIRST_PASS, "0.9", "-o", str(new), "--json", str(figures))
+    for words in ("held out", "are lost", "child_safety: an image that the first pass clears"):
+        assert words in " ".join(result.output.split())
+    first_pass = check_policy(new).result().first_pass
+    assert first_pass is not None
+    found = json.loads(figures.read_text())["first_pass"]
+    assert found["clear_below"] == first_pass.clear_below
+    assert 0.2 < first_pass.clear_below["violence"] < 0.5
+    assert found["held_out"]["recall"]["value"] >= 0.9
+    assert found["held_out"]["cleared"]["value"] > 0.3
+
+
+def test_a_recall_that_the_images_cannot_prove_names_the_number_that_is_needed(cascade: Place) -> None:
+    result = run(cascade, *FIRST_PASS, "0.99", code=1)
+    text = " ".join(result.output.split())
+    assert "299 are the fewest that prove a recall of 0.99 with 95% confidence" in text
+    assert re.search(r"judge about [0-9]+ more such images", text)
+
+
+@pytest.mark.parametrize(
+    ("first_pass", "options", "detail"),
+    [
+        ("", ("--first-pass-recall", "0.9"), "give --clear-child-safety"),
+        ("", (*FIRST_PASS[2:], "0.9"), "has no first_pass: add"),
+        (
+            "first_pass: {engine: smaller, clear_below: {default: 0.1, child_safety: 0}}\n",
+            (*FIRST_PASS[2:], "0.9"),
+            "clears images, which the full pass then does not judge",
+        ),
+    ],
+)
+def test_a_policy_whose_passes_cannot_be_compared_is_refused_before_an_engine_starts(
+    place: Place, first_pass: str, options: tuple[str, ...], detail: str
+) -> None:
+    place.policy.write_text(POLICY + first_pass)
+    try:
+        result = run(place, "thresholds", "labels.csv", *options, code=2)
+    finally:
+        place.policy.write_text(POLICY)
+    assert detail in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "detail"),
     [
@@ -194,7 +256,7 @@ def test_costs_give_the_cheapest_thresholds_and_the_bill(place: Place) -> None:
         (("calibrate", "labels.csv", "--name", "../x"), 2, "--name '../x'"),
         (("calibrate", "none.csv"), 1, "there is no such file or folder"),
         (("calibrate", "labels.csv", "-o", "none/calibration.yaml"), 1, "cannot be written"),
-        (("thresholds", "labels.csv"), 2, "give --target, once or more, or --costs"),
+        (("thresholds", "labels.csv"), 2, "give --target, once or more, or --costs, or --first-pass-recall"),
         (("thresholds", "labels.csv", "--target", "violence.f1>=0.9"), 2, "is no target"),
         (("thresholds", "labels.csv", "--target", "weapons.recall>=0.9"), 2, "has no rule for it"),
         (("thresholds", "labels.csv", "--costs", "false_allow=1"), 2, "--costs: give false_allow=PRICE"),

@@ -37,7 +37,7 @@ class TwoPasses:
 
     image_id: str
     first: Mapping[str, float]
-    """Scores of the first pass by category, the highest of all views."""
+    """Scores of the first pass, for each category that both passes cover."""
     is_allowed: bool
     """By the full pass."""
 
@@ -104,37 +104,44 @@ def solve_first_pass(
     child_safety among them: whether the first pass may clear an image of it is the caller's question.
     """
     lowest = lowest_thresholds(policy)
-    if missing := sorted({name for each in images for name in lowest.keys() - each.first.keys()}):
-        detail = f"the first pass does not cover {', '.join(missing)}, which the policy has thresholds for: it can"
-        return FirstPassNotSolved(f"{detail} clear no image", None)
-    if zero := sorted(name for name, threshold in lowest.items() if threshold <= 0.0):
-        detail = f"the policy acts on any score of {', '.join(zero)}: no score is below a threshold of 0"
-        return FirstPassNotSolved(detail, None)
+    covered = _covered(lowest, images)
+    if isinstance(covered, FirstPassNotSolved):
+        return covered
     known, other = _halves([not each.is_allowed for each in images], seed)
     chosen_on, held_out = [images[place] for place in known], [images[place] for place in other]
-    ranking = Ranking(_risks(chosen_on, lowest), np.array([not each.is_allowed for each in chosen_on], dtype=np.bool_))
+    ranking = Ranking(_risks(chosen_on, covered), np.array([not each.is_allowed for each in chosen_on], dtype=np.bool_))
     needed = images_to_afford(0, recall, confidence)
     if ranking.positive_count < needed:
         return _too_few(ranking.positive_count, needed, recall, confidence)
     found = solve(ranking, [Target("first_pass", "recall", recall)], confidence, _LARGEST_RATIO)
-    if isinstance(found, NotSupported):
-        detail = "the first pass gives some of the images that the full pass does not allow a score of 0"
-        return FirstPassNotSolved(f"{detail}: no threshold above 0 keeps the recall", None)
-    clear_below = _clear_below(policy, lowest, found.threshold)
-    if not all(clear_below.values()):
-        return FirstPassNotSolved("the thresholds that keep the recall are too near to 0 to clear an image", None)
+    clear_below = {} if isinstance(found, NotSupported) else _clear_below(policy, lowest, found.threshold)
+    if isinstance(found, NotSupported) or not all(clear_below.values()):
+        detail = "the first pass gives some of the images that the full pass does not allow a score of 0 or nearly so"
+        return FirstPassNotSolved(f"{detail}: no threshold above keeps the recall", None)
+    kept = measure(held_out, clear_below)
+    if kept.recall.high < recall:
+        detail = f"on the half of the images that did not choose the thresholds the recall is {kept.recall.value:.3f}"
+        return FirstPassNotSolved(f"{detail}, which chance does not explain: are there repeats among the images?", None)
     return SolvedFirstPass(
-        clear_below,
-        found.threshold,
-        recall,
-        confidence,
-        measure(chosen_on, clear_below),
-        measure(held_out, clear_below),
+        clear_below, found.threshold, recall, confidence, chosen_on=measure(chosen_on, clear_below), held_out=kept
     )
 
 
+def _covered(lowest: Mapping[str, float], images: Sequence[TwoPasses]) -> Mapping[str, float] | FirstPassNotSolved:
+    """Return the lowest thresholds of the categories that the engines cover, or why no image can be cleared."""
+    found = {frozenset(each.first) for each in images}
+    if len(found) > 1:
+        odd = ", ".join(sorted(frozenset.union(*found) - frozenset.intersection(*found)))
+        return FirstPassNotSolved(f"the images differ in whether the first pass covers {odd}", None)
+    if zero := sorted(name for name, threshold in lowest.items() if threshold <= 0.0):
+        detail = f"the policy acts on any score of {', '.join(zero)}: no score is below a threshold of 0"
+        return FirstPassNotSolved(detail, None)
+    covers = next(iter(found), frozenset())
+    return {name: threshold for name, threshold in lowest.items() if name in covers}
+
+
 def measure(images: Sequence[TwoPasses], clear_below: Mapping[str, float]) -> Measured:
-    """Return what thresholds of the first pass do to images; each image has a score for each of them that is below 1.
+    """Return what thresholds of the first pass do to images.
 
     An image is cleared if every score is below its category's threshold, as in the service.
     """
@@ -150,12 +157,13 @@ def measure(images: Sequence[TwoPasses], clear_below: Mapping[str, float]) -> Me
 
 
 def _is_cleared(image: TwoPasses, clear_below: Mapping[str, float]) -> bool:
-    return all(image.first.get(name, 1.0) < below for name, below in clear_below.items() if below < _UNRULED)
+    given = ((image.first[name], below) for name, below in clear_below.items() if name in image.first)
+    return all(score < below for score, below in given if below < _UNRULED)
 
 
 def _risks(images: Sequence[TwoPasses], lowest: Mapping[str, float]) -> Floats:
     """Return for each image the highest score of the first pass as a ratio of its category's lowest threshold."""
-    found = [max(each.first[name] / limit for name, limit in lowest.items()) for each in images]
+    found = [max((each.first[name] / limit for name, limit in lowest.items()), default=0.0) for each in images]
     return np.array(found, dtype=np.float64)
 
 

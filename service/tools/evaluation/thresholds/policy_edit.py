@@ -5,7 +5,7 @@ kept. The result is read as the service reads it and compared with what was want
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class NewRule:
 
 
 @dataclass(frozen=True, slots=True)
-class _Edit:
+class Edit:
     """A part of the text, by its first character and the one behind its last, and what takes its place."""
 
     start: int
@@ -60,10 +60,29 @@ def with_thresholds(path: Path, content: bytes, rules: Mapping[str, NewRule], *,
     """
     text = content.decode()
     root = yaml_text.compose(text)
-    edits = [*_edits(path, root, text, rules, version)]
+    return applied(text, [*_edits(path, root, text, rules, version)])
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
+    """Return a text with edits that do not overlap."""
     for edit in sorted(edits, key=lambda each: each.start, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
+
+
+def version_edit(path: Path, root: yaml.Node | None, version: str) -> Edit:
+    """Return the edit that sets a policy's version."""
+    _, old_version = entry(path, root, "version")
+    return Edit(old_version.start_mark.index, old_version.end_mark.index, _quoted(version))
+
+
+def solved_comments(text: str, key: yaml.Node, comments: Sequence[str]) -> Iterator[Edit]:
+    """Yield the edit that writes comments above a key, in place of those of an earlier solution."""
+    line_start = text.rfind("\n", 0, key.start_mark.index) + 1
+    indent = text[line_start : key.start_mark.index]
+    if not indent.strip():
+        lines = "".join(f"{indent}{_MARK}{one_line(line, at_most=MAX_COMMENT)}\n" for line in comments)
+        yield Edit(_without_earlier_comments(text, line_start), line_start, lines)
 
 
 def check_written(path: Path, text: str, before: Policy, rules: Mapping[str, NewRule], *, version: str) -> None:
@@ -91,19 +110,12 @@ def next_version(version: str) -> str:
     return f"{found[1]}{int(found[2]) + 1}" if found else f"{version}.1"
 
 
-def _edits(
-    path: Path, root: yaml.Node | None, text: str, rules: Mapping[str, NewRule], version: str
-) -> Iterator[_Edit]:
-    _, old_version = _entry(path, root, "version")
-    yield _Edit(old_version.start_mark.index, old_version.end_mark.index, _quoted(version))
-    _, categories = _entry(path, root, "categories")
+def _edits(path: Path, root: yaml.Node | None, text: str, rules: Mapping[str, NewRule], version: str) -> Iterator[Edit]:
+    yield version_edit(path, root, version)
+    _, categories = entry(path, root, "categories")
     for name, rule in rules.items():
-        key, mapping = _entry(path, categories, name)
-        line_start = text.rfind("\n", 0, key.start_mark.index) + 1
-        indent = text[line_start : key.start_mark.index]
-        if not indent.strip():
-            comments = "".join(f"{indent}{_MARK}{one_line(line, at_most=MAX_COMMENT)}\n" for line in rule.comments)
-            yield _Edit(_without_earlier_comments(text, line_start), line_start, comments)
+        key, mapping = entry(path, categories, name)
+        yield from solved_comments(text, key, rule.comments)
         yield from _threshold_edits(path, mapping, rule)
 
 
@@ -117,7 +129,7 @@ def _without_earlier_comments(text: str, line_start: int) -> int:
     return line_start
 
 
-def _threshold_edits(path: Path, mapping: yaml.Node, rule: NewRule) -> Iterator[_Edit]:
+def _threshold_edits(path: Path, mapping: yaml.Node, rule: NewRule) -> Iterator[Edit]:
     if not isinstance(mapping, yaml.MappingNode):
         raise PolicyNotWrittenError(path=path, detail="a rule that is no mapping has no thresholds to change")
     values = {key.value: value for key, value in mapping.value}
@@ -127,23 +139,24 @@ def _threshold_edits(path: Path, mapping: yaml.Node, rule: NewRule) -> Iterator[
             continue
         if outcome in values:
             node = values[outcome]
-            yield _Edit(node.start_mark.index, node.end_mark.index, _number(rule.thresholds[outcome]))
+            yield Edit(node.start_mark.index, node.end_mark.index, number(rule.thresholds[outcome]))
         else:
-            missing.append(f"{outcome}: {_number(rule.thresholds[outcome])}")
+            missing.append(f"{outcome}: {number(rule.thresholds[outcome])}")
     if missing:
         yield _insertion(mapping, missing)
 
 
-def _insertion(mapping: yaml.MappingNode, entries: Sequence[str]) -> _Edit:
+def _insertion(mapping: yaml.MappingNode, entries: Sequence[str]) -> Edit:
     """Return the edit that puts entries first in a mapping."""
     if mapping.flow_style:
         place = mapping.start_mark.index + 1
-        return _Edit(place, place, ", ".join(entries) + (", " if mapping.value else ""))
+        return Edit(place, place, ", ".join(entries) + (", " if mapping.value else ""))
     first = mapping.value[0][0].start_mark
-    return _Edit(first.index, first.index, "".join(f"{entry}\n{' ' * first.column}" for entry in entries))
+    return Edit(first.index, first.index, "".join(f"{entry}\n{' ' * first.column}" for entry in entries))
 
 
-def _entry(path: Path, node: yaml.Node | None, name: str) -> tuple[yaml.Node, yaml.Node]:
+def entry(path: Path, node: yaml.Node | None, name: str) -> tuple[yaml.Node, yaml.Node]:
+    """Return key and value of a mapping's entry; raise `PolicyNotWrittenError` where the text has none of that name."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == name:
@@ -151,7 +164,7 @@ def _entry(path: Path, node: yaml.Node | None, name: str) -> tuple[yaml.Node, ya
     raise PolicyNotWrittenError(path=path, detail=f"{name!r} does not stand in the text by itself")
 
 
-def _number(threshold: float) -> str:
+def number(threshold: float) -> str:
     """Return a threshold as YAML reads it as a number: `1e-05` would be a text."""
     written = f"{threshold:.15f}".rstrip("0")
     return written + "0" if written.endswith(".") else written

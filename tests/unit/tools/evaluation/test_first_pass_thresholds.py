@@ -91,9 +91,20 @@ def test_too_few_images_are_refused_with_the_number_that_is_needed() -> None:
     assert solved(solve_first_pass(POLICY, many)).held_out.recall.images > 299
 
 
-def test_a_first_pass_that_does_not_cover_a_category_can_clear_nothing() -> None:
-    some = [replace(each, first={"weapons": each.first["weapons"]}) for each in images(100)]
-    assert "does not cover child_safety" in refused(solve_first_pass(POLICY, some)).detail
+def test_a_category_that_no_pass_covers_stops_no_image() -> None:
+    given = [replace(each, first={"weapons": each.first["weapons"]}) for each in images(10_000)]
+    assert solved(solve_first_pass(POLICY, given)).held_out.cleared.value > 0.6
+
+
+def test_images_of_engines_that_cover_other_categories_are_refused() -> None:
+    given = images(100)
+    other = replace(given[0], first={"weapons": 0.1})
+    assert "covers child_safety" in refused(solve_first_pass(POLICY, [*given, other])).detail
+
+
+def test_a_policy_that_acts_on_every_score_can_clear_nothing() -> None:
+    policy = POLICY.model_copy(update={"categories": {**POLICY.categories, "weapons": CategoryRule(review=0.0)}})
+    assert "a threshold of 0" in refused(solve_first_pass(policy, images(100))).detail
 
 
 def test_a_first_pass_that_sees_nothing_in_harmful_images_is_refused() -> None:

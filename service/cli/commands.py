@@ -93,7 +93,7 @@ SUBCOMMANDS = (
     Subcommand(
         "thresholds",
         "service.cli.thresholds:thresholds",
-        "Solve a policy's thresholds for targets such as a precision of 0.98, for the lowest bill, or of its first pass.",
+        "Solve a policy's thresholds for targets such as a precision of 0.98, the lowest bill, or a first pass.",
         "Decisions",
     ),
     Subcommand(

@@ -93,7 +93,7 @@ def thresholds(
     resume: ResumeOption = True,
     seed: SeedOption = 0,
 ) -> None:
-    """Solve a policy's thresholds for targets such as a precision of 0.98, for the lowest bill, or of its first pass.
+    """Solve a policy's thresholds for targets such as a precision of 0.98, the lowest bill, or a first pass.
 
     A target is CATEGORY.precision>=SHARE or CATEGORY.recall>=SHARE. Precision is about the threshold for block and
     recall about the one for review, as far as the policy has both; weapons.review.precision>=0.9 names one. A threshold

@@ -29,6 +29,7 @@ from service.media.looks import LookLimits, looks, pixels_to_read
 from service.media.orientation import orientation
 from service.media.prepare.prepared_file import PreparedFile
 from service.media.prepare.preparing import complete, prepare
+from service.media.profiles import is_plausible
 from service.media.scenes import scenes
 from service.media.sizes import Size, check_size
 from service.media.structure import check_frames, check_run_lengths, check_structure
@@ -203,7 +204,7 @@ def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType,
         frames_total=total,
         frame_sizes=tuple(picture.image.size for picture in pictures),
         views=tuple(picture.view for picture in pictures),
-        ambiguous=tuple(sorted(ambiguous | _unusable_profile(image, is_ignored=is_ignored))),
+        ambiguous=tuple(sorted(ambiguous | (_unusable_profile(image, prepared) if is_ignored else set()))),
         profile_ignored=is_ignored,
         pixels=tuple(picture.image.tobytes() for picture in pictures),
     )
@@ -233,9 +234,10 @@ def _frames_to_judge(image: ImageFile, total: int, times_ms: list[int], limits: 
     return numbers
 
 
-def _unusable_profile(image: ImageFile, *, is_ignored: bool) -> set[str]:
-    """Return the feature of colours that viewers may show by a profile; greys look alike by all honest profiles."""
-    return {"colour_profile"} if is_ignored and colour_mode(image) != "L" else set()
+def _unusable_profile(image: ImageFile, prepared: PreparedFile) -> set[str]:
+    """Return the feature of colours that viewers may show by a profile; one that none can read makes no greys other."""
+    profile = image.info.get("icc_profile") if prepared.profile is None else prepared.profile
+    return {"colour_profile"} if colour_mode(image) != "L" or is_plausible(profile or b"") else set()
 
 
 def _differing(shown: Image.Image, pictures: Iterable[EmbeddedPicture], limits: DecodeLimits) -> set[Feature]:

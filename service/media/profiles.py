@@ -6,8 +6,13 @@ from io import BytesIO
 
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
+from service.media.prepare.embedded_profile import UnusableError, embedded_profile
+
 # Printing profiles are the largest honest ones, at 0.5 to 3 MB.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
+
+# A header, and a number of tags.
+_LEAST_PROFILE_BYTES = 132
 
 # A profile of the fourth version may be a chain of steps, each of which every colour goes through. Real chains have a
 # handful; browsers read none.
@@ -63,7 +68,7 @@ def conversion(profile: bytes, mode: str) -> Conversion | None:
     """
     if len(profile) < int.from_bytes(profile[:4]):
         return None  # it is cut off; browsers ignore it, and Little CMS reads what there is
-    if len(profile) > MAX_PROFILE_BYTES or sum(map(profile.count, PROFILE_STEPS)) > MAX_PROFILE_STEPS:
+    if not _LEAST_PROFILE_BYTES <= len(profile) <= MAX_PROFILE_BYTES:
         return None
     return _conversion(profile, mode)
 
@@ -72,6 +77,9 @@ def conversion(profile: bytes, mode: str) -> Conversion | None:
 @lru_cache(maxsize=8)
 def _conversion(profile: bytes, mode: str) -> Conversion | None:
     try:
+        profile = embedded_profile(profile, mode)
+        if sum(map(profile.count, PROFILE_STEPS)) > MAX_PROFILE_STEPS:
+            return None
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         taken = PROFILE_MODES.get(source.profile.xcolor_space)
         # A profile of colours says what greys are as well.
@@ -79,7 +87,7 @@ def _conversion(profile: bytes, mode: str) -> Conversion | None:
             return None
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), taken, "RGB")
         is_steep = taken != "CMYK" and (_has_table(profile) or _bend(transform, taken) > STEEP)
-    except (OSError, ValueError, ImageCms.PyCMSError):
+    except (OSError, ValueError, ImageCms.PyCMSError, UnusableError):
         return None
     return Conversion(transform, taken, is_steep)
 

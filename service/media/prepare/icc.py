@@ -32,6 +32,9 @@ PRIMARIES: Mapping[int, Chromaticities] = {
 }
 """By the number of the colour primaries; browsers ignore declarations with others."""
 
+SRGB_COLORANTS: Matrix = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+"""XYZ of sRGB's red, green and blue under D50."""
+
 PQ, HLG = 16, 18
 
 # What a television makes of its signal (BT.1886), not the inverse of what a camera does.
@@ -89,11 +92,14 @@ def gamma_profile(gamma: float, chromaticities: Chromaticities = SRGB) -> bytes 
 
 def _profile(chromaticities: Chromaticities, curve: bytes) -> bytes | None:
     colorants = _colorants(chromaticities)
-    if colorants is None:
-        return None
+    return None if colorants is None else matrix_profile(colorants, (curve, curve, curve))
+
+
+def matrix_profile(colorants: Matrix, curves: Sequence[bytes]) -> bytes:
+    """Return the profile of XYZ of red, green and blue under D50 and of their three tone curves, given as tags."""
     tags = [(b"wtpt", _xyz(_D50)), (b"cprt", _COPYRIGHT), (b"desc", _DESCRIPTION)]
     tags += [(name, _xyz(column)) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants, strict=True)]
-    tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
+    tags += zip((b"rTRC", b"gTRC", b"bTRC"), curves, strict=True)
     table, bodies = b"", b""
     for name, body in tags:
         table += name + struct.pack(">II", _HEADER_BYTES + 4 + 12 * len(tags) + len(bodies), len(body))

@@ -7,6 +7,7 @@ import numpy as np
 
 from service.core.instructions import FirstPassInstructions
 from service.core.pixels import RgbPixels
+from service.inference.engine import Engine
 from service.inference.first_pass.engine import FirstPassEngine
 from service.inference.first_pass.smaller import SmallerEngine
 from service.inference.vision.engine import VisionEngine
@@ -52,6 +53,7 @@ class SmallerModel:
         return SmallerEngine(self.build, timeout_s=timeout_s, wait_s=wait_s, must_start=must_start)
 
 
-def passes(model: ScriptedModel, smaller: SmallerEngine | None = None) -> FirstPassEngine:
-    """Return an engine with a first pass around a scripted model, not started."""
-    return FirstPassEngine(VisionEngine(model, JudgingSettings(), kind="scripted"), smaller)
+def passes(main: ScriptedModel | Engine, smaller: SmallerEngine | None = None) -> FirstPassEngine:
+    """Return an engine with a first pass around a scripted model, or an engine; not started."""
+    engine = VisionEngine(main, JudgingSettings(), kind="scripted") if isinstance(main, ScriptedModel) else main
+    return FirstPassEngine(engine, smaller)

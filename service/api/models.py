@@ -1,6 +1,6 @@
 """The JSON of the API's requests and answers, as far as it is not the contract of `schemas/`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,6 +77,16 @@ class Thresholds(Answer):
     frames: int = Field(default=1, description="Frames of an animated image that have to reach a threshold.")
 
 
+class FirstPassRule(Answer):
+    """What a policy's first pass clears."""
+
+    engine: Literal["same", "smaller"] = Field(
+        description="What looks: the engine of the full pass, or a smaller one beside it."
+    )
+    vision_tokens: int = Field(description="How closely it looks.")
+    clear_below: dict[str, float] = Field(description="The score of each category that an image must stay below.")
+
+
 class PolicyAnswer(Answer):
     """A policy that the caller may name in requests."""
 
@@ -89,6 +99,9 @@ class PolicyAnswer(Answer):
     not_covered: tuple[str, ...] = Field(description="Its categories that the present engine has no scores for.")
     hints: tuple[str, ...] = Field(description="Its categories whose scores are too weak to block: review at most.")
     tags: str | None = Field(description="The attribute schema of its tags; null without any.")
+    first_pass: FirstPassRule | None = Field(
+        description="The cheaper pass that may judge an image alone; null if every image gets the full pass."
+    )
 
 
 class PolicyList(Answer):

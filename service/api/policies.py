@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from service.api.models import PolicyAnswer, PolicyList, Thresholds
+from service.api.models import FirstPassRule, PolicyAnswer, PolicyList, Thresholds
 from service.api.parts import ApiParts, Reads
 from service.policy.policy import CategoryRule, Policy
 
@@ -33,7 +33,15 @@ def _answer(parts: ApiParts, policy: Policy, *, is_default: bool) -> PolicyAnswe
         not_covered=tuple(name for name in policy.categories if name not in engine.covers),
         hints=tuple(name for name in policy.categories if name in engine.hints),
         tags=engine.attribute_schema,
+        first_pass=_first_pass(policy),
     )
+
+
+def _first_pass(policy: Policy) -> FirstPassRule | None:
+    rule = policy.instructions.first_pass
+    if rule is None:
+        return None
+    return FirstPassRule(engine=rule.engine, vision_tokens=rule.vision_tokens, clear_below=dict(rule.clear_below))
 
 
 def _thresholds(rule: CategoryRule) -> Thresholds:

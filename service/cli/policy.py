@@ -10,7 +10,7 @@ import typer
 
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
-from service.cli.policy_review import not_looked_for, review, together
+from service.cli.policy_review import first_pass_problems, not_looked_for, review, together
 from service.cli.policy_sql import sql
 from service.cli.policy_text import policy_text
 from service.cli.served_policies import check_policies_or_exit
@@ -56,7 +56,7 @@ def check(
     """Check policy files as the service does at its start, and list every problem with its line.
 
     Files of one command must not have a name or a tenant twice. A warning names the categories that the engine of the
-    settings does not cover; warnings do not change the exit code.
+    settings does not cover, and a first pass that cannot work with its engines; warnings do not change the exit code.
 
     [bold]Examples[/]
 
@@ -73,7 +73,7 @@ def check(
         if each.summary is not None:
             typer.echo(f"{each.path}: {each.summary}")
     with errors_shown():
-        for warning in not_looked_for(reviews, engine):
+        for warning in chain(not_looked_for(reviews, engine), first_pass_problems(reviews, engine)):
             warn(warning)
     problems += [*chain.from_iterable(each.problems for each in reviews), *together(reviews)]
     for problem in problems:

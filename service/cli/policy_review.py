@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.policy_text import estimated_tokens
+from service.cli.policy_text import estimated_tokens, first_pass_text
 from service.core.errors import FatalError
 from service.inference.coverage import fixed_categories
+from service.inference.onnx.catalogue import load_catalogue
 from service.inference.vision.prompt import prompter
 from service.policy.loader import repeated_names, repeated_tenants
 from service.policy.policy import Policy
@@ -64,6 +65,24 @@ def not_looked_for(reviews: Iterable[Review], engine: EngineSettings) -> Iterato
             )
 
 
+def first_pass_problems(reviews: Iterable[Review], engine: EngineSettings) -> Iterator[str]:
+    """Yield a warning for each policy whose first pass cannot work with the engines of the settings."""
+    first = engine.first_pass
+    covered = load_catalogue(first.onnx.classifiers).covers if first.kind == "onnx" else None
+    for each in reviews:
+        rule = each.policy.instructions.first_pass if each.policy else None
+        if each.policy is None or rule is None or rule.engine == "same":
+            continue
+        missing = [name for name in each.policy.categories if covered is not None and name not in covered]
+        if first.kind == "none":
+            yield f"{each.path}: its first pass asks for the smaller engine, and engine.first_pass.kind is none"
+        elif missing:
+            yield (
+                f"{each.path}: the engine of engine.first_pass (onnx) does not look for {', '.join(missing)}, so the "
+                "first pass would clear no image, and the service refuses the policy"
+            )
+
+
 def _placed(problem: FatalError) -> str:
     return "{path}:{line}: {detail}".format_map(problem.facts)
 
@@ -71,6 +90,8 @@ def _placed(problem: FatalError) -> str:
 def _summary(policy: Policy, system: str) -> str:
     own = len(policy.names) - len(NAMES)
     asked = f"{len(policy.categories)} categories ({own} of its own)"
-    return (
+    summary = (
         f"{policy.name}, version {policy.version}: {asked}, about {estimated_tokens(system)} tokens before each image"
     )
+    first_pass = first_pass_text(policy)
+    return summary if first_pass is None else f"{summary}; {first_pass}"

@@ -1,6 +1,6 @@
 """Pure: a policy → the complete prompt of a language model, for people to read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from service.inference.vision.labels import label_map_hash
 from service.inference.vision.prompt import Prompter, prompter
@@ -70,6 +70,30 @@ def _thresholds(policy: Policy) -> Iterator[str]:
     yield f"{'not judged':<{width}}  {policy.when_not_moderated}"
     ambiguous = ", ".join(f"{feature} {decision}" for feature, decision in policy.ambiguous.items())
     yield f"{'shown otherwise':<{width}}  {ambiguous}"
+    if (text := first_pass_text(policy)) is not None:
+        yield f"{'first pass':<{width}}  {text}"
+
+
+def first_pass_text(policy: Policy) -> str | None:
+    """Return what a policy's first pass does; None for a policy without one."""
+    rule = policy.instructions.first_pass
+    if rule is None:
+        return None
+    engine = "the same engine" if rule.engine == "same" else "the smaller engine (engine.first_pass)"
+    looks = f"{engine} looks first, with {rule.vision_tokens} instead of {policy.vision_tokens} vision tokens"
+    if rule.vision_tokens == policy.vision_tokens:
+        looks = f"{engine} looks first, with {rule.vision_tokens} vision tokens"
+    if not any(below for _, below in rule.clear_below):
+        return f"{looks}, and clears nothing: both passes judge every image"
+    return f"{looks}, and clears images with {_limits(rule.clear_below)}"
+
+
+def _limits(clear_below: Sequence[tuple[str, float]]) -> str:
+    """Return the scores that an image must stay below, categories with the same one together."""
+    names: dict[float, list[str]] = {}
+    for name, below in clear_below:
+        names.setdefault(below, []).append(name)
+    return "; ".join(f"{', '.join(each)} below {below:g}" for below, each in sorted(names.items()))
 
 
 def _heading(text: str) -> str:

@@ -54,6 +54,12 @@ _FIXED: Mapping[str, str] = {
 }
 """What labels of a fixed set hold; the values of `kind` are listed with its instrument."""
 
+_FIXED_THERE: Mapping[tuple[str, str], str] = {
+    ("modstream.first_pass.images", labels.OUTCOME): ", ".join(get_args(labels.PassOutcome)),
+    ("modstream.first_pass.duration", labels.KIND): ", ".join(get_args(labels.PassKind)),
+}
+"""What labels of one instrument hold that have other values elsewhere."""
+
 
 def reference_markdown() -> str:
     """Return the text of docs/metrics.md."""
@@ -70,7 +76,7 @@ _NOTES = {"histogram": "\nEach has `_bucket`, `_sum` and `_count`.\n"}
 
 
 def _row(declaration: Declaration) -> str:
-    labels = ", ".join(_label(name) for name in declaration.attributes) or "–"
+    labels = ", ".join(_label(declaration, name) for name in declaration.attributes) or "–"
     description = declaration.description
     if declaration.boundaries:
         description += f". Buckets up to {', '.join(f'{bound:g}' for bound in declaration.boundaries)}"
@@ -78,8 +84,9 @@ def _row(declaration: Declaration) -> str:
     return f"| `{declaration.prometheus_name}` | {labels} | {description} | {names} |\n"
 
 
-def _label(name: str) -> str:
-    return f"`{name}` ({_FIXED[name]})" if name in _FIXED else f"`{name}`"
+def _label(declaration: Declaration, name: str) -> str:
+    values = _FIXED_THERE.get((declaration.name, name)) or _FIXED.get(name)
+    return f"`{name}` ({values})" if values else f"`{name}`"
 
 
 if __name__ == "__main__":

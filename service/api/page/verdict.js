@@ -175,11 +175,18 @@ function originOf(verdict) {
     ["Policy", `${policy.name}, version ${policy.version}`, policy.hash],
     ["Engine", verdict.engine, null],
     ["Model", [model.name, model.adapter && `adapter ${model.adapter}`, model.precision].filter(Boolean).join(", "), model.revision],
+    ...firstPassOf(verdict),
     ["File", `SHA-256`, image.sha256],
     ["Judged", `${image.frames_judged} of ${image.frames} ${image.frames === 1 ? "frame" : "frames"}`, null],
   ];
   const entries = facts.map(([name, text, code]) => element("div", {}, element("dt", {}, name), element("dd", {}, text, code && [" ", element("code", { title: code }, abbreviated(code))])));
   return element("dl", { class: "origin" }, entries);
+}
+
+function firstPassOf({ first_pass: first }) {
+  if (!first) return [];
+  if (first.decided) return [["First pass", "found the image harmless; no full pass", null]];
+  return [["First pass", `${first.model.name} did not clear the image`, null]];
 }
 
 const abbreviated = (code) => {

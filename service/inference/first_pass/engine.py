@@ -47,6 +47,9 @@ class _Passes:
     first: ModelInstructions | None
     """None where a first pass would save nothing with this engine."""
     rule: FirstPassInstructions
+    clear_below: Mapping[str, float]
+    described: EngineDescription
+    """Describes the full pass."""
 
 
 class FirstPassEngine:
@@ -98,7 +101,7 @@ class FirstPassEngine:
         await self.main.prepare(full)
         if rule is not None and instructions not in self._passes:
             try:
-                self._passes[instructions] = _Passes(full, await self._prepared_first(full, rule), rule)
+                self._passes[instructions] = await self._prepared(full, rule)
             except BaseException:
                 self.main.forget(full)
                 raise
@@ -141,10 +144,16 @@ class FirstPassEngine:
             await self._smaller.stop()
         await self.main.stop()
 
-    async def _prepared_first(self, full: ModelInstructions, rule: FirstPassInstructions) -> ModelInstructions | None:
+    async def _prepared(self, full: ModelInstructions, rule: FirstPassInstructions) -> _Passes:
+        """Prepare the first pass, after the full one."""
+        described = self.main.describe(full)
+        return _Passes(full, await self._prepared_first(full, rule, described), rule, dict(rule.clear_below), described)
+
+    async def _prepared_first(
+        self, full: ModelInstructions, rule: FirstPassInstructions, main: EngineDescription
+    ) -> ModelInstructions | None:
         """Prepare the first pass, and return its instructions; None if it would save nothing."""
         first = _first(full, rule)
-        main = self.main.describe(full)
         if not main.covers:
             return None
         if rule.engine == "smaller":
@@ -210,7 +219,7 @@ class FirstPassEngine:
         except (RejectedError, TransientError) as error:
             log.info("first_pass.failed", error=error)
             return _FAILED
-        return _found(output, _as_first(described, self.main.describe(passes.full)), passes.rule)
+        return _found(output, _as_first(described, passes.described), passes.clear_below)
 
 
 @contextmanager
@@ -239,9 +248,9 @@ def _first(full: ModelInstructions, rule: FirstPassInstructions) -> ModelInstruc
 
 
 def _as_first(described: EngineDescription, full: EngineDescription) -> EngineDescription:
-    """Return the description of an engine as it takes the first pass before another one."""
+    """Return the description of an engine as it takes the first pass before another one, whose images it is given."""
     named = reduced_preprocessing(described.preprocessing, full=full.image_spec, first=described.image_spec)
-    return replace(described, covers=full.covers, preprocessing=named)
+    return replace(described, covers=full.covers, image_spec=full.image_spec, preprocessing=named)
 
 
 def _is_left_out(
@@ -255,12 +264,11 @@ def _is_left_out(
     return rule.engine == "same" and not is_reduced
 
 
-def _found(output: EngineOutput, by: EngineDescription, rule: FirstPassInstructions) -> FirstPassOutput:
+def _found(output: EngineOutput, by: EngineDescription, clear_below: Mapping[str, float]) -> FirstPassOutput:
     """Return what a first pass found; one that did not judge the image, or not in all categories, gave no scores."""
     given = output.scores or {}
     if not by.covers or not by.covers <= given.keys():
         return _FAILED
     scores = {name: given[name] for name in given if name in by.covers}
-    limits = dict(rule.clear_below)
-    is_clear = all(score < limits.get(name, 0.0) for name, score in scores.items())
+    is_clear = all(score < clear_below.get(name, 0.0) for name, score in scores.items())
     return FirstPassOutput("cleared" if is_clear else "passed_on", scores, output.label_mass, by)

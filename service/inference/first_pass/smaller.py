@@ -6,8 +6,10 @@ exception at the start: its files are there or are not, so that a failure ends t
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -17,7 +19,7 @@ from service.core.errors import FatalError, ModstreamError, TransientError
 from service.core.instructions import ModelInstructions
 from service.core.losses import EngineLosses
 from service.inference.engine import Engine, EngineDescription, EngineLoad, EngineOutput, EngineRequest
-from service.inference.errors import EngineFailedError
+from service.inference.errors import EngineConfigurationError, EngineFailedError
 from service.inference.first_pass.pause import Pause
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,9 @@ _PAUSE_S, _MAX_PAUSE_S = 10.0, 300.0
 """Until an engine that did not start is started again; twice as long after each failure."""
 _AGAIN_S = 60.0
 """Until instructions that it could not be prepared for are tried again."""
+
+
+_SETTING = re.compile(r"\bengine\.(openai|onnx)\.")
 
 
 class SmallerEngine:
@@ -151,7 +156,8 @@ class SmallerEngine:
         while True:
             engine = self._build()
             try:
-                await engine.start()
+                with settings_renamed():
+                    await engine.start()
                 self._open(engine)
                 pause_s = _PAUSE_S
                 await self._serve(engine)
@@ -191,7 +197,8 @@ class SmallerEngine:
 
     async def _prepare(self, engine: Engine, instructions: ModelInstructions) -> None:
         try:
-            await engine.prepare(instructions)
+            with settings_renamed():
+                await engine.prepare(instructions)
         except ModstreamError as error:
             log.warning("first_pass.not_prepared", error=error, again_in_s=_AGAIN_S)
             await self._report(failed=[instructions])
@@ -214,6 +221,17 @@ class SmallerEngine:
             log.warning("first_pass.stopped", error=error)
             self._engine = None
             self._wake.set()
+
+
+@contextmanager
+def settings_renamed() -> Iterator[None]:
+    """Have errors name the settings of the first pass where an engine names those of the main one."""
+    try:
+        yield
+    except EngineConfigurationError as error:
+        raise EngineConfigurationError(
+            **{name: _SETTING.sub(r"engine.first_pass.\1.", str(fact)) for name, fact in error.facts.items()}
+        ) from error
 
 
 def _apart(request: EngineRequest) -> EngineRequest:

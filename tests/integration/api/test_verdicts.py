@@ -89,6 +89,7 @@ async def test_policies_are_listed_with_their_thresholds(client: httpx.AsyncClie
     assert policy["is_default"]
     assert policy["categories"]["alcohol"]["review"] == 0.4
     assert policy["categories"]["alcohol"]["frames"] == 1
+    assert policy["first_pass"] is None
 
 
 async def test_the_openapi_document_describes_the_routes(client: httpx.AsyncClient) -> None:

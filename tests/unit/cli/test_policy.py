@@ -83,6 +83,37 @@ def test_check_warns_of_categories_that_the_configured_engine_does_not_look_for(
     assert "(engine.kind: rehearsal)" in modstream("check", path, MODSTREAM_ENGINE__KIND="rehearsal").stderr
 
 
+CHEAPER = """\
+first_pass: {{engine: {engine}, clear_below: {{default: 0.02, child_safety: 0.005}}}}
+"""
+
+
+def test_check_and_show_say_what_a_first_pass_does(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="default") + CHEAPER.format(engine="same"))
+    said = (
+        "the same engine looks first, with 64 instead of 256 vision tokens, and clears images with child_safety below "
+        "0.005; rival_brand below 0.02"
+    )
+    assert f"; {said}\n" in modstream("check", path).stdout
+    assert said in modstream("show", MODSTREAM_POLICY__PATH=path).stdout
+
+
+def test_check_warns_of_a_first_pass_that_the_configured_engines_cannot_take(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop") + CHEAPER.format(engine="smaller"))
+    large, kind = {"MODSTREAM_ENGINE__KIND": "vllm"}, "MODSTREAM_ENGINE__FIRST_PASS__KIND"
+    assert "engine.first_pass.kind is none" in modstream("check", path, **large).stderr
+    embedded = modstream("check", path, **large, **{kind: "onnx"})
+    assert "does not look for child_safety, rival_brand, so the first pass would clear no image" in embedded.stderr
+    assert modstream("check", path, **large, **{kind: "openai"}).stderr == ""
+
+
+def test_check_refuses_a_first_pass_that_forgets_child_safety(tmp_path: Path) -> None:
+    path = write(tmp_path, POLICY.format(name="shop") + "first_pass: {clear_below: 0.02}\n")
+    result = modstream("check", path)
+    assert result.exit_code == 1
+    assert "child_safety is covered neither by a number nor by default" in " ".join(result.stderr.split())
+
+
 def test_check_takes_the_settings_that_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, POLICY.format(name="shop"))
     config = write(tmp_path, "engine: {kind: vllm}\n", "modstream.yml")

@@ -1,6 +1,7 @@
 """Judgements as the live path hands them to shadows, policies on trial, and a publisher that keeps what it gets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from schemas.image_uploaded import ImageUploadedV1
 from schemas.shadow import ShadowDecisionV1
 from service.core.records import OutgoingRecord, SourceRecord
-from service.inference.engine import EngineOutput
+from service.inference.engine import EngineOutput, FirstPassOutput
 from service.media.types import DecodedImage
 from service.moderation import outcomes
 from service.moderation.engine_view import judged_views
@@ -36,6 +37,7 @@ def judgement(
     value: bytes | None = b"{}",
     side: int = 8,
     scores: dict[str, float] | None = None,
+    is_cleared: bool = False,
     calibration: Calibration | None = None,
 ) -> Judgement:
     """Return what is known once a verdict exists."""
@@ -46,8 +48,10 @@ def judgement(
     pixels = np.zeros((side, side, 3), np.uint8)
     image = DecodedImage("0" * 64, side, side, 10, "image/png", 1, (pixels,))
     subject = Subject(record, 1, event, image)
-    engine = PaintedEngine().describe(policy.instructions)
-    outputs = [EngineOutput(HARMLESS if scores is None else scores)]
+    engine = replace(PaintedEngine().describe(policy.instructions), covers=frozenset(scores or HARMLESS))
+    found = HARMLESS if scores is None else scores
+    first_pass = FirstPassOutput("cleared", found, by=engine) if is_cleared else None
+    outputs = [EngineOutput(found, first_pass=first_pass)]
     judged = judged_views(image, engine, outputs, None)
     verdict = outcomes.verdict(
         subject,

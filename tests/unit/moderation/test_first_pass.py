@@ -23,10 +23,12 @@ from service.policy.policy import Policy
 from service.settings.delivery import TopicSettings
 from service.telemetry.record_trace import RecordTrace
 from testing.first_pass import SmallerModel, passes
+from testing.metrics import counting, scraped
 from testing.resources import NotedResources
 from testing.token_model import ScriptedModel
 
 RULES = {"child_safety": {"review": 0.3}, "weapons": {"review": 0.4}}
+OUTCOMES = ("cleared", "passed_on", "skipped")
 CLEAR_BELOW = {"default": 0.2, "child_safety": 0.1}
 
 
@@ -117,6 +119,16 @@ async def test_an_image_that_viewers_may_show_otherwise_gets_the_full_pass() -> 
     found = await verdict(Gallery(10, ambiguous=frozenset({"truncated"})))
     assert found.first_pass is None
     assert "/256x32x32/" in (found.preprocessing or "")
+
+
+async def test_images_are_counted_by_what_became_of_their_first_pass() -> None:
+    with counting() as metrics:
+        await verdict(Gallery(10, 20))
+        await verdict(Gallery(10, 200))
+        await verdict(Gallery(10, ambiguous=frozenset({"truncated"})))
+        scrape = scraped(metrics)
+    found = {name: scrape.value("modstream_first_pass_images_total", outcome=name) for name in OUTCOMES}
+    assert found == {"cleared": 1, "passed_on": 1, "skipped": 1}
 
 
 async def test_with_limits_of_zero_every_image_is_judged_by_both_passes() -> None:

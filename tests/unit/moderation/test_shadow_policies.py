@@ -15,8 +15,10 @@ from service.moderation import shadow_policies
 from service.moderation.loop_share import SLICE_S, LoopShare
 from service.moderation.shadow import Publisher
 from service.moderation.shadow_policies import ShadowPolicies, TrialPolicies
+from service.policy.first_pass import FirstPass
 from service.policy.judged import ImageDecision, JudgedFrame, JudgedImage, decide_image
 from service.policy.policy import Policy
+from service.policy.taxonomy import CHILD_SAFETY
 from testing.metrics import counting, scraped
 from testing.waiting import wait_until
 from tests.unit.moderation.shadow_parts import HARMLESS, LIVE, TOPIC, Kept, judgement, trial
@@ -126,6 +128,26 @@ async def test_scores_that_are_no_probabilities_cost_one_record_and_no_more() ->
         trying.offer(broken)
         trying.offer(judgement(offset=2))
     assert 2 in [message.source.offset for message in kept.messages]
+
+
+async def test_what_a_first_pass_cleared_is_decided_by_policies_whose_first_pass_would_clear_it() -> None:
+    first_pass = FirstPass(clear_below={"default": 0.1, CHILD_SAFETY: 0.05})
+    live = Policy(name=LIVE.name, version="1", categories=trial().categories, first_pass=first_pass)
+    lower = FirstPass(clear_below={"default": 0.01, CHILD_SAFETY: 0.01})
+    trials = [
+        Policy(name=LIVE.name, version=version, categories=trial().categories, first_pass=rule)
+        for version, rule in (("same", first_pass), ("lower", lower), ("none", None))
+    ]
+    kept = Kept()
+    trying = shadow(trials, kept)
+    with counting() as metrics:
+        async with deciding(trying):
+            scores = {CHILD_SAFETY: 0.0, "weapons": 0.02}
+            trying.offer(judgement(policy=live, scores=HARMLESS | scores, is_cleared=True))
+        scrape = scraped(metrics)
+    (message,) = kept.messages
+    assert [each.policy.version for each in message.policies] == ["same"]
+    assert scrape.value("modstream_shadow_left_out_total", reason="cleared") == 2
 
 
 async def test_a_flood_is_left_out_and_counted() -> None:

@@ -98,6 +98,12 @@ def test_a_keys_file_that_is_refused_is_reported_although_the_service_is_ready()
     assert (reported["status"], reported["warnings"]) == ("degraded", ["api.keys_file is refused"])
 
 
+def test_a_first_pass_that_fails_is_reported_although_the_service_is_ready() -> None:
+    given = replace(api_alone(), first_pass_warnings=lambda: ["engine.first_pass does not answer"])
+    reported = summary(given, NO_GPU, version="1", uptime_s=0, now_s=NOW_S)
+    assert (reported["status"], reported["warnings"]) == ("degraded", ["engine.first_pass does not answer"])
+
+
 def test_a_transaction_that_hangs_is_reported_although_the_service_is_ready() -> None:
     held = PartitionStatus(Partition("t", 3), 0, 0, 0, unstable=51, unstable_since_s=NOW_S - 61)
     reported = summary(sources(with_stream(partitions=(held,))), NO_GPU, version="1", uptime_s=0, now_s=NOW_S)

@@ -1,6 +1,5 @@
 """A cheaper pass before the full one, asked of a model that says what the test scripts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,11 +9,15 @@ import pytest
 
 from service.core.errors import EnginePoisonError
 from service.core.instructions import ModelInstructions
-from service.inference.engine import EngineOutput, EngineRequest
+from service.inference.engine import Engine, EngineOutput, EngineRequest
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.first_pass.engine import FirstPassEngine
+from service.inference.first_pass.smaller import SmallerEngine
+from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision.token_model import ModelRequest
+from service.settings.engine import RehearsalSettings
 from testing.asking import engine_request
+from testing.engine import PaintedEngine
 from testing.first_pass import FEW_TOKENS, LARGE, SMALLER_MODEL, armed, harmless, passes
 from testing.token_model import ScriptedModel
 from testing.vision import INSTRUCTIONS, PIXELS, questions
@@ -156,7 +159,20 @@ async def test_a_policy_that_asks_for_a_smaller_engine_needs_one() -> None:
             pass
 
 
-async def test_the_event_loop_is_free_while_images_are_reduced() -> None:
-    async with running(ScriptedModel(reads=harmless)) as engine:
-        outputs = await asyncio.gather(*(engine.judge(request()) for _ in range(20)))
-    assert all(output.is_cleared for output in outputs)
+async def test_a_smaller_engine_that_lacks_a_category_is_refused() -> None:
+    classifiers = SmallerEngine(PaintedEngine, timeout_s=1, wait_s=1, must_start=True)
+    engine = passes(ScriptedModel(), classifiers)
+    await engine.start()
+    with pytest.raises(EngineConfigurationError, match="covers no alcohol, gambling, which the policy has rules for"):
+        await engine.prepare(SMALLER_MODEL)
+    assert engine.warnings() == []
+    await engine.stop()
+
+
+@pytest.mark.parametrize("main", [PaintedEngine(), RehearsalEngine(RehearsalSettings())], ids=["one size", "rehearsal"])
+async def test_an_engine_that_would_save_nothing_gives_every_image_the_full_pass(main: Engine) -> None:
+    engine = passes(main)
+    await engine.start()
+    await engine.prepare(FEW_TOKENS)
+    assert (await engine.judge(request())).first_pass is None
+    await engine.stop()

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from service.core.instructions import CategoryDefinition
 from service.inference.engine import EngineOutput
-from service.inference.errors import EngineConfigurationError, EngineFailedError
+from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.first_pass.engine import FirstPassEngine
 from service.inference.first_pass.pause import FAILURES
 from service.inference.first_pass.smaller import SmallerEngine
 from service.inference.vision.token_model import ModelFacts, ModelRequest
 from testing.asking import engine_request
+from testing.engine import PaintedEngine
 from testing.first_pass import LARGE, SMALLER_MODEL, SmallerModel, armed, harmless, passes
 from testing.token_model import ScriptedModel
 from testing.waiting import wait_until
@@ -89,8 +92,8 @@ async def test_it_comes_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         assert outcome(await judged(engine)) == "cleared"
 
 
-async def test_an_engine_of_this_process_that_does_not_start_ends_the_start() -> None:
-    with pytest.raises(EngineConfigurationError):
+async def test_an_engine_of_this_process_that_does_not_start_ends_the_start_and_names_its_own_settings() -> None:
+    with pytest.raises(EngineConfigurationError, match=r"^engine\.first_pass\.openai\.base_urls: "):
         async with running(ScriptedModel(), SmallerModel(Failing()).engine(must_start=True)):
             pass
 
@@ -127,13 +130,26 @@ async def test_an_engine_that_ends_by_itself_is_built_again(monkeypatch: pytest.
     assert smaller.built == 2
 
 
-async def test_an_image_that_it_refuses_pauses_nothing() -> None:
+async def test_images_that_it_refuses_pause_nothing() -> None:
     def reads(_ask: ModelRequest, _words: Sequence[str]) -> Mapping[str, float]:
-        raise EngineFailedError(detail="of this image")
+        raise EngineRejectedError(detail="of this image")
 
     async with running(ScriptedModel(reads=harmless), SmallerModel(ScriptedModel(reads=reads)).engine()) as engine:
-        assert outcome(await judged(engine)) == "failed"
+        for _ in range(2 * FAILURES):
+            assert outcome(await judged(engine)) == "failed"
         assert engine.warnings() == []
+
+
+async def test_a_policy_that_it_cannot_be_prepared_for_is_reported() -> None:
+    smaller = SmallerModel(ScriptedModel(reads=harmless, label_source="allowed"))
+    unknown = replace(SMALLER_MODEL, categories=tuple(CategoryDefinition(f"c{place}", "x") for place in range(60)))
+    engine = passes(PaintedEngine(), smaller.engine())
+    await engine.start()
+    await engine.prepare(unknown)
+    assert "cannot be prepared" in engine.warnings()[0]
+    engine.forget(unknown)
+    assert engine.warnings() == []
+    await engine.stop()
 
 
 async def test_policies_that_change_are_prepared_for_and_forgotten() -> None:

@@ -45,6 +45,13 @@ def test_what_viewers_may_show_otherwise_is_a_list_as_text_and_null_where_there_
     assert row_of(before)["ambiguous"] is None
 
 
+def test_whether_a_first_pass_decided_has_a_column_and_its_scores_are_text() -> None:
+    found = {"decided": True, "scores": {"weapons": 0.1}}
+    rows = [row_of(a_verdict(first_pass=each)) for each in (found, None)]
+    assert [row["first_pass_decided"] for row in rows] == [True, None]
+    assert [row["first_pass"] for row in rows] == ['{"decided":true,"scores":{"weapons":0.1}}', None]
+
+
 @pytest.mark.parametrize("names", ["truncated", [1], ['a"truncated"'], [""]])
 def test_features_that_are_no_names_are_refused(names: object) -> None:
     with pytest.raises(NotAVerdictError, match="its ambiguous"):

@@ -1,4 +1,4 @@
-"""`modstream archive`: keeps verdicts, tags and dead letters as Parquet files."""
+"""`modstream archive`: keeps verdicts, tags, dead letters and audits as Parquet files."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ _OLDEST = timedelta(days=1)
 
 app = typer.Typer(
     invoke_without_command=True,
-    help=one_line_paragraphs("""Keep verdicts, tags and dead letters as Parquet files, in a folder or in S3.
+    help=one_line_paragraphs("""Keep verdicts, tags, dead letters and audits as Parquet files, in a folder or in S3.
 
     One row for each record, in a file for each day and tenant. Every committed record is archived exactly once, also
     if the command is killed and started again. One process at a time writes to an archive. The credentials for S3 are
@@ -102,7 +102,7 @@ def forget(
         str | None, typer.Option(metavar="TIME", help="Delete whole days before this one: 400d ago, or a date (UTC).")
     ] = None,
 ) -> None:
-    """Delete images of a tenant, or days that are too old, from verdicts, tags and dead letters.
+    """Delete images of a tenant, or days that are too old, from every table.
 
     An archiver may run meanwhile. A forgotten image stays forgotten if its records are read again: the archive keeps a
     salted hash of its id. The command ends when all is deleted; if it is interrupted, run it again. It does not

@@ -105,7 +105,7 @@ SUBCOMMANDS = (
     Subcommand(
         "archive",
         "service.cli.archive:app",
-        "Keep verdicts, tags and dead letters as Parquet files, in a folder or in S3.",
+        "Keep verdicts, tags, dead letters and audits as Parquet files, in a folder or in S3.",
         "Decisions",
     ),
     Subcommand(

@@ -9,6 +9,7 @@ import typer
 from service.cli.as_json import as_json
 from service.cli.default_command import DefaultCommandGroup
 from service.cli.engine_choice import EngineOption, with_engine
+from service.cli.evaluate_audits import audits
 from service.cli.evaluate_compare import compare
 from service.cli.evaluate_files import write_or_exit
 from service.cli.evaluate_labelling_page import labelling_page
@@ -44,6 +45,8 @@ app = typer.Typer(
       modstream evaluate labelling-page   the page on which they label
 
       modstream evaluate estimate         what the labels say of all decisions
+
+      modstream evaluate audits ARCHIVE   what is missed among the allowed images
     """,
 )
 
@@ -167,3 +170,4 @@ app.command()(compare)
 app.command()(sample)
 app.command()(labelling_page)
 app.command()(estimate)
+app.command()(audits)

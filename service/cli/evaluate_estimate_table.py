@@ -31,10 +31,11 @@ def print_estimate(found: SampleEstimate) -> None:
 
 def _row(each: CategoryEstimate) -> tuple[str, ...]:
     shown = (each.prevalence, each.precision, each.recall, each.missed)
-    return (each.category or "all together", f"{each.positives:,}", *map(_text, shown))
+    return (each.category or "all together", f"{each.positives:,}", *map(figure_text, shown))
 
 
-def _text(figure: Estimate) -> str:
+def figure_text(figure: Estimate) -> str:
+    """Return a share with its interval."""
     if figure.value is None:
         return "unknown"
     return f"{_share(figure.value)} ({_share(figure.low)} to {_share(figure.high)})"

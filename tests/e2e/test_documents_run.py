@@ -32,6 +32,8 @@ from testing.document_blocks import (
 )
 from testing.kafka import KafkaBroker, free_port
 from testing.topics import committed_reader, create_topics, publish
+from tests.unit.tools.evaluation.archives import archive
+from tests.unit.tools.evaluation.outcome_log import OutcomeLog
 
 ROOT = Path(__file__).parents[2]
 SOURCE = SourceRecord("images.uploaded", 0, 7, 1_772_366_400_000, b"42", None, ())
@@ -200,6 +202,27 @@ def test_decisions_are_measured_by_the_page_about_evaluation(checkout: Path) -> 
     skip_for(run_page("docs/evaluation.md", checkout, environment, after={drawn: label}))
     estimate = json.loads((checkout / "estimate.json").read_text())
     assert (estimate["images"], estimate["labelled"]) == (12, 10)
+
+
+@pytest.mark.timeout(300)
+async def test_what_is_missed_is_estimated_by_the_page_about_audits(checkout: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
+    environment = outside_environment(PATH=path, PYTHONPATH=str(checkout))
+    log = OutcomeLog(audits=True)
+    log.publish_audits(range(1_500), flagged=3)
+    await archive(log, checkout / "archive")
+
+    def label() -> None:
+        """Find that the audits are right, and that one image without a find shows something."""
+        head, *rows = (checkout / "to-label.csv").read_text().splitlines()
+        shown = ["weapons"] * 4 + ["none"] * (len(rows) - 4)
+        lines = [head, *(row + labels for row, labels in zip(rows, shown, strict=True))]
+        (checkout / "labelled.csv").write_text("\n".join(lines))
+
+    skip_for(run_page("docs/audits.md", checkout, environment, after={"--sheet": label}))
+    (policy,) = json.loads((checkout / "misses.json").read_text())["policies"]
+    assert (policy["audited"], policy["labelled"], policy["overall"]["found"]) == (150, 150, 3)
+    assert policy["overall"]["truly_missed"]["value"] == pytest.approx(4 / 150)
 
 
 @pytest.mark.timeout(600)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from service.core.records import SourceRecord
 from service.settings.delivery import TopicSettings
-from service.tools.evaluation.archive.rows import ArchivedRow, archived_row, schema_of
+from service.tools.evaluation.archive.rows import TABLES_WITH_CATEGORIES, ArchivedRow, archived_row, schema_of
 from service.tools.evaluation.stored.archive_layout import TABLES, Table
 from service.tools.evaluation.stored.columns import MAX_OWN_CATEGORIES, NotAVerdictError, own_categories_of
 
@@ -60,7 +60,7 @@ class ArchiveBuffer:
     def _add(self, row: ArchivedRow) -> None:
         self.counts[row.table] += 1
         self._folders.add(row.folder)
-        if row.table == "verdicts":
+        if row.table in TABLES_WITH_CATEGORIES:
             self._categories |= own_categories_of(row.row)
         self._rows[row.table].append(row)
         if len(self._rows[row.table]) == _BATCH_ROWS:

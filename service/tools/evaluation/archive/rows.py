@@ -1,6 +1,6 @@
-"""One row for each record that an archive keeps: verdicts, tags and dead letters. Pure."""
+"""One row for each record that an archive keeps: verdicts, tags, dead letters and audits. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from service.delivery.origin import parsed_origin
 from service.events.raw_event import event_of, tenant_of
 from service.settings.delivery import TopicSettings
 from service.tools.evaluation.stored.archive_layout import Table, partition_of
+from service.tools.evaluation.stored.audit_columns import audit_row_of, audit_schema
 from service.tools.evaluation.stored.columns import (
     FLAG,
     LONG,
@@ -75,6 +76,10 @@ _DEAD_LETTERS_SCHEMA = pa.schema(
 """Without the event, which may hold the image itself."""
 
 
+TABLES_WITH_CATEGORIES: frozenset[Table] = frozenset({"verdicts", "audits"})
+"""Tables with columns for each category, policies' own included."""
+
+
 class ArchivedRow(NamedTuple):
     """A row, and the folder of the archive that it belongs to."""
 
@@ -85,8 +90,9 @@ class ArchivedRow(NamedTuple):
 
 def schema_of(table: Table, rows: list[Row]) -> pa.Schema:
     """Return the columns of a table that holds some rows."""
-    if table == "verdicts":
-        return verdict_schema(frozenset().union(*map(own_categories_of, rows)))
+    if table in TABLES_WITH_CATEGORIES:
+        own = frozenset().union(*map(own_categories_of, rows))
+        return verdict_schema(own) if table == "verdicts" else audit_schema(own)
     return _TAGS_SCHEMA if table == "tags" else _DEAD_LETTERS_SCHEMA
 
 
@@ -100,13 +106,16 @@ def archived_row(record: SourceRecord, topics: TopicSettings) -> ArchivedRow:
     if record.topic == topics.dead_letters:
         row = _dead_letter(record)
         return ArchivedRow("dead_letters", partition_of("dead_letters", row["failed_at"], row["tenant"]), row)
-    table: Table = "verdicts" if record.topic == topics.verdicts else "tags"
-    read: Callable[[object], Row] = row_of if table == "verdicts" else _tags
+    kinds: Mapping[str, tuple[Table, Callable[[object], Row]]] = {
+        topics.verdicts: ("verdicts", row_of),
+        topics.audit: ("audits", audit_row_of),
+    }
+    table, read = kinds.get(record.topic, ("tags", _tags))
     try:
         row = read(orjson.loads(record.value or b""))
     except orjson.JSONDecodeError:
         raise NotAVerdictError("it is no JSON") from None
-    moment: datetime = row["moderated_at" if table == "verdicts" else "tagged_at"]
+    moment: datetime = row["tagged_at" if table == "tags" else "moderated_at"]
     return ArchivedRow(table, partition_of(table, moment, row["tenant"]), row)
 
 

@@ -1,4 +1,4 @@
-"""Follows the topics of outcomes into an archive."""
+"""Follows the topics of outcomes, and that of audits where there are any, into an archive."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.core.records import Partition, SourceRecord
+from service.delivery.required_topics import audit_topics
 from service.kafka.connection import KafkaConnection
 from service.kafka.tail import LogMovedError, Tail, open_tail, partitions_in
 from service.settings.kafka import KafkaSettings
@@ -83,7 +84,7 @@ class _Archiver:
         open_tail: OpenTail,
     ) -> None:
         self._settings = settings
-        self._topics = settings.topics.outcomes()
+        self._topics = settings.topics.outcomes() | audit_topics(settings)
         self._store = store
         self._options = options
         self._on_flush = on_flush

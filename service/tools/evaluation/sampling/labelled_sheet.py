@@ -53,7 +53,7 @@ class LabelledImage:
     """The categories that it shows; None if it was not labelled."""
 
 
-class _WrongRowError(ValueError):
+class WrongRowError(ValueError):
     """A row cannot be used; the message says why."""
 
 
@@ -69,7 +69,7 @@ def read_sheet(path: Path, categories: Collection[str] = ()) -> list[LabelledIma
     for line, cells in _rows(path, text):
         try:
             read.append((line, cells[SAMPLE], _labelled(cells, known)))
-        except _WrongRowError as error:
+        except WrongRowError as error:
             problems.append(f"{path}:{line}: {error}")
             if len(problems) >= _MAX_PROBLEMS:
                 break
@@ -130,12 +130,12 @@ def _columns(path: Path, cells: list[str]) -> list[str]:
 def _labelled(cells: Mapping[str, str], known: frozenset[str]) -> LabelledImage:
     image = _image(cells)
     if check_of(image) != cells[CHECK]:
-        raise _WrongRowError(
+        raise WrongRowError(
             "the row was changed: only 'labels' and 'note' may be. A spreadsheet changes numbers and dates by itself"
             " unless every column is imported as text"
         )
     if number_text(image.inclusion_probability) != _number_text(cells[INCLUSION_PROBABILITY]):
-        raise _WrongRowError("the column 'inclusion_probability' was changed")
+        raise WrongRowError("the column 'inclusion_probability' was changed")
     return LabelledImage(image, labels_of(cells[LABELS], known | image.flagged_categories))
 
 
@@ -145,9 +145,9 @@ def labels_of(cell: str, known: frozenset[str]) -> frozenset[str] | None:
     if names <= {SKIP}:
         return None
     if len(names) > 1 and (alone := names & {NONE, SKIP}):
-        raise _WrongRowError(f"{min(alone)!r} stands beside other labels")
+        raise WrongRowError(f"{min(alone)!r} stands beside other labels")
     if wrong := sorted(names - known - {NONE}):
-        raise _WrongRowError(_unknown(wrong[0], known))
+        raise WrongRowError(_unknown(wrong[0], known))
     return names - {NONE}
 
 
@@ -161,21 +161,21 @@ def _unknown(label: str, known: frozenset[str]) -> str:
 
 
 def _image(cells: Mapping[str, str]) -> SampledImage:
-    """Return the facts of a row; raise `_WrongRowError` for what no sample holds."""
+    """Return the facts of a row; raise `WrongRowError` for what no sample holds."""
     number = {name: _whole(name, cells[name]) for name in _WHOLE}
     fits = number["row"] <= number["rows"] <= number["images"]
     if not fits or not number["stratum_rows"] <= number["stratum_images"] <= number["images"]:
-        raise _WrongRowError("the row was changed: its numbers of rows and images contradict each other")
+        raise WrongRowError("the row was changed: its numbers of rows and images contradict each other")
     text = {name: unquoted(cells[name]) for name in FACTS if name not in number}
     if wrong := [name for name in text["flagged"].split() if not _CATEGORY.fullmatch(name)]:
-        raise _WrongRowError(f"the row was changed: {one_line(wrong[0], at_most=80)!r} is no category")
+        raise WrongRowError(f"the row was changed: {one_line(wrong[0], at_most=80)!r} is no category")
     facts: dict[str, Any] = {**text, **number, "score": _score(cells["score"])}
     return SampledImage(**facts)
 
 
 def _whole(name: str, cell: str) -> int:
     if not (cell.isascii() and cell.isdigit() and len(cell) <= _MAX_DIGITS and int(cell) > 0):
-        raise _WrongRowError(f"the column {name!r} holds {one_line(cell, at_most=40)!r}, which is no whole number")
+        raise WrongRowError(f"the column {name!r} holds {one_line(cell, at_most=40)!r}, which is no whole number")
     return int(cell)
 
 
@@ -183,7 +183,7 @@ def _score(cell: str) -> float | None:
     try:
         return float(cell) if cell else None
     except ValueError:
-        raise _WrongRowError(f"the column 'score' holds {one_line(cell, at_most=40)!r}, which is no number") from None
+        raise WrongRowError(f"the column 'score' holds {one_line(cell, at_most=40)!r}, which is no number") from None
 
 
 def _number_text(cell: str) -> str:

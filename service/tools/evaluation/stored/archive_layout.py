@@ -4,7 +4,7 @@
 |---|---|
 | `archive.json` | the version of the schema, and the salt of `forgotten/` |
 | `flushes/<number>.json` | which offsets a flush holds and which files it consists of |
-| `verdicts/day=2026-03-01/tenant=acme/<number>.parquet` | rows of one flush; `tags/` and `dead_letters/` likewise |
+| `verdicts/day=2026-03-01/tenant=acme/<number>.parquet` | rows of one flush; the other tables likewise |
 | `verdicts/day=2026-03-01/tenant=acme/<first>-<last>.parquet` | rows of several flushes, after a compaction |
 | `forgotten/<id>.json` | which images must not come back |
 
@@ -19,8 +19,8 @@ from datetime import UTC, date, datetime
 from typing import Final, Literal
 from urllib.parse import quote
 
-Table = Literal["verdicts", "tags", "dead_letters"]
-TABLES: tuple[Table, ...] = ("verdicts", "tags", "dead_letters")
+Table = Literal["verdicts", "tags", "dead_letters", "audits"]
+TABLES: tuple[Table, ...] = ("verdicts", "tags", "dead_letters", "audits")
 
 VERSION: Final = "2"
 VERSION_KEY = b"modstream.archive"
@@ -37,9 +37,9 @@ NO_TENANT = "__HIVE_DEFAULT_PARTITION__"
 _MAX_TENANT_BYTES = 120
 """File systems end names at 255 bytes, and a tenant may take 3,072 when it is encoded."""
 
-_DAY = re.compile(r"(?:verdicts|tags|dead_letters)/day=(\d{4}-\d{2}-\d{2})/")
+_DAY = re.compile(r"(?:verdicts|tags|dead_letters|audits)/day=(\d{4}-\d{2}-\d{2})/")
 ROWS = re.compile(
-    r"(?:verdicts|tags|dead_letters)/day=\d{4}-\d{2}-\d{2}/tenant=[A-Za-z0-9_%-]{1,255}/\d{12}(-\d{12})?\.parquet"
+    r"(?:verdicts|tags|dead_letters|audits)/day=\d{4}-\d{2}-\d{2}/tenant=[A-Za-z0-9_%-]{1,255}/\d{12}(-\d{12})?\.parquet"
 )
 """The names of files of rows."""
 

@@ -20,7 +20,15 @@ import pyarrow.parquet as pq
 from service.kafka.errors import KafkaUnreachableError
 from service.settings.settings import Settings
 from service.tools.evaluation.stored.archive_identity import identity_of
-from service.tools.evaluation.stored.archive_layout import ENDING, VERSION, VERSION_KEY, by_folder, day_of, superseded
+from service.tools.evaluation.stored.archive_layout import (
+    ENDING,
+    VERSION,
+    VERSION_KEY,
+    Table,
+    by_folder,
+    day_of,
+    superseded,
+)
 from service.tools.evaluation.stored.archive_store import ArchiveStore, open_store
 from service.tools.evaluation.stored.columns import verdict_schema
 from service.tools.evaluation.stored.documents import LINES, lines_of, rows_of
@@ -36,7 +44,6 @@ from service.tools.evaluation.stored.topic import spool_topic
 Progress = Callable[[int, int], None]
 """Takes how much has been read, and how much there is: files, or offsets of the topic."""
 
-_VERDICTS = "verdicts/"
 _ARCHIVED = "archived"
 
 
@@ -109,19 +116,28 @@ def _files_of(source: VerdictSource, folder: Path, since: datetime | None, on_pr
     return spool.files
 
 
-def _stored_files(store: ArchiveStore, folder: Path, since: datetime | None, on_progress: Progress) -> Sequence[Path]:
-    names = sorted(name for name in store.names(_VERDICTS) if name.endswith(ENDING) and day_of(name))
+def archived_names(store: ArchiveStore, table: Table, since: datetime | None) -> tuple[list[str], bool]:
+    """Return the files of a table that may have rows since a moment, and whether the table has any files."""
+    names = sorted(name for name in store.names(f"{table}/") if name.endswith(ENDING) and day_of(name))
     double = {name for files in by_folder(names).values() for name in superseded(files)}
+    return [name for name in names if name not in double and _is_since(name, since)], bool(names)
+
+
+def _stored_files(store: ArchiveStore, folder: Path, since: datetime | None, on_progress: Progress) -> Sequence[Path]:
+    wanted, has_files = archived_names(store, "verdicts", since)
     identity = identity_of(store)
-    if names or identity:
-        wanted = [name for name in names if name not in double and _is_since(name, since)]
-        return _archived(store, wanted, folder, on_progress, is_checked=identity is not None)
+    if has_files or identity:
+        return archived_files(store, wanted, folder, on_progress, is_checked=identity is not None)
     return _of_kafka_connect(store, folder, on_progress)
 
 
-def _archived(
+def archived_files(
     store: ArchiveStore, names: Sequence[str], folder: Path, on_progress: Progress, *, is_checked: bool
 ) -> Sequence[Path]:
+    """Return local paths of files of an archive, in a folder below the given one where they had to be copied.
+
+    Raises `ArchiveVersionError` for a file of another version unless the archive's own is checked already.
+    """
     # The name of a folder may have characters that DuckDB takes for a pattern.
     (folder / _ARCHIVED).mkdir()
     files = []

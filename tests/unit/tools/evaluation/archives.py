@@ -32,7 +32,8 @@ async def archive(
 
     flushed: list[Flushed] = []
     options = ArchiveOptions(once=True, flush_bytes=flush_bytes)
-    await archive_topics(Settings(), FolderStore(root), options, take, open_tail=log.open_tail)
+    settings = Settings.model_validate({"policy": {"audit_share": 0.1 if log.audits else 0.0}})
+    await archive_topics(settings, FolderStore(root), options, take, open_tail=log.open_tail)
     return flushed
 
 

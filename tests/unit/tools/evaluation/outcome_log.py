@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.example_files import read_examples
-from schemas.registry import TAGS_V1
+from schemas.registry import AUDIT_V1, TAGS_V1
 from service.core.headers import ATTEMPT, FAILED_AT, MESSAGE, OFFSET, PARTITION, REASON, TIMESTAMP, TOPIC
 from service.core.records import Partition, SourceRecord
 from service.kafka.tail import Tail, TailBounds
@@ -28,13 +28,15 @@ class OutcomeLog:
     """The records of three topics; offsets of markers hold no record."""
 
     partitions: int = 2
+    audits: bool = False
+    """Whether the topic of audits is there, too."""
     records: dict[TopicPartition, dict[int, SourceRecord]] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
     beginnings: dict[TopicPartition, int] = field(default_factory=dict)
     topic_ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for topic in TOPICS.outcomes().values():
+        for topic in (*TOPICS.outcomes().values(), *((TOPICS.audit,) if self.audits else ())):
             self.topic_ids[topic] = f"id-of-{topic}"
             for number in range(self.partitions):
                 place = TopicPartition(topic, number)
@@ -62,6 +64,16 @@ class OutcomeLog:
                     TOPICS.dead_letters, number, {"image_id": f"dead-{number}", "tenant": tenant}, _dead(number)
                 )
 
+    def publish_audits(self, numbers: Sequence[int], *, every: int = 10, flagged: int = 0, left_out: int = 0) -> None:
+        """Add a verdict of each image, all allowed, and audits of some: of these the first ones missed or left out."""
+        for number in numbers:
+            self.publish(TOPICS.verdicts, number, a_verdict(number, decision="allow", reasons=[]))
+        for place, number in enumerate(numbers[::every]):
+            is_flagged = place < flagged
+            reason = "no_room" if flagged <= place < flagged + left_out else None
+            audit = an_audit(number, share=1 / every, flagged=is_flagged, left_out=reason)
+            self.publish(TOPICS.audit, number, audit)
+
     def delete_before(self, place: TopicPartition, offset: int) -> None:
         """Delete old records, as retention does."""
         self.beginnings[place] = offset
@@ -76,6 +88,19 @@ class OutcomeLog:
             self.topic_ids,
         )
         yield Tail(cast("TolerantConsumer", _Consumer(self)), bounds)
+
+
+def an_audit(
+    number: int, *, share: float = 0.1, flagged: bool = False, left_out: str | None = None, tenant: str = "shop"
+) -> dict[str, Any]:
+    """Return the JSON of the audit of an allowed image; with a find it shows weapons."""
+    reasons = [{"category": "weapons", "decision": "review", "score": 0.7}] if flagged else []
+    decision = "review" if flagged else "allow"
+    verdict = a_verdict(number, tenant=tenant, decision=decision, reasons=reasons)
+    example: dict[str, Any] = read_examples(AUDIT_V1)["missed"]
+    live = {**example["live"], "policy": verdict["policy"]}
+    facts = {"share": share, "left_out": left_out, "verdict": None if left_out else verdict, "live": live}
+    return example | {name: verdict[name] for name in ("image_id", "tenant", "source", "moderated_at")} | facts
 
 
 class _Consumer:

@@ -7,19 +7,22 @@ from service.tools.evaluation.archive.retention import expire_days, forget_image
 from service.tools.evaluation.stored.archive_store import FolderStore
 from service.tools.evaluation.stored.errors import NoVerdictsError
 from tests.unit.tools.evaluation.archives import archive, files_of, ids
-from tests.unit.tools.evaluation.outcome_log import TOPICS, OutcomeLog
+from tests.unit.tools.evaluation.outcome_log import TOPICS, OutcomeLog, an_audit
 from tests.unit.tools.evaluation.stored import a_verdict
 
 
 async def test_a_forgotten_image_is_gone_from_every_table_and_does_not_come_back(tmp_path: Path) -> None:
-    log = OutcomeLog()
+    log = OutcomeLog(audits=True)
     log.publish_outcomes(range(9))
+    log.publish(TOPICS.audit, 3, an_audit(3, tenant="tenant-0", flagged=True))
     await archive(log, tmp_path)
     gone = forget_images(FolderStore(tmp_path), "tenant-0", ["image-3", "image-4", "dead-0"])
-    assert gone == {"verdicts": 1, "tags": 1, "dead_letters": 1}
+    assert gone == {"verdicts": 1, "tags": 1, "dead_letters": 1, "audits": 1}
     log.publish_outcomes(range(9))
+    log.publish(TOPICS.audit, 3, an_audit(3, tenant="tenant-0", left_out="no_room"))
     (flushed,) = await archive(log, tmp_path)
-    assert flushed.counts["forgotten"] == 3
+    assert flushed.counts["forgotten"] == 4
+    assert ids(tmp_path, "audits") == []
     assert "image-3" not in ids(tmp_path) + ids(tmp_path, "tags")
     assert ids(tmp_path).count("image-4") == 2, "an image of another tenant"
     assert "dead-0" not in ids(tmp_path, "dead_letters")

@@ -18,10 +18,15 @@ _EXTENSION, _FRAME, _TRAILER = b"!,;"
 _CONTROL, _CONTROL_BYTES = 0xF9, 4
 # Of a frame's description: left, top, width, height, flags.
 _DESCRIPTION_BYTES = 9
+# How many bits the first codes of a frame take.
+_CODE_BITS = range(2, 9)
 _IS_TRANSPARENT = 1
 _TO_TRANSPARENT, _TO_PREVIOUS = 2, (3, 4)
 
 _OPAQUE = 255
+
+# Flags of a palette of 256 colours, a background, a shape of pixels; and the palette.
+_BLACK = b"\xf7\0\0" + bytes(3 * 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,8 @@ class OpenGifFile(ImageFile):
         size = struct.pack("<2H", width, height)
         palette = gif_palette_bytes(self._data[_PALETTE_AT : _PALETTE_AT + 1])
         header = b"GIF89a" + size + self._data[_PALETTE_AT : _HEADER_BYTES + palette]
+        if not palette and not gif_palette_bytes(self._data[frame.start + 8 : frame.start + 9]):
+            header = b"GIF89a" + size + _BLACK  # browsers show black where Pillow takes indexes for greys
         # No disposal: Pillow would make room for the frame after it.
         flags = bytes((frame.control[0] & _IS_TRANSPARENT,)) if frame.control else b""
         control = b"!\xf9\4" + flags + frame.control[1:] + b"\0" if flags else b""
@@ -138,22 +145,35 @@ class GifBlock(NamedTuple):
 
 
 def gif_blocks(data: bytes) -> Iterator[GifBlock]:
-    """Yield the frames and extensions. Follows Pillow: junk is skipped."""
+    """Yield the frames and extensions as browsers find them: up to what is neither, or is not as it has to be."""
     at = _HEADER_BYTES + gif_palette_bytes(data[10:11])
-    while at < len(data) and (introducer := data[at]) != _TRAILER:
-        at += 1
+    while at < len(data):
+        introducer, at = data[at], at + 1
         if introducer == _FRAME:
             kind, start = _FRAME, at
             at += _DESCRIPTION_BYTES + gif_palette_bytes(data[at + 8 : at + 9]) + 1
+            if at <= len(data) and data[at - 1] not in _CODE_BITS:
+                return
         elif introducer == _EXTENSION:
             at += 1
             kind, start = int.from_bytes(data[at - 1 : at]), at
+            if kind == _CONTROL and data[at : at + 1] not in {b"", bytes((_CONTROL_BYTES,))}:
+                return
         else:
-            continue
+            return
         while at < len(data) and (length := data[at]):
             at += length + 1
         at += 1
         yield GifBlock(kind, start, at)
+
+
+def has_more_than_browsers_read(data: bytes) -> bool:
+    """Say whether something follows the last block that browsers read, and does not begin with the mark of the end."""
+    end = _HEADER_BYTES + gif_palette_bytes(data[10:11])
+    for block in gif_blocks(data):
+        end = block.end
+    rest = data[end:].lstrip(b"\0")
+    return bool(rest) and (end < len(data) and data[end] != _TRAILER)
 
 
 def gif_palette_bytes(flags: bytes) -> int:

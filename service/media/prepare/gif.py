@@ -1,7 +1,7 @@
 """GIF: how long each frame is shown, read from its blocks without a pixel."""
 
 from service.core.ambiguity import Feature
-from service.media.gif_file import gif_blocks
+from service.media.gif_file import gif_blocks, has_more_than_browsers_read
 from service.media.prepare.prepared_file import PreparedFile
 
 _FRAME, _CONTROL = 0x2C, 0xF9
@@ -21,5 +21,7 @@ def prepare_gif(data: bytes) -> PreparedFile:
         elif kind == _FRAME and (end <= len(data) or not times):
             times.append(time_ms)
             time_ms = 0
-    ambiguous: frozenset[Feature] = frozenset({"truncated"} if is_cut_off else ())
-    return PreparedFile(data, durations_ms=tuple(times) if len(times) > 1 else (), ambiguous=ambiguous)
+    ambiguous: set[Feature] = {"truncated"} if is_cut_off else set()
+    if has_more_than_browsers_read(data):
+        ambiguous.add("structure")
+    return PreparedFile(data, durations_ms=tuple(times) if len(times) > 1 else (), ambiguous=frozenset(ambiguous))

@@ -90,3 +90,29 @@ def test_a_file_that_ends_within_a_frame_is_judged_by_the_frames_before_it() -> 
     image = decode(data[:-4])
     assert (image.frames_total, image.ambiguous) == (2, ("truncated",))
     assert decode(data[:-1]).ambiguous == ()
+
+
+CONTROL_OF_FIVE = b"!\xf9\5\0\0\0\0\0\0"
+FRAME = encoded(plain(GREEN), "GIF")[encoded(plain(GREEN), "GIF").index(b",") : -1]
+CODES_AT = 10
+
+
+@pytest.mark.parametrize("junk", [b"\0", b"x", CONTROL_OF_FIVE, FRAME[:CODES_AT] + b"\x09" + FRAME[CODES_AT + 1 :]])
+def test_frames_behind_what_browsers_do_not_read_are_not_judged_and_ambiguous(junk: bytes) -> None:
+    data = encoded(plain(RED), "GIF")[:-1]
+    image = decode(data + junk + FRAME * 5 + b";")
+    assert image.frames_total == 1
+    assert image.ambiguous == ("structure",)
+    assert decode(data + FRAME * 5 + b";").frames_total == 6
+
+
+def test_zeros_instead_of_the_end_mark_are_not_ambiguous() -> None:
+    assert decode(encoded(plain(RED), "GIF")[:-1] + bytes(20)).ambiguous == ()
+
+
+def test_a_picture_without_a_palette_is_black() -> None:
+    data = bytearray(encoded(Image.linear_gradient("L").resize((32, 32)), "GIF"))
+    palette = gif_palette_bytes(bytes(data[10:11]))
+    data[10] &= 0x7F
+    image = decode(bytes(data[:13] + data[13 + palette :]))
+    assert set(image.pixels[0]) == {0}

@@ -138,12 +138,12 @@ def test_run_lengths_are_unpacked_up_to_the_size_of_old_pictures() -> None:
     assert decode(bmp_rle8((64, 64), b"\1\5\0\0" * 64 + b"\0\1")).width == 64
 
 
-@pytest.mark.parametrize(("media", "most"), [("GIF", 7), ("PNG", 3)])
+@pytest.mark.parametrize(("media", "most"), [("GIF", 12), ("PNG", 5)])
 def test_what_is_slow_to_compose_may_be_composed_less(media: str, most: int) -> None:
-    frames = [plain((number, 0, 0), (100, 100)) for number in range(most * 4 + 1)]
+    frames = [plain((number, 0, 0), (100, 100)) for number in range(most + 1)]
     options: dict[str, Any] = {"save_all": True, "duration": 100}
     enough = encoded(frames[0], media, append_images=frames[1:-1], **options)
-    assert decode(enough, max_pixels=40_000).frames_total == most * 4
+    assert decode(enough, max_pixels=40_000).frames_total == most
     with pytest.raises(TooManyPixelsError):
         decode(encoded(frames[0], media, append_images=frames[1:], **options), max_pixels=40_000)
 
@@ -170,9 +170,15 @@ def test_a_baseline_jpeg_needs_no_memory_for_coefficients() -> None:
     )
 
 
-def test_a_colour_profile_of_very_many_steps_is_ignored() -> None:
+def test_the_many_steps_of_a_colour_profile_take_no_time() -> None:
     """Twenty thousand would take eight seconds a frame, and a PNG packs them into some kilobytes."""
-    assert not decode(encoded(gradient(), "PNG", icc_profile=profile_of_steps(10))).profile_ignored
     before = time.process_time()
-    assert decode(encoded(gradient(), "PNG", icc_profile=profile_of_steps(10_000))).profile_ignored
+    assert not decode(
+        encoded(gradient(), "PNG", icc_profile=profile_of_steps(10_000))
+    ).profile_ignored  # as in browsers
+    without_curves = profile_of_steps(10_000).replace(b"rTRC", b"none")
+    assert decode(encoded(gradient(), "PNG", icc_profile=without_curves)).profile_ignored
+    assert not decode(
+        encoded(gradient(), "PNG", icc_profile=profile_of_steps(10).replace(b"rTRC", b"none"))
+    ).profile_ignored
     assert time.process_time() - before < SOON_S

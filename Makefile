@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE ?= 1
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := service schemas testing tests benchmarks scripts deploy
 
-.PHONY: help demo demo-api install install-gpu test compiled test-fast lint format bench bench-engine capacity test-model \
+.PHONY: help demo demo-api install install-gpu test compiled test-fast lint format bench bench-engine capacity test-model first-pass-models \
   test-evasion chaos lock contract dashboards pictures clean
 
 help: ## Show this help
@@ -79,6 +79,9 @@ test-model: .venv/.installed ## Train the tiny Qwen3-VL of the tests and its ada
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train_lora
 	$(BIN)/python -m testing.tiny_model.evaluate
+
+first-pass-models: .venv/.installed ## Train the two models that make bench-engine ARGS=first_pass takes (10 minutes of a core)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m testing.tiny_model.train_first_pass
 
 # VARIANTS are the most in all, KIND is one kind, and KEEP the folder for files that were allowed.
 test-evasion: .venv/.installed ## Judge up to 3,000 files that try to hide a harmful picture, beside Chromium (VARIANTS, SEED, KIND, KEEP)

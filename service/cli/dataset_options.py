@@ -15,6 +15,14 @@ DatasetArgument = Annotated[
         show_default=False,
     ),
 ]
+OptionalDatasetArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[DATASET]",
+        help="Labelled images, as 'modstream evaluate' takes them: a folder, .csv, .jsonl or .parquet.",
+        show_default=False,
+    ),
+]
 SplitOption = Annotated[
     str | None, typer.Option("--split", rich_help_panel=_PANEL, help="Take the examples of one split only.")
 ]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.dataset_options import (
-    DatasetArgument,
     LabelsOption,
     MapFileOption,
+    OptionalDatasetArgument,
     PredictionsOption,
     ResumeOption,
     SeedOption,
@@ -19,6 +19,7 @@ from service.cli.dataset_options import (
 from service.cli.engine_choice import EngineOption, with_engine
 from service.cli.exits import ExitCode
 from service.cli.options import ConfigOption, errors_shown, fail, load_or_exit
+from service.cli.verdict_options import SinceOption, VerdictsOption, since_moment, verdict_source
 
 if TYPE_CHECKING:
     from service.tools.evaluation.thresholds.costs import Prices
@@ -29,7 +30,7 @@ _CHEAPER = "A cheaper first pass"
 
 
 def thresholds(
-    dataset: DatasetArgument,
+    dataset: OptionalDatasetArgument = None,
     config: ConfigOption = None,
     *,
     target: Annotated[
@@ -53,6 +54,16 @@ def thresholds(
             help="Let the first pass clear images of child_safety too; without it, it can clear none.",
         ),
     ] = False,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            rich_help_panel=_CHEAPER,
+            help="Take stored verdicts in place of DATASET: folder or s3://bucket/prefix of 'modstream archive'.",
+        ),
+    ] = None,
+    verdicts: VerdictsOption = None,
+    since: SinceOption = None,
     confidence: Annotated[
         float | None,
         typer.Option(
@@ -106,7 +117,8 @@ def thresholds(
     --first-pass-recall gives clear_below of the policy's first pass: below which scores it clears an image, so that
     at most 1 in 100 of the images that the full pass does not allow is cleared at 0.99. Half of the images choose it,
     and the loss is stated from the other half. Labels have no part in it. The policy's clear_below has to be 0 for
-    every category, so that both passes judge every image.
+    every category, so that both passes judge every image. --archive or --verdicts takes verdicts that such a policy
+    has made already, in place of DATASET.
 
     The policy that is written has a new version and a comment above each new threshold; the rest of its text is as it
     was. Compare both with 'modstream backtest' before you serve it.
@@ -116,6 +128,8 @@ def thresholds(
       modstream thresholds labels.csv --target 'weapons.precision>=0.98' --target 'violence.recall>=0.9' -o new.yaml
 
       modstream thresholds labels.csv --first-pass-recall 0.99 --clear-child-safety -o new.yaml
+
+      modstream thresholds --archive s3://bucket/modstream --since 7d --first-pass-recall 0.99 --clear-child-safety
 
       modstream thresholds labels.csv --costs false_allow=50,false_block=2,review_minute=0.6 --images-a-month 3000000
 
@@ -135,19 +149,35 @@ def thresholds(
     if [bool(target), bool(costs), first_pass_recall is not None].count(True) != 1:
         detail = "give --target, once or more, or --costs, or --first-pass-recall: one of the three"
         raise fail(detail, code=ExitCode.USAGE)
+    images = _images(dataset, stored=archive is not None or verdicts is not None, is_first_pass=not (target or costs))
     targets, prices = _targets(target), _prices(costs, review_seconds)
     loaded = load_or_exit(config)
     with errors_shown():
         loaded = replace(loaded, settings=with_engine(loaded.settings, engine))
-        asked = Asked(dataset, label or (), map_file, split, policy or loaded.settings.policy.default, ())
+        asked = Asked(images, label or (), map_file, split, policy or loaded.settings.policy.default, ())
         common = CommonOptions(asked, version, predictions, confidence, resume=resume, seed=seed)
         files = Files(output, report, json)
         if first_pass_recall is not None:
-            first_pass = FirstPassOptions(common, first_pass_recall, clears_child_safety=clear_child_safety)
+            first_pass = FirstPassOptions(
+                common,
+                first_pass_recall,
+                clears_child_safety=clear_child_safety,
+                stored=(verdict_source(archive, verdicts, config), since_moment(since)) if dataset is None else None,
+            )
             found = shown_first_pass(loaded, first_pass, output)
         else:
             found = shown_solution(loaded, ThresholdOptions(common, targets, prices, images_a_month), output)
     write_files(found, files)
+
+
+def _images(dataset: Path | None, *, stored: bool, is_first_pass: bool) -> Path:
+    """Return the dataset; an empty path where stored verdicts take its place, which only a first pass allows."""
+    if dataset is None and not (stored and is_first_pass):
+        ways = "DATASET, --archive or --verdicts: name one" if is_first_pass else "DATASET: name the labelled images"
+        raise fail(ways, code=ExitCode.USAGE)
+    if dataset is not None and stored:
+        raise fail("DATASET and stored verdicts are two sources: give one of them", code=ExitCode.USAGE)
+    return dataset or Path()
 
 
 def _targets(texts: "Sequence[str] | None") -> "Sequence[Target]":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from rich.table import Table
@@ -10,13 +11,16 @@ from service.cli.as_json import as_json
 from service.cli.evaluate_run import judged, read_question
 from service.cli.exits import ExitCode
 from service.cli.options import complain, error_console, fail, output_console, warn
+from service.cli.served_policies import check_policies_or_exit
 from service.cli.thresholds_run import CommonOptions, FoundPolicy
+from service.policy.loader import load_policies
 from service.policy.policy import Policy
 from service.policy.policy_file import check_policy
 from service.policy.policy_files import policy_paths
 from service.policy.taxonomy import CHILD_SAFETY
 from service.settings.load import LoadedSettings
 from service.settings.settings import Settings
+from service.tools.evaluation.stored.stored_verdicts import VerdictSource, opened_verdicts
 from service.tools.evaluation.thresholds.first_pass import (
     FIRST_PASS_CONFIDENCE,
     FirstPassNotSolved,
@@ -27,13 +31,17 @@ from service.tools.evaluation.thresholds.first_pass import (
 from service.tools.evaluation.thresholds.first_pass_edit import NewFirstPass, check_first_pass, with_first_pass
 from service.tools.evaluation.thresholds.policy_edit import next_version
 from service.tools.evaluation.thresholds.ranking import MeasuredShare
-from service.tools.evaluation.thresholds.two_passes import JUDGE_BOTH, two_passes
+from service.tools.evaluation.thresholds.two_passes import JUDGE_BOTH, BothJudged, stored_passes, two_passes
 
 _CHILD_SAFETY = (
     f"{CHILD_SAFETY}: an image that the first pass clears is never seen by the full pass, so the loss below is also one"
     f" of {CHILD_SAFETY}. The images may have too few of it to measure that loss by itself: check this category by"
     " hand, or leave first_pass out"
 )
+
+
+Stored = tuple[VerdictSource, datetime | None]
+"""Where verdicts are, and since when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class FirstPassOptions:
     common: CommonOptions
     recall: float
     clears_child_safety: bool
+    stored: Stored | None = None
+    """Verdicts that are there already; None for a dataset, which is judged."""
 
     @property
     def confidence(self) -> float:
@@ -78,12 +88,11 @@ def shown_first_pass(loaded: LoadedSettings, options: FirstPassOptions, output: 
 
 
 def solved_first_pass(loaded: LoadedSettings, options: FirstPassOptions, output: Path | None) -> FirstPassResult:
-    """Judge the dataset by both passes, solve, and make the policy's text; raises `FatalError`."""
-    question = read_question(loaded, options.common.asked)
-    policy = question.policies.select(options.common.asked.policy)
-    _check(policy, options)
-    run, _ = judged(replace(question, policy=policy.name), options.common.predictions, resume=options.common.resume)
-    both = two_passes((each.verdict for each in run.predictions if each.verdict is not None), policy)
+    """Judge the dataset by both passes or read stored verdicts, solve, and make the policy's text.
+
+    Raises `FatalError`.
+    """
+    both, policy = _from_stored(loaded, options) if options.stored is not None else _from_dataset(loaded, options)
     found = solve_first_pass(
         policy, both.images, recall=options.recall, confidence=options.confidence, seed=options.common.seed
     )
@@ -91,8 +100,32 @@ def solved_first_pass(loaded: LoadedSettings, options: FirstPassOptions, output:
     new = text = None
     if isinstance(found, SolvedFirstPass):
         new = NewFirstPass(found.clear_below, [_comment(found)])
-        text = _written(question.settings, policy, new, version, output)
+        text = _written(loaded.settings, policy, new, version, output)
     return FirstPassResult(policy.name, version, found, both.left_out, new, text)
+
+
+def _from_dataset(loaded: LoadedSettings, options: FirstPassOptions) -> tuple[BothJudged, Policy]:
+    common = options.common
+    question = read_question(loaded, common.asked)
+    policy = question.policies.select(common.asked.policy)
+    _check(policy, options)
+    if any(policy.first_pass.clear_below.values() if policy.first_pass else ()):
+        detail = f"the first pass of {policy.name!r} clears images, which the full pass then does not judge"
+        raise fail(f"{detail}: {JUDGE_BOTH}", code=ExitCode.USAGE)
+    run, _ = judged(replace(question, policy=policy.name), common.predictions, resume=common.resume)
+    verdicts = (each.verdict for each in run.predictions if each.verdict is not None)
+    return two_passes(verdicts, policy), policy
+
+
+def _from_stored(loaded: LoadedSettings, options: FirstPassOptions) -> tuple[BothJudged, Policy]:
+    source, since = options.stored or (None, None)
+    check_policies_or_exit(loaded)
+    policy = load_policies(loaded.settings.policy).select(options.common.asked.policy)
+    _check(policy, options)
+    if source is None:
+        raise ValueError("no source of verdicts is named")
+    with opened_verdicts(source, since=since) as connection:
+        return stored_passes(connection, policy), policy
 
 
 def _check(policy: Policy, options: FirstPassOptions) -> None:
@@ -105,9 +138,6 @@ def _check(policy: Policy, options: FirstPassOptions) -> None:
     if policy.first_pass is None:
         detail = f"the policy {policy.name!r} has no first_pass: add 'first_pass: {{clear_below: {{default: 0,"
         raise fail(f"{detail} child_safety: 0}}}}', with which both passes judge every image", code=ExitCode.USAGE)
-    if any(policy.first_pass.clear_below.values()):
-        detail = f"the first pass of {policy.name!r} clears images, which the full pass then does not judge"
-        raise fail(f"{detail}: {JUDGE_BOTH}", code=ExitCode.USAGE)
 
 
 def _comment(found: SolvedFirstPass) -> str:

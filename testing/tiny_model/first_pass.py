@@ -1,32 +1,10 @@
-"""Models for the benchmark of a first pass: a tinier Qwen3-VL, and the tiny one taught to look with few tokens too.
-
-Scenes have 256 × 256 pixels, 64 vision tokens, in the full pass, and half of each side, 16 tokens, in the first one.
-Shapes of half the size are nothing that the tiny model of the package was taught. The weights are made in the cache:
-`python -m testing.tiny_model.first_pass` takes some ten minutes of one core.
-"""
-
-import argparse
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import chain
+"""Where the models for the benchmark of a first pass lie, and the sizes of their pictures."""
 
 import numpy as np
-import torch
 from PIL import Image
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
 from service.core.pixels import RgbPixels
-from testing.tiny_model.architecture import save, untrained
-from testing.tiny_model.forward import Batch, target_log_probabilities
-from testing.tiny_model.questions import Questions
-from testing.tiny_model.scenes import Scene, draw, random_scene
-from testing.tiny_model.seeing import learn_to_see
-from testing.tiny_model.shapes import INSTRUCTIONS
-from testing.tiny_model.tiny import CACHE, model_folder
-from testing.tiny_model.training import chosen_loss, embed_patches_by_product, right_share
+from testing.tiny_model.tiny import CACHE
 
 SIDE, FEW_SIDE = 256, 128
 """Of a picture in the full and in the first pass, in pixels: 64 and 16 vision tokens."""
@@ -35,126 +13,8 @@ TINIER = CACHE / "tinier"
 TWO_SIZES = CACHE / "two-sizes"
 """The tiny model, taught both sizes."""
 
-_LAYERS = 2
-_IMAGES_A_BATCH = 16
-_SHORT_PREFIX = 24
-_SHORT_SHARE = 0.8
-_WARM_UP = 0.1
-_REPORTED_EVERY = 50
-
 
 def reduced(pixels: RgbPixels) -> RgbPixels:
     """Return a picture of the full pass at the size of the first one, reduced as the service does."""
     small = Image.fromarray(pixels).resize((FEW_SIDE, FEW_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.ascontiguousarray(small)
-
-
-def few_pictures(rng: np.random.Generator) -> tuple[np.ndarray, Sequence[Scene]]:
-    """Return pictures for the first pass, with what they show at that size."""
-    scenes = [random_scene(rng, size=(SIDE, SIDE)) for _ in range(_IMAGES_A_BATCH)]
-    return np.stack([reduced(draw(scene)) for scene in scenes]), [_smaller(scene) for scene in scenes]
-
-
-def _smaller(scene: Scene) -> Scene:
-    share = FEW_SIDE / SIDE
-    items = [replace(item, x=item.x * share, y=item.y * share, radius=item.radius * share) for item in scene.items]
-    return replace(scene, width=FEW_SIDE, height=FEW_SIDE, items=tuple(items))
-
-
-def _batch(questions: Questions, rng: np.random.Generator, *, few: bool, prefix_tokens: int | None) -> Batch:
-    """Return pictures of one size and what is asked of them: the first pass asks the list question alone."""
-    scenes = [random_scene(rng, size=(SIDE, SIDE)) for _ in range(_IMAGES_A_BATCH)]
-    drawn = [draw(scene) for scene in scenes]
-    asked = [
-        (number, row)
-        for number, scene in enumerate(scenes)
-        for row in questions.about(scene, rng)
-        if not few or row.kind == "which"
-    ]
-    rows = sorted(asked, key=lambda each: len(each[1].ids))
-    prefix = questions.prefix
-    return Batch(
-        prefix=prefix[-prefix_tokens:] if prefix_tokens else prefix,
-        image_place=len(prefix),
-        images=[reduced(each) for each in drawn] if few else drawn,
-        rows=[row for _, row in rows],
-        image_of_row=[number for number, _ in rows],
-    )
-
-
-def _answer(
-    model: Qwen3VLForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
-    *,
-    steps: int,
-    rate: float,
-    few_share: float,
-    seed: int,
-) -> Iterator[str]:
-    """Train step by step; yield a line about some steps now and then."""
-    embed_patches_by_product(model)
-    parameters = [*model.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=_WARM_UP)
-    rng, questions = np.random.default_rng(seed), Questions(tokenizer, INSTRUCTIONS)
-    model.train()
-    right: list[float] = []
-    for step in range(steps):
-        few = bool(rng.random() < few_share)
-        prefix_tokens = _SHORT_PREFIX if step < _SHORT_SHARE * steps else None
-        batch = _batch(questions, rng, few=few, prefix_tokens=prefix_tokens)
-        likely = target_log_probabilities(model, batch)
-        optimizer.zero_grad()
-        loss = chosen_loss(likely, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        if few:
-            right.append(right_share(likely, batch.rows)["which"])
-        if (step + 1) % _REPORTED_EVERY == 0:
-            yield f"step {step + 1} cpu {time.process_time():.0f} s loss {loss.item():.3f} few {np.mean(right):.3f}"
-            right.clear()
-
-
-def make_tinier(*, seeing_steps: int, steps: int) -> Iterator[str]:
-    """Train the tinier model on few tokens alone, and save it; yield lines of progress."""
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
-    model = untrained(tokenizer, text_layers=_LAYERS, vision_layers=_LAYERS)
-    embed_patches_by_product(model)
-    for step, loss, right in learn_to_see(model, steps=seeing_steps, seed=1, pictures=few_pictures):
-        if step % _REPORTED_EVERY == 0:
-            yield f"seeing step {step} cpu {time.process_time():.0f} s loss {loss:.3f} patches {right:.3f}"
-    yield from _answer(model, tokenizer, steps=steps, rate=2e-3, few_share=1.0, seed=1)
-    save(model, tokenizer, TINIER)
-
-
-def make_two_sizes(*, steps: int) -> Iterator[str]:
-    """Teach the tiny model the small size beside the full one, and save it; yield lines of progress."""
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
-    model = Qwen3VLForConditionalGeneration.from_pretrained(model_folder(), dtype=torch.float32)
-    yield from _answer(model, tokenizer, steps=steps, rate=1e-3, few_share=0.7, seed=2)
-    save(model, tokenizer, TWO_SIZES)
-
-
-def main() -> None:
-    """Make both models, and print the progress."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=("tinier", "two-sizes", "both"), nargs="?", default="both")
-    parser.add_argument("--seeing-steps", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    makers = {
-        "tinier": partial(make_tinier, seeing_steps=arguments.seeing_steps, steps=arguments.steps),
-        "two-sizes": partial(make_two_sizes, steps=arguments.steps),
-    }
-    chosen = makers if arguments.model == "both" else {arguments.model: makers[arguments.model]}
-    for line in chain.from_iterable(make() for make in chosen.values()):
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

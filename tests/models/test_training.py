@@ -92,3 +92,17 @@ def test_patches_say_what_lies_on_them() -> None:
 
     scene = random_scene(np.random.default_rng(7), harmful=2, size=(256, 256))
     assert {KINDS[number] for number in cell_kinds(scene) if number < len(KINDS)} == set(scene.kinds)
+
+
+def test_a_first_pass_is_taught_the_scene_at_half_its_size_and_the_list_alone(tokenizer: Any) -> None:
+    from testing.tiny_model.questions import Questions  # noqa: PLC0415 - see above
+    from testing.tiny_model.seeing import cell_kinds  # noqa: PLC0415 - see above
+    from testing.tiny_model.train_first_pass import few_pictures, random_batch  # noqa: PLC0415 - see above
+
+    images, scenes = few_pictures(np.random.default_rng(5))
+    assert images.shape[1:] == (128, 128, 3)
+    assert all(0 < item.x < 128 and item.radius < 20 for scene in scenes for item in scene.items)
+    assert {len(cell_kinds(scene)) for scene in scenes} == {16}
+    few = random_batch(Questions(tokenizer, INSTRUCTIONS), np.random.default_rng(5), few=True, prefix_tokens=None)
+    assert {row.kind for row in few.rows} == {"which"}
+    assert {image.shape for image in few.images} == {(128, 128, 3)}

@@ -32,7 +32,7 @@ from service.media.prepare.preparing import complete, prepare
 from service.media.profiles import is_plausible
 from service.media.scenes import scenes
 from service.media.sizes import Size, check_size
-from service.media.structure import check_frames, check_run_lengths, check_structure
+from service.media.structure import check_frames, check_structure
 from service.media.view import View
 
 # Two canvases of libwebp, the copy that it hands over, and Pillow's own, each with four bytes a pixel.
@@ -84,9 +84,6 @@ COMPOSED_PER_LOOKED_AT: dict[MediaType, float] = {
     "image/jpeg": 1,
     "image/bmp": 1,
 }
-
-# BMP's numbers for 8 and 4 bits a pixel.
-BMP_RUN_LENGTHS = (1, 2)
 
 # How libavif's error ends, which Pillow passes on as any other.
 OUT_OF_MEMORY = "Out of memory"
@@ -219,8 +216,6 @@ def _check_costs(image: ImageFile, media_type: MediaType, frames: int, total: in
         max_pixels=limits.max_pixels,
         max_composed=int(COMPOSED_PER_LOOKED_AT[media_type] * limits.max_pixels),
     )
-    if media_type == "image/bmp" and image.info["compression"] in BMP_RUN_LENGTHS:
-        check_run_lengths(image.size)
     check_memory(image.size, bytes_a_pixel=bytes_a_pixel(image, media_type), memory_bytes=limits.memory_bytes)
 
 

@@ -24,8 +24,8 @@ MAX_PROFILES = 8
 # More than five minutes at 30 a second.
 MAX_FRAMES = 10_000
 MAX_COMMENTS = 500
-# Pillow unpacks run-lengths in Python. Windows' own pictures of this kind had a megapixel at most.
-MAX_RUN_LENGTH_PIXELS = 16_000_000
+# Run-lengths are read in Python, twice. Windows' own pictures of this kind had a megapixel at most.
+MAX_RUN_LENGTH_PIXELS = 8_000_000
 
 # A marker that is neither padding, escaped data, a restart mark nor one of the two without a length.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")

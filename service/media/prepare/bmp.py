@@ -1,23 +1,39 @@
-"""BMP: the alpha channel that browsers read of the headers that declare one, and Pillow only of pixels by masks."""
+"""BMP as browsers read it: opacity that a header declares, colours beyond the palette, pixels that run-lengths skip."""
 
 import struct
 
+from service.core.ambiguity import Feature
 from service.media.prepare.prepared_file import PreparedFile
+from service.media.structure import check_run_lengths
 
-_HEADER_AT, _BITS_AT, _COMPRESSION_AT, _MASKS_AT = 14, 28, 30, 54
+_OFFSET_AT, _HEADER_AT, _BITS_AT, _COMPRESSION_AT, _COLOURS_AT, _MASKS_AT = 10, 14, 28, 30, 46, 54
 _WITH_ALPHA = (108, 124)
-_PLAIN, _BY_MASKS = 0, 3
+_PLAIN, _RUNS_OF_BYTES, _RUNS_OF_NIBBLES, _BY_MASKS = 0, 1, 2, 3
 _MASKS = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 _MASK_BYTES, _ALPHA_AT = 16, 12
 
+_SHORT_HEADER = 12
+_SIZE_AT = 18
+_INDEX_BITS = (1, 2, 4, 8)
+
+# Behind a zero.
+_END_OF_ROW, _MOVE = 0, 2
+
 
 def prepare_bmp(data: bytes) -> PreparedFile:
-    """Return the file, with pixels of 32 bits by masks where its header declares an alpha channel."""
+    """Return the file with pixels of 32 bits by masks where its header declares opacity, and with a whole palette.
+
+    Raises `TooManyPixelsError` for run-lengths of too large a picture.
+    """
     masks = data[_MASKS_AT : _MASKS_AT + _MASK_BYTES]
     if len(masks) < _MASK_BYTES:
         return PreparedFile(data)
     (header,) = struct.unpack_from("<I", data, _HEADER_AT)
+    if header == _SHORT_HEADER:
+        return PreparedFile(data)
     bits, compression = struct.unpack_from("<HI", data, _BITS_AT)
+    if bits in _INDEX_BITS:
+        return _prepare_indexed(data, header, bits, compression)
     declares_alpha = header in _WITH_ALPHA and any(masks[_ALPHA_AT:])
     if not declares_alpha or (bits, compression) != (32, _PLAIN):
         return PreparedFile(data)
@@ -28,3 +44,47 @@ def prepare_bmp(data: bytes) -> PreparedFile:
         data[:_COMPRESSION_AT] + by_masks + data[_MASKS_AT + _MASK_BYTES :],
         ambiguous=frozenset() if is_usual else frozenset({"structure"}),
     )
+
+
+def _prepare_indexed(data: bytes, header: int, bits: int, compression: int) -> PreparedFile:
+    (offset,) = struct.unpack_from("<I", data, _OFFSET_AT)
+    ambiguous = frozenset[Feature]()
+    if compression in {_RUNS_OF_BYTES, _RUNS_OF_NIBBLES}:
+        width, height = struct.unpack_from("<2i", data, _SIZE_AT)
+        check_run_lengths((width, abs(height)))
+        if skips_pixels(data[offset:], (width, abs(height)), has_nibbles=compression == _RUNS_OF_NIBBLES):
+            ambiguous = frozenset({"opacity"})  # browsers leave them transparent
+    return PreparedFile(_with_whole_palette(data, _HEADER_AT + header, offset, 1 << bits), ambiguous=ambiguous)
+
+
+def _with_whole_palette(data: bytes, start: int, offset: int, colours: int) -> bytes:
+    """Return the file with black for the colours that its palette lacks, as browsers show them."""
+    (announced,) = struct.unpack_from("<I", data, _COLOURS_AT)
+    there = announced if 0 < announced <= colours else colours
+    if announced in {0, colours} and offset >= start + 4 * colours:
+        return data
+    palette = data[start : start + 4 * there].ljust(4 * colours, b"\0")
+    opening = bytearray(data[:start])
+    struct.pack_into("<I", opening, _COLOURS_AT, colours)
+    struct.pack_into("<I", opening, _OFFSET_AT, start + len(palette))
+    return bytes(opening) + palette + data[max(offset, start + 4 * there) :]
+
+
+def skips_pixels(codes: bytes, size: tuple[int, int], *, has_nibbles: bool) -> bool:
+    """Say whether run-lengths leave out pixels of a picture of a size: by a move, or by rows that end early."""
+    width, height = size
+    x = y = at = 0
+    while y < height and at + 1 < len(codes):
+        count, value = codes[at], codes[at + 1]
+        at += 2
+        if count:
+            x += count
+        elif value > _MOVE:
+            x += value
+            length = (value + 1) // 2 if has_nibbles else value
+            at += length + length % 2
+        elif value == _END_OF_ROW and x >= width:
+            x, y = 0, y + 1
+        else:
+            break  # a move, or an end; that of the picture may follow its last pixel
+    return y < height - 1 or (y < height and x < width)

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 import structlog
@@ -30,7 +30,7 @@ _AGAIN_S = 60.0
 """Until instructions that it could not be prepared for are tried again."""
 
 
-_SETTING = re.compile(r"\bengine\.(openai|onnx)\.")
+_SETTING = re.compile(r"\bengine\.(openai\.|onnx\.|kind\b)")
 
 
 class SmallerEngine:
@@ -154,30 +154,35 @@ class SmallerEngine:
     async def _keep_open(self) -> None:
         pause_s = _PAUSE_S
         while True:
-            engine = self._build()
             try:
-                with settings_renamed():
-                    await engine.start()
-                self._open(engine)
-                pause_s = _PAUSE_S
-                await self._serve(engine)
+                async with self._opened() as engine:
+                    pause_s = _PAUSE_S
+                    await self._serve(engine)
             except Exception as error:  # noqa: BLE001 - whatever fails here, images get the full pass
                 if self._fails_the_start(error):
                     return
                 log.warning("first_pass.not_started", error=error, again_in_s=pause_s)
-            finally:
-                self._engine = None
-                self._prepared.clear()
-                await engine.stop()
             await self._report(failed=[*self._wanted])
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
-    def _open(self, engine: Engine) -> None:
-        self._engine = engine
-        if self._opening is not None and not self._opening.done():
-            self._opening.set_result(None)
-        log.info("first_pass.started")
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Engine]:
+        """Start an engine, and stop it at the end of the block."""
+        with settings_renamed():
+            engine = self._build()
+        try:
+            with settings_renamed():
+                await engine.start()
+            self._engine = engine
+            if self._opening is not None and not self._opening.done():
+                self._opening.set_result(None)
+            log.info("first_pass.started")
+            yield engine
+        finally:
+            self._engine = None
+            self._prepared.clear()
+            await engine.stop()
 
     def _fails_the_start(self, error: Exception) -> bool:
         if self._opening is None or self._opening.done() or not self._must_start:
@@ -230,7 +235,7 @@ def settings_renamed() -> Iterator[None]:
         yield
     except EngineConfigurationError as error:
         raise EngineConfigurationError(
-            **{name: _SETTING.sub(r"engine.first_pass.\1.", str(fact)) for name, fact in error.facts.items()}
+            **{name: _SETTING.sub(r"engine.first_pass.\1", str(fact)) for name, fact in error.facts.items()}
         ) from error
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,21 @@ from schemas.verdict import VerdictV1
 from service.core.pixels import ImageSpec
 from service.core.records import SourceRecord
 from service.delivery.handler import Job
+from service.inference.engine import EngineOutput, FirstPassOutput
 from service.inference.vision.token_model import ModelRequest
 from service.media.image_memory import Reservation
 from service.media.types import DecodedImage, FetchedImage
 from service.moderation.engine_client import EngineClient
+from service.moderation.engine_view import PolicyEngine
 from service.moderation.moderate import Moderator
+from service.moderation.shadow import Judgement, Shadows
+from service.policy.calibration import EngineCalibration
 from service.policy.loader import Policies, PolicySet
 from service.policy.policy import Policy
 from service.settings.delivery import TopicSettings
 from service.telemetry.record_trace import RecordTrace
+from testing.asking import INSTRUCTIONS
+from testing.engine import PaintedEngine
 from testing.first_pass import SmallerModel, passes
 from testing.metrics import counting, scraped
 from testing.resources import NotedResources
@@ -53,7 +60,22 @@ def by_shade(ask: ModelRequest, words: Sequence[str]) -> Mapping[str, float]:
     return {"A": 1 - seen, "C": seen} if "A" in words else {"yes": seen, "no": 1 - seen}
 
 
-async def verdict(gallery: Gallery, model: ScriptedModel | None = None, **first_pass: Any) -> VerdictV1:
+class Seen:
+    """A shadow that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.judgements: list[Judgement] = []
+
+    def offer(self, judgement: Judgement) -> None:
+        self.judgements.append(judgement)
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+async def verdict(
+    gallery: Gallery, model: ScriptedModel | None = None, *, shadow: Seen | None = None, **first_pass: Any
+) -> VerdictV1:
     """Return the verdict on the gallery's image, by a policy with a first pass."""
     rule = {"clear_below": CLEAR_BELOW, **first_pass}
     content = {"name": "quick", "version": "1", "attributes": None, "categories": RULES, "first_pass": rule}
@@ -68,6 +90,7 @@ async def verdict(gallery: Gallery, model: ScriptedModel | None = None, **first_
             engine_client=EngineClient(engine, timeout_s=5),
             policies=Policies(PolicySet({policy.name: policy}, policy, {})),
             topics=TopicSettings(),
+            shadows=Shadows([shadow] if shadow else []),
         )
         event = {"image_id": "42", "image": {"url": "https://example.com/a.png"}, "tasks": ["moderation"]}
         record = SourceRecord("images.uploaded", 0, 7, 0, b"key", json.dumps(event).encode(), ())
@@ -119,6 +142,25 @@ async def test_an_image_that_viewers_may_show_otherwise_gets_the_full_pass() -> 
     found = await verdict(Gallery(10, ambiguous=frozenset({"truncated"})))
     assert found.first_pass is None
     assert "/256x32x32/" in (found.preprocessing or "")
+
+
+async def test_shadows_are_shown_a_cleared_image_in_its_full_size() -> None:
+    shadow = Seen()
+    await verdict(Gallery(10), shadow=shadow)
+    (judgement,) = shadow.judgements
+    assert judgement.image_spec.max_pixels == 512 * 512
+    assert judgement.verdict.first_pass is not None
+
+
+def test_a_calibration_of_the_full_pass_is_not_applied_to_scores_of_the_first() -> None:
+    calibration = EngineCalibration("shop/1", {}, {})
+    full, first = PaintedEngine().describe(INSTRUCTIONS), replace(PaintedEngine().describe(INSTRUCTIONS), kind="first")
+    engine = PolicyEngine(INSTRUCTIONS, None, full, calibration)
+    found = FirstPassOutput("cleared", {"weapons": 0.0}, by=first)
+    cleared = EngineOutput({"weapons": 0.0}, first_pass=found)
+    passed_on = EngineOutput({"weapons": 0.0}, first_pass=replace(found, outcome="passed_on"))
+    assert engine.of([cleared, cleared]) == replace(engine, description=first, calibration=None)
+    assert engine.of([cleared, passed_on]) == engine.of([passed_on]) == engine.of([EngineOutput(None)]) == engine
 
 
 async def test_images_are_counted_by_what_became_of_their_first_pass() -> None:

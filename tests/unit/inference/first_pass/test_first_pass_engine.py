@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.core.errors import EnginePoisonError
-from service.core.instructions import ModelInstructions
+from service.core.instructions import FirstPassInstructions, ModelInstructions
 from service.inference.engine import Engine, EngineOutput, EngineRequest
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.first_pass.engine import FirstPassEngine
@@ -20,7 +20,7 @@ from testing.asking import engine_request
 from testing.engine import PaintedEngine
 from testing.first_pass import FEW_TOKENS, LARGE, SMALLER_MODEL, armed, harmless, passes
 from testing.token_model import ScriptedModel
-from testing.vision import INSTRUCTIONS, PIXELS, questions
+from testing.vision import INSTRUCTIONS, PIXELS, questions, says
 
 
 @asynccontextmanager
@@ -69,9 +69,12 @@ async def test_what_it_does_not_clear_gets_the_full_pass_with_its_questions() ->
     assert output.first_pass.scores == pytest.approx({"weapons": 0.8, "alcohol": 0.0, "gambling": 0.0})
 
 
-async def test_a_score_at_its_limit_is_not_clear() -> None:
-    model = ScriptedModel(reads=lambda _ask, _words: {"A": 0.9, "B": 0.1})
-    assert outcome(await judged(model)) == "passed_on"
+@pytest.mark.parametrize(("below", "expected"), [(0.5, "passed_on"), (0.5001, "cleared")])
+async def test_a_score_at_its_limit_is_not_clear(below: float, expected: str) -> None:
+    rule = FirstPassInstructions((("weapons", below), ("alcohol", 0.1), ("gambling", 0.1)), vision_tokens=64)
+    instructions = replace(FEW_TOKENS, first_pass=rule)
+    async with running(ScriptedModel(reads=says({"A": 0.5, "B": 0.5}, weapons=0.9)), instructions) as engine:
+        assert outcome(await engine.judge(request(instructions=instructions))) == expected
 
 
 async def test_instructions_without_a_first_pass_are_answered_as_before() -> None:

@@ -123,14 +123,16 @@ async def test_the_check_of_topics_needs_no_grants_but_the_services(kafka: Kafka
     assert b"images.uploaded.dead.done" not in output
 
 
-async def test_the_service_may_write_what_shadows_decide(kafka: KafkaWithGrants) -> None:
+async def test_the_service_may_write_what_shadows_decide_and_audits_find(kafka: KafkaWithGrants) -> None:
     settings = of_the_service(kafka)
     everything = KafkaConnection(KafkaSettings(bootstrap_servers=kafka.unrestricted))
-    await ensure_topics(everything, {"topics.shadow": settings.topics.shadow}, partitions=1)
+    topics = {"topics.shadow": settings.topics.shadow, "topics.audit": settings.topics.audit}
+    await ensure_topics(everything, topics, partitions=1)
     publisher = SteadyPublisher(KafkaConnection(settings.kafka), is_idempotent=True, timeout_s=20.0)
-    await publisher.publish_all([OutgoingRecord(settings.topics.shadow, b"key", b"value", ())] * 2)
+    await publisher.publish_all([OutgoingRecord(topic, b"key", b"value", ()) for topic in topics.values()])
     await publisher.close()
-    await read(kafka, settings.topics.shadow, None, user=None, count=2)
+    for topic in topics.values():
+        await read(kafka, topic, None, user=None, count=1)
 
 
 async def test_the_service_may_remember_what_its_engine_died_of(kafka: KafkaWithGrants) -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from schemas.audit import AuditV1
+from service.core.instructions import ModelInstructions
 from service.core.records import OutgoingRecord
 from service.inference.engine import EngineOutput, EngineRequest
 from service.inference.errors import EngineFailedError
 from service.moderation import audits
 from service.moderation.audits import MAX_IN_FLIGHT, MAX_WAITING, AuditOptions, Audits
 from service.moderation.shadow import Judgement
+from service.policy.policy import Policy
 from testing.engine import PaintedEngine
 from testing.metrics import Scrape, counting, scraped
 from testing.waiting import wait_until
@@ -90,6 +93,33 @@ async def test_an_audit_asks_for_every_category_after_all_live_images_and_for_no
     (request,) = audited.engine.requests
     assert (request.asks_all, request.wants_tags, request.deadline_s) == (True, False, float("inf"))
     assert request.losses is not live.subject.losses
+
+
+async def test_an_audit_takes_no_first_pass_and_frees_what_it_prepared() -> None:
+    class Preparing(PaintedEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.prepared: Counter[ModelInstructions] = Counter()
+
+        async def prepare(self, instructions: ModelInstructions) -> None:
+            self.prepared[instructions] += 1
+
+        def forget(self, instructions: ModelInstructions) -> None:
+            self.prepared[instructions] -= 1
+
+    rules = {"child_safety": {"review": 0.3}, "violence": {"review": 0.5}}
+    first = {"clear_below": {"default": 0.1, "child_safety": 0.05}}
+    content = {"name": "cheap", "version": "1", "categories": rules, "first_pass": first}
+    policy = Policy.model_validate(content)
+    assert policy.instructions.first_pass is not None
+    audited = Audited(engine := Preparing())
+    async with audited.running():
+        for offset in range(3):
+            audited.audits.offer(judgement(policy=policy, offset=offset))
+        await audited.published(3)
+        assert engine.prepared == {replace(policy.instructions, first_pass=None): 1}
+    assert [request.instructions.first_pass for request in engine.requests] == [None] * 3
+    assert +engine.prepared == {}
 
 
 async def test_only_images_that_a_model_allowed_are_audited() -> None:

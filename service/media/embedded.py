@@ -12,6 +12,7 @@ from itertools import islice
 
 from service.core.ambiguity import Feature
 from service.media.formats import MediaType
+from service.media.prepare.isobmff import walk
 from service.media.structure import jpeg_segments
 
 _SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
@@ -58,10 +59,17 @@ def embedded_pictures(data: bytes, media_type: MediaType, last_block_at: int) ->
         yield from _behind(data, 8 + int.from_bytes(data[4:8], "little"), b"")
     elif media_type == "image/png" and (at := data.find(_PNG_END)) > 0:
         yield from _behind(data, at + len(_PNG_END), b"")
+    elif media_type == "image/avif" and _is_sequence(data):
+        # Viewers without sequences show the picture beside it. Its decoder goes by the first brand.
+        yield EmbeddedPicture("second_image", data[:8] + b"avif" + data[12:])
     elif media_type == "image/gif":
         for end in _GIF_ENDS:
             if (at := data.find(end)) > 0:
                 yield from _behind(data, at + 2, b"")
+
+
+def _is_sequence(data: bytes) -> bool:
+    return any(box.kind == b"moov" for box in walk(data, 0, len(data)))
 
 
 def _in_jpeg(data: bytes, last_block_at: int) -> Iterator[EmbeddedPicture]:

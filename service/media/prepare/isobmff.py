@@ -47,6 +47,10 @@ class PictureFile:
     """The primary picture has an ICC profile."""
     others: int = 0
     """Pictures beside the primary one that a viewer may show instead of it."""
+    properties: tuple[Box, ...] = ()
+    """Of the primary picture."""
+    start: int = 0
+    """Where the primary picture lies in the file, or its first part; 0 if the file does not say."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,9 @@ class _Meta:
     belongs: set[int] = field(default_factory=set)
     properties: list[Box] = field(default_factory=list)
     of_items: dict[int, list[int]] = field(default_factory=dict)
+    first_parts: dict[int, int] = field(default_factory=dict)
+    """By the number of a picture that is made of others."""
+    starts: dict[int, int] = field(default_factory=dict)
 
 
 def read_picture_file(data: bytes) -> PictureFile:
@@ -70,8 +77,10 @@ def read_picture_file(data: bytes) -> PictureFile:
     properties = [meta.properties[number] for number in meta.of_items.get(meta.primary or 0, ())]
     return PictureFile(
         kind=meta.kinds.get(meta.primary or 0, b""),
-        colours=_colours(data, properties),
-        has_profile=any(_colour_kind(data, box) in {b"prof", b"rICC"} for box in properties),
+        colours=colours_by_numbers(data, properties),
+        has_profile=has_profile(data, properties),
+        properties=tuple(properties),
+        start=meta.starts.get(meta.first_parts.get(meta.primary or 0, meta.primary or 0), 0),
         others=sum(
             kind in _PICTURES and item not in meta.hidden | meta.belongs and item != meta.primary
             for item, kind in meta.kinds.items()
@@ -138,7 +147,9 @@ def _read_references(data: bytes, box: Box, meta: _Meta, budget: Iterator[int]) 
             meta.belongs.add(source)
         if reference.kind in _MADE_OF:
             parts = data[at : reference.end]
-            meta.belongs.update(int.from_bytes(parts[place : place + wide]) for place in range(0, len(parts), wide))
+            numbers = [int.from_bytes(parts[place : place + wide]) for place in range(0, len(parts), wide)]
+            meta.belongs.update(numbers)
+            meta.first_parts[source] = next(iter(numbers), source)
 
 
 def _read_associations(data: bytes, box: Box, meta: _Meta, budget: Iterator[int]) -> None:
@@ -161,7 +172,29 @@ def _read_associations(data: bytes, box: Box, meta: _Meta, budget: Iterator[int]
         at += length * index_bytes
 
 
+def _read_locations(data: bytes, box: Box, meta: _Meta, budget: Iterator[int]) -> None:
+    """Read where in the file each item begins; items that lie elsewhere are left out."""
+    version, widths = data[box.start], data[box.start + 4 : box.start + 6].ljust(2, b"\0")
+    offset_bytes, length_bytes, base_bytes = widths[0] >> 4, widths[0] & 15, widths[1] >> 4
+    index_bytes = widths[1] & 15 if version else 0
+    item_bytes = 2 if version < 2 else 4  # noqa: PLR2004 - wider numbers came with the second version
+    at = box.start + 6 + item_bytes
+    for _ in range(int.from_bytes(data[box.start + 6 : at])):
+        if at >= box.end or next(budget, None) is None:
+            return
+        item = int.from_bytes(data[at : at + item_bytes])
+        at += item_bytes
+        method = data[at + 1] & 15 if version else 0
+        at += 2 * bool(version) + 2
+        base = int.from_bytes(data[at : at + base_bytes])
+        count, at = int.from_bytes(data[at + base_bytes : at + base_bytes + 2]), at + base_bytes + 2
+        if count and not method:
+            meta.starts[item] = base + int.from_bytes(data[at + index_bytes : at + index_bytes + offset_bytes])
+        at += count * (index_bytes + offset_bytes + length_bytes)
+
+
 _READERS = {
+    b"iloc": _read_locations,
     b"pitm": _read_primary,
     b"iinf": _read_items,
     b"iref": _read_references,
@@ -169,11 +202,17 @@ _READERS = {
 }
 
 
+def has_profile(data: bytes, properties: Sequence[Box]) -> bool:
+    """Say whether an ICC profile is among the properties of a picture."""
+    return any(_colour_kind(data, box) in {b"prof", b"rICC"} for box in properties)
+
+
 def _colour_kind(data: bytes, box: Box) -> bytes:
     return bytes(data[box.start : box.start + 4]) if box.kind == b"colr" else b""
 
 
-def _colours(data: bytes, properties: Sequence[Box]) -> Colours | None:
+def colours_by_numbers(data: bytes, properties: Sequence[Box]) -> Colours | None:
+    """Return the colours by numbers among the properties of a picture; None where there are none."""
     for box in properties:
         if _colour_kind(data, box) == b"nclx":
             primaries, transfer = (int.from_bytes(data[at : at + 2]) for at in (box.start + 4, box.start + 6))

@@ -41,13 +41,26 @@ def near_duplicates(signatures: Sequence[Signature]) -> list[int]:
     projected = _projected(whole)
     # The projection that spreads most leaves the fewest neighbours to compare.
     order = np.argsort(projected[:, 0], kind="stable")
-    ordered, ordered_projections = whole[order], projected[order]
-    ends = np.searchsorted(ordered_projections[:, 0], ordered_projections[:, 0] + VISIBLE_DIFFERENCE, side="right")
-    roots = list(range(len(order)))
+    ordered, projections = whole[order], projected[order]
+    ends = np.searchsorted(projections[:, 0], projections[:, 0] + VISIBLE_DIFFERENCE, side="right")
+    groups = np.arange(len(order))
     for place, end in enumerate(ends):
-        for other in _alike(ordered, ordered_projections, place, int(end)):
-            _join(roots, int(order[place]), int(order[other]))
-    return [_root(roots, place) for place in range(len(roots))]
+        # Pictures of one group need no comparison: thousands of white ones take no longer than different ones.
+        others = np.flatnonzero(groups[place + 1 : end] != groups[place]) + place + 1
+        alike = _alike(ordered, projections, place, others)
+        if alike.size:
+            merged = np.unique(groups[[place, *alike]])
+            groups[np.isin(groups, merged)] = merged[0]
+    return _first_places(groups, order)
+
+
+def _first_places(groups: NDArray[np.int64], order: NDArray[np.int64]) -> list[int]:
+    """Return by picture the first place of its group; `groups` are in another order of the pictures."""
+    first = np.full(len(order), len(order))
+    np.minimum.at(first, groups, order)
+    result = np.empty(len(order), dtype=np.int64)
+    result[order] = first[groups]
+    return [int(place) for place in result]
 
 
 def joined(roots: Sequence[int], keys: Iterable[str | None]) -> list[int]:
@@ -72,11 +85,12 @@ def _projected(whole: NDArray[np.int16]) -> NDArray[np.float32]:
     return spread
 
 
-def _alike(whole: NDArray[np.int16], projected: NDArray[np.float32], place: int, end: int) -> NDArray[np.int64]:
-    """Return the places behind this one, up to an end, whose pictures are alike."""
-    near = np.abs(projected[place + 1 : end] - projected[place]).max(axis=1) <= VISIBLE_DIFFERENCE
-    places = np.flatnonzero(near) + place + 1
-    alike: NDArray[np.int64] = places[np.abs(whole[places] - whole[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
+def _alike(
+    whole: NDArray[np.int16], projected: NDArray[np.float32], place: int, others: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return those of the other places whose pictures are alike."""
+    near = others[np.abs(projected[others] - projected[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
+    alike: NDArray[np.int64] = near[np.abs(whole[near] - whole[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
     return alike
 
 

@@ -125,8 +125,11 @@ def _default_file(question: Checked) -> Path:
 
 
 @contextmanager
-def shown_progress(step: str, images: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on standard error that vanishes at the end; nothing where it is no terminal."""
+def shown_progress(step: str, images: int | None) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on standard error that vanishes at the end; nothing where it is no terminal.
+
+    `images` is how many there are; None if that is not known.
+    """
     console = error_console()
     columns = (
         TextColumn("{task.description}"),

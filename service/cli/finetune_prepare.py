@@ -78,7 +78,9 @@ def _labelled(asked: Asked, policy: Policy) -> Labelled:
     label_map = read_label_map(asked.labels, asked.map_file, categories=categories)
     options, store = DatasetOptions(categories, label_map), ImageStore(HOME / "images")
     if is_reviews(asked.dataset):
-        reviews = read_reviews(asked.dataset, options, store, without_reviewers=frozenset(asked.without_reviewers))
+        without = frozenset(asked.without_reviewers)
+        with shown_progress("Reading reviews", None) as on_row:
+            reviews = read_reviews(asked.dataset, options, store, without_reviewers=without, on_row=on_row)
         print_reviews(reviews.report)
         scores = {**reviews.labelled.scores, **_scores(asked.verdicts)}
         return replace(reviews.labelled, scores=scores)

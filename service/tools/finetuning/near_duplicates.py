@@ -3,7 +3,7 @@
 A mirrored or turned copy, and a different crop of the same scene, are not found.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,17 @@ from PIL import Image
 from service.core.pixels import RgbPixels
 
 _SIDE = 10
-SIGNATURE_BYTES = _SIDE * _SIDE * 3
 
 VISIBLE_DIFFERENCE = 40
 """Of 255, in any hundredth of the picture. Below what `service.media.likeness` allows, because here all pictures of a
 dataset are compared with each other, and pictures of goods on white are much alike."""
+_SHARE_OF_CONTRAST = 0.2
+"""Pages of text are all nearly white: of a picture with little contrast, small differences count."""
+_LEAST_DIFFERENCE = 4
+"""Compression changes means by so much."""
 
-_PROJECTIONS = 8
+_COMPARED_FIRST = 12
+"""Values of a signature; few pictures agree in all of them and not in the whole."""
 _AT_MOST_LEARNT_FROM = 2_000
 
 Signature = NDArray[np.uint8]
@@ -31,26 +35,33 @@ def signature(pixels: RgbPixels) -> Signature:
     return np.asarray(cells, dtype=np.uint8).reshape(-1)
 
 
-def near_duplicates(signatures: Sequence[Signature]) -> list[int]:
-    """Return for each picture the place of the first one of its group; pictures of a group are alike pairwise or by
-    way of others of it.
+def near_duplicates(signatures: Sequence[Signature], on_compared: Callable[[], None] = lambda: None) -> list[int]:
+    """Return for each picture the place of the first one of its group.
+
+    Pictures of a group are alike pairwise, or by way of others of it. A picture with little contrast has to differ by
+    less. `on_compared` is called after each picture.
     """
     if not signatures:
         return []
     whole = np.stack(signatures).astype(np.int16)
-    projected = _projected(whole)
-    # The projection that spreads most leaves the fewest neighbours to compare.
-    order = np.argsort(projected[:, 0], kind="stable")
-    ordered, projections = whole[order], projected[order]
-    ends = np.searchsorted(projections[:, 0], projections[:, 0] + VISIBLE_DIFFERENCE, side="right")
+    places = _most_different(whole)
+    # Sorted by what differs most, the pictures within reach of one stand behind it.
+    order = np.argsort(whole[:, places[0]], kind="stable")
+    ordered, columns = whole[order], [np.ascontiguousarray(whole[order, place]) for place in places]
+    limits = np.clip(_SHARE_OF_CONTRAST * np.ptp(ordered, axis=1), _LEAST_DIFFERENCE, VISIBLE_DIFFERENCE)
+    ends = np.searchsorted(columns[0], columns[0] + limits, side="right")
     groups = np.arange(len(order))
     for place, end in enumerate(ends):
         # Pictures of one group need no comparison: thousands of white ones take no longer than different ones.
         others = np.flatnonzero(groups[place + 1 : end] != groups[place]) + place + 1
-        alike = _alike(ordered, projections, place, others)
+        for column in columns:
+            others = others[np.abs(column[others] - column[place]) <= limits[place]]
+        difference = np.abs(ordered[others] - ordered[place]).max(axis=1, initial=0)
+        alike = others[difference <= np.minimum(limits[others], limits[place])]
         if alike.size:
             merged = np.unique(groups[[place, *alike]])
             groups[np.isin(groups, merged)] = merged[0]
+        on_compared()
     return _first_places(groups, order)
 
 
@@ -72,26 +83,18 @@ def joined(roots: Sequence[int], keys: Iterable[str | None]) -> list[int]:
     return [_root(result, place) for place in range(len(result))]
 
 
-def _projected(whole: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return some weighted means of each signature's values, the one that spreads most first.
-
-    The weights' sizes sum to 1, so that means of two pictures never differ by more than one of their values does.
-    """
+def _most_different(whole: NDArray[np.int16]) -> list[int]:
+    """Return the places in signatures at which pictures differ most, each in another way than those before it."""
     learnt_from = whole[:: max(1, len(whole) // _AT_MOST_LEARNT_FROM)].astype(np.float64)
-    _, vectors = np.linalg.eigh(np.cov(learnt_from, rowvar=False) if len(learnt_from) > 1 else np.eye(SIGNATURE_BYTES))
-    weights = vectors[:, -_PROJECTIONS:]
-    projected: NDArray[np.float32] = (whole @ (weights / np.abs(weights).sum(axis=0))).astype(np.float32)
-    spread: NDArray[np.float32] = projected[:, np.argsort(-projected.std(axis=0))]
-    return spread
-
-
-def _alike(
-    whole: NDArray[np.int16], projected: NDArray[np.float32], place: int, others: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return those of the other places whose pictures are alike."""
-    near = others[np.abs(projected[others] - projected[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
-    alike: NDArray[np.int64] = near[np.abs(whole[near] - whole[place]).max(axis=1, initial=0) <= VISIBLE_DIFFERENCE]
-    return alike
+    rest = learnt_from - learnt_from.mean(axis=0)
+    places: list[int] = []
+    for _ in range(_COMPARED_FIRST):
+        places.append(int(np.argmax(rest.var(axis=0))))
+        column = rest[:, places[-1]].copy()
+        if not (size := column @ column):
+            break
+        rest -= np.outer(column, column @ rest / size)
+    return places
 
 
 def _root(roots: list[int], place: int) -> int:

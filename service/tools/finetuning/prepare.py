@@ -1,7 +1,7 @@
 """Labelled images to a folder of prepared data: decoded, grouped, divided, and asked about."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -94,7 +94,9 @@ async def prepare(
     names = frozenset(category.name for category in instructions.categories)
     labels = [known_labels(source.dataset, each, names, source.scores.get(each.sha256, {})) for each in pictures]
     usable = [each for each in labels if each.is_usable and each.picture.sha256 not in looks.animations]
-    images = _divided(usable, looks.signatures, options)
+    with progress("Comparing", len(usable)) as on_compared:
+        groups = _groups(usable, looks.signatures, options.group_by, on_compared)
+    images = _divided(usable, groups, options)
     left_out = Counter(source.left_out) + Counter(each.reason for each in missing)
     left_out[REPEATED] = len(repeats)
     left_out[ANIMATION] = sum(each.picture.sha256 in looks.animations for each in labels)
@@ -154,10 +156,7 @@ async def _gathered(
                 raise failures.exceptions[0] from None
 
 
-def _divided(
-    labels: Sequence[KnownLabels], signatures: Mapping[str, Signature], options: PrepareOptions
-) -> Sequence[LabelledImage]:
-    groups = _groups(labels, signatures, options.group_by)
+def _divided(labels: Sequence[KnownLabels], groups: Sequence[str], options: PrepareOptions) -> Sequence[LabelledImage]:
     members = (
         GroupMember(group, each.shown, _given(each.picture, options.earlier))
         for group, each in zip(groups, labels, strict=True)
@@ -166,9 +165,14 @@ def _divided(
     return [_labelled_image(each, group, splits[group]) for group, each in zip(groups, labels, strict=True)]
 
 
-def _groups(labels: Sequence[KnownLabels], signatures: Mapping[str, Signature], group_by: str | None) -> Sequence[str]:
+def _groups(
+    labels: Sequence[KnownLabels],
+    signatures: Mapping[str, Signature],
+    group_by: str | None,
+    on_compared: Callable[[], None],
+) -> Sequence[str]:
     """Return the name of each image's group: it does not depend on the other groups, nor on the order."""
-    roots = near_duplicates([signatures[each.picture.sha256] for each in labels])
+    roots = near_duplicates([signatures[each.picture.sha256] for each in labels], on_compared)
     if group_by is not None:
         roots = joined(roots, (each.picture.example.columns.get(group_by) for each in labels))
     names: dict[int, str] = {}

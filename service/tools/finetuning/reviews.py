@@ -1,7 +1,7 @@
 """Decisions of reviewers as a dataset: one answer by image and category, by majority."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -54,7 +54,12 @@ class Reviews:
 
 
 def read_reviews(
-    path: Path, options: DatasetOptions, store: ImageStore, *, without_reviewers: frozenset[str] = frozenset()
+    path: Path,
+    options: DatasetOptions,
+    store: ImageStore,
+    *,
+    without_reviewers: frozenset[str] = frozenset(),
+    on_row: Callable[[], None] = lambda: None,
 ) -> Reviews:
     """Return the reviewed images of a file of JSON lines or Parquet.
 
@@ -65,6 +70,7 @@ def read_reviews(
     with ReviewStore() as stored:
         for row in review_rows(path, store):
             report.rows += 1
+            on_row()
             if isinstance(row, BadRow):
                 report.bad(row)
             else:

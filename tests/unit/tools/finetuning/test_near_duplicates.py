@@ -47,6 +47,13 @@ def test_drawings_that_differ_in_a_shape_are_different() -> None:
     assert len(set(groups)) > 95
 
 
+def test_pages_that_are_nearly_white_differ_by_what_stands_on_them() -> None:
+    rng = np.random.default_rng(2)
+    pages = [np.repeat(np.where(rng.random(100) < 0.5, 255, 225), 3).astype(np.uint8) for _ in range(50)]
+    recompressed = [page - rng.integers(0, 4, 300).astype(np.uint8) for page in pages]
+    assert near_duplicates([*pages, *recompressed]) == [*range(50), *range(50)]
+
+
 def test_all_pairs_are_found_however_many_pictures_there_are() -> None:
     rng = np.random.default_rng(1)
     pictures = rng.integers(0, 256, (400, 300)).astype(np.uint8)

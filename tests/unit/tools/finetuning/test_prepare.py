@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +43,14 @@ def silent(step: str, images: int) -> Iterator[Callable[[], None]]:
     yield lambda: None
 
 
+def bomb() -> bytes:
+    """Return a PNG file of a few bytes that claims 4 gigapixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 65_536, 65_536, 8, 2, 0, 0, 0)
+    chunks = (head, b"IDAT" + zlib.compress(bytes(64)), b"IEND")
+    written = (struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
 def labelled(folder: Path, scores: dict[str, dict[str, float]] | None = None) -> Labelled:
     return Labelled(read_dataset(folder, OPTIONS, ImageStore(folder / "store")), scores or {})
 
@@ -62,8 +72,9 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
     frames[0].save(folder / "animation.gif", save_all=True, append_images=frames[1:])
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "bomb.png").write_bytes(bomb())
     with (folder / "labels.jsonl").open("a") as file:
-        for name in ("copy.webp", "near.png", "animation.gif", "broken.png"):
+        for name in ("copy.webp", "near.png", "animation.gif", "broken.png", "bomb.png"):
             file.write(json.dumps(first | {"image": name}) + "\n")
     return folder
 
@@ -105,8 +116,14 @@ def test_every_category_is_in_every_split(made: tuple[Prepared, Path]) -> None:
 
 
 def test_what_cannot_be_used_is_counted_by_its_reason(made: tuple[Prepared, Path]) -> None:
-    assert made[0].manifest.left_out == {"image.corrupt": 1, "finetune.repeated": 1, "finetune.animation": 1}
-    assert [each.example.image_id for each in made[0].missing] == ["broken.png"]
+    left_out = made[0].manifest.left_out
+    assert left_out == {
+        "image.corrupt": 1,
+        "image.too_many_pixels": 1,
+        "finetune.repeated": 1,
+        "finetune.animation": 1,
+    }
+    assert [each.example.image_id for each in made[0].missing] == ["broken.png", "bomb.png"]
     assert sum(made[0].manifest.images.values()) == 91
 
 

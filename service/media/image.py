@@ -184,8 +184,7 @@ def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType,
     read = read_frames(image, views, prepared, turn=turn, max_pixels=read_pixels, multiple_of=limits.multiple_of)
     looked = looks([*read], upright, limits.looks, frames=frames)
     pictures = looked.pictures
-    if not looked.is_complete:
-        ambiguous.add("opacity")
+    ambiguous |= looked.features
     is_ignored = not all(picture.is_managed for picture in pictures)
     if isinstance(image, OpenJpegFile) and image.is_cut_off:
         ambiguous.add("truncated")

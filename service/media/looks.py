@@ -7,9 +7,10 @@ from itertools import groupby
 
 from PIL import Image
 
+from service.core.ambiguity import Feature
 from service.core.target_size import target_size
 from service.media.grounds import laid
-from service.media.parts import Box, part_length, parts, parts_needed
+from service.media.parts import Box, is_squeezed, part_length, parts, parts_needed
 from service.media.picture import Picture
 from service.media.sizes import Size
 
@@ -38,6 +39,14 @@ class Looks:
     pictures: tuple[Picture, ...]
     is_complete: bool
     """False if grounds or colours were left out, because there were too many of them."""
+    is_squeezed: bool
+    """There were too few parts for a long picture."""
+
+    @property
+    def features(self) -> set[Feature]:
+        """What is not judged as viewers show it."""
+        opacity: set[Feature] = set() if self.is_complete else {"opacity"}
+        return opacity | ({"shape"} if self.is_squeezed else set())
 
 
 def pixels_to_read(size: Size, limits: LookLimits, *, frames: int) -> int:
@@ -51,17 +60,18 @@ def pixels_to_read(size: Size, limits: LookLimits, *, frames: int) -> int:
 
 def looks(found: Sequence[Picture], size: Size, limits: LookLimits, *, frames: int) -> Looks:
     """Return what is judged of the frames of an upright picture of some size, within the limits."""
-    most, is_complete = limits.for_each(frames), True
+    most, is_complete, squeezed = limits.for_each(frames), True, False
     pictures: list[Picture] = []
     for _, frame in groupby(found, lambda picture: picture.view.frame):
         whole = [each for picture in frame for each in _on_grounds(picture)]
         is_complete = is_complete and len(whole) <= most
         kept = whole[:most]
         count = _parts(size, limits, most // len(kept) - 1)
+        squeezed = squeezed or (limits.is_square and is_squeezed(size, count))
         for picture in kept:
             pictures += _reduced(picture, limits) if limits.is_square else (picture,)
             pictures += _in_parts(picture, parts(size, count), size, limits)
-    return Looks(tuple(pictures), is_complete)
+    return Looks(tuple(pictures), is_complete, squeezed)
 
 
 def _parts(size: Size, limits: LookLimits, most: int) -> int:

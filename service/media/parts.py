@@ -12,6 +12,8 @@ LONGEST_WHOLE = 2.1
 # Each part has this share of its length in common with the next, so that nothing is cut in two in both.
 _SHARED = 0.25
 _FEWEST = 2
+# How many times longer than wide a part may be that is brought to a square, for what it shows to be recognised.
+_LONGEST_SQUEEZED = 3.3
 
 
 def parts_needed(size: Size, most: int) -> int:
@@ -20,6 +22,11 @@ def parts_needed(size: Size, most: int) -> int:
     if ratio <= LONGEST_WHOLE or most < _FEWEST:
         return 0
     return min(most, 1 + math.ceil((ratio - 1) / (1 - _SHARED)))
+
+
+def is_squeezed(size: Size, count: int) -> bool:
+    """Say whether a picture in so many parts, 0 for a whole one, is squeezed much where each becomes a square."""
+    return (part_length(size, count) if count else max(size)) > _LONGEST_SQUEEZED * min(size)
 
 
 def part_length(size: Size, count: int) -> int:

@@ -52,8 +52,16 @@ def test_a_long_picture_is_given_whole_and_in_parts_at_full_size(size: tuple[int
 def test_a_picture_with_more_parts_than_are_allowed_is_seen_in_longer_ones() -> None:
     image = decode(strip((2000, 20)), target_pixels=TARGET, is_square=True, max_views=6)
     assert len(image.views) == 6
-    assert image.ambiguous == ()
+    assert image.ambiguous == ("shape",)
     assert set(image.frame_sizes[1:]) == {(SIDE, SIDE)}
+
+
+def test_a_long_animation_whose_parts_are_squeezed_is_ambiguous() -> None:
+    for width, ambiguous in ((500, ()), (600, ("shape",))):
+        pictures = [Image.new("RGB", (width, 100), (number * 50, 0, 0)) for number in range(4)]
+        data = encoded(pictures[0], "GIF", save_all=True, append_images=pictures[1:], duration=100)
+        assert decode(data, target_pixels=TARGET, is_square=True).ambiguous == ambiguous
+        assert decode(data, target_pixels=TARGET).ambiguous == ()
 
 
 def test_both_grounds_of_a_long_picture_are_given_in_parts() -> None:

@@ -33,8 +33,8 @@ from service.settings.engine import JudgingSettings
 from service.settings.settings import PolicySettings
 from service.tools.evaluation.thresholds.first_pass import SolvedFirstPass, TwoPasses, solve_first_pass
 from testing.shapes_policy import write_shapes_policy
-from testing.tiny_model.first_pass import FEW_SIDE, SIDE, TINIER, TWO_SIZES
-from testing.tiny_model.scenes import draw, random_scene
+from testing.tiny_model.first_pass import FEW_SIDE, SIDE, TINIER, TWO_SIZES, scene_for_passes
+from testing.tiny_model.scenes import draw
 from testing.tiny_model.shapes import INSTRUCTIONS
 
 CELL_PIXELS = 32**2
@@ -179,13 +179,12 @@ def _is_allowed(policy: Policy, output: EngineOutput) -> bool:
 
 def _plain(images: int, *, seed: int) -> Sequence[RgbPixels]:
     rng = np.random.default_rng(seed)
-    scenes = (random_scene(rng, harmful=0, size=(SIDE, SIDE)) for _ in range(images))
-    return [draw(replace(scene, items=())) for scene in scenes]
+    return [draw(scene_for_passes(rng, is_plain=True)) for _ in range(images)]
 
 
 def _harmful(images: int, *, seed: int) -> Sequence[RgbPixels]:
     rng = np.random.default_rng(seed)
-    return [draw(random_scene(rng, harmful=int(rng.integers(1, 3)), size=(SIDE, SIDE))) for _ in range(images)]
+    return [draw(scene_for_passes(rng, harmful=int(rng.integers(1, 3)))) for _ in range(images)]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The first pass asks the list question alone, either of the same engine about a s
 Whatever keeps it from an answer sends the image on: a first pass can save work, and never fail an image.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import structlog
 
 from service.core.errors import EnginePoisonError, RejectedError, TransientError
 from service.core.instructions import FirstPassInstructions, ModelInstructions
+from service.core.spans import current_span
 from service.inference.chat import ChatServer, chat_server
 from service.inference.engine import (
     Engine,
@@ -25,18 +25,22 @@ from service.inference.engine import (
     FirstPassOutput,
 )
 from service.inference.errors import EngineConfigurationError, EngineNotRunningError
-from service.inference.first_pass.reducer import Reducer, reduced_preprocessing
+from service.inference.first_pass.reducer import Reducer
+from service.inference.first_pass.rules import (
+    FAILED,
+    SKIPPED,
+    first_description,
+    first_instructions,
+    first_request,
+    found,
+    full_instructions,
+    is_left_out,
+)
 from service.inference.first_pass.smaller import SmallerEngine
-from service.telemetry import labels
+from service.telemetry import labels, names
 from service.telemetry.instruments import FIRST_PASS_DURATION
 
 log = structlog.get_logger(__name__)
-
-LONGEST_SQUEEZED = 2.1
-"""Longer images are not cleared by an engine that squeezes them into a square; the decoders cut them into parts."""
-
-_SKIPPED = FirstPassOutput("skipped")
-_FAILED = FirstPassOutput("failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class FirstPassEngine:
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
         """Return the description of the full pass."""
-        return self.main.describe(_full(instructions))
+        return self.main.describe(full_instructions(instructions))
 
     def load(self) -> EngineLoad:
         """Return the requests in both engines, and whether the main one can answer."""
@@ -97,7 +101,7 @@ class FirstPassEngine:
         Raises what the main engine raises, and `EngineConfigurationError` if the smaller one is not set or does not
         cover what the main one does.
         """
-        full, rule = _full(instructions), instructions.first_pass
+        full, rule = full_instructions(instructions), instructions.first_pass
         await self.main.prepare(full)
         if rule is not None and instructions not in self._passes:
             try:
@@ -109,7 +113,7 @@ class FirstPassEngine:
 
     def forget(self, instructions: ModelInstructions) -> None:
         """Undo one `prepare`."""
-        self.main.forget(_full(instructions))
+        self.main.forget(full_instructions(instructions))
         self._holders[instructions] -= 1
         if self._holders[instructions] <= 0:
             del self._holders[instructions]
@@ -126,16 +130,18 @@ class FirstPassEngine:
             raise EngineNotRunningError
         if passes.first is None:
             return await self.main.judge(replace(request, instructions=passes.full))
-        found = await self._first_pass(request, passes, passes.first)
-        if found.outcome == "cleared":
-            return EngineOutput(found.scores, label_mass=found.label_mass, first_pass=found)
+        first = await self._first_pass(request, passes, passes.first)
+        if first.outcome == "cleared":
+            return EngineOutput(first.scores, label_mass=first.label_mass, first_pass=first)
         with _timed("full"):
             output = await self.main.judge(replace(request, instructions=passes.full))
-        return replace(output, first_pass=found)
+        return replace(output, first_pass=first)
 
     async def explain(self, request: EngineRequest, categories: Sequence[str]) -> Mapping[str, str]:
         """Have the main engine explain."""
-        return await self.main.explain(replace(request, instructions=_full(request.instructions)), categories)
+        return await self.main.explain(
+            replace(request, instructions=full_instructions(request.instructions)), categories
+        )
 
     async def stop(self) -> None:
         """Stop both engines."""
@@ -153,7 +159,7 @@ class FirstPassEngine:
         self, full: ModelInstructions, rule: FirstPassInstructions, main: EngineDescription
     ) -> ModelInstructions | None:
         """Prepare the first pass, and return its instructions; None if it would save nothing."""
-        first = _first(full, rule)
+        first = first_instructions(full, rule)
         if not main.covers:
             return None
         if rule.engine == "smaller":
@@ -192,34 +198,39 @@ class FirstPassEngine:
             self._smaller.forget(first)
 
     async def _first_pass(self, request: EngineRequest, passes: _Passes, first: ModelInstructions) -> FirstPassOutput:
+        """Return what the first pass finds; raises only what the full pass would fail with as well."""
         engine = self.main if passes.rule.engine == "same" else self._smaller
         if request.wants_tags or not request.wants_scores or not request.may_clear or engine is None:
-            return _SKIPPED
+            return SKIPPED
         described = engine.describe(first)
         if described is None:
-            return _FAILED
-        pixels = await self._reducer.reduced(request.pixels, described.image_spec)
-        if _is_left_out(request, described, is_reduced=pixels is not request.pixels, rule=passes.rule):
-            return _SKIPPED
-        smaller = replace(
-            request,
-            request_id=f"{request.request_id}/first",
-            pixels=pixels,
-            instructions=first,
-            image_key=f"{request.image_key}/first",
-        )
-        try:
-            with _timed("first"):
-                output = await engine.judge(smaller)
-        except EnginePoisonError:
-            # The full pass would ask the same servers, which stop working each time.
-            if passes.rule.engine == "same":
-                raise
-            return _FAILED
-        except (RejectedError, TransientError) as error:
-            log.info("first_pass.failed", error=error)
-            return _FAILED
-        return _found(output, _as_first(described, passes.described), passes.clear_below)
+            return FAILED
+        with current_span().child(names.JUDGE_FIRST) as span:
+            pixels = await self._reducer.reduced(request.pixels, described.image_spec)
+            if is_left_out(request, described, passes.rule, is_reduced=pixels is not request.pixels):
+                outcome = SKIPPED
+            elif (output := await _output(engine, first_request(request, first, pixels), passes.rule)) is None:
+                outcome = FAILED
+            else:
+                outcome = found(output, first_description(described, passes.described), passes.clear_below)
+            span.set(names.FIRST_OUTCOME, outcome.outcome)
+        return outcome
+
+
+async def _output(
+    engine: Engine | SmallerEngine, request: EngineRequest, rule: FirstPassInstructions
+) -> EngineOutput | None:
+    """Have the first pass judged; None if that fails in a way that the full pass need not."""
+    try:
+        with _timed("first"):
+            return await engine.judge(request)
+    except EnginePoisonError:
+        # The full pass would ask the same servers, which stop working each time.
+        if rule.engine == "same":
+            raise
+    except (RejectedError, TransientError) as error:
+        log.info("first_pass.failed", error=error)
+    return None
 
 
 @contextmanager
@@ -228,47 +239,3 @@ def _timed(kind: labels.PassKind) -> Iterator[None]:
     since_s = time.perf_counter()
     yield
     FIRST_PASS_DURATION.record(time.perf_counter() - since_s, {labels.KIND: kind})
-
-
-def _full(instructions: ModelInstructions) -> ModelInstructions:
-    return instructions if instructions.first_pass is None else replace(instructions, first_pass=None)
-
-
-def _first(full: ModelInstructions, rule: FirstPassInstructions) -> ModelInstructions:
-    """Return the instructions of a first pass: the same prompt, and no question after the list.
-
-    An adapter belongs to the main engine's model.
-    """
-    return replace(
-        full,
-        vision_tokens=rule.vision_tokens,
-        follow_up_threshold=math.inf,
-        adapter=full.adapter if rule.engine == "same" else None,
-    )
-
-
-def _as_first(described: EngineDescription, full: EngineDescription) -> EngineDescription:
-    """Return the description of an engine as it takes the first pass before another one, whose images it is given."""
-    named = reduced_preprocessing(described.preprocessing, full=full.image_spec, first=described.image_spec)
-    return replace(described, covers=full.covers, image_spec=full.image_spec, preprocessing=named)
-
-
-def _is_left_out(
-    request: EngineRequest, described: EngineDescription, *, is_reduced: bool, rule: FirstPassInstructions
-) -> bool:
-    """Return whether a first pass would save nothing, or would not see the image as it is."""
-    height, width = request.pixels.shape[:2]
-    if described.image_spec.is_square and max(height, width) > LONGEST_SQUEEZED * min(height, width):
-        return True
-    # The same engine would be asked the same question about the same pixels twice.
-    return rule.engine == "same" and not is_reduced
-
-
-def _found(output: EngineOutput, by: EngineDescription, clear_below: Mapping[str, float]) -> FirstPassOutput:
-    """Return what a first pass found; one that did not judge the image, or not in all categories, gave no scores."""
-    given = output.scores or {}
-    if not by.covers or not by.covers <= given.keys():
-        return _FAILED
-    scores = {name: given[name] for name in given if name in by.covers}
-    is_clear = all(score < clear_below.get(name, 0.0) for name, score in scores.items())
-    return FirstPassOutput("cleared" if is_clear else "passed_on", scores, output.label_mass, by)

@@ -16,9 +16,11 @@ from service.inference.first_pass.smaller import SmallerEngine
 from service.inference.rehearsal_engine import RehearsalEngine
 from service.inference.vision.token_model import ModelRequest
 from service.settings.engine import RehearsalSettings
+from service.telemetry.request_trace import RequestTracer
 from testing.asking import engine_request
 from testing.engine import PaintedEngine
 from testing.first_pass import FEW_TOKENS, LARGE, SMALLER_MODEL, armed, harmless, passes
+from testing.spans import KeptSpans
 from testing.token_model import ScriptedModel
 from testing.vision import INSTRUCTIONS, PIXELS, questions, says
 
@@ -179,3 +181,15 @@ async def test_an_engine_that_would_save_nothing_gives_every_image_the_full_pass
     await engine.prepare(FEW_TOKENS)
     assert (await engine.judge(request())).first_pass is None
     await engine.stop()
+
+
+async def test_a_trace_shows_which_questions_belong_to_the_first_pass() -> None:
+    kept = KeptSpans()
+    tracer = RequestTracer(kept.sink())
+    async with running(ScriptedModel(reads=armed)) as engine:
+        with tracer.request("POST", {}):
+            await engine.judge(request())
+    first = kept.named("first pass")
+    assert first.attributes == {"modstream.first_pass.outcome": "passed_on"}
+    chats = [span for span in kept.spans if span.name.startswith("chat")]
+    assert [chat.parent == first.context for chat in chats] == [True, False, False]

@@ -23,7 +23,7 @@ from service.tools.evaluation.datasets.reading import read_dataset
 from service.tools.evaluation.quality.prediction_file import read_predictions
 from service.tools.finetuning.earlier_splits import earlier_splits
 from service.tools.finetuning.examples import SPLITS
-from service.tools.finetuning.labelled import Labelled
+from service.tools.finetuning.labelled import MAX_IMAGES, Labelled
 from service.tools.finetuning.prepare import Prepared, PrepareOptions, prepare, unknown_splits
 from service.tools.finetuning.review_rows import is_reviews
 from service.tools.finetuning.reviews import read_reviews
@@ -76,7 +76,7 @@ def prepared(settings: Settings, asked: Asked) -> Prepared:
 def _labelled(asked: Asked, policy: Policy) -> Labelled:
     categories = frozenset(policy.names)
     label_map = read_label_map(asked.labels, asked.map_file, categories=categories)
-    options, store = DatasetOptions(categories, label_map), ImageStore(HOME / "images")
+    options, store = DatasetOptions(categories, label_map, MAX_IMAGES), ImageStore(HOME / "images")
     if is_reviews(asked.dataset):
         without = frozenset(asked.without_reviewers)
         with shown_progress("Reading reviews", None) as on_row:
@@ -133,5 +133,5 @@ def print_prepared(found: Prepared, out: Path) -> None:
         warn(f"{count:,} images are left out: {reason}")
     if found.largest_group > _LARGE_GROUP * images:
         warn(f"{found.largest_group:,} images count as near-duplicates of each other, and share a split")
-    console.print(f"{out}: data hash {manifest.data_hash[:16]}, prompt hash {manifest.prompt_hash[:16]}")
-    console.print(f"  measure on what is held out: modstream evaluate {out} --split held_out")
+    console.print(f"{plain(str(out))}: data hash {manifest.data_hash[:16]}, prompt hash {manifest.prompt_hash[:16]}")
+    console.print(f"  measure on what is held out: modstream evaluate {plain(str(out))} --split held_out")

@@ -75,6 +75,8 @@ class ReviewerRecords:
 
     def concerns(self) -> Sequence[str]:
         """Return a sentence for each way in which one person decides too much, or otherwise than others."""
+        if len(self.by_reviewer) == 1:
+            return [f"every decision is {next(iter(self.by_reviewer))}'s, and no other person looked at any image"]
         return [*self._alone(), *self._only_yes(), *self._disagreeing()]
 
     @staticmethod
@@ -89,7 +91,7 @@ class ReviewerRecords:
         return [
             f"{name} alone decided about {record.alone:,} images, more than half of those with a single review"
             for name, record in self.by_reviewer.items()
-            if len(self.by_reviewer) > 1 and record.alone > images / 2 and record.alone >= _MANY
+            if record.alone > images / 2 and record.alone >= _MANY
         ]
 
     def _only_yes(self) -> Sequence[str]:
@@ -101,7 +103,7 @@ class ReviewerRecords:
         return [
             f"every yes of {category} is {next(iter(counts))}'s ({next(iter(counts.values())):,} images)"
             for category, counts in sorted(by_category.items())
-            if len(counts) == 1 and len(self.by_reviewer) > 1 and next(iter(counts.values())) >= _MANY
+            if len(counts) == 1 and next(iter(counts.values())) >= _MANY
         ]
 
     def _disagreeing(self) -> Sequence[str]:

@@ -20,6 +20,7 @@ DATASET_SPLITS: Mapping[str, Split] = MappingProxyType(
         "val": "validation",
         "dev": "validation",
         "test": "held_out",
+        "eval": "held_out",
         "held_out": "held_out",
     }
 )

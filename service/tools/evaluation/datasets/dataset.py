@@ -78,6 +78,8 @@ class DatasetOptions:
     """The categories that labels may name."""
     label_map: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The categories of labels that are none themselves; an empty tuple for a label without harm."""
+    max_examples: int = MAX_EXAMPLES
+    """A dataset with more is refused as soon as that shows."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from service.tools.evaluation.datasets.arrow import DISK_FILES, disk_rows, parquet_rows
-from service.tools.evaluation.datasets.dataset import Dataset, DatasetError, DatasetOptions
+from service.tools.evaluation.datasets.dataset import Dataset, DatasetError, DatasetOptions, Example
 from service.tools.evaluation.datasets.files import csv_rows, json_rows
 from service.tools.evaluation.datasets.folder import folder_dataset
 from service.tools.evaluation.datasets.image_store import ImageStore
@@ -43,7 +43,11 @@ def _file_rows(path: Path, store: ImageStore) -> Iterator[Row]:
 
 
 def _of_rows(path: Path, rows: Iterator[Row], options: DatasetOptions) -> Dataset:
-    examples = [example_of(row, options) for row in rows]
+    examples: list[Example] = []
+    for row in rows:
+        if len(examples) == options.max_examples:
+            raise row.fault(f"it has more than {options.max_examples:,} images: draw a sample")
+        examples.append(example_of(row, options))
     if not examples:
         raise DatasetError(place=path, detail="it has no rows")
     return Dataset(str(path), examples, categories=options.categories)

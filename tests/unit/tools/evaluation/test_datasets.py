@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ def test_a_folder_has_a_sub_folder_for_each_category(tmp_path: Path) -> None:
         "weapons/deep/b.png": {"weapons"},
     }
     assert [each.name for each in dataset.left_out] == ["none/notes.txt"]
+
+
+def test_a_dataset_with_too_many_examples_is_refused_at_the_first_row_beyond(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, "image,labels\na.jpg,none\nb.jpg,none\nc.jpg,no category\n")
+    with pytest.raises(DatasetError, match=r"line 4: it has more than 2 images: draw a sample"):
+        read_dataset(path, replace(OPTIONS, max_examples=2), STORE)
 
 
 def test_folders_above_the_categories_are_splits(tmp_path: Path) -> None:

@@ -45,3 +45,9 @@ def test_a_category_whose_every_yes_is_one_person_s_is_named() -> None:
     for _ in range(12):
         records.add([vote("a", x="yes"), vote("b", y="no")])
     assert records.concerns() == ["every yes of x is a's (12 images)"]
+
+
+def test_one_person_who_decides_everything_is_named() -> None:
+    records = ReviewerRecords()
+    records.add([vote("a", x="yes")])
+    assert records.concerns() == ["every decision is a's, and no other person looked at any image"]

@@ -109,6 +109,14 @@ def test_training_never_sees_what_is_held_out(made: tuple[Prepared, Path]) -> No
     assert len(first) == 1
 
 
+def test_weights_balance_training_and_leave_the_measurement_alone(made: tuple[Prepared, Path]) -> None:
+    data = open_prepared(made[1])
+    weights = {split: [each.weight for each in data.examples(split)] for split in SPLITS}
+    assert sum(weights["train"]) / len(weights["train"]) == pytest.approx(1.0)
+    assert len({*weights["train"]}) > 2
+    assert {*weights["validation"], *weights["held_out"]} == {1.0}
+
+
 def test_every_category_is_in_every_split(made: tuple[Prepared, Path]) -> None:
     counts = made[0].manifest.categories
     assert counts.keys() == {*POLICY.categories, "none"}

@@ -51,7 +51,11 @@ def _print_limits(name: str, each: PolicyMisses) -> None:
             " the figures take them to be like the audited ones of their day"
         )
     low, high = _WELL_REPRESENTED
-    if not low <= each.represented <= high:
+    if each.represented > high:
+        warn(
+            f"policy {name}: the archive lacks verdicts of that time: audits stand for more allowed images than it has"
+        )
+    elif each.represented < low:
         warn(
             f"policy {name}: the audits stand for {each.represented:.0%} of the images that the archive has as allowed"
             " in that time: audits were off for a part of it, or records were lost"

@@ -39,7 +39,7 @@ def test_what_was_forgotten_is_counted(tmp_path: Path) -> None:
     arguments = ["archive", "forget", "--archive", str(tmp_path), "--tenant", "shop", "--image-id", "3"]
     result = CliRunner().invoke(app, [*arguments, "--image-ids", str(tmp_path / "ids")])
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == "deleted 0 verdicts, 0 tags, 0 dead letters of 3 images\n"
+    assert result.stdout == "deleted 0 verdicts, 0 tags, 0 dead letters, 0 audits of 3 images\n"
 
 
 def test_an_archiver_without_a_broker_names_the_setting(tmp_path: Path, unused_tcp_port: int) -> None:

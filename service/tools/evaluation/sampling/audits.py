@@ -3,7 +3,7 @@
 Each allowed image was chosen with the probability `share`, which may have changed over time, so a chosen image stands
 for 1 / share images (Horvitz and Thompson). Chosen images that were left out count through those of their policy and
 day that were audited: the weights of these rise until they stand for both. At last the weights of a policy are scaled
-to the number of images that it allowed in that time, where the archive has it.
+to the number of images that it allowed in that time, as far as the archive has their verdicts.
 
 Labels say what an image truly shows. Audits that found something and those that found nothing are labelled in
 different shares; each labelled one stands for those of its kind that were not.
@@ -48,6 +48,8 @@ class ChosenImage:
     """Whether the audit does not allow it, for a category or for anything else."""
     labels: frozenset[str] | None = None
     """What people say that it shows; None without a label."""
+    is_stored: bool = True
+    """Whether the archive has its live verdict: those of HTTP requests are in no topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class PolicyMisses:
     done: float
     """The share of the chosen images that were audited, by weight."""
     allowed: float
-    """Images that the policy allowed in that time: counted in the archive, or estimated from the audits without."""
+    """Images that the policy allowed in that time: counted in the archive, and estimated for those that it lacks."""
     represented: float
     """The images that the chosen ones stand for, as a share of `allowed`: far from 1, audits were off or lost."""
     refused: str | None
@@ -131,7 +133,9 @@ def _of_policy(
 ) -> PolicyMisses:
     audited = [image for image in chosen if image.found is not None]
     chosen_weight, done_weight = sum(1 / each.share for each in chosen), sum(1 / each.share for each in audited)
-    allowed = float(live.allowed) if live is not None and live.allowed else chosen_weight
+    stored_weight = sum(1 / each.share for each in chosen if each.is_stored)
+    stored = float(live.allowed) if live is not None and live.allowed else stored_weight
+    allowed = stored + chosen_weight - stored_weight
     refused = _refusal(len(audited), done_weight / chosen_weight, min_audits=min_audits, min_done=min_done)
     labelled = [image for image in audited if image.labels is not None]
     overall: CategoryMisses | None = None
@@ -178,6 +182,7 @@ class _AuditedSample:
     ) -> None:
         self._audited, self._allowed, self._live, self._confidence = audited, allowed, live, confidence
         self._weights = _weights(chosen, audited, allowed)
+        self._is_stored = np.array([image.is_stored for image in audited])
         self._flagged = np.array([image.is_flagged for image in audited])
         self._is_labelled = np.array([image.labels is not None for image in audited])
         self._label_weights = _label_weights(self._weights, self._flagged, self._is_labelled)
@@ -193,33 +198,34 @@ class _AuditedSample:
     def of(self, category: str | None) -> CategoryMisses:
         """Estimate the figures of one category, or of all together."""
         found = self._flagged if category is None else self._has([image.found for image in self._audited], category)
-        missed = SampledCount.of(found, self._weights, float(self._weights.max()))
-        truly: SampledCount | None = None
+        truly_missed = true_recall = None
         if self._is_labelled.any():
             shown = self._has([image.labels for image in self._audited], category) & self._is_labelled
-            heaviest = float(self._label_weights[self._is_labelled].max())
-            truly = SampledCount.of(shown, self._label_weights, heaviest)
+            truly_missed = self._share(shown, self._label_weights)
+            true_recall = self._recall(category, shown, self._label_weights)
         return CategoryMisses(
             category,
             found=int(found.sum()),
-            missed=self._share(missed),
-            recall=self._recall(category, missed),
-            truly_missed=None if truly is None else self._share(truly),
-            true_recall=None if truly is None else self._recall(category, truly),
+            missed=self._share(found, self._weights),
+            recall=self._recall(category, found, self._weights),
+            truly_missed=truly_missed,
+            true_recall=true_recall,
         )
 
     def _has(self, sets: Sequence[frozenset[str] | None], category: str | None) -> Flags:
         return np.array([bool(names) if category is None else category in (names or ()) for names in sets])
 
-    def _share(self, missed: SampledCount) -> Estimate:
-        return share_of_all(missed, max(1, round(self._allowed)), self._confidence)
+    def _share(self, missed: Flags, weights: Floats) -> Estimate:
+        count = SampledCount.of(missed, weights, float(weights.max()))
+        return share_of_all(count, max(1, round(self._allowed)), self._confidence)
 
-    def _recall(self, category: str | None, missed: SampledCount) -> Estimate:
-        """Return flagged / (flagged + missed); what was flagged is counted, and not estimated."""
+    def _recall(self, category: str | None, missed: Flags, weights: Floats) -> Estimate:
+        """Return flagged / (flagged + missed) of images in the archive: there, the flagged ones are counted."""
         if self._live is None:
             return Estimate(None, 0.0, 1.0)
+        count = SampledCount.of(missed & self._is_stored, weights, float(weights.max()))
         flagged = SampledCount(float(self._live.flagged.get(category, 0)), 0.0, 0.0, 1.0)
-        return share_of_two(flagged, missed, self._confidence)
+        return share_of_two(flagged, count, self._confidence)
 
 
 def _weights(chosen: Sequence[ChosenImage], audited: Sequence[ChosenImage], allowed: float) -> Floats:

@@ -67,6 +67,16 @@ def test_recall_is_what_was_flagged_of_all_that_should_have_been() -> None:
     assert weapons.recall.low < 0.5 < weapons.recall.high
 
 
+def test_images_of_http_requests_count_among_what_is_missed_and_not_in_the_recall_of_the_archive() -> None:
+    images = [chosen(n, flagged=n < 5) for n in range(500)]
+    requests = [replace(chosen(n, flagged=n < 515), is_stored=False) for n in range(500, 1_000)]
+    found = one([*images, *requests], LiveCounts(5_000, {None: 50}))
+    assert found.overall is not None
+    assert (found.allowed, found.represented) == pytest.approx((10_000, 1.0))
+    assert found.overall.missed.value == pytest.approx(0.02)
+    assert found.overall.recall.value == pytest.approx(0.5)
+
+
 def test_labels_of_finds_and_of_others_count_for_their_kind_alone() -> None:
     images = [chosen(n, flagged=n < 20) for n in range(1_000)]
     # Half of the finds are labelled, half of these rightly; of the others 49, and one of them shows something.

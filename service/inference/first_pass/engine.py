@@ -82,12 +82,8 @@ class FirstPassEngine:
         return self.main.describe(full_instructions(instructions))
 
     def load(self) -> EngineLoad:
-        """Return the requests in both engines, and whether the main one can answer."""
-        load = self.main.load()
-        if self._smaller is None:
-            return load
-        smaller = self._smaller.load()
-        return EngineLoad(load.running + smaller.running, load.waiting + smaller.waiting, load.is_reachable)
+        """Return the requests in the main engine, and whether it can answer: images in a smaller one are not for it."""
+        return self.main.load()
 
     async def start(self) -> None:
         """Start the main engine, and begin to start the smaller one."""

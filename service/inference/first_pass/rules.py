@@ -42,6 +42,7 @@ def first_request(request: EngineRequest, first: ModelInstructions, pixels: RgbP
         pixels=pixels,
         instructions=first,
         image_key=f"{request.image_key}/first",
+        asks_all=False,
     )
 
 

@@ -18,7 +18,7 @@ from service.core.availability import RequestClock
 from service.core.errors import FatalError, ModstreamError, TransientError
 from service.core.instructions import ModelInstructions
 from service.core.losses import EngineLosses
-from service.inference.engine import Engine, EngineDescription, EngineLoad, EngineOutput, EngineRequest
+from service.inference.engine import Engine, EngineDescription, EngineOutput, EngineRequest
 from service.inference.errors import EngineConfigurationError, EngineFailedError
 from service.inference.first_pass.pause import Pause
 
@@ -75,11 +75,6 @@ class SmallerEngine:
         if self._pause.is_on:
             return ["engine.first_pass failed several times in a row: it pauses, and every image gets the full pass"]
         return []
-
-    def load(self) -> EngineLoad:
-        """Return its requests, and whether it answers; safe in any thread."""
-        engine = self._engine
-        return EngineLoad(0, 0, is_reachable=False) if engine is None else engine.load()
 
     async def start(self) -> None:
         """Begin to start it. Raises its error where `must_start`."""

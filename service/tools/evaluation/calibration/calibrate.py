@@ -60,12 +60,19 @@ class _Example:
 
 
 def fit_engines(dataset: Dataset, predictions: Sequence[Prediction], *, seed: int) -> Sequence[EngineFit]:
-    """Return the calibration of each engine and prompt that judged the images, in the order of its first verdict."""
+    """Return the calibration of each engine and prompt that judged the images, in the order of its first verdict.
+
+    Images that a first pass cleared are left out: no calibration is applied to their scores.
+    """
     judged: dict[ScoredBy, list[tuple[Prediction, VerdictV1]]] = defaultdict(list)
     for each in predictions:
-        if each.verdict is not None and each.verdict.status == "moderated":
+        if each.verdict is not None and each.verdict.status == "moderated" and not _is_cleared(each.verdict):
             judged[scored_by_verdict(each.verdict)].append((each, each.verdict))
     return [_fit_engine(dataset, scored_by, images, seed=seed) for scored_by, images in judged.items()]
+
+
+def _is_cleared(verdict: VerdictV1) -> bool:
+    return verdict.first_pass is not None and verdict.first_pass.decided
 
 
 def _fit_engine(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from service.core.instructions import CategoryDefinition
-from service.inference.engine import EngineOutput
+from service.inference.engine import EngineLoad, EngineOutput
 from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.first_pass.engine import FirstPassEngine
 from service.inference.first_pass.pause import FAILURES
@@ -161,6 +161,17 @@ async def test_policies_that_change_are_prepared_for_and_forgotten() -> None:
         engine.forget(SMALLER_MODEL)
         await engine.prepare(SMALLER_MODEL)
         assert outcome(await judged(engine)) == "cleared"
+
+
+async def test_images_in_the_smaller_engine_take_no_room_in_the_main_one() -> None:
+    hold = asyncio.Event()
+    smaller = SmallerModel(ScriptedModel(reads=harmless, hold=hold))
+    async with running(ScriptedModel(reads=harmless), smaller.engine()) as engine:
+        judging = asyncio.create_task(judged(engine))
+        await wait_until(lambda: bool(smaller.model.asks), description="the smaller engine is asked")
+        assert engine.load() == EngineLoad(0, 0)
+        hold.set()
+        assert outcome(await judging) == "cleared"
 
 
 async def test_stopping_before_the_start_is_harmless() -> None:

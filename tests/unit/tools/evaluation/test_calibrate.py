@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.verdict import FrameScoresV1
+from schemas.outcome import ModelV1
+from schemas.verdict import FirstPassV1, FrameScoresV1
 from service.policy.calibration import read_calibration
 from service.policy.policy import CategoryRule, Policy
 from service.tools.evaluation.calibration.calibrate import (
@@ -65,6 +66,20 @@ def test_engines_and_prompts_are_kept_apart() -> None:
     engines = fit_engines(dataset_of(predictions), predictions, seed=0)
     assert [each.scored_by.prompt_hash for each in engines] == ["11", "22", None]
     assert {kind for _, kind in engines[2].fits} == {"classifier"}
+
+
+def test_what_a_first_pass_cleared_does_not_count() -> None:
+    predictions, others = judged(200), judged(200, seed=1)
+    model = ModelV1(name="small", revision="1")
+    first_pass = FirstPassV1(decided=True, scores={}, clear_below={}, engine="openai", model=model, prompt_hash="11")
+    cleared = [changed(each, first_pass=first_pass, model=model) for each in others]
+    (engine,) = fit_engines(dataset_of([*predictions, *others]), [*predictions, *cleared], seed=0)
+    assert engine == fit_engines(dataset_of(predictions), predictions, seed=0)[0]
+    passed_on = [changed(each, first_pass=first_pass.model_copy(update={"decided": False})) for each in others]
+    assert (
+        fit_engines(dataset_of(others), passed_on, seed=0)[0].fits
+        == fit_engines(dataset_of(others), others, seed=0)[0].fits
+    )
 
 
 def test_scores_before_an_earlier_calibration_are_fitted() -> None:

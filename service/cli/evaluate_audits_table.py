@@ -52,9 +52,7 @@ def _print_limits(name: str, each: PolicyMisses) -> None:
         )
     low, high = _WELL_REPRESENTED
     if each.represented > high:
-        warn(
-            f"policy {name}: the archive lacks verdicts of that time: audits stand for more allowed images than it has"
-        )
+        warn(f"policy {name}: the archive lacks verdicts of that time: audits stand for more images than it has")
     elif each.represented < low:
         warn(
             f"policy {name}: the audits stand for {each.represented:.0%} of the images that the archive has as allowed"

@@ -109,7 +109,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection, labels: Labels) -> tuple[Chos
     rows = connection.execute(
         "SELECT tenant, image_id, coalesce(policy_name, ''), moderated_at::DATE, share,"
         " left_out IS NULL AND status = 'moderated', decision,"
-        " CASE WHEN decision <> 'allow' THEN reasons END, NOT contains(source_topic, '/') FROM chosen"
+        " CASE WHEN decision <> 'allow' THEN reasons END, NOT contains(coalesce(source_topic, ''), '/') FROM chosen"
     )
     found = []
     while batch := rows.fetchmany(_ROWS):
@@ -117,9 +117,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection, labels: Labels) -> tuple[Chos
             images = flagged_categories(reasons) if is_audited else None
             flagged = bool(is_audited and decision in _FLAGS)
             label = labels.get((tenant, image_id)) if is_audited else None
-            found.append(
-                ChosenImage(tenant, image_id, policy, day, share, images, flagged, label, is_stored is not False)
-            )
+            found.append(ChosenImage(tenant, image_id, policy, day, share, images, flagged, label, is_stored))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from schemas.verdict import VerdictV1
 from service.app.run import data_plane_alone
 from service.core.errors import RejectedError
 from service.moderation.requests import RequestModerator
+from service.settings.engine import EngineSettings
 from service.settings.media import DecodeSettings, MediaSettings
 from service.settings.settings import Settings
 from testing.browser_pixels import ALIKE, Cells, PixelReader, Shown, ShownFrame, cells
@@ -36,7 +37,8 @@ CLEARLY = 0.2
 side."""
 
 SHORTEST_SHARE = 0.25
-"""A frame that is shown for a smaller share of its animation may be missed: `media.decode.max_frames` are judged."""
+"""What is shown for a smaller share of its animation, in one frame or several, may be missed:
+`media.decode.max_frames` are judged."""
 
 AMBIGUOUS = "image.ambiguous"
 _ROUTE = "evasion"
@@ -106,12 +108,16 @@ def _not_allowed(variant: Variant, verdict: VerdictV1) -> Judged:
 
 
 def lasting(shown: Shown) -> list[ShownFrame]:
-    """Return the frames that are shown for a good share of the time, and the last of an animation that ends."""
-    times = [frame.shown_ms or 0.0 for frame in shown.frames]
+    """Return the frames of what is shown for a good share of the time, and the last of an animation that ends."""
+    own = [frame.shown_ms or 0.0 for frame in shown.frames]
+    times = [
+        sum(each for each, other in zip(own, shown.frames, strict=True) if _alike(frame, other))
+        for frame in shown.frames
+    ]
     lasting = [
         frame
         for frame, time_ms in zip(shown.frames, times, strict=True)
-        if not sum(times) or time_ms >= SHORTEST_SHARE * sum(times)
+        if not sum(own) or time_ms >= SHORTEST_SHARE * sum(own)
     ]
     return lasting if shown.repeats or shown.frames[-1] in lasting else [*lasting, shown.frames[-1]]
 
@@ -130,9 +136,16 @@ async def judged_together(
     return list(await asyncio.gather(*map(judged, variants, shown)))
 
 
+def _alike(one: ShownFrame, other: ShownFrame) -> bool:
+    return float(np.abs(one.on_white - other.on_white).mean()) <= ALIKE
+
+
 @asynccontextmanager
 async def evasion_judge() -> AsyncIterator[EvasionJudge]:
     """Start the decoders and the embedded engine."""
-    settings = Settings(media=MediaSettings(decode=DecodeSettings(workers=2)))
+    # Slow machines are given time: what is too late would count as refused.
+    settings = Settings(
+        engine=EngineSettings(timeout_s=600), media=MediaSettings(decode=DecodeSettings(workers=2, timeout_s=120))
+    )
     async with data_plane_alone(settings) as plane:
         yield EvasionJudge(RequestModerator(plane.moderator, plane.policies, max_image_bytes=100_000_000))

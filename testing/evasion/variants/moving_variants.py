@@ -18,16 +18,22 @@ _TIMES_MS = st.sampled_from([0, 10, 20, 100, 500, 3000, 60_000, 600_000])
 
 @st.composite
 def frame_times(draw: st.DrawFn, harmful: RgbPixels, harmless: RgbPixels) -> Variant:
-    """Draw an animation with one harmful frame at any place, shown for any time."""
+    """Draw an animation with harmful frames at any places, shown for any time."""
     count = draw(st.integers(2, 24))
-    place = draw(st.integers(0, count - 1))
+    places = draw(st.one_of(st.sets(st.integers(0, count - 1), min_size=1, max_size=1), _between_evenly_spaced(count)))
     usual, longer = draw(_TIMES_MS), draw(_TIMES_MS)
-    times = [longer if number == place else usual for number in range(count)]
-    pixels = [harmful if number == place else harmless for number in range(count)]
+    times = [longer if number in places else usual for number in range(count)]
+    pixels = [harmful if number in places else harmless for number in range(count)]
     loops = draw(st.sampled_from([0, 1, 3]))
-    name = draw(st.sampled_from(["GIF", "PNG", "WEBP"]))
-    how = f"{name}, frame {place} of {count} for {longer} ms, the others for {usual} ms, {loops} loops"
+    name = draw(st.sampled_from(["GIF", "PNG", "WEBP", "AVIF"]))
+    how = f"{name}, frames {sorted(places)} of {count} for {longer} ms, the others for {usual} ms, {loops} loops"
     return Variant("frame times", how, _MAKERS[name](pixels, times, loops), harmful)
+
+
+def _between_evenly_spaced(count: int) -> st.SearchStrategy[set[int]]:
+    """Return what gives all frames but four that are evenly spaced, or any of those."""
+    between = {*range(count)} - {round(place * (count - 1) / 3) for place in range(4)}
+    return st.sets(st.sampled_from(sorted(between)), min_size=1) | st.just(between) if between else st.just({0})
 
 
 @st.composite
@@ -73,7 +79,12 @@ def _webp(pixels: Sequence[RgbPixels], times: Sequence[int], loops: int) -> byte
     )
 
 
-_MAKERS = {"GIF": _gif, "PNG": _apng, "WEBP": _webp}
+def _avif(pixels: Sequence[RgbPixels], times: Sequence[int], _loops: int) -> bytes:
+    first, *others = [_marked(each, number) for number, each in enumerate(pixels)]
+    return saved(first, "AVIF", save_all=True, append_images=others, duration=list(times), quality=80, speed=10)
+
+
+_MAKERS = {"GIF": _gif, "PNG": _apng, "WEBP": _webp, "AVIF": _avif}
 _PALETTES: dict[bytes, tuple[np.ndarray, bytes]] = {}
 
 

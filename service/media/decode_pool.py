@@ -65,6 +65,7 @@ class ImageDecoder:
                 max_pixels=settings.max_pixels,
                 max_frames=settings.max_frames,
                 max_views=max(settings.max_views, settings.max_frames),
+                full_jpeg=settings.full_jpeg,
             ),
         )
         self._slots = [_Slot() for _ in range(settings.workers or len(os.sched_getaffinity(0)))]

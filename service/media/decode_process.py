@@ -172,7 +172,7 @@ def _took_too_long(limit_s: float, cpu_s: float) -> DecodeTimeoutError | Decoder
 
 
 def process_limits(
-    *, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int, max_views: int
+    *, memory_bytes: int, timeout_s: float, max_pixels: int, max_frames: int, max_views: int, full_jpeg: bool
 ) -> ProcessLimits:
     """Return the arguments of a decoder process; its processor time is the time limit, rounded up."""
     return ProcessLimits(
@@ -182,6 +182,7 @@ def process_limits(
         max_pixels=max_pixels,
         max_frames=max_frames,
         max_views=max_views,
+        full_jpeg=full_jpeg,
     )
 
 

@@ -46,6 +46,8 @@ class ProcessLimits:
     max_pixels: int
     max_frames: int
     max_views: int
+    full_jpeg: bool
+    """Decode JPEGs to all their pixels."""
 
     def to_json(self) -> str:
         """Return the limits as JSON for the command line."""

@@ -78,6 +78,7 @@ def _answer_one(connection: socket.socket, decode: Decode, limits: ProcessLimits
         memory_bytes=limits.memory_bytes,
         max_views=limits.max_views,
         is_square=is_square,
+        full_jpeg=limits.full_jpeg,
     )
     try:
         image = decode(data, wanted)

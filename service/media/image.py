@@ -112,6 +112,8 @@ class DecodeLimits:
     """Pictures that are passed on."""
     is_square: bool = False
     """Long pictures are passed on in parts as well."""
+    full_jpeg: bool = False
+    """JPEGs are decoded to all their pixels."""
 
     @property
     def looks(self) -> LookLimits:
@@ -163,7 +165,7 @@ def _check_parts(data: bytes, media_type: MediaType, limits: DecodeLimits) -> No
 
 
 def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType, limits: DecodeLimits) -> PlainImage:
-    image = open_header(prepared.data, media_type)
+    image = _opened(prepared.data, media_type, limits)
     size, total = image.size, frames_total(image)
     check_frames(total)
     times_ms = [shown_ms(each) for each in prepared.durations_ms] if len(prepared.durations_ms) == total else []
@@ -204,6 +206,13 @@ def _decode_prepared(prepared: PreparedFile, data: bytes, media_type: MediaType,
         profile_ignored=is_ignored,
         pixels=tuple(picture.image.tobytes() for picture in pictures),
     )
+
+
+def _opened(data: bytes, media_type: MediaType, limits: DecodeLimits) -> ImageFile:
+    image = open_header(data, media_type)
+    if isinstance(image, OpenJpegFile):
+        image.may_be_reduced = not limits.full_jpeg
+    return image
 
 
 def _check_costs(image: ImageFile, media_type: MediaType, frames: int, total: int, limits: DecodeLimits) -> None:

@@ -11,8 +11,14 @@ class OpenJpegFile(JpegImageFile):
 
     is_cut_off = False
     """Whether the decoder asked for more than the file has."""
+    may_be_reduced = True
+    """Whether `draft` may choose a smaller size, in which detail is left out of the coefficients."""
     last_block_at = 0
     """Where the last block begins that the decoder read: the picture's end mark ends in it."""
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Choose a smaller size to decode to, if the file may be reduced."""
+        return super().draft(mode, size) if self.may_be_reduced else None
 
     def load_read(self, read_bytes: int) -> bytes:
         """Return the next block, and one end mark behind the last."""

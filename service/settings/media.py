@@ -87,6 +87,9 @@ class DecodeSettings(Group):
     max_views: Positive = 12
     """Upper limit of pictures that the engine is given of one image: frames, transparent pictures on several grounds,
     parts of long pictures. An opaque photograph is one. Each judged frame is one at least."""
+    full_jpeg: bool = False
+    """Decode JPEGs to all their pixels instead of to about the engine's size. A file can be made so that detail which
+    the reduced decoding leaves out shows another picture; see docs/evasion.md for it and for the cost."""
 
 
 class MediaSettings(Group):

@@ -60,6 +60,8 @@ class SmallerEngine:
         self._prepared: dict[ModelInstructions, EngineDescription] = {}
         self._failed: set[ModelInstructions] = set()
         """What the last attempt could not prepare."""
+        self._is_late = False
+        """A wait for it was in vain, and nothing has been prepared since."""
         self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
         self._opening: asyncio.Future[None] | None = None
@@ -86,15 +88,19 @@ class SmallerEngine:
     async def prepare(self, instructions: ModelInstructions) -> None:
         """Wait until it is prepared for instructions, or cannot be, or time is up. Raises nothing.
 
-        Each call is undone by one of `forget`.
+        Time is up once for all that comes after, until it works: a service may have a thousand policies. Each call is
+        undone by one of `forget`.
         """
         self._wanted[instructions] += 1
         self._failed.discard(instructions)
         self._wake.set()
+        if self._is_late:
+            return
         try:
             async with asyncio.timeout(self._wait_s), self._changed:
                 await self._changed.wait_for(lambda: instructions in self._prepared or instructions in self._failed)
         except TimeoutError:
+            self._is_late = True
             log.warning("first_pass.not_ready", waited_s=self._wait_s)
 
     def forget(self, instructions: ModelInstructions) -> None:
@@ -207,6 +213,7 @@ class SmallerEngine:
             engine.forget(instructions)
             return
         self._prepared[instructions] = engine.describe(instructions)
+        self._is_late = False
         await self._report()
 
     async def _report(self, *, failed: Iterable[ModelInstructions] = ()) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from schemas.example_files import read_examples
+from schemas.registry import VERDICT_V1
 from service.cli.try_files import PHOTOGRAPHS
 from testing.browser import Page
 from testing.http_api import RunningApi
@@ -74,6 +76,17 @@ async def test_two_policies_stand_side_by_side_and_say_where_they_differ(page: P
     assert first["y"] == second["y"]
     assert first["right"] <= second["left"]
     assert "blur" in await filter_of(page, ".sheet"), "the graver decision covers the picture"
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [(True, "First passfound the image harmless; no full pass"), (False, "First passsmall did not clear the image")],
+)
+async def test_a_verdict_says_what_its_first_pass_did(page: Page, decided: bool, said: str) -> None:
+    verdict = dict(read_examples(VERDICT_V1)["cleared"])
+    verdict["first_pass"] |= {"decided": decided, "model": {"name": "small"}}
+    shown = f"verdictSection({{ verdict: {json.dumps(verdict)} }}, null, 'h3').textContent"
+    assert said in await page.evaluate(f"import('./page/verdict.js').then(({{ verdictSection }}) => {shown})")
 
 
 async def test_an_image_by_url_is_judged_without_a_request_to_its_host(page: Page, api: RunningApi) -> None:

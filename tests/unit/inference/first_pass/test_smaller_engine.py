@@ -1,6 +1,7 @@
 """The smaller engine of first passes: whatever happens to it, images are judged."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from testing.first_pass import LARGE, SMALLER_MODEL, SmallerModel, armed, harmle
 from testing.token_model import ScriptedModel
 from testing.waiting import wait_until
 
+MORE = [CategoryDefinition(f"more_{number}", "x") for number in range(20)]
 NOT_ANSWERING = ["engine.first_pass does not answer: every image gets the full pass"]
 
 
@@ -161,6 +163,21 @@ async def test_policies_that_change_are_prepared_for_and_forgotten() -> None:
         engine.forget(SMALLER_MODEL)
         await engine.prepare(SMALLER_MODEL)
         assert outcome(await judged(engine)) == "cleared"
+
+
+async def test_many_policies_wait_for_it_once() -> None:
+    class Silent(ScriptedModel):
+        async def start(self) -> ModelFacts:
+            await asyncio.Event().wait()
+            return await super().start()
+
+    smaller = SmallerModel(Silent()).engine(wait_s=0.3)
+    policies = [replace(SMALLER_MODEL, categories=(*SMALLER_MODEL.categories, each)) for each in MORE]
+    began_s = time.monotonic()
+    async with running(ScriptedModel(reads=harmless), smaller) as engine:
+        for each in policies:
+            await engine.prepare(each)
+        assert time.monotonic() - began_s < 0.3 * len(policies)
 
 
 async def test_images_in_the_smaller_engine_take_no_room_in_the_main_one() -> None:

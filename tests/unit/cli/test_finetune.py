@@ -7,6 +7,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
 from service.tools.finetuning.examples import open_prepared
+from service.tools.finetuning.review_topic import TOPIC
 from testing.tiny_model.answers import categories
 from testing.tiny_model.shapes import INSTRUCTIONS
 from testing.tiny_model.tiny import policy_file
@@ -67,3 +68,7 @@ def test_a_policy_that_cannot_be_read_is_named(reviews: Path, tmp_path: Path) ->
     result = run("prepare", reviews, "--policy", tmp_path / "none.yaml", "--out", tmp_path / "prepared")
     assert result.exit_code == 1
     assert "none.yaml" in result.stderr
+
+
+def test_the_topic_is_that_of_the_contract() -> None:
+    assert f"default: {TOPIC}" in run("reviews", "--help").stdout

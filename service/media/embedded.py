@@ -12,7 +12,9 @@ from itertools import islice
 
 from service.core.ambiguity import Feature
 from service.media.formats import MediaType
+from service.media.gif_file import gif_blocks
 from service.media.prepare.isobmff import walk
+from service.media.prepare.png_chunks import chunks
 from service.media.structure import jpeg_segments
 
 _SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
@@ -26,9 +28,6 @@ _MAX_GAP_BYTES = 64 * 1024
 MAX_PICTURES = 4
 
 _MAX_PREVIEW_BYTES = 64 * 1024
-
-_PNG_END = b"IEND\xaeB`\x82"
-_GIF_ENDS = tuple(b"\0;" + start for start in (_JPEG, b"\x89PNG", b"GIF8", b"RIFF"))
 
 _INDEX_MARK = b"MPF\0"
 _ENTRIES, _ENTRY_BYTES = 0xB002, 16
@@ -57,15 +56,13 @@ def embedded_pictures(data: bytes, media_type: MediaType, last_block_at: int) ->
         yield from _in_jpeg(data, last_block_at)
     elif media_type == "image/webp":
         yield from _behind(data, 8 + int.from_bytes(data[4:8], "little"), b"")
-    elif media_type == "image/png" and (at := data.find(_PNG_END)) > 0:
-        yield from _behind(data, at + len(_PNG_END), b"")
+    elif media_type == "image/png":
+        yield from _behind(data, max((chunk.end for chunk in chunks(data)), default=len(data)), b"")
     elif media_type == "image/avif" and _is_sequence(data):
         # Viewers without sequences show the picture beside it. Its decoder goes by the first brand.
         yield EmbeddedPicture("second_image", data[:8] + b"avif" + data[12:])
     elif media_type == "image/gif":
-        for end in _GIF_ENDS:
-            if (at := data.find(end)) > 0:
-                yield from _behind(data, at + 2, b"")
+        yield from _behind(data, max((block.end for block in gif_blocks(data)), default=len(data)), b"")
 
 
 def _is_sequence(data: bytes) -> bool:

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from service.media.likeness import looks_like
 from tests.unit.media.decoding import decode
-from tests.unit.media.image_files import animation, encoded, gradient, plain
+from tests.unit.media.image_files import animation, encoded, gradient, plain, png_chunk
 from tests.unit.media.jpeg_files import LONG, SHORT, THUMBNAIL_AT, THUMBNAIL_BYTES, exif, segment, turned, with_segments
 
 PHOTOGRAPHS = Path("service/tools/demo/photographs")
@@ -126,6 +126,16 @@ def test_another_picture_behind_one_of_another_format_is_ambiguous(file_format: 
     assert decode(data).ambiguous == ()
     assert decode(data + OTHER).ambiguous == ("second_image",)
     assert decode(data + JPEG).ambiguous == ()
+
+
+def test_an_end_mark_within_a_chunk_does_not_end_a_png() -> None:
+    text = png_chunk(b"tEXt", b"a\0IEND\xaeB`\x82" + bytes(70_000))
+    data = encoded(CAT, "PNG")
+    assert decode(data[:33] + text + data[33:] + OTHER).ambiguous == ("second_image",)
+
+
+def test_a_picture_is_found_behind_a_gap_after_a_gif() -> None:
+    assert decode(encoded(CAT, "GIF") + bytes(100) + OTHER).ambiguous == ("second_image",)
 
 
 @pytest.mark.parametrize("behind", [b"PK\3\4" + bytes(500), b"<html>", b"\0\0\0\x18ftypmp42" + bytes(500), OTHER[:40]])

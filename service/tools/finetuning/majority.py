@@ -25,14 +25,20 @@ class Outcome:
 
 def majority(votes: Sequence[Vote]) -> Outcome:
     """Return what most people decided; who is unsure does not count."""
-    counts: dict[str, Counter[Answer]] = {}
-    for vote in votes:
-        for category, answer in vote.answers.items():
-            counts.setdefault(category, Counter())[answer] += 1
+    counts = _counts(votes)
     yes = frozenset(name for name, count in counts.items() if count["yes"] > count["no"])
     no = frozenset(name for name, count in counts.items() if count["no"] > count["yes"])
     ties = frozenset(name for name, count in counts.items() if count["yes"] == count["no"] > 0)
     return Outcome(yes, no, ties)
+
+
+def _counts(votes: Sequence[Vote]) -> Mapping[str, Counter[Answer]]:
+    """Return how often each answer was given, by category."""
+    counts: dict[str, Counter[Answer]] = {}
+    for vote in votes:
+        for category, answer in vote.answers.items():
+            counts.setdefault(category, Counter())[answer] += 1
+    return counts
 
 
 @dataclass(slots=True)
@@ -63,15 +69,16 @@ class ReviewerRecords:
     by_reviewer: dict[str, ReviewerRecord] = field(default_factory=dict)
 
     def add(self, votes: Sequence[Vote]) -> None:
-        """Count the votes about one image."""
-        for place, vote in enumerate(votes):
+        """Count the votes about one image, of which there may be thousands."""
+        counts = _counts(votes)
+        for vote in votes:
             record = self.by_reviewer.setdefault(vote.reviewer, ReviewerRecord())
             record.images += 1
             record.alone += len(votes) == 1
             record.answers.update(vote.answers.values())
             record.yes.update(name for name, answer in vote.answers.items() if answer == "yes")
             if len(votes) > 1:
-                self._compare(record, vote, majority([*votes[:place], *votes[place + 1 :]]))
+                self._compare(record, vote, counts)
 
     def concerns(self) -> Sequence[str]:
         """Return a sentence for each way in which one person decides too much, or otherwise than others."""
@@ -80,11 +87,13 @@ class ReviewerRecords:
         return [*self._alone(), *self._only_yes(), *self._disagreeing()]
 
     @staticmethod
-    def _compare(record: ReviewerRecord, vote: Vote, others: Outcome) -> None:
+    def _compare(record: ReviewerRecord, vote: Vote, counts: Mapping[str, Counter[Answer]]) -> None:
+        """Compare a vote with what the others said: the counts of all without its own."""
         for name, answer in vote.answers.items():
-            if answer != "unsure" and name in others.yes | others.no:
+            yes, no = (counts[name][each] - (answer == each) for each in ("yes", "no"))
+            if answer != "unsure" and yes != no:
                 record.compared += 1
-                record.agreed += name in (others.yes if answer == "yes" else others.no)
+                record.agreed += (answer == "yes") == (yes > no)
 
     def _alone(self) -> Sequence[str]:
         images = sum(record.alone for record in self.by_reviewer.values())
@@ -95,11 +104,10 @@ class ReviewerRecords:
         ]
 
     def _only_yes(self) -> Sequence[str]:
-        by_category: dict[str, Mapping[str, int]] = {}
+        by_category: dict[str, dict[str, int]] = {}
         for name, record in self.by_reviewer.items():
             for category, count in record.yes.items():
-                by_category.setdefault(category, {})
-                by_category[category] = {**by_category[category], name: count}
+                by_category.setdefault(category, {})[name] = count
         return [
             f"every yes of {category} is {next(iter(counts))}'s ({next(iter(counts.values())):,} images)"
             for category, counts in sorted(by_category.items())

@@ -1,10 +1,13 @@
 """The shortcuts that training takes, against what they stand for."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.tools.finetuning.training_errors import BaseModelError
 from testing.tiny_model.scenes import draw, random_scene
 from testing.tiny_model.shapes import INSTRUCTIONS, KINDS
 from testing.tiny_model.tiny import model_folder
@@ -85,6 +88,20 @@ def test_an_untrained_adapter_changes_nothing(model: Any, batch: Any) -> None:
         add_low_rank(model, seed=0)
         assert torch.allclose(target_log_probabilities(model, batch), before, atol=1e-5)
     assert sum(each.requires_grad for each in model.parameters()) == 4 * 7 * 2
+
+
+@pytest.mark.parametrize("kind", ["qwen3_vl_own", "qwen3_vl"])
+def test_code_beside_a_base_model_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    from service.tools.finetuning.training.base_model import load_base  # noqa: PLC0415 - loads torch
+
+    monkeypatch.setattr("builtins.input", lambda _question: "y")
+    own = {name: f"own.{name}" for name in ("AutoConfig", "AutoProcessor", "AutoTokenizer", "AutoImageProcessor")}
+    for file in ("config", "processor_config", "preprocessor_config", "tokenizer_config"):
+        (tmp_path / f"{file}.json").write_text(json.dumps({"model_type": kind, "auto_map": own}))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'has-run')!r}, 'w')\n")
+    with pytest.raises(BaseModelError, match="it cannot be loaded"):
+        load_base(str(tmp_path), revision=None, quantize="none")
+    assert not (tmp_path / "has-run").exists()
 
 
 def test_patches_say_what_lies_on_them() -> None:

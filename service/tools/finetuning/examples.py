@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.core.errors import FatalError
 from service.core.instructions import ModelInstructions
@@ -27,6 +27,7 @@ LABELS_FILE = "labels.jsonl"
 MAX_LINE_BYTES = 256 * 1024
 """A line holds a question with its caption, and tags at most: about ten kilobytes."""
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+_Value = TypeVar("_Value")
 _DIGEST = "^[0-9a-f]{64}$"
 _MESSAGE_CHARACTERS = 200
 
@@ -59,6 +60,13 @@ class TrainingExample:
     """How much the example counts in the loss; the weights of the split `train` have the mean 1."""
 
 
+def _of_all_splits(given: Mapping[Split, _Value]) -> Mapping[Split, _Value]:
+    """Return what is given by split, if no split is missing."""
+    if missing := [split for split in SPLITS if split not in given]:
+        raise ValueError(f"nothing is given for the split {missing[0]}")
+    return given
+
+
 class PreparedPolicy(BaseModel):
     """The policy whose questions the examples are."""
 
@@ -83,13 +91,13 @@ class Manifest(BaseModel):
     instructions: ModelInstructions
     """From these, `service.inference.vision.prompt.prompter` writes the same questions."""
     seed: int
-    images: Mapping[Split, int]
+    images: Annotated[Mapping[Split, Annotated[int, Field(ge=0)]], AfterValidator(_of_all_splits)]
     """Images by split."""
-    examples: Mapping[Split, Annotated[int, Field(ge=0)]]
+    examples: Annotated[Mapping[Split, Annotated[int, Field(ge=0)]], AfterValidator(_of_all_splits)]
     """Questions by split."""
     categories: Mapping[str, Mapping[Split, int]]
     """Images that show a category, by category and split; `none` counts those that show none."""
-    files: Mapping[Split, Annotated[str, Field(pattern=_DIGEST)]]
+    files: Annotated[Mapping[Split, Annotated[str, Field(pattern=_DIGEST)]], AfterValidator(_of_all_splits)]
     """SHA-256 of each file of examples."""
     left_out: Mapping[str, int] = {}
     """Images that are in no split, by reason code."""

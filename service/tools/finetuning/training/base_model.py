@@ -53,12 +53,13 @@ def load_base(model: str, *, revision: str | None, quantize: Quantize, device: s
     if quantize == "nf4" and find_spec("bitsandbytes") is None:
         raise BaseModelError(model=model, detail="--quantize nf4 needs the package bitsandbytes: install it")
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    # Without a word about code in the folder, transformers asks at a terminal whether to run it.
     try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
+        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
         _check(model, config)
-        processor = AutoProcessor.from_pretrained(model, revision=revision)
+        processor = AutoProcessor.from_pretrained(model, revision=revision, trust_remote_code=False)
         loaded = Qwen3VLForConditionalGeneration.from_pretrained(
-            model, revision=revision, dtype=dtype, **_quantization(quantize, dtype)
+            model, revision=revision, trust_remote_code=False, dtype=dtype, **_quantization(quantize, dtype)
         )
     except (OSError, ValueError) as error:
         detail = _SPACES.sub(" ", str(error))[:_DETAIL_CHARACTERS]

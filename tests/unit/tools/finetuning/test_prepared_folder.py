@@ -1,6 +1,7 @@
 """The folder of prepared data, as training reads it."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,16 @@ def test_a_changed_file_of_examples_is_refused(tmp_path: Path) -> None:
         file.write(f"{line().model_dump_json()}\n")
     with pytest.raises(PreparedDataError, match="has changed since"):
         list(open_prepared(tmp_path).examples("train"))
+
+
+@pytest.mark.parametrize("counted", ["images", "examples", "files"])
+def test_a_manifest_that_lacks_a_split_is_refused(tmp_path: Path, counted: str) -> None:
+    write(tmp_path, {"train": [line()]})
+    manifest = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    del manifest[counted]["held_out"]
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(manifest))
+    with pytest.raises(PreparedDataError, match=f"{counted}: .*nothing is given for the split held_out"):
+        open_prepared(tmp_path)
 
 
 def test_an_image_outside_the_folder_is_refused(tmp_path: Path) -> None:

@@ -89,6 +89,9 @@ def audits(
 
     if sheet is not None and sheet.exists():
         raise fail(f"{sheet} exists, and may hold labels: give --sheet another name", code=ExitCode.USAGE)
+    if "://" not in archive and not Path(archive).is_dir():
+        detail = "name the folder or s3://bucket/prefix that 'modstream archive' writes to"
+        raise fail(f"{archive}: there is no such folder: {detail}", code=ExitCode.USAGE)
     first, last = since_moment(since), _until_moment(until)
     with errors_shown():
         labelled = None if labels is None else read_labels(labels, category or ())

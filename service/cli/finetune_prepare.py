@@ -11,7 +11,7 @@ from rich.table import Table
 from service.cli.evaluate_run import HOME, shown_progress
 from service.cli.exits import ExitCode
 from service.cli.finetune_reviews_table import print_reviews
-from service.cli.options import error_console, output_console, plain, warn
+from service.cli.options import error_console, fail, output_console, plain, warn
 from service.policy.policy import Policy
 from service.policy.policy_file import check_policy
 from service.settings.settings import Settings
@@ -54,6 +54,8 @@ class Asked:
 def prepared(settings: Settings, asked: Asked) -> Prepared:
     """Write the prepared data; raises `FatalError`."""
     configure_logging(settings.telemetry)
+    if not asked.policy.is_file():
+        raise fail(f"--policy {asked.policy}: there is no such file", code=ExitCode.USAGE)
     policy = check_policy(asked.policy).result()
     source = _labelled(asked, policy)
     _check_column(source, asked.group_by)
@@ -134,4 +136,5 @@ def print_prepared(found: Prepared, out: Path) -> None:
     if found.largest_group > _LARGE_GROUP * images:
         warn(f"{found.largest_group:,} images count as near-duplicates of each other, and share a split")
     console.print(f"{plain(str(out))}: data hash {manifest.data_hash[:16]}, prompt hash {manifest.prompt_hash[:16]}")
-    console.print(f"  measure on what is held out: modstream evaluate {plain(str(out))} --split held_out")
+    console.print(f"  measure on what is held out: modstream evaluate {plain(str(out))} --split held_out -c SETTINGS")
+    console.print("  SETTINGS is a file whose policy.path and policy.default name this policy")

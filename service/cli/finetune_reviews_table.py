@@ -22,7 +22,7 @@ def print_reviews(report: ReviewReport) -> None:
     if (more := len(ordered) - _REVIEWERS_SHOWN) > 0:
         console.print(f"and {more:,} more reviewers")
     policies = ", ".join(f"{plain(name)} ({count:,})" for name, count in report.policies.most_common(_UNKNOWN_SHOWN))
-    console.print(f"{report.rows:,} reviews by the policies {policies}")
+    console.print(f"{report.rows:,} reviews, by policy: {policies}")
     for row in report.first_bad:
         warn(f"{row.place}: left out: {row.detail}")
     if report.bad_rows > len(report.first_bad):

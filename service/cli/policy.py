@@ -1,6 +1,7 @@
 """`modstream policy`: prints the prompts of policies, checks their files, and prints decisions as SQL."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service.cli.exits import ExitCode
-from service.cli.options import ConfigOption, complain, errors_shown, load_or_exit, warn
+from service.cli.options import ConfigOption, complain, errors_shown, fail, load_or_exit, warn
 from service.cli.policy_review import first_pass_problems, not_looked_for, review, together
 from service.cli.policy_sql import sql
 from service.cli.policy_text import policy_text
@@ -40,10 +41,18 @@ def show(
 
       modstream policy show shop -c modstream.yaml
 
+      MODSTREAM_POLICY__PATH=shop.yaml modstream policy show shop
+
     [bold]Exit codes[/]  0 shown · 1 no such policy · 2 wrong settings, or a policy that cannot be used
     """
     loaded = load_or_exit(config)
     check_policies_or_exit(loaded)
+    if name is not None and Path(name).is_file():
+        detail = "a policy is named here, and the setting policy.path names its file"
+        raise fail(
+            f"{name} is a file: {detail}: MODSTREAM_POLICY__PATH={shlex.quote(name)} modstream policy show NAME",
+            code=ExitCode.USAGE,
+        )
     with errors_shown():
         typer.echo(policy_text(load_policies(loaded.settings.policy).select(name)), nl=False)
 

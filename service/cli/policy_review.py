@@ -61,7 +61,7 @@ def not_looked_for(reviews: Iterable[Review], engine: EngineSettings) -> Iterato
         if missing:
             yield (
                 f"{each.path}: the engine of these settings (engine.kind: {engine.kind}) does not look for "
-                f"{', '.join(missing)}; verdicts list them as not covered"
+                f"{', '.join(missing)}; verdicts list {'it' if len(missing) == 1 else 'them'} as not covered"
             )
 
 
@@ -71,7 +71,14 @@ def first_pass_problems(reviews: Iterable[Review], engine: EngineSettings) -> It
     covered = load_catalogue(first.onnx.classifiers).covers if first.kind == "onnx" else None
     for each in reviews:
         rule = each.policy.instructions.first_pass if each.policy else None
-        if each.policy is None or rule is None or rule.engine == "same":
+        if each.policy is None or rule is None:
+            continue
+        if rule.engine == "same":
+            if engine.kind == "onnx":
+                yield (
+                    f"{each.path}: its first pass has no effect with the engine of these settings (engine.kind: onnx), "
+                    "which sees every image at the same size: give the settings of a vision-language model by --config"
+                )
             continue
         missing = [name for name in each.policy.categories if covered is not None and name not in covered]
         if first.kind == "none":

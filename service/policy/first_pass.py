@@ -79,9 +79,13 @@ class FirstPass(Part):
     def _category_mistakes(self, name: str, lowest: float | None) -> Iterator[Mistake]:
         below = self.clear_below.get(name)
         if below is None and name == CHILD_SAFETY:
-            detail = f"{CHILD_SAFETY} is covered neither by a number nor by {DEFAULT}, so no image would be cleared and"
-            more = "the first pass would save nothing: give it an entry of its own if the first pass may clear images"
-            yield ("clear_below",), f"{detail} {more}, or leave first_pass out"
+            detail = (
+                f"{CHILD_SAFETY} has no entry of its own, and neither a single number nor {DEFAULT} covers it, so no"
+            )
+            more = (
+                "image would be cleared: give it an entry if the first pass may clear images, or leave first_pass out"
+            )
+            yield ("clear_below",), f"{detail} {more}"
             return
         at = ("clear_below", name)
         if below is None:

@@ -35,9 +35,9 @@ def _too_few(images: Sequence[LabelledImage], needed: int) -> Iterable[str]:
         total = sum(by_split.values())
         empty = [split for split in SPLITS if not by_split[split]]
         if total < needed:
-            yield f"{name} has {total}"
+            yield f"{total} show none of the categories" if name == NONE else f"{name} has {total}"
         elif empty:
             groups = len({image.group for image in images if name in (image.shown or {NONE})})
             yield f"{name} has {total} in {groups} groups of near-duplicates, and none in {' and '.join(empty)}"
     if counts.keys() == {NONE}:
-        yield "no category of the policy has any"
+        yield "no image shows a category of the policy"

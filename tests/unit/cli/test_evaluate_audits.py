@@ -59,5 +59,9 @@ def test_too_few_audits_and_wrong_arguments_end_with_a_message(place: Path, tmp_
     assert modstream(place, "--policy", "other").exit_code == 1
     assert modstream(place, "--until", "soon").exit_code == 2
     absent = modstream(tmp_path / "absent")
-    assert absent.exit_code == 1
-    assert "policy.audit_share" in absent.stderr
+    assert absent.exit_code == 2
+    assert "there is no such folder" in absent.stderr
+    (tmp_path / "empty").mkdir()
+    empty = modstream(tmp_path / "empty")
+    assert empty.exit_code == 1
+    assert "policy.audit_share" in empty.stderr

@@ -39,7 +39,7 @@ def test_reviews_become_prepared_data(reviews: Path, tmp_path: Path, monkeypatch
     result = run("prepare", reviews, "--policy", policy_file(), "--out", "prepared", "--min-images", 4)
     assert result.exit_code == 0, result.stderr
     assert "person-1" in result.stdout
-    assert "modstream evaluate prepared --split held_out" in result.stdout
+    assert "modstream evaluate prepared --split held_out -c SETTINGS" in result.stdout
     assert "reviews.jsonl, line 71: left out: an object in JSON was expected" in result.stderr
     assert sum(open_prepared(Path("prepared")).manifest.images.values()) == 70
 
@@ -66,8 +66,9 @@ def test_what_cannot_be_used_is_one_message(
 
 def test_a_policy_that_cannot_be_read_is_named(reviews: Path, tmp_path: Path) -> None:
     result = run("prepare", reviews, "--policy", tmp_path / "none.yaml", "--out", tmp_path / "prepared")
-    assert result.exit_code == 1
-    assert "none.yaml" in result.stderr
+    assert result.exit_code == 2
+    assert "--policy" in result.stderr
+    assert "none.yaml: there is no such file" in result.stderr
 
 
 def test_the_topic_is_that_of_the_contract() -> None:

@@ -66,6 +66,12 @@ def test_show_names_the_policies_that_there_are() -> None:
     assert "No policy is named 'shop'; known: default" in result.stderr
 
 
+def test_show_of_a_file_says_how_its_policy_is_named(tmp_path: Path) -> None:
+    result = modstream("show", path := write(tmp_path, POLICY.format(name="shop")))
+    assert result.exit_code == 2
+    assert f"MODSTREAM_POLICY__PATH={path} modstream policy show NAME" in result.stderr
+
+
 def test_check_says_of_right_files_what_they_hold(tmp_path: Path) -> None:
     result = modstream("check", write(tmp_path, POLICY.format(name="shop")))
     assert result.exit_code == 0
@@ -105,13 +111,18 @@ def test_check_warns_of_a_first_pass_that_the_configured_engines_cannot_take(tmp
     embedded = modstream("check", path, **large, **{kind: "onnx"})
     assert "does not look for child_safety, rival_brand, so the first pass would clear no image" in embedded.stderr
     assert modstream("check", path, **large, **{kind: "openai"}).stderr == ""
+    same = write(tmp_path, POLICY.format(name="shop") + CHEAPER.format(engine="same"))
+    assert "its first pass has no effect with the engine of these settings" in modstream("check", same).stderr
+    assert modstream("check", same, **large).stderr == ""
 
 
 def test_check_refuses_a_first_pass_that_forgets_child_safety(tmp_path: Path) -> None:
     path = write(tmp_path, POLICY.format(name="shop") + "first_pass: {clear_below: 0.02}\n")
     result = modstream("check", path)
     assert result.exit_code == 1
-    assert "child_safety is covered neither by a number nor by default" in " ".join(result.stderr.split())
+    assert "child_safety has no entry of its own, and neither a single number nor default covers it" in " ".join(
+        result.stderr.split()
+    )
 
 
 def test_check_takes_the_settings_that_are_named(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_rules_and_prompt_stay_as_they_are() -> None:
 def test_child_safety_needs_an_entry_of_its_own(clear_below: object) -> None:
     problem = refusal({"clear_below": clear_below})
     assert "first_pass.clear_below" in problem
-    assert "child_safety is covered neither by a number nor by default, so no image would be cleared" in problem
+    assert "child_safety has no entry of its own, and neither a single number nor default covers it" in problem
 
 
 def test_every_category_needs_an_entry_or_the_default() -> None:

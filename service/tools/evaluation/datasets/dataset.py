@@ -136,5 +136,5 @@ def _unknown(label: str, options: DatasetOptions) -> str:
     known = ", ".join(sorted(options.categories))
     return (
         f"the label {one_line(label, at_most=80)!r} is no category: map it with --map LABEL=CATEGORY or --map-file,"
-        f" write {NONE!r} for an image without harm, or name one of {known}"
+        f" write {NONE!r} for an image without harm, name one of {known}, or take a policy that has this category"
     )

@@ -1,17 +1,15 @@
-"""A GIF whose frames are composed as browsers do it: what no frame covers, or a frame has left, is transparent.
-
-Pillow fills both with a colour, which browsers show nowhere. It decodes each frame here, as a file of its own.
-"""
+"""A GIF: its blocks as browsers find them, and its frames, of which Pillow decodes each as a file of its own."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
+
+from service.media.composed_file import ComposedFile
 
 _HEADER_BYTES, _CANVAS_AT, _PALETTE_AT = 13, 6, 10
 _EXTENSION, _FRAME, _TRAILER = b"!,;"
@@ -22,8 +20,6 @@ _DESCRIPTION_BYTES = 9
 _CODE_BITS = range(2, 9)
 _IS_TRANSPARENT = 1
 _TO_TRANSPARENT, _TO_PREVIOUS = 2, (3, 4)
-
-_OPAQUE = 255
 
 # Flags of a palette of 256 colours, a background, a shape of pixels; and the palette.
 _BLACK = b"\xf7\0\0" + bytes(3 * 256)
@@ -40,12 +36,20 @@ class _Frame:
     end: int
 
     @property
-    def disposal(self) -> int:
+    def clears(self) -> bool:
+        return self._disposal == _TO_TRANSPARENT
+
+    @property
+    def restores(self) -> bool:
+        return self._disposal in _TO_PREVIOUS
+
+    @property
+    def _disposal(self) -> int:
         return self.control[0] >> 2 & 7 if self.control else 0
 
 
-class OpenGifFile(ImageFile):
-    """A GIF with its frames in RGB, or RGBA where something shows through; it seeks forwards and backwards."""
+class OpenGifFile(ComposedFile):
+    """A GIF with its frames in RGB, or RGBA where something shows through."""
 
     format = "GIF"
 
@@ -57,53 +61,13 @@ class OpenGifFile(ImageFile):
         across, down = struct.unpack_from("<2H", self._data, _CANVAS_AT)
         left, top, width, height = self._frames[0].box
         # Browsers make room for the first frame, and for no other one.
-        self._size = max(across, left + width), max(down, top + height)
-        self._mode = "RGBA"
-        self.tile = []
-        self.n_frames = len(self._frames)
-        self.is_animated = self.n_frames > 1
-        self._shown, self._wanted = -1, 0
-        self._restored: Image.Image | None = None
+        self._start((max(across, left + width), max(down, top + height)), self._frames)
 
-    def seek(self, frame: int) -> None:
-        """Choose the frame that `load` gives; raise EOFError if there is none."""
-        if not 0 <= frame < self.n_frames:
-            raise EOFError("no such frame")
-        if frame <= self._shown:
-            self._shown, self._restored = -1, None
-        self._wanted = frame
-
-    def load(self) -> Any:
-        """Compose the frames up to the chosen one."""
-        while self._shown < self._wanted:
-            self._show_next()
-            shown = self._canvas.convert("RGB") if self._is_opaque() else self._canvas
-            self.im, self._mode = shown.im, shown.mode
-        return super().load()
-
-    def _show_next(self) -> None:
-        """Undo the frame before as it asks for, and lay the next one over the canvas."""
-        if self._shown < 0:
-            self._canvas = Image.new("RGBA", self._size)  # not before its size is known to be within the limits
-        else:
-            self._dispose(self._frames[self._shown])
-        self._shown += 1
-        frame = self._frames[self._shown]
-        if frame.disposal in _TO_PREVIOUS:
-            self._restored = self._canvas.copy()
+    def _lay(self, number: int, canvas: Image.Image) -> None:
+        frame = self._frames[number]
         Image._decompression_bomb_check(frame.box[2:])  # as Pillow does with frames that reach beyond their canvas
         picture = GifImageFile(BytesIO(self._alone(frame))).convert("RGBA")
-        self._canvas.paste(picture, frame.box[:2], picture)
-
-    def _dispose(self, frame: _Frame) -> None:
-        left, top, width, height = frame.box
-        if frame.disposal == _TO_TRANSPARENT:
-            self._canvas.paste((0, 0, 0, 0), (left, top, left + width, top + height))
-        elif self._restored is not None:
-            self._canvas, self._restored = self._restored, None
-
-    def _is_opaque(self) -> bool:
-        return self._canvas.getchannel("A").getextrema()[0] == _OPAQUE
+        canvas.paste(picture, frame.box[:2], picture)
 
     def _alone(self, frame: _Frame) -> bytes:
         """Return a file that holds one frame, which fills its canvas."""

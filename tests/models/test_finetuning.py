@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.inference.adapter_card import CARD_FILE, read_card
+from service.inference.adapter_card import CARD_FILE, AdapterCard, read_card
 from service.inference.vision.prompt import prompter
 from service.tools.finetuning.encoding import Encoder, encoder
 from service.tools.finetuning.examples import PreparedData, open_prepared
@@ -244,23 +245,54 @@ def test_what_is_no_qwen3_vl_cannot_be_trained(tmp_path: Path) -> None:
         load_base(str(model_folder()), revision=None, quantize="nf4", device="cpu")
 
 
-def test_a_trained_folder_is_an_adapter_with_a_card(data: PreparedData, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def finished(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, AdapterCard, list[str]]:
+    """Train once; return what was asked for, the card, and the stages."""
     from service.tools.finetuning.training.session import Hooks, TrainingRequest, train_adapter  # noqa: PLC0415 - torch
 
-    request = TrainingRequest(str(model_folder()), None, tmp_path, "shop", OPTIONS)
+    request = TrainingRequest(str(model_folder()), None, tmp_path_factory.mktemp("adapter"), "shop", OPTIONS)
     stages: list[str] = []
-    card = train_adapter(data, request, Hooks(on_stage=stages.append))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    return request, train_adapter(data, request, Hooks(on_stage=stages.append)), stages
+
+
+def test_a_trained_folder_is_an_adapter_with_a_card(
+    data: PreparedData, finished: tuple[Any, AdapterCard, list[str]]
+) -> None:
+    from service.tools.finetuning.training.session import Hooks, train_adapter  # noqa: PLC0415 - torch
+
+    request, card, stages = finished
+    assert sorted(path.name for path in request.out.iterdir()) == [
         ".lock",
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
         CARD_FILE,
     ]
-    assert read_card(tmp_path) == card
+    assert read_card(request.out) == card
     assert (card.base.model, card.prompt_hash) == (model_folder().name, data.manifest.prompt_hash)
-    assert "for qwen3-vl-tiny" in (tmp_path / "README.md").read_text()
+    assert "for qwen3-vl-tiny" in (request.out / "README.md").read_text()
     assert train_adapter(data, request, Hooks(on_stage=stages.append)) == card
     assert [text for text in stages if text.startswith("Training")] == ["Training on 12 images"]
     with pytest.raises(OutputFolderError, match="another folder"):
-        train_adapter(data, TrainingRequest(str(model_folder()), None, tmp_path, "shop", TrainingOptions()), Hooks())
+        train_adapter(data, replace(request, options=TrainingOptions()), Hooks())
+
+
+def test_a_training_that_was_killed_after_its_last_file_is_over(
+    data: PreparedData, finished: tuple[Any, AdapterCard, list[str]]
+) -> None:
+    from service.tools.finetuning.training.session import Hooks, train_adapter  # noqa: PLC0415 - torch
+
+    request, card, _ = finished
+    files = {path.name for path in request.out.iterdir()}
+    for left in ("checkpoint.pt", ".checkpoint.pt.partial"):
+        (request.out / left).write_bytes(b"of the training that wrote the card")
+    assert train_adapter(data, request, Hooks()) == card
+    assert {path.name for path in request.out.iterdir()} == files
+
+
+def test_half_a_checkpoint_of_a_killed_process_is_written_over(tmp_path: Path) -> None:
+    from service.tools.finetuning.training.checkpoints import CheckpointStore, TrainingState  # noqa: PLC0415 - torch
+
+    (tmp_path / ".checkpoint.pt.partial").write_bytes(b"half" * 1_000)
+    CheckpointStore(tmp_path).save(TrainingState("one"))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -101,10 +101,14 @@ class FirstPassEngine:
         await self.main.prepare(full)
         if rule is not None and instructions not in self._passes:
             try:
-                self._passes[instructions] = await self._prepared(full, rule)
+                passes = await self._prepared(full, rule)
             except BaseException:
                 self.main.forget(full)
                 raise
+            if instructions in self._passes:  # another call prepared them meanwhile
+                self._forget_first(passes)
+            else:
+                self._passes[instructions] = passes
         self._holders[instructions] += 1
 
     def forget(self, instructions: ModelInstructions) -> None:
@@ -114,8 +118,8 @@ class FirstPassEngine:
         if self._holders[instructions] <= 0:
             del self._holders[instructions]
             passes = self._passes.pop(instructions, None)
-            if passes is not None and passes.first is not None:
-                self._forget_first(passes.first, passes.rule)
+            if passes is not None:
+                self._forget_first(passes)
 
     async def judge(self, request: EngineRequest) -> EngineOutput:
         """Judge by the first pass; what it does not clear gets the full pass."""
@@ -187,11 +191,13 @@ class FirstPassEngine:
             )
             raise EngineConfigurationError(setting="engine.first_pass.kind", detail=detail)
 
-    def _forget_first(self, first: ModelInstructions, rule: FirstPassInstructions) -> None:
-        if rule.engine == "same":
-            self.main.forget(first)
+    def _forget_first(self, passes: _Passes) -> None:
+        if passes.first is None:
+            return
+        if passes.rule.engine == "same":
+            self.main.forget(passes.first)
         elif self._smaller is not None:
-            self._smaller.forget(first)
+            self._smaller.forget(passes.first)
 
     async def _first_pass(self, request: EngineRequest, passes: _Passes, first: ModelInstructions) -> FirstPassOutput:
         """Return what the first pass finds; raises only what the full pass would fail with as well."""

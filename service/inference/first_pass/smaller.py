@@ -89,7 +89,7 @@ class SmallerEngine:
         """Wait until it is prepared for instructions, or cannot be, or time is up. Raises nothing.
 
         Time is up once for all that comes after, until it works: a service may have a thousand policies. Each call is
-        undone by one of `forget`.
+        undone by one of `forget`; one that is cancelled undoes itself.
         """
         self._wanted[instructions] += 1
         self._failed.discard(instructions)
@@ -102,6 +102,9 @@ class SmallerEngine:
         except TimeoutError:
             self._is_late = True
             log.warning("first_pass.not_ready", waited_s=self._wait_s)
+        except asyncio.CancelledError:  # the preparation of a policy has a time limit of its own
+            self.forget(instructions)
+            raise
 
     def forget(self, instructions: ModelInstructions) -> None:
         """Undo one `prepare`."""

@@ -50,21 +50,22 @@ class CheckpointStore:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
+        # Of one name, as one process at a time works in the folder: what a killed one left is written over.
+        self._partial = folder / f".{FILE}.partial"
 
     def save(self, state: TrainingState) -> None:
         """Replace the state on disk; if that fails, the one of before is whole, and `OutputFolderError` is raised."""
         content = io.BytesIO()
         torch.save(_plain(state), content)  # to memory: what torch says of a full disk names none
-        temporary = self._path.with_name(f".{FILE}.{os.getpid()}")
         try:
-            with temporary.open("wb") as file:
+            with self._partial.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self._path)
+            self._partial.replace(self._path)
         except OSError as error:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                self._partial.unlink(missing_ok=True)
             detail = f"the checkpoint of step {state.step} cannot be written ({_cause(error)}); "
             kept = "the one of before is whole, and the same command goes on from it" if self._path.exists() else ""
             detail += kept or "there is none of before: make room, and start again"
@@ -90,7 +91,8 @@ class CheckpointStore:
 
     def remove(self) -> None:
         """Remove the state: the training is over."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._partial):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from service.settings.vllm import VllmSettings
 from service.tools.finetuning.encoding import EncodedImage, Encoder, encoder
 from service.tools.finetuning.examples import PreparedData, Split
 from service.tools.finetuning.training.base_model import BaseModel, load_base
-from service.tools.finetuning.training.checkpoints import FILE, CheckpointStore, exclusive
+from service.tools.finetuning.training.checkpoints import CheckpointStore, exclusive
 from service.tools.finetuning.training.lora import WEIGHTS_FILE, add_adapter, write_adapter
 from service.tools.finetuning.training.packing import Packer
 from service.tools.finetuning.training.trainer import Progress, Trained, Trainer
@@ -130,7 +130,8 @@ def _finished(folder: Path, identity: str) -> AdapterCard | None:
     card = read_card(folder)
     if card is None or not (folder / WEIGHTS_FILE).exists():
         return None
-    if card.training.identity == identity and not (folder / FILE).exists():
+    if card.training.identity == identity:
+        CheckpointStore(folder).remove()  # of a process that was killed once it had written the card, the last file
         return card
     detail = "it holds an adapter of other data, another model or other options: name another folder with --out"
     raise OutputFolderError(folder=folder, detail=detail)

@@ -1,5 +1,7 @@
 """A cheaper pass before the full one, asked of a model that says what the test scripts."""
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,10 +14,12 @@ from service.core.instructions import FirstPassInstructions, ModelInstructions
 from service.inference.engine import Engine, EngineOutput, EngineRequest
 from service.inference.errors import EngineConfigurationError, EngineFailedError, EngineNotRunningError
 from service.inference.first_pass.engine import FirstPassEngine
+from service.inference.first_pass.rules import full_instructions
 from service.inference.first_pass.smaller import SmallerEngine
 from service.inference.rehearsal_engine import RehearsalEngine
+from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import ModelRequest
-from service.settings.engine import RehearsalSettings
+from service.settings.engine import JudgingSettings, RehearsalSettings
 from service.telemetry.request_trace import RequestTracer
 from testing.asking import engine_request
 from testing.engine import PaintedEngine
@@ -193,3 +197,16 @@ async def test_a_trace_shows_which_questions_belong_to_the_first_pass() -> None:
     assert first.attributes == {"modstream.first_pass.outcome": "passed_on"}
     chats = [span for span in kept.spans if span.name.startswith("chat")]
     assert [chat.parent == first.context for chat in chats] == [True, False, False]
+
+
+async def test_instructions_that_are_prepared_twice_at_a_time_are_forgotten_in_both_passes() -> None:
+    main = VisionEngine(ScriptedModel(reads=harmless), JudgingSettings(), kind="scripted")
+    engine = passes(main)
+    await engine.start()
+    await asyncio.gather(engine.prepare(FEW_TOKENS), engine.prepare(FEW_TOKENS))
+    for _ in range(2):
+        engine.forget(FEW_TOKENS)
+    for each in (full_instructions(FEW_TOKENS), replace(INSTRUCTIONS, vision_tokens=64, follow_up_threshold=math.inf)):
+        with pytest.raises(EngineNotRunningError):
+            await main.judge(request(instructions=each))
+    await engine.stop()

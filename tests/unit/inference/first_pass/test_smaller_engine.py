@@ -19,6 +19,7 @@ from testing.asking import engine_request
 from testing.engine import PaintedEngine
 from testing.first_pass import LARGE, SMALLER_MODEL, SmallerModel, armed, harmless, passes
 from testing.token_model import ScriptedModel
+from testing.vision import INSTRUCTIONS
 from testing.waiting import wait_until
 
 MORE = [CategoryDefinition(f"more_{number}", "x") for number in range(20)]
@@ -193,3 +194,14 @@ async def test_images_in_the_smaller_engine_take_no_room_in_the_main_one() -> No
 
 async def test_stopping_before_the_start_is_harmless() -> None:
     await SmallerModel().engine().stop()
+
+
+async def test_a_preparation_that_is_given_up_leaves_nothing_to_prepare() -> None:
+    smaller = SmallerModel().engine(wait_s=60.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await smaller.prepare(INSTRUCTIONS)
+    await smaller.start()
+    await wait_until(lambda: smaller.warnings() == [], description="it answers, and is prepared for all that is wanted")
+    assert smaller.describe(INSTRUCTIONS) is None
+    await smaller.stop()

@@ -73,14 +73,13 @@ def _difference(one: Image.Image, other: Image.Image) -> int:
 def _reduce(found: list[Scene], most: int) -> None:
     """Join scenes until there are no more than so many: short ones first, and those that look much alike.
 
-    The first frame of a file is judged in any case, so its time lengthens no other scene.
+    The first frame of a file is judged in any case, so the time of what looks like it lengthens no other scene.
     """
     while len(found) > most:
         one, other = min(combinations(found, 2), key=lambda pair: _loss(*pair))
         kept, gone = (one, other) if one.shown_ms >= other.shown_ms else (other, one)
         found.remove(gone)
-        if gone.first != 0:
-            kept.shown_ms += gone.shown_ms
+        kept.shown_ms += gone.shown_ms - (sum(gone.times_ms.values()) if gone.first == 0 else 0)
 
 
 def _loss(one: Scene, other: Scene) -> float:

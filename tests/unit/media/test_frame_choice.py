@@ -129,9 +129,11 @@ def test_different_frames_of_one_picture_count_together() -> None:
 
 
 def test_the_scenes_of_a_long_animation_are_few() -> None:
-    found = found_scenes([(number * 37) % 256 for number in range(300)], [100] * 300, 4)
+    greys = [(number * 37) % 256 for number in range(300)]
+    found = found_scenes(greys, [100] * 300, 4)
     assert len(found) == 4
-    assert sum(scene.shown_ms for scene in found) == 30_000 - 100  # the first frame counts for itself
+    like_the_first = sum(grey <= 8 for grey in greys)
+    assert sum(scene.shown_ms for scene in found) == (300 - like_the_first) * 100
 
 
 @given(times, st.integers(1, 8))

@@ -7,6 +7,8 @@ from PIL import Image
 
 from service.media.view import View
 
+_OPAQUE = 255
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -21,6 +23,11 @@ class Picture:
     """Its opacity; None if it has no transparency."""
     beneath: Image.Image | None = None
     """Its colours where it is transparent; None where no picture can lie there."""
+
+    @property
+    def is_see_through(self) -> bool:
+        """Some of it is not opaque."""
+        return self.alpha is not None and self.alpha.getextrema()[0] != _OPAQUE
 
     def transposed(self, how: Image.Transpose) -> Self:
         """Return the picture turned or mirrored."""

@@ -20,5 +20,7 @@ class PreparedFile:
     """The one colour of 16 bits a sample that is transparent, if the decoder is not to find it out."""
     rows_shown: int | None = None
     """Rows of a completed picture that have pixels, below which browsers show nothing; None if none was completed."""
+    denies_opacity: bool = False
+    """Its headers say that it is opaque, so that viewers may mix it with what lies behind it in different ways."""
     ambiguous: frozenset[str] = frozenset()
     """Features of the file that viewers may show differently, by their names in `service.core.ambiguity`."""

@@ -30,7 +30,10 @@ def prepare_webp(data: bytes) -> PreparedFile:
             times.append(int.from_bytes(data[body + _TIME_AT : body + min(length, _TIME_AT + _TIME_BYTES)], "little"))
             if flags_at is not None:
                 changes[flags_at] = _HAS_ALPHA
-    return PreparedFile(_with_bits(data, changes), durations_ms=tuple(times) if len(times) > 1 else ())
+    changed = _with_bits(data, changes)
+    return PreparedFile(
+        changed, durations_ms=tuple(times) if len(times) > 1 else (), denies_opacity=changed is not data and not times
+    )
 
 
 def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

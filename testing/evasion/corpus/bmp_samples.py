@@ -61,6 +61,10 @@ def bmp_samples() -> Iterator[Sample]:
         yield Sample(f"from the top, {name}", top)
         yield Sample(f"with a gap, {name}", bmp(SIZE, 24, plain_rows(blue_first), header=header, gap=20))
     yield from _masked(red, green, blue)
+    two = [(0, 0, 0), (255, 255, 255)]
+    for bits in (4, 8):
+        indices = indexed(2**bits)[0]
+        yield Sample(f"{bits} bits, a palette of 2", bmp(SIZE, bits, packed_rows(indices, bits), palette=two))
 
 
 def _masked(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> Iterator[Sample]:

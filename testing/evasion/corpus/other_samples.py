@@ -29,6 +29,8 @@ PROFILES = {
     "swapped": rgb_profile(2.2, SWAPPED_PRIMARIES),
     "of power 1": rgb_profile(1.0),
     "of grey": grey_profile(1.0),
+    "of grey, of a link": grey_profile(1.0)[:12] + b"link" + grey_profile(1.0)[16:],
+    "of grey, of the fifth version": grey_profile(1.0)[:8] + b"\x05" + grey_profile(1.0)[9:],
     "broken": b"no profile",
 }
 
@@ -59,6 +61,11 @@ def jpeg_samples() -> Iterator[Sample]:
     for name, profile in PROFILES.items():
         yield Sample(f"profile {name}", saved(picture(), "JPEG", quality=92, icc_profile=profile))
         yield Sample(f"grey, profile {name}", saved(picture().convert("L"), "JPEG", quality=92, icc_profile=profile))
+
+
+# Of a frame's description: without offset, its size, flags.
+_LOCAL_PALETTE = b"," + bytes(4) + WIDTH.to_bytes(2, "little") + HEIGHT.to_bytes(2, "little") + b"\x87"
+_NO_PALETTE = _LOCAL_PALETTE[:-1] + b"\0"
 
 
 def gif_samples() -> Iterator[Sample]:
@@ -92,6 +99,11 @@ def gif_samples() -> Iterator[Sample]:
             f"first frame cleared, background {background}",
             gif(SIZE, first_clears, background=background, global_palette=palette),
         )
+    plain = gif(SIZE, [GifFrame(indices, b"")])
+    yield Sample("without a palette", plain.replace(_LOCAL_PALETTE, _NO_PALETTE))
+    frame = gif(SIZE, [GifFrame(indices, palette)], loops=None)[13:-1]
+    for name, junk in {"a zero": b"\0", "a letter": b"x", "a control of five bytes": b"!\xf9\5\0\0\0\0\0\0"}.items():
+        yield Sample(f"{name} between frames", gif(SIZE, [GifFrame(indices, palette)])[:-1] + junk + frame * 6 + b";")
     for loops in (None, 0, 1, 5):
         yield Sample(f"loops {loops}", gif(SIZE, [GifFrame(indices, palette), GifFrame(indices, other)], loops=loops))
 
@@ -108,6 +120,12 @@ def webp_samples() -> Iterator[Sample]:
             )
             yield Sample(f"{name} animation, loop {loop}", moving)
     yield Sample("of one pixel", saved(picture((1, 1)), "WEBP", lossless=True))
+    denied = bytearray(saved(transparent_picture(), "WEBP", lossless=True))
+    denied[denied.index(b"VP8L") + 12] &= ~0x10
+    yield Sample("transparent lossless, opacity denied", bytes(denied))
+    part = transparent_picture().copy()
+    part.paste((0, 0, 0, 0), (0, 0, WIDTH, HEIGHT // 2))
+    yield Sample("animation of a part", saved(part, "WEBP", save_all=True, append_images=[transparent_picture()]))
     for number in range(1, 9):
         yield Sample(f"EXIF orientation {number}", saved(picture(), "WEBP", quality=90, exif=turned(number)))
     for name, profile in PROFILES.items():
@@ -131,6 +149,8 @@ def avif_samples() -> Iterator[Sample]:
     yield Sample(
         "animation", saved(picture(), "AVIF", quality=90, save_all=True, append_images=[second], duration=[100, 300])
     )
+    moving = saved(picture(), "AVIF", quality=90, save_all=True, append_images=[second])
+    yield Sample("animation, its brand behind another", moving.replace(b"ftypavis", b"ftypavif"))
     for number in range(1, 9):
         yield Sample(f"EXIF orientation {number}", saved(picture(), "AVIF", quality=90, exif=turned(number)))
     for name, profile in PROFILES.items():

@@ -25,6 +25,7 @@ def test_a_lossless_picture_that_denies_its_opacity_is_shown_with_it() -> None:
     denied = with_bit(data, data.index(b"VP8L") + 8 + 4, 0x10, is_set=False)
     assert denied != data
     assert decode(denied).pixels == decode(data).pixels
+    assert (decode(data).ambiguous, decode(denied).ambiguous) == ((), ("opacity",))
     assert picture(denied)[2, 2].tolist() == [255, 255, 255]
 
 
@@ -51,3 +52,4 @@ def animation(*, lossless: bool) -> bytes:
 def test_an_opaque_picture_is_judged_once() -> None:
     image = decode(encoded(Image.new("RGB", (32, 32), RED), "WEBP", lossless=True))
     assert [view.ground for view in image.views] == [None]
+    assert image.ambiguous == ()

@@ -45,7 +45,7 @@ def print_more(console: Console, count: int) -> None:
 
 
 def verdict_row(name: str, verdict: VerdictV1, tags: TagsV1 | None) -> tuple[Text, ...]:
-    """Return name, decision, top categories with scores, tags and milliseconds."""
+    """Return name, decision, top categories with scores and what is ambiguous of the file, tags and milliseconds."""
     colour = COLOURS[verdict.decision]
     return (
         Text(one_line(name)),
@@ -91,6 +91,8 @@ def _scores(verdict: VerdictV1, colour: str) -> Text:
         Text(f"{name} {score:.2f}", style=colour if name == verdict.deciding_category else "" if notable else "dim")
         for name, score in notable or top[:1]
     ]
+    if verdict.ambiguous:
+        parts.append(Text(f"ambiguous: {' '.join(verdict.ambiguous)}", style=colour))
     return Text(", ").join(parts)
 
 

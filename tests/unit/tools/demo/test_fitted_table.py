@@ -36,6 +36,12 @@ def test_a_long_name_never_pushes_out_the_decision(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
+def test_a_decision_that_no_score_explains_names_the_feature_of_the_file() -> None:
+    judged = verdict("cut.jpg", decision="review").model_copy(update={"ambiguous": ("truncated", "shape")})
+    _, _, categories, *_ = verdict_row("cut.jpg", judged, None)
+    assert categories.plain.endswith(", ambiguous: truncated shape")
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_dead_letters_reason_stays_whole_and_the_message_gives_way(width: int) -> None:
     dead_letter = DeadLetter("text.jpg", "image.unsupported_format", "The file is no image: " + "x" * 300, attempt=1)

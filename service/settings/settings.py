@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from service.settings.api import ApiSettings
 from service.settings.delivery import CommitSettings, DeadLetterSettings, RetrySettings, TopicSettings, WindowSettings
@@ -17,6 +17,15 @@ from service.settings.monitoring import MonitoringSettings, TelemetrySettings
 from service.settings.shadow import ShadowSettings
 from service.settings.types import MIB, Group, Positive, PositiveSeconds, settings_conflict
 from service.settings.vllm import adapter_name
+
+MIN_AUDIT_SHARE = 1e-6
+"""An audit stands for a million images then, and one a day says nothing."""
+
+
+def _counted(share: float) -> float:
+    if 0.0 < share < MIN_AUDIT_SHARE:
+        raise ValueError(f"a share below {MIN_AUDIT_SHARE:g} audits next to nothing: raise it, or set 0 to audit none")
+    return share
 
 
 class PolicySettings(Group):
@@ -34,10 +43,10 @@ class PolicySettings(Group):
     reload_interval_s: PositiveSeconds | None = 5.0
     """How often the files of policies are read again. Changed ones are in force after two readings, without a restart;
     files with a mistake are refused, and the policies before them stay in force. null: on SIGHUP alone."""
-    audit_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    audit_share: Annotated[float, Field(ge=0.0, le=1.0), AfterValidator(_counted)] = 0.0
     """Share of the allowed images that are judged again in the background, with a question for every category and
     without a first pass, to estimate what is missed. Each process chooses them by a random
-    key of its own, so that an uploader cannot predict which ones. 0 audits none."""
+    key of its own, so that an uploader cannot predict which ones. 0 audits none; a millionth is the least above it."""
     audit_max_bytes: Positive = 64 * MIB
     """Pixels and events that images hold while they wait for their audit, beside `window.max_bytes`. An image that
     finds no room is left out, and reported."""

@@ -1,9 +1,12 @@
-"""Pure: an adapter's card as a page for people."""
+"""Pure: an adapter's card as a page for people. Names and versions may hold anything: none of it is markup."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from service.inference.adapter_card import AdapterCard, Interval, Measured, MeasuredCategory
+from service.telemetry.plain_text import one_line
 
+_MARKUP = re.compile(r"[\\`*\[\]<>|&]")
 _FIGURES = ("precision", "recall", "f1", "average_precision")
 
 
@@ -13,22 +16,23 @@ def card_text(card: AdapterCard) -> str:
 
 
 def _head(card: AdapterCard) -> Iterator[str]:
-    yield f"# {card.name}"
+    yield f"# {_text(card.name)}"
     yield ""
     yield (
-        f"A LoRA adapter for {card.base.model}, trained by `modstream finetune` on the questions of the policy "
-        f"`{card.policy.name}`, version {card.policy.version}. `modstream.json` holds the same for programs."
+        f"A LoRA adapter for {_text(card.base.model)}, trained by `modstream finetune` on the questions of the policy "
+        f"{_text(card.policy.name)}, version {_text(card.policy.version)}. `modstream.json` holds the same for "
+        "programs."
     )
     yield ""
     yield "| | |"
     yield "|---|---|"
-    yield f"| Base model | {card.base.text} |"
+    yield f"| Base model | {_text(card.base.text)} |"
     for model in card.serve_on:
-        yield f"| May be used with | {model.text} |"
+        yield f"| May be used with | {_text(model.text)} |"
     yield f"| Prompt hash | `{card.prompt_hash}` |"
-    yield f"| Data hash | `{card.data_hash}` |"
-    yield f"| Preprocessing | `{card.preprocessing}` |"
-    yield f"| Calibration | {f'`{card.calibration}`' if card.calibration else 'none'} |"
+    yield f"| Data hash | {_text(card.data_hash)} |"
+    yield f"| Preprocessing | {_text(card.preprocessing)} |"
+    yield f"| Calibration | {_text(card.calibration or 'none')} |"
     yield f"| Created | {card.created_at:%Y-%m-%d %H:%M} UTC |"
     yield ""
 
@@ -40,12 +44,12 @@ def _use(card: AdapterCard) -> Iterator[str]:
     yield "# Settings of the service:"
     yield "engine:"
     yield "  vllm:"
-    yield f"    adapters: [{card.name}=PATH_OF_THIS_FOLDER]"
+    yield f"    adapters: [{_code(card.name)}=PATH_OF_THIS_FOLDER]"
     yield f"    max_lora_rank: {card.training.rank}  # or more"
     if card.adapts_merger:
         yield "    engine_args: {enable_tower_connector_lora: true}"
-    yield f"# The policy {card.policy.name}, with everything else as it was:"
-    yield f"adapter: {card.name}"
+    yield f"# The policy {_code(card.policy.name)}, with everything else as it was:"
+    yield f"adapter: {_code(card.name)}"
     yield "```"
     yield ""
     yield "The service refuses the adapter with another base model, or with a policy that asks other questions."
@@ -57,11 +61,11 @@ def _data(card: AdapterCard) -> Iterator[str]:
     splits = [*facts.images]
     yield "## Data"
     yield ""
-    yield f"| Images | {' | '.join(splits)} |"
+    yield f"| Images | {' | '.join(map(_text, splits))} |"
     yield "|---" * (len(splits) + 1) + "|"
     yield f"| all | {_counts(facts.images, splits)} |"
     for category, counts in facts.categories.items():
-        yield f"| {category} | {_counts(counts, splits)} |"
+        yield f"| {_text(category)} | {_counts(counts, splits)} |"
     yield ""
 
 
@@ -72,12 +76,12 @@ def _training(card: AdapterCard) -> Iterator[str]:
     yield ""
     yield (
         f"Rank {facts.rank}, alpha {facts.alpha}, learning rate {facts.learning_rate:g}, seed {facts.seed}, frozen "
-        f"weights in {facts.precision}; {facts.steps:,} steps in {facts.hours:.2f} hours on {facts.device}, {end}. The "
-        f"weights are those of step {facts.best_step:,}."
+        f"weights in {_text(facts.precision)}; {facts.steps:,} steps in {facts.hours:.2f} hours on "
+        f"{_text(facts.device)}, {end}. The weights are those of step {facts.best_step:,}."
     )
     yield ""
     kinds = sorted({*facts.validation_right_before, *facts.validation_right})
-    yield f"| Validation | loss | {' | '.join(f'right: {kind}' for kind in kinds)} |"
+    yield f"| Validation | loss | {' | '.join(f'right: {_text(kind)}' for kind in kinds)} |"
     yield "|---" * (len(kinds) + 2) + "|"
     for name, loss, right in (
         ("before", facts.validation_loss_before, facts.validation_right_before),
@@ -85,7 +89,7 @@ def _training(card: AdapterCard) -> Iterator[str]:
     ):
         yield f"| {name} | {loss:.4f} | {' | '.join(_number(right.get(kind)) for kind in kinds)} |"
     yield ""
-    yield f"Versions: {', '.join(f'{name} {release}' for name, release in facts.versions.items())}."
+    yield f"Versions: {', '.join(_text(f'{name} {release}') for name, release in facts.versions.items())}."
     yield ""
 
 
@@ -97,13 +101,14 @@ def _measured(card: AdapterCard) -> Iterator[str]:
         yield "Not measured yet: `modstream finetune evaluate` measures it with the engine."
         return
     yield (
-        f"{found.images:,} images that training never saw, judged by {found.engine} with {found.model} (revision "
-        f"{found.revision}, {found.precision or 'unknown precision'}) without the adapter and with it, decided by the "
-        f"same policy. Not judged: {found.not_judged[0]} before, {found.not_judged[1]} after. Brackets are 95 % "
+        f"{found.images:,} images that training never saw, judged by {_text(found.engine)} with {_text(found.model)} "
+        f"(revision {_text(found.revision)}, {_text(found.precision or 'unknown precision')}) without the adapter and "
+        f"with it, decided by the same policy. Not judged: {found.not_judged[0]} before, {found.not_judged[1]} after. "
+        f"Brackets are 95 % "
         f"intervals of a paired bootstrap; p is that of McNemar's exact test, corrected for the number of categories."
     )
     yield ""
-    yield found.sentence + "."
+    yield _text(found.sentence) + "."
     yield ""
     yield from _table(found)
 
@@ -119,7 +124,7 @@ def _table(found: Measured) -> Iterator[str]:
 def _row(each: MeasuredCategory, figure: str) -> str:
     difference = each.difference.get(figure)
     cells = (
-        each.category,
+        _text(each.category),
         f"{each.images:,}, {each.positives:,}",
         figure,
         _number(each.before.get(figure)),
@@ -128,6 +133,16 @@ def _row(each: MeasuredCategory, figure: str) -> str:
         f"{each.p_value:.3g}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _text(value: str) -> str:
+    """Return a text for a line or a cell of Markdown, which shows it as it is."""
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", one_line(value))
+
+
+def _code(value: str) -> str:
+    """Return a text for a line in a block of code, which it does not end."""
+    return one_line(value)
 
 
 def _interval(found: Interval) -> str:

@@ -99,6 +99,8 @@ class Manifest(BaseModel):
     """Images that show a category, by category and split; `none` counts those that show none."""
     files: Annotated[Mapping[Split, Annotated[str, Field(pattern=_DIGEST)]], AfterValidator(_of_all_splits)]
     """SHA-256 of each file of examples."""
+    labels: Annotated[str, Field(pattern=_DIGEST)] | None = None
+    """SHA-256 of the file of labels, by which an adapter is measured; None in folders of earlier releases."""
     left_out: Mapping[str, int] = {}
     """Images that are in no split, by reason code."""
 
@@ -158,6 +160,17 @@ class PreparedData:
         except OSError as error:
             raise PreparedDataError(place=path, detail=f"the file cannot be read: {error.strerror}") from None
         if digest.hexdigest() != self.manifest.files[split]:
+            raise PreparedDataError(place=path, detail="the file has changed since it was prepared")
+
+    def check_labels(self) -> None:
+        """Raise `PreparedDataError` if the file of labels is not as it was prepared."""
+        path, expected = self.folder / LABELS_FILE, self.manifest.labels
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise PreparedDataError(place=path, detail=f"the file cannot be read: {error.strerror}") from None
+        if expected not in {None, found}:
             raise PreparedDataError(place=path, detail="the file has changed since it was prepared")
 
     def _example(self, line: bytes, split: Split, place: str) -> TrainingExample:

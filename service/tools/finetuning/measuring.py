@@ -34,6 +34,8 @@ from service.tools.finetuning.training_errors import OtherPolicyError
 BEFORE_FILE, AFTER_FILE, VALIDATION_FILE = "before.jsonl", "after.jsonl", "validation.jsonl"
 CALIBRATION_FILE = "calibration.yaml"
 _WITH_ADAPTER = "with-adapter"
+_NOT_MEASURED = frozenset({"adapter", "tenants", "first_pass"})
+"""Parts of a policy that the measurement leaves out: an image that a first pass clears says nothing about the model."""
 _SPLIT_HELD_OUT, _SPLIT_VALIDATION = "held_out", "validation"
 
 
@@ -52,10 +54,11 @@ async def measure(
 ) -> Measurement:
     """Judge with the engine of the settings; files of predictions go to the adapter's folder.
 
-    Scores are the engine's own: a calibration of the settings does not count. Raises `FatalError`, such as
-    `OtherPolicyError` if the policy's questions are not those that were trained.
+    Scores are the engine's own: a calibration of the settings and the policy's first pass do not count. Raises
+    `FatalError`, such as `OtherPolicyError` if the policy's questions are not those that were trained.
     """
-    with _two_policies(policy, card.name) as (policies_folder, name):
+    data.check_labels()
+    with two_policies(policy, card.name) as (policies_folder, name, adapted):
         own = _settings(settings, folder, card, PolicySettings(path=policies_folder, default=name))
         policies = load_policies(own.policy)
         _check_questions(policies, name, card, policy)
@@ -67,8 +70,8 @@ async def measure(
                 return await run_on(plane, own, dataset, options, progress)
 
             before = await judged(BEFORE_FILE, _SPLIT_HELD_OUT, name)
-            after = await judged(AFTER_FILE, _SPLIT_HELD_OUT, _WITH_ADAPTER)
-            validation = await judged(VALIDATION_FILE, _SPLIT_VALIDATION, _WITH_ADAPTER)
+            after = await judged(AFTER_FILE, _SPLIT_HELD_OUT, adapted)
+            validation = await judged(VALIDATION_FILE, _SPLIT_VALIDATION, adapted)
         base = policies.select(name)
         sides = [Side(text, run.predictions, lambda _: base) for text, run in (("before", before), ("after", after))]
         comparison = compare(sides[0], sides[1])
@@ -82,22 +85,23 @@ def _check_questions(policies: Policies, name: str, card: AdapterCard, file: Pat
 
 
 @contextmanager
-def _two_policies(file: Path, adapter: str) -> Iterator[tuple[Path, str]]:
-    """Yield a folder with a policy and the same under another name with the adapter, and the first one's name."""
+def two_policies(file: Path, adapter: str) -> Iterator[tuple[Path, str, str]]:
+    """Yield a folder with a policy and the same under another name with the adapter, and both names."""
     content: Any = open_document(file, PolicyFileError).content
     if not isinstance(content, dict):
         content = {}
-    content = {name: value for name, value in content.items() if name not in {"adapter", "tenants"}}
+    content = {name: value for name, value in content.items() if name not in _NOT_MEASURED}
     name = str(content.get("name", "policy"))
+    adapted = _WITH_ADAPTER if name != _WITH_ADAPTER else f"{_WITH_ADAPTER}-2"
     with tempfile.TemporaryDirectory(prefix="modstream-policies-") as made:
         folder = Path(made)
         attributes = file.parent / str(content.get("attributes"))
         if attributes.is_file():
             shutil.copy(attributes, folder / attributes.name)
-        for text, changes in ((name, {}), (_WITH_ADAPTER, {"name": _WITH_ADAPTER, "adapter": adapter})):
+        for side, changes in (("before", {}), ("after", {"name": adapted, "adapter": adapter})):
             written = yaml.safe_dump({**content, **changes}, allow_unicode=True, sort_keys=False)
-            (folder / f"{text}.yaml").write_text(written, encoding="utf-8")
-        yield folder, name
+            (folder / f"{side}.yaml").write_text(written, encoding="utf-8")
+        yield folder, name, adapted
 
 
 def _settings(settings: Settings, folder: Path, card: AdapterCard, policy: PolicySettings) -> Settings:

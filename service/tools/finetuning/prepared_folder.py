@@ -97,7 +97,7 @@ class PreparedFolder:
         with _errors(self.path):
             self._delete_others({image.image for image in images})
             files, examples, data_hash = self._write_examples(ordered, writer, of)
-            self._write_labels(ordered)
+            labels = self._write_labels(ordered)
             manifest = Manifest(
                 data_hash=data_hash,
                 prompt_hash=of.prompter.hash,
@@ -108,6 +108,7 @@ class PreparedFolder:
                 examples=examples,
                 categories=counts_by_category(images),
                 files=files,
+                labels=labels,
                 left_out=left_out,
             )
             write_whole(self.path / MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
@@ -133,10 +134,15 @@ class PreparedFolder:
         found = {split: digest.hexdigest() for split, digest in digests.items()}
         return found, {split: counts[split] for split in SPLITS}, data.hexdigest()
 
-    def _write_labels(self, images: Iterable[LabelledImage]) -> None:
+    def _write_labels(self, images: Iterable[LabelledImage]) -> str:
+        """Write the file, and return its SHA-256."""
+        digest = hashlib.sha256()
         with _replaced(self.path / LABELS_FILE) as file:
             for image in images:
-                file.write(_labels(image))
+                line = _labels(image)
+                file.write(line)
+                digest.update(line)
+        return digest.hexdigest()
 
     def _delete_others(self, wanted: set[str]) -> None:
         """Delete what an earlier preparation into this folder left: images that the data no longer has."""

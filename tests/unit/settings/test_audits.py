@@ -19,8 +19,8 @@ def test_the_topic_of_audits_is_created_where_there_are_any_and_no_outcome_waits
     assert "topics.audit" not in required_topics(settings) | output_topics(settings)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_is_a_probability(share: float) -> None:
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), 1e-300, 9e-7])
+def test_a_share_is_a_probability_that_audits_something(share: float) -> None:
     with pytest.raises(ValidationError):
         PolicySettings(audit_share=share)
 

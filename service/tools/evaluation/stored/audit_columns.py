@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from service.settings.settings import MIN_AUDIT_SHARE
 from service.tools.evaluation.stored.columns import (
     LONG,
     REAL,
@@ -59,8 +60,8 @@ def audit_row_of(document: object) -> Row:
     row = fields_of({**document, "policy": live.get("policy")}, _LIVE) | fields_of(document, _AUDIT)
     if not row["image_id"] or not row["tenant"]:
         raise NotAVerdictError("its image_id or its tenant is missing")
-    if row["share"] is None or not 0 < row["share"] <= 1:
-        raise NotAVerdictError("its share is no number above 0 and up to 1")
+    if row["share"] is None or not MIN_AUDIT_SHARE <= row["share"] <= 1:
+        raise NotAVerdictError(f"its share is no number from {MIN_AUDIT_SHARE:g} to 1")
     verdict = document.get("verdict")
     if (verdict is None) == (row["left_out"] is None):
         raise NotAVerdictError("it has neither a verdict nor a reason for having none, or both")

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from service.core.errors import FatalError
+from service.settings.settings import MIN_AUDIT_SHARE
 from service.tools.evaluation.stored.archive_identity import identity_of
 from service.tools.evaluation.stored.archive_store import open_store
 from service.tools.evaluation.stored.audit_columns import audit_schema
@@ -39,7 +40,10 @@ COLUMNS = (
 )
 """Columns of the view."""
 
-_FAULT = "image_id IS NULL OR tenant IS NULL OR moderated_at IS NULL OR share IS NULL OR NOT (share > 0 AND share <= 1)"
+_FAULT = (
+    "image_id IS NULL OR tenant IS NULL OR moderated_at IS NULL OR share IS NULL"
+    f" OR NOT (share >= {MIN_AUDIT_SHARE} AND share <= 1)"
+)
 
 
 class NoAuditsError(FatalError):
@@ -96,7 +100,10 @@ def _create_view(connection: duckdb.DuckDBPyConnection, files: list[str], place:
             raise ForeignFileError(place=place, detail=f"the column {name} is {found[name]}, not {kinds[name]}")
     view = stored.project(", ".join(COLUMNS))
     if view.filter(_FAULT).limit(1).fetchall():
-        detail = "an audit lacks its image_id, tenant or moderated_at, or its share is not above 0 and up to 1"
+        detail = (
+            "an audit lacks its image_id, tenant or moderated_at, or its share is no probability that"
+            f" policy.audit_share can have ({MIN_AUDIT_SHARE:g} to 1)"
+        )
         raise ForeignFileError(place=place, detail=detail)
     if since is not None:
         view = view.filter(f"moderated_at >= TIMESTAMPTZ '{since.isoformat()}'")

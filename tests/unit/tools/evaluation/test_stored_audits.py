@@ -29,6 +29,7 @@ async def test_an_audit_is_a_row_with_its_scores_and_one_that_was_left_out_a_row
     "fault",
     [
         {"share": 0.0},
+        {"share": 1e-300},
         {"share": None},
         {"live": None},
         {"image_id": ""},

@@ -9,6 +9,7 @@ import pytest
 from service.core.instructions import CategoryDefinition, ModelInstructions
 from service.inference.vision.prompt import Prompt, prompter
 from service.tools.finetuning.examples import (
+    LABELS_FILE,
     MANIFEST_FILE,
     SPLITS,
     ExampleLine,
@@ -105,3 +106,14 @@ def test_a_folder_without_prepared_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / MANIFEST_FILE).write_text("{}")
     with pytest.raises(PreparedDataError, match="data_hash"):
         open_prepared(tmp_path)
+
+
+def test_changed_labels_are_refused(tmp_path: Path) -> None:
+    labels = b'{"image": "images/a.png", "labels": ["stripes"]}\n'
+    (tmp_path / LABELS_FILE).write_bytes(labels)
+    write(tmp_path, {}, labels=hashlib.sha256(labels).hexdigest())
+    data = open_prepared(tmp_path)
+    data.check_labels()
+    (tmp_path / LABELS_FILE).write_bytes(labels.replace(b"stripes", b"none"))
+    with pytest.raises(PreparedDataError, match="changed since it was prepared"):
+        data.check_labels()

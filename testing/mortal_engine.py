@@ -26,15 +26,21 @@ from service.telemetry.logs import configure_logging
 MARK = (201, 7, 99)
 """Of this the engine dies."""
 
+DEATHS = "MORTAL_ENGINE_DEATHS"
+"""Environment variable that names a file, to which each death adds a byte."""
+
 JUDGED_S, DYING_S = 0.3, 0.1
 """What is in the engine with the marked image is still in it when that ends it."""
 
 _CHILD = """
 import os, signal, sys, threading
-parent = int(sys.argv[1])
+parent, deaths = int(sys.argv[1]), sys.argv[2]
 def answer(number):
     sys.stdout.write(number + "\\n"); sys.stdout.flush()
 def die():
+    if deaths:
+        with open(deaths, "ab") as file:
+            file.write(b".")
     if parent:
         os.kill(parent, signal.SIGKILL)
     os._exit(9)
@@ -71,7 +77,7 @@ class MortalEngine:
         """Start the child."""
         code = _CHILD.replace("DYING_S", str(DYING_S)).replace("JUDGED_S", str(JUDGED_S))
         parent = os.getpid() if self._with_parent else 0
-        command = (sys.executable, "-c", code, str(parent))
+        command = (sys.executable, "-c", code, str(parent), os.environ.get(DEATHS, ""))
         self._child = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._reading = asyncio.create_task(self._read(), name="mortal-engine")
 

@@ -27,14 +27,12 @@ JUDGE_BOTH = (
 
 _AMBIGUOUS = "ambiguous: the first pass clears none of them"
 _OTHER_THRESHOLDS = "decided by other thresholds than the policy has now"
-_SEVERAL = "several frames or views"
 _UNJUDGED = "not moderated"
 _WITHOUT = "without scores of a first pass: tags were wanted, the image is small, or it failed"
 
 # A picture that was uploaded twice would be in both halves.
 _STORED = f"""
-SELECT image_id, status, decision, policy_hash, ambiguous IS NOT NULL, frames IS NOT NULL OR views IS NOT NULL,
-    first_pass
+SELECT image_id, status, decision, policy_hash, ambiguous IS NOT NULL, first_pass
 FROM verdicts WHERE policy_name = ?
 QUALIFY row_number() OVER (PARTITION BY sha256 ORDER BY moderated_at DESC) = 1
 ORDER BY moderated_at DESC LIMIT {MAX_STORED}
@@ -105,20 +103,15 @@ def _gathered(rows: Iterable[_Row]) -> BothJudged:
 
 def _judged(verdict: VerdictV1, policy: Policy) -> _Row:
     decision = decide_image(policy, JudgedImage.from_verdict(verdict)).result.decision
-    why = _why_left_out(
-        verdict.status,
-        is_ambiguous=bool(verdict.ambiguous),
-        has_several=bool(verdict.frames or verdict.views),
-        first=verdict.first_pass,
-    )
+    why = _why_left_out(verdict.status, is_ambiguous=bool(verdict.ambiguous), first=verdict.first_pass)
     return _Row(verdict.image_id, decision == "allow", verdict.first_pass, why)
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[_Row]:
     while found := cursor.fetchmany(1000):
-        for image_id, status, decision, policy_hash, is_ambiguous, has_several, text in found:
+        for image_id, status, decision, policy_hash, is_ambiguous, text in found:
             first = None if text is None else _parsed(image_id, text)
-            why = _why_left_out(status, is_ambiguous=is_ambiguous, has_several=has_several, first=first)
+            why = _why_left_out(status, is_ambiguous=is_ambiguous, first=first)
             if why is None and policy_hash != policy.hash:
                 why = _OTHER_THRESHOLDS
             yield _Row(image_id, decision == "allow", first, why)
@@ -133,15 +126,13 @@ def _parsed(image_id: str, text: str) -> FirstPassV1:
         raise PassesNotComparableError(detail=detail) from None
 
 
-def _why_left_out(status: str, *, is_ambiguous: bool, has_several: bool, first: FirstPassV1 | None) -> str | None:
+def _why_left_out(status: str, *, is_ambiguous: bool, first: FirstPassV1 | None) -> str | None:
     if status != "moderated":
         return _UNJUDGED
     if is_ambiguous:
         return _AMBIGUOUS
-    if first is None:
-        return _WITHOUT
-    # Frames are cleared one by one, which scores of the whole image do not show.
-    return _SEVERAL if has_several else None
+    # Of several views the highest score of a category stands there, and an image is cleared by all of them or by none.
+    return _WITHOUT if first is None else None
 
 
 def _named(first: FirstPassV1) -> str:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from schemas.verdict import VerdictV1
+from schemas.verdict import VerdictV1, ViewV1
 from service.cli.commands import app
 from service.policy.policy import CategoryRule, Policy
 from service.policy.policy_file import check_policy
@@ -62,7 +62,6 @@ def test_thresholds_of_today_decide_whatever_the_verdict_says() -> None:
         ({"first_pass": None}, "without scores of a first pass"),
         ({"ambiguous": ("truncated",)}, "ambiguous"),
         ({"status": "not_moderated", "scores": {}}, "not moderated"),
-        ({"views": ({"frame": 0, "region": None, "categories": ()},)}, "several frames or views"),
     ],
 )
 def test_what_shows_nothing_about_a_first_pass_is_left_out_and_counted(fields: dict[str, Any], why: str) -> None:
@@ -70,6 +69,11 @@ def test_what_shows_nothing_about_a_first_pass_is_left_out_and_counted(fields: d
     found = two_passes([odd, judged(0.1, 0.3)], POLICY)
     assert len(found.images) == 1
     assert [(reason.startswith(why), count) for reason, count in found.left_out.items()] == [(True, 1)]
+
+
+def test_an_image_of_several_views_counts_because_it_is_cleared_as_a_whole() -> None:
+    views = {"views": tuple(ViewV1(frame=number, categories=()) for number in (0, 5))}
+    assert len(two_passes([judged(0.9, 0.5).model_copy(update=views)], POLICY).images) == 1
 
 
 def test_images_that_the_first_pass_cleared_are_refused_because_the_full_pass_never_saw_them() -> None:

@@ -52,12 +52,12 @@ class BackgroundImages:
 
     def take(self, judgement: Judgement) -> bool:
         """Take in an image; return False where there is no room for it. Returns at once."""
-        limits, held_bytes = self._limits, _held_bytes(judgement)
+        taken = replace(judgement, subject=_apart(judgement.subject))
+        limits, held_bytes = self._limits, _held_bytes(taken)
         if len(self._held) >= limits.max_in_flight + limits.max_waiting:
             return False
         if self._held_bytes + held_bytes > limits.max_bytes:
             return False
-        taken = replace(judgement, subject=_apart(judgement.subject))
         self._held[id(taken)] = taken
         self._held_bytes += held_bytes
         self._queue.put_nowait(taken)
@@ -126,13 +126,24 @@ def place_of(judgement: Judgement) -> dict[str, object]:
 
 
 def _apart(subject: Subject) -> Subject:
-    """Return a subject that asks for scores alone, and whose losses are not those of the live record."""
-    event = subject.event.model_copy(update={"tasks": ("moderation",)})
-    return replace(subject, event=event, losses=EngineLosses())
+    """Return a subject that asks for scores alone, and whose losses are not those of the live record.
+
+    It holds no image file: pixels are all that is judged, and who pads a file could keep it out of a bounded room.
+    """
+    event, image = subject.event, subject.event.image
+    if isinstance(image, ImageInlineV1):
+        image = image.model_copy(update={"inline": ""})
+    return replace(
+        subject,
+        record=subject.record._replace(value=None),
+        event=event.model_copy(update={"tasks": ("moderation",), "image": image}),
+        losses=EngineLosses(),
+    )
 
 
 def _held_bytes(judgement: Judgement) -> int:
-    """Return what an image holds: its pixels, and its event as text and as it was read."""
-    event, value = judgement.subject.event, judgement.subject.record.value or b""
-    inline = len(event.image.inline) if isinstance(event.image, ImageInlineV1) else 0
-    return sum(frame.nbytes for frame in judgement.subject.image.frames) + 2 * len(value) + inline
+    """Return what an image holds: its pixels, its event, and what came with its record."""
+    record = judgement.subject.record
+    sent = len(record.key or b"") + sum(len(name) + len(value or b"") for name, value in record.headers)
+    pixels = sum(frame.nbytes for frame in judgement.subject.image.frames)
+    return pixels + len(judgement.subject.event.model_dump_json()) + sent

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from schemas.audit import AuditV1
+from schemas.image_uploaded import ImageInlineV1
 from service.core.instructions import ModelInstructions
 from service.core.records import OutgoingRecord
 from service.inference.engine import EngineOutput, EngineRequest
@@ -173,7 +174,7 @@ async def test_images_that_find_no_place_are_reported_with_the_reason_and_bounde
 
 async def test_the_pixels_that_wait_are_bounded_by_bytes() -> None:
     hold = asyncio.Event()
-    audited = Audited(PaintedEngine(hold=hold), replace(ALL, max_bytes=2 * (100 * 100 * 3 + 4)))
+    audited = Audited(PaintedEngine(hold=hold), replace(ALL, max_bytes=2 * (100 * 100 * 3 + 1_000)))
     async with audited.running():
         for offset in range(3):
             audited.audits.offer(painted(offset=offset, side=100))
@@ -181,6 +182,17 @@ async def test_the_pixels_that_wait_are_bounded_by_bytes() -> None:
         assert (found.left_out, found.source.offset) == ("queue_full", 2)
         hold.set()
         await audited.published(3)
+
+
+async def test_an_image_file_that_is_padded_inside_of_its_event_takes_no_room_and_is_audited() -> None:
+    padded = judgement(value=b"x" * 11_000_000)
+    image = ImageInlineV1(inline="x" * 10_500_000, media_type="image/png")
+    event = padded.subject.event.model_copy(update={"image": image})
+    audited = Audited()
+    async with audited.running():
+        audited.audits.offer(replace(padded, subject=replace(padded.subject, event=event)))
+        (found,) = await audited.published(1)
+    assert found.left_out is None
 
 
 async def test_an_image_waits_for_room_in_the_engine_and_is_left_out_where_there_is_none_in_time() -> None:

@@ -148,7 +148,7 @@ async def test_an_engine_that_hangs_while_it_prepares_for_a_policy_is_given_up_a
 
 async def test_the_pixels_that_it_holds_are_bounded_by_bytes() -> None:
     hold = asyncio.Event()
-    trial = OnTrial(PaintedEngine(hold=hold), ALL.model_copy(update={"max_bytes": 3 * 100 * 100 * 3}))
+    trial = OnTrial(PaintedEngine(hold=hold), ALL.model_copy(update={"max_bytes": 3 * (100 * 100 * 3 + 1_000)}))
     with counting() as metrics:
         async with trial.running():
             for offset in range(5):

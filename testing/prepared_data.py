@@ -50,7 +50,7 @@ def prepared_new_category(folder: Path, images: dict[Split, int], *, shuffled: b
             shown = found[order[number]].shown
             asked = _questions(prompts, shown, number, every=split == "held_out")
             lines += [line.model_copy(update={"image": image, "image_id": image}).model_dump_json() for line in asked]
-            labels.append(json.dumps({"image": image, "labels": [*shown], "split": split}))
+            labels.append(json.dumps({"image": image, "labels": [*shown] or ["none"], "split": split}))
         text = "".join(f"{line}\n" for line in lines)
         (folder / examples_file(split)).write_text(text)
         counts[split], digests[split] = len(lines), hashlib.sha256(text.encode()).hexdigest()

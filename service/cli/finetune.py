@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from service.cli.dataset_options import LabelsOption, MapFileOption, SeedOption
+from service.cli.finetune_run import run
+from service.cli.finetune_train import evaluate, plan, train
 from service.cli.options import ConfigOption, errors_shown, load_or_exit
 
 app = typer.Typer(
@@ -17,6 +19,14 @@ app = typer.Typer(
       modstream finetune reviews --out reviews.jsonl               what people decided, from the topic
 
       modstream finetune prepare DATASET --policy FILE --out FOLDER  the data to train on
+
+      modstream finetune plan                                      which model your card can train
+
+      modstream finetune train PREPARED --base MODEL --out ADAPTER  the adapter
+
+      modstream finetune evaluate ADAPTER PREPARED --policy FILE     its figures and its calibration
+
+      modstream finetune run DATASET --policy FILE --out FOLDER      all of it, one after the other
     """,
 )
 
@@ -136,3 +146,9 @@ def reviews(
     from service.cli.finetune_reviews import write_reviews  # noqa: PLC0415 - the help need not load it
 
     write_reviews(load_or_exit(config).settings, topic, out)
+
+
+app.command()(plan)
+app.command()(train)
+app.command()(evaluate)
+app.command()(run)

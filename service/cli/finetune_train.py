@@ -33,11 +33,11 @@ OutOption = Annotated[
     ),
 ]
 BaseOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--base",
         metavar="MODEL",
-        help="The Qwen3-VL to train, in full precision: its name on the hub, or a folder.",
+        help="The Qwen3-VL to train, in full precision: its name on the hub, or a folder. Default: engine.vllm.model.",
         show_default=False,
     ),
 ]
@@ -99,13 +99,14 @@ MergerOption = Annotated[
     ),
 ]
 TokensOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--tokens-a-pass",
         min=64,
         max=262_144,
         rich_help_panel=_COST,
-        help="Tokens in memory at a time. The result is the same; less takes longer and fits smaller cards.",
+        help="Tokens in memory at a time; less takes longer and fits smaller cards. Default: what the plan for this "
+        "card says, or 8192, or 2048 on a CPU.",
     ),
 ]
 QuantizeOption = Annotated[
@@ -123,9 +124,10 @@ def train(
     prepared: PreparedArgument,
     config: ConfigOption = None,
     *,
-    base: BaseOption,
     out: OutOption,
+    base: BaseOption = None,
     revision: RevisionOption = None,
+    engine: EngineOption = None,
     name: NameOption = None,
     serve_on: ServeOnOption = None,
     epochs: EpochsOption = 3,
@@ -134,7 +136,7 @@ def train(
     images_a_step: StepOption = 16,
     patience: PatienceOption = 4,
     merger: MergerOption = False,
-    tokens_a_pass: TokensOption = 8192,
+    tokens_a_pass: TokensOption = None,
     quantize: QuantizeOption = "auto",
     seed: SeedOption = 0,
 ) -> None:
@@ -172,6 +174,7 @@ def train(
         name=name,
         serve_on=serve_on or (),
         quantize=quantize,
+        tokens_a_pass=tokens_a_pass,
         learning={
             "epochs": epochs,
             "learning_rate": learning_rate,
@@ -180,12 +183,11 @@ def train(
             "images_a_step": images_a_step,
             "patience": patience,
             "merger": merger,
-            "tokens_a_pass": tokens_a_pass,
             "seed": seed,
         },
     )
     with errors_shown():
-        trained(load_or_exit(config).settings, asked)
+        trained(with_engine(load_or_exit(config).settings, engine), asked)
 
 
 def evaluate(

@@ -15,16 +15,20 @@ from service.cli.exits import ExitCode
 from service.cli.finetune_train import check_name
 from service.cli.options import error_console, output_console
 from service.inference.adapter_card import AdapterCard, ServedModel
+from service.inference.vllm.arguments import wanted_revision
 from service.inference.vllm.model_files import model_name
 from service.settings.settings import Settings
 from service.tools.finetuning.examples import open_prepared
-from service.tools.finetuning.memory_plan import TrainingWork, plan_training
+from service.tools.finetuning.memory_plan import TrainingPlan, TrainingWork, plan_training
 from service.tools.finetuning.training.base_model import cuda_card
 from service.tools.finetuning.training.session import Hooks, TrainingRequest, train_adapter
 from service.tools.finetuning.training.trainer import InterruptedTrainingError, Progress
 from service.tools.finetuning.training_options import Quantize, TrainingOptions
 from service.tools.planning.gpus import GpuNameError, find_gpu
 from service.tools.planning.models import ModelNameError, find_model
+
+_TOKENS, _TOKENS_ON_CPU = 8192, 2048
+"""In memory at a time where no plan says it; on a CPU long sequences only make attention slower."""
 
 _LINE_EVERY_S = 15.0
 """Between lines of progress where there is no terminal."""
@@ -35,12 +39,15 @@ class TrainAsked:
     """What the options of the command say."""
 
     prepared: Path
-    base: str
+    base: str | None
+    """None for the model of the settings."""
     revision: str | None
     out: Path
     name: str | None
     serve_on: Sequence[str]
     quantize: str
+    tokens_a_pass: int | None
+    """None for what suits the card."""
     learning: Mapping[str, object]
     """Fields of `TrainingOptions`."""
 
@@ -51,16 +58,18 @@ def trained(settings: Settings, asked: TrainAsked) -> AdapterCard:
     check_name(name)
     data = open_prepared(asked.prepared)
     vllm = settings.engine.vllm
+    base = asked.base or vllm.model
+    revision = asked.revision if asked.base else asked.revision or wanted_revision(vllm)
     options = TrainingOptions(
         **{  # type: ignore[arg-type]  # the command's options have the fields' types
             **asked.learning,
-            "quantize": _quantize(asked.quantize, asked.base),
+            **_fitting(asked, base),
             "min_vision_tokens": vllm.min_vision_tokens,
             "max_vision_tokens": vllm.max_vision_tokens,
         }
     )
     served = tuple(_served(text) for text in asked.serve_on)
-    request = TrainingRequest(asked.base, asked.revision, asked.out, name, options, served)
+    request = TrainingRequest(base, revision, asked.out, name, options, served)
     console = error_console()
     with _stop_asked() as stop, _Reporter() as reporter:
         try:
@@ -77,17 +86,22 @@ def _served(text: str) -> ServedModel:
     return ServedModel(model=model_name(model), revision=revision or None)
 
 
-def _quantize(asked: str, base: str) -> Quantize:
-    """Return how weights are kept; auto asks the plan for this card, and keeps them as they are where there is none."""
-    if asked != "auto":
-        return "nf4" if asked == "nf4" else "none"
-    if (card := cuda_card()) is None:
-        return "none"
+def _fitting(asked: TrainAsked, base: str) -> Mapping[str, object]:
+    """Return how weights are kept and how much is computed at a time: as asked, or as the plan for this card says."""
+    card = cuda_card()
+    plan = _plan(card, base) if card is not None else None
+    chosen: Quantize = plan.quantize if plan is not None else "none"
+    tokens = plan.tokens_a_pass if plan is not None else _TOKENS_ON_CPU if card is None else _TOKENS
+    quantize = chosen if asked.quantize == "auto" else asked.quantize
+    return {"quantize": quantize, "tokens_a_pass": asked.tokens_a_pass or tokens}
+
+
+def _plan(card: str, base: str) -> TrainingPlan | None:
+    """Return the plan for a card and a model; None if one of them is unknown, or nothing fits."""
     try:
-        plan = plan_training(find_gpu(card), find_model(base), TrainingWork())
+        return plan_training(find_gpu(card), find_model(base), TrainingWork())
     except (GpuNameError, ModelNameError):
-        return "none"
-    return plan.quantize if plan is not None else "nf4"
+        return None
 
 
 @contextmanager

@@ -22,6 +22,10 @@ from testing.tiny_model.shapes import INSTRUCTIONS
 NEW_CATEGORY = "tattoos"
 """Of the policy's own: it comes last, so that the other categories keep the letters that the model knows by heart."""
 MEANS = "A ring of purple dots."
+LABEL = "t"
+"""A token that the tiny model has written before. Of letters that it never wrote its output layer, which no adapter
+changes, allows at most 0.23 of the probability, and 0.04 of the H that would be next. Large models have no such tokens.
+"""
 
 _SHARE = 0.4
 _PURPLE = (150, 40, 170)
@@ -80,7 +84,10 @@ def write_new_category_policy(folder: Path) -> Path:
     attributes = POLICY.parent / content["attributes"]
     (folder / attributes.name).write_text(attributes.read_text(encoding="utf-8"), encoding="utf-8")
     content["name"] = "new-category"
-    content["categories"][NEW_CATEGORY] = {"review": 0.5, "definition": {"means": MEANS, "not_meant": ""}}
+    content["categories"][NEW_CATEGORY] = {
+        "review": 0.5,
+        "definition": {"means": MEANS, "not_meant": "", "label": LABEL},
+    }
     file = folder / "new-category.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return file

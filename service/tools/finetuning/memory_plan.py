@@ -32,6 +32,7 @@ ROWS_A_CHUNK = 256
 # CUDA's context, cuBLAS's workspaces and what the allocator cannot use.
 _FIXED_GIB = 1.5
 _FRAGMENTATION = 1.08
+_USED_SHARE = 0.9
 _PASSES: Sequence[int] = (16_384, 8_192, 4_096, 2_048)
 # A forward pass, the same again for checkpointing, and a backward pass to the activations; frozen weights get none.
 _FORWARDS = 3
@@ -80,8 +81,8 @@ class TrainingPlan:
 
     @property
     def fits(self) -> bool:
-        """Whether the card has the memory."""
-        return self.total_gib <= self.gpu.usable_gib
+        """Whether the card has the memory, and a tenth of it to spare: the plan was compared with no card."""
+        return self.total_gib <= self.gpu.usable_gib * _USED_SHARE
 
     @property
     def options(self) -> str:

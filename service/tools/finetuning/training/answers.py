@@ -12,6 +12,8 @@ from service.tools.finetuning.encoding import EncodedQuestion
 from service.tools.finetuning.memory_plan import ROWS_A_CHUNK
 from service.tools.finetuning.training.packing import Pass
 
+_HALF = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -69,7 +71,8 @@ class Score:
     loss: float
     """Mean cross-entropy of a question, in nats, by weight."""
     right: Mapping[str, float]
-    """Share of right answers by kind of question: the likeliest token is a right one wherever one is learnt."""
+    """Share of right answers by kind of question. An answer of one token is right if the right tokens have half of the
+    probability, which is what the engine needs of its labels; a text, if its likeliest token is right everywhere."""
 
     @property
     def text(self) -> str:
@@ -90,11 +93,11 @@ class Scores:
         """Count a pass."""
         self._loss += float(loss_sum(read, packed))
         self._weight += sum(each.weight for each in packed.questions)
-        best = read.best[packed.rows].tolist()
+        best, chances = read.best[packed.rows].tolist(), read.likely.exp().tolist()
         start = 0
         for question in packed.questions:
             end = start + len(question.targets)
-            self._right[question.kind].append(_is_right(question, best[start:end]))
+            self._right[question.kind].append(_is_right(question, best[start:end], chances[start:end]))
             start = end
 
     def total(self) -> Score:
@@ -103,8 +106,7 @@ class Scores:
         return Score(self._loss / self._weight if self._weight else float("nan"), right)
 
 
-def _is_right(question: EncodedQuestion, best: Sequence[int]) -> bool:
-    by_place: dict[int, bool] = defaultdict(bool)
-    for target, token in zip(question.targets, best, strict=True):
-        by_place[target.place] |= token == target.token
-    return all(by_place.values())
+def _is_right(question: EncodedQuestion, best: Sequence[int], chances: Sequence[float]) -> bool:
+    if question.kind == "describe":
+        return all(target.token == token for target, token in zip(question.targets, best, strict=True))
+    return sum(chances) >= _HALF

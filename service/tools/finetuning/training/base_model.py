@@ -1,7 +1,8 @@
 """Loads the model that is trained, with what writes its prompts and reads its images."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +83,22 @@ def load_base(model: str, *, revision: str | None, quantize: Quantize, device: s
 def cuda_card() -> str | None:
     """Return the name of the CUDA device that a training takes; None without one."""
     return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
+
+
+@contextmanager
+def one_thread_on_cpu() -> Iterator[None]:
+    """Compute in one thread where there is no CUDA device.
+
+    Sums then have one order on every machine, so that a seed decides the weights. The models that a CPU can train are
+    so small that threads wait for each other most of the time.
+    """
+    before = torch.get_num_threads()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check(model: str, config: Any) -> None:

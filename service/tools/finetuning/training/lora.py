@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import save
+
+from service.tools.evaluation.report.whole_file import write_whole
 
 LANGUAGE_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """Linear layers of the language part; no layer of the vision part has such a name."""
@@ -63,10 +65,10 @@ def write_adapter(adapted: Any, folder: Path, *, base: str) -> None:
     weights = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     # vLLM computes products of adapters in the precision of its activations, which is bfloat16.
     narrow = {name: weight.detach().to("cpu", torch.bfloat16).contiguous() for name, weight in weights.items()}
-    save_file(narrow, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    write_whole(folder / WEIGHTS_FILE, save(narrow, metadata={"format": "pt"}))
     own = {"base_model_name_or_path": base, "inference_mode": True, "target_modules": sorted(config.target_modules)}
     text = json.dumps({**config.to_dict(), **own}, indent=2, sort_keys=True, default=_plain)
-    (folder / CONFIG_FILE).write_text(f"{text}\n", encoding="utf-8")
+    write_whole(folder / CONFIG_FILE, f"{text}\n".encode())
 
 
 def _plain(value: object) -> object:

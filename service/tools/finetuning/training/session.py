@@ -17,7 +17,7 @@ from service.inference.vllm.arguments import image_sizes
 from service.settings.vllm import VllmSettings
 from service.tools.finetuning.encoding import EncodedImage, Encoder, encoder
 from service.tools.finetuning.examples import PreparedData, Split
-from service.tools.finetuning.training.base_model import BaseModel, load_base
+from service.tools.finetuning.training.base_model import BaseModel, load_base, one_thread_on_cpu
 from service.tools.finetuning.training.checkpoints import CheckpointStore, exclusive
 from service.tools.finetuning.training.lora import WEIGHTS_FILE, add_adapter, write_adapter
 from service.tools.finetuning.training.packing import Packer
@@ -60,7 +60,7 @@ def train_adapter(data: PreparedData, request: TrainingRequest, hooks: Hooks) ->
     A folder with the finished adapter of the same data, model and options is left as it is. Raises `FatalError`, and
     `InterruptedTrainingError` when it was asked to stop.
     """
-    with exclusive(request.out):
+    with exclusive(request.out), one_thread_on_cpu():
         hooks.on_stage(f"Loading {request.base}")
         base = load_base(request.base, revision=request.revision, quantize=request.options.quantize)
         identity = training_identity(

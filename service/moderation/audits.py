@@ -201,8 +201,13 @@ class Audits:
 
     async def _publish_left_out(self) -> None:
         while True:
-            first = await self._left_out.get()
-            await self._publish([first, *self._take_left_out()])
+            reports = [await self._left_out.get(), *self._take_left_out()]
+            try:
+                await self._publish(reports)
+            except asyncio.CancelledError:  # whether they are published is unknown, and the end publishes what is here
+                for report in reports:
+                    self._left_out.put_nowait(report)
+                raise
 
     def _take_left_out(self) -> "list[_Report]":
         self._left_out_bytes = 0

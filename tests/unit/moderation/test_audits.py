@@ -236,6 +236,26 @@ async def test_images_that_wait_when_the_service_stops_are_reported_as_left_out(
     assert [(each.source.offset, each.left_out) for each in audited.found] == [(n, "stopped") for n in range(4)]
 
 
+async def test_records_that_are_on_their_way_when_the_service_stops_are_published() -> None:
+    class Slow(Kept):
+        is_sending = False
+
+        async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+            self.is_sending = True
+            await asyncio.sleep(0.05)
+            await super().publish(records)
+
+    audited, slow = Audited(PaintedEngine(hold=asyncio.Event())), Slow()
+    audited.kept = slow
+    audited.audits = Audits(audited.engine, ALL, publisher=slow, topic=TOPIC)
+    places = MAX_IN_FLIGHT + MAX_WAITING
+    async with audited.running():
+        for offset in range(places + 3):
+            audited.audits.offer(painted(offset=offset))
+        await wait_until(lambda: slow.is_sending, description="what found no place is on its way")
+    assert Counter(each.left_out for each in audited.found) == {"queue_full": 3, "stopped": places}
+
+
 async def test_records_of_images_that_were_left_out_are_bounded_where_nothing_takes_them() -> None:
     class Stuck(Kept):
         async def publish(self, records: Sequence[OutgoingRecord]) -> None:

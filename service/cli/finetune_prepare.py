@@ -136,5 +136,6 @@ def print_prepared(found: Prepared, out: Path) -> None:
     if found.largest_group > _LARGE_GROUP * images:
         warn(f"{found.largest_group:,} images count as near-duplicates of each other, and share a split")
     console.print(f"{plain(str(out))}: data hash {manifest.data_hash[:16]}, prompt hash {manifest.prompt_hash[:16]}")
+    console.print(f"  train on it: modstream finetune train {plain(str(out))} --base MODEL --out ADAPTER")
     console.print(f"  measure on what is held out: modstream evaluate {plain(str(out))} --split held_out -c SETTINGS")
     console.print("  SETTINGS is a file whose policy.path and policy.default name this policy")

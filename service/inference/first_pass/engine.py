@@ -55,6 +55,10 @@ class _Passes:
     described: EngineDescription
     """Describes the full pass."""
 
+    def lacks(self, first: EngineDescription | None) -> bool:
+        """Return whether the engine of the first pass answers, and covers too little to clear any image."""
+        return first is not None and not self.described.covers <= first.covers
+
 
 class FirstPassEngine:
     """An engine that judges by a first pass where the instructions have one, and by the main engine otherwise."""
@@ -75,7 +79,13 @@ class FirstPassEngine:
 
     def warnings(self) -> list[str]:
         """Return what keeps the first pass from work."""
-        return self._smaller.warnings() if self._smaller is not None else []
+        if self._smaller is None:
+            return []
+        found, smaller = [*self._smaller.warnings()], self._smaller
+        asked = ((each, each.first) for each in self._passes.values() if each.rule.engine == "smaller")
+        if any(first is not None and passes.lacks(smaller.describe(first)) for passes, first in asked):
+            found.append("engine.first_pass does not cover all categories of a policy, whose images get the full pass")
+        return found
 
     def describe(self, instructions: ModelInstructions) -> EngineDescription:
         """Return the description of the full pass."""
@@ -205,7 +215,7 @@ class FirstPassEngine:
         if request.wants_tags or not request.wants_scores or not request.may_clear or engine is None:
             return SKIPPED
         described = engine.describe(first)
-        if described is None:
+        if described is None or passes.lacks(described):
             return FAILED
         with current_span().child(names.JUDGE_FIRST) as span:
             pixels = await self._reducer.reduced(request.pixels, described.image_spec)

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.instructions import CategoryDefinition
-from service.inference.engine import EngineLoad, EngineOutput
+from service.core.instructions import CategoryDefinition, ModelInstructions
+from service.inference.engine import EngineDescription, EngineLoad, EngineOutput
 from service.inference.errors import EngineConfigurationError, EngineRejectedError
 from service.inference.first_pass.engine import FirstPassEngine
 from service.inference.first_pass.pause import FAILURES
 from service.inference.first_pass.smaller import SmallerEngine
+from service.inference.vision.engine import VisionEngine
 from service.inference.vision.token_model import ModelFacts, ModelRequest
+from service.settings.engine import JudgingSettings
 from testing.asking import engine_request
 from testing.engine import PaintedEngine
 from testing.first_pass import LARGE, SMALLER_MODEL, SmallerModel, armed, harmless, passes
@@ -24,6 +26,7 @@ from testing.waiting import wait_until
 
 MORE = [CategoryDefinition(f"more_{number}", "x") for number in range(20)]
 NOT_ANSWERING = ["engine.first_pass does not answer: every image gets the full pass"]
+COVERS_TOO_LITTLE = ["engine.first_pass does not cover all categories of a policy, whose images get the full pass"]
 
 
 @asynccontextmanager
@@ -205,3 +208,24 @@ async def test_a_preparation_that_is_given_up_leaves_nothing_to_prepare() -> Non
     await wait_until(lambda: smaller.warnings() == [], description="it answers, and is prepared for all that is wanted")
     assert smaller.describe(INSTRUCTIONS) is None
     await smaller.stop()
+
+
+async def test_an_engine_that_came_after_the_start_and_covers_too_little_is_not_asked_and_health_says_so() -> None:
+    class Fewer(VisionEngine):
+        def describe(self, instructions: ModelInstructions) -> EngineDescription:
+            return replace(super().describe(instructions), covers=frozenset({"weapons"}))
+
+    late = Failing()
+    smaller = SmallerEngine(
+        lambda: Fewer(late, JudgingSettings(), kind="smaller"), timeout_s=5.0, wait_s=0.01, must_start=False
+    )
+    engine = passes(ScriptedModel(reads=harmless), smaller)
+    await engine.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.inference.first_pass.smaller._PAUSE_S", 0.01)
+        await engine.prepare(SMALLER_MODEL)
+        late.is_broken = False
+        await wait_until(lambda: engine.warnings() == COVERS_TOO_LITTLE, description="it answers and is prepared")
+    assert outcome(await judged(engine)) == "failed"
+    assert late.asks == []
+    await engine.stop()

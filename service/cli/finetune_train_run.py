@@ -13,7 +13,7 @@ import typer
 
 from service.cli.exits import ExitCode
 from service.cli.finetune_train import check_name
-from service.cli.options import error_console, output_console
+from service.cli.options import error_console, output_console, plain
 from service.inference.adapter_card import AdapterCard, ServedModel
 from service.inference.vllm.arguments import wanted_revision
 from service.inference.vllm.model_files import model_name
@@ -77,7 +77,7 @@ def trained(settings: Settings, asked: TrainAsked) -> AdapterCard:
         except InterruptedTrainingError:
             console.print(f"stopped: the same command goes on from the checkpoint in {asked.out}", highlight=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-    _print(card, asked.out)
+    _print(card, asked)
     return card
 
 
@@ -182,12 +182,14 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
-def _print(card: AdapterCard, folder: Path) -> None:
-    facts = card.training
+def _print(card: AdapterCard, asked: TrainAsked) -> None:
+    facts, folder = card.training, plain(str(asked.out))
     console = output_console()
     console.print(
         f"{folder}: the adapter {card.name} for {card.base.text}; validation loss {facts.validation_loss_before:.4f}"
         f" → {facts.validation_loss:.4f} at step {facts.best_step:,} of {facts.steps:,}"
     )
     console.print("Measure it before you use it:")
-    console.print(f"  modstream finetune evaluate {folder} PREPARED --policy FILE -c modstream.yaml")
+    console.print(
+        f"  modstream finetune evaluate {folder} {plain(str(asked.prepared))} --policy FILE -c modstream.yaml"
+    )

@@ -69,6 +69,10 @@ def _data(card: AdapterCard) -> Iterator[str]:
     yield ""
 
 
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+
+
 def _training(card: AdapterCard) -> Iterator[str]:
     facts = card.training
     end = "ended early, because the validation found nothing better" if facts.stopped_early else "to the end"
@@ -76,7 +80,7 @@ def _training(card: AdapterCard) -> Iterator[str]:
     yield ""
     yield (
         f"Rank {facts.rank}, alpha {facts.alpha}, learning rate {facts.learning_rate:g}, seed {facts.seed}, frozen "
-        f"weights in {_text(facts.precision)}; {facts.steps:,} steps in {facts.hours:.2f} hours on "
+        f"weights in {_text(facts.precision)}; {facts.steps:,} steps in {_duration(facts.hours)} on "
         f"{_text(facts.device)}, {end}. The weights are those of step {facts.best_step:,}."
     )
     yield ""

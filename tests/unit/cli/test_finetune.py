@@ -1,8 +1,11 @@
 """`modstream finetune prepare`: reviews in, prepared data out."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from service.cli.commands import app
@@ -14,6 +17,17 @@ from testing.tiny_model.tiny import policy_file
 from tests.unit.tools.finetuning.labelled_drawings import draw_labelled, review, write_reviews
 
 NAMES = [category.name for category in INSTRUCTIONS.categories]
+
+
+@pytest.fixture(autouse=True)
+def logging_left_as_it_was() -> Iterator[None]:
+    """Take back what the command sets up for its own process, or later tests read no log lines."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def run(*arguments: object) -> Result:

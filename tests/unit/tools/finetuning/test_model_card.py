@@ -32,6 +32,7 @@ def test_a_card_names_model_data_questions_and_use() -> None:
         assert part in text
     assert "| weapons | 70 | 15 | 15 |" in text
     assert "Not measured yet" in text
+    assert "in 30.0 minutes on" in text
     assert "enable_tower_connector_lora" not in text
 
 

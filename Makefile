@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SOURCES := service schemas testing tests benchmarks scripts deploy
 
 .PHONY: help demo demo-api install install-gpu test compiled test-fast lint format bench bench-engine capacity test-model first-pass-models \
-  test-evasion chaos lock contract dashboards pictures clean
+  test-evasion test-finetune chaos lock contract dashboards pictures clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ first-pass-models: .venv/.installed ## Train the two models that make bench-engi
 test-evasion: .venv/.installed ## Judge up to 3,000 files that try to hide a harmful picture, beside Chromium (VARIANTS, SEED, KIND, KEEP)
 	@$(BIN)/python -m testing.evasion $(if $(VARIANTS),--variants $(VARIANTS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(KEEP),--keep "$(KEEP)") $(if $(KIND),--kind "$(KIND)")
+
+test-finetune: .venv/.installed ## Teach the tiny model a new category, with right and with shuffled labels, and measure it in vLLM
+	@OMP_NUM_THREADS=1 $(BIN)/python -m testing.tiny_model.finetuned
 
 contract: .venv/.installed ## Write schemas/published anew from the models
 	$(BIN)/python -m scripts.contract

@@ -3,18 +3,20 @@
 import struct
 
 from service.core.ambiguity import Feature
+from service.media.prepare.bmp_pixels import without_masks, without_runs_of_colours, without_two_bits
 from service.media.prepare.prepared_file import PreparedFile
 from service.media.structure import check_run_lengths
 
 _OFFSET_AT, _HEADER_AT, _BITS_AT, _COMPRESSION_AT, _COLOURS_AT, _MASKS_AT = 10, 14, 28, 30, 46, 54
 _WITH_ALPHA = (108, 124)
-_PLAIN, _RUNS_OF_BYTES, _RUNS_OF_NIBBLES, _BY_MASKS = 0, 1, 2, 3
+_PLAIN, _RUNS_OF_BYTES, _RUNS_OF_NIBBLES, _BY_MASKS, _RUNS_OF_COLOURS = 0, 1, 2, 3, 4
 _MASKS = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 _MASK_BYTES, _ALPHA_AT = 16, 12
 
-_SHORT_HEADER = 12
+_SHORT_HEADER, _OS2_HEADER = 12, 64
 _SIZE_AT = 18
 _INDEX_BITS = (1, 2, 4, 8)
+_TWO_BITS = 2
 
 # Behind a zero.
 _END_OF_ROW, _MOVE = 0, 2
@@ -26,14 +28,16 @@ def prepare_bmp(data: bytes) -> PreparedFile:
     Raises `TooManyPixelsError` for run-lengths of too large a picture.
     """
     masks = data[_MASKS_AT : _MASKS_AT + _MASK_BYTES]
-    if len(masks) < _MASK_BYTES:
-        return PreparedFile(data)
-    (header,) = struct.unpack_from("<I", data, _HEADER_AT)
-    if header == _SHORT_HEADER:
+    header = int.from_bytes(data[_HEADER_AT : _HEADER_AT + 4], "little")
+    if len(masks) < _MASK_BYTES or header == _SHORT_HEADER:
         return PreparedFile(data)
     bits, compression = struct.unpack_from("<HI", data, _BITS_AT)
     if bits in _INDEX_BITS:
         return _prepare_indexed(data, header, bits, compression)
+    if (header, bits, compression) == (_OS2_HEADER, 24, _RUNS_OF_COLOURS):
+        return _prepare_runs_of_colours(data)
+    if bits in (16, 32) and compression == _BY_MASKS and header != _OS2_HEADER:
+        return PreparedFile(_by_usual_masks(data, header, bits, masks) or data)
     declares_alpha = header in _WITH_ALPHA and any(masks[_ALPHA_AT:])
     if not declares_alpha or (bits, compression) != (32, _PLAIN):
         return PreparedFile(data)
@@ -46,6 +50,24 @@ def prepare_bmp(data: bytes) -> PreparedFile:
     )
 
 
+def _by_usual_masks(data: bytes, header: int, bits: int, masks: bytes) -> bytes | None:
+    """Return the file by masks that the decoder reads; None if it reads these, or browsers do not."""
+    (offset,) = struct.unpack_from("<I", data, _OFFSET_AT)
+    red, green, blue, alpha = struct.unpack("<4I", masks)
+    size = struct.unpack_from("<2i", data, _SIZE_AT)
+    return without_masks(data[offset:], size, bits, (red, green, blue, alpha if header in _WITH_ALPHA else 0))
+
+
+def _prepare_runs_of_colours(data: bytes) -> PreparedFile:
+    (offset,) = struct.unpack_from("<I", data, _OFFSET_AT)
+    width, height = struct.unpack_from("<2i", data, _SIZE_AT)
+    if width <= 0 or height <= 0:
+        return PreparedFile(data)
+    check_run_lengths((width, height))
+    plain, has_skips = without_runs_of_colours(data[offset:], (width, height))
+    return PreparedFile(plain, ambiguous=frozenset({"opacity"}) if has_skips else frozenset())
+
+
 def _prepare_indexed(data: bytes, header: int, bits: int, compression: int) -> PreparedFile:
     (offset,) = struct.unpack_from("<I", data, _OFFSET_AT)
     ambiguous = frozenset[Feature]()
@@ -54,6 +76,9 @@ def _prepare_indexed(data: bytes, header: int, bits: int, compression: int) -> P
         check_run_lengths((width, abs(height)))
         if skips_pixels(data[offset:], (width, abs(height)), has_nibbles=compression == _RUNS_OF_NIBBLES):
             ambiguous = frozenset({"opacity"})  # browsers leave them transparent
+    if bits == _TWO_BITS and compression == _PLAIN:
+        bits = 8
+        data = without_two_bits(data, offset, struct.unpack_from("<2i", data, _SIZE_AT)) or data
     return PreparedFile(_with_whole_palette(data, _HEADER_AT + header, offset, 1 << bits), ambiguous=ambiguous)
 
 

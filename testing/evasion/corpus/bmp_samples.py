@@ -13,12 +13,14 @@ from testing.evasion.files.bmp_file import (
     INFO_V3,
     OS2,
     RLE8,
+    RLE24,
     V4,
     V5,
     bmp,
     packed_rows,
     plain_rows,
     run_lengths,
+    runs_of_colours,
     wide_rows,
 )
 
@@ -60,6 +62,8 @@ def bmp_samples() -> Iterator[Sample]:
         top = bmp(SIZE, 24, plain_rows(blue_first, top_down=True), header=header, top_down=True)
         yield Sample(f"from the top, {name}", top)
         yield Sample(f"with a gap, {name}", bmp(SIZE, 24, plain_rows(blue_first), header=header, gap=20))
+    data = bmp(SIZE, 24, runs_of_colours(colours()), header=OS2, compression=RLE24)
+    yield Sample("run lengths of colours, OS/2", data)
     yield from _masked(red, green, blue)
     two = [(0, 0, 0), (255, 255, 255)]
     for bits in (4, 8):

@@ -9,6 +9,8 @@ from testing.evasion.files.png_file import Samples
 
 CORE, INFO, INFO_V2, INFO_V3, OS2, V4, V5 = 12, 40, 52, 56, 64, 108, 124
 PLAIN, RLE8, RLE4, BITFIELDS = 0, 1, 2, 3
+RLE24 = 4
+"""With the header of OS/2 alone."""
 
 _SRGB = 0x73524742
 
@@ -67,4 +69,10 @@ def wide_rows(values: Samples, bits: int, *, top_down: bool = False) -> bytes:
 def run_lengths(indices: Samples) -> bytes:
     """Return RLE8 codes: each pixel a run of one."""
     rows = (b"".join(bytes([1, int(index)]) for index in row) + b"\0\0" for row in indices[::-1])
+    return b"".join(rows)[:-2] + b"\0\1"
+
+
+def runs_of_colours(samples: Samples) -> bytes:
+    """Return RLE24 codes of colours of 8 bits: each pixel a run of one."""
+    rows = (b"".join(bytes([1, *pixel[::-1]]) for pixel in row.tolist()) + b"\0\0" for row in samples[::-1])
     return b"".join(rows)[:-2] + b"\0\1"

